@@ -1,0 +1,1 @@
+"""AMS: business nouns, ports and their adapters. See docs/architecture.md."""

@@ -1,0 +1,57 @@
+"""The blobs port: named bytes. Contract suite: `tests/contract/test_blobs.py`.
+
+Names are `/`-separated, 1 to 512 characters of `A-Z a-z 0-9 . _ - /`, with no empty, `.` or `..` segment (ValueError).
+"""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.kernel.errors import Unavailable
+
+_NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+
+
+def check_name(name: str) -> str:
+    """Return `name`, or raise ValueError saying which rule it breaks."""
+    if not 1 <= len(name) <= 512 or not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
+        raise ValueError(f"blob name {name!r} must be 1 to 512 characters of A-Z a-z 0-9 . _ - in /-separated segments")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    name: str
+    data: bytes
+    content_type: str
+
+
+class BlobExists(Exception):  # noqa: N818 - an answer, not a failure
+    """The name is taken and overwriting was not asked for."""
+
+
+class BlobsUnavailable(Unavailable):
+    """The store could not be reached; try again."""
+
+
+class Blobs(Protocol):
+    async def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool = False) -> None:
+        """Whole or not at all: a reader never sees half a blob. Raises BlobExists unless `overwrite`."""
+        ...
+
+    async def get(self, name: str) -> Blob | None: ...
+
+    async def delete(self, name: str) -> bool:
+        """True when there was one."""
+        ...
+
+    def list(self, prefix: str) -> AsyncIterator[str]:
+        """Names that start with `prefix`, in ascending byte order."""
+        ...
+
+    async def ready(self) -> None:
+        """Raises BlobsUnavailable when a read would fail."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,215 @@
+"""The documents port: Cosmos DB semantics, so that the embedded adapter cannot promise more than Cosmos gives.
+
+A document is an opaque JSON object (`body`, UTF-8 bytes) addressed by container, partition and id. Nouns encode and
+decode bodies in their `store.py`; adapters only store them. What every adapter keeps, and the contract suite in
+`tests/contract/test_documents.py` checks:
+
+- one partition is the unit of atomicity: `transact` applies up to 100 operations of one partition or none;
+- every write gives the document a new ETag; `replace`, `patch` and `delete` can be made conditional on it;
+- a write is durable when the call returns;
+- a document with `ttl_s` cannot be read that many seconds after its last write (removal may come later);
+- filters are structured, never SQL text, and use only fields that `containers.json` declares as indexed, plus `id`.
+
+Errors: `DocumentExists`, `DocumentMissing`, `PreconditionFailed`, `TransactionFailed` are answers about the documents;
+`DocumentsUnavailable` means that the store could not be reached or is overloaded, and the call may be tried again.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from shared.kernel.errors import Unavailable
+
+OPERATIONS_PER_TRANSACTION_MAX = 100
+"""Cosmos DB's limit for a transactional batch."""
+
+BODY_BYTES_MAX = 2 * 1024 * 1024
+"""Cosmos DB's limit for one document, and for one transactional batch."""
+
+PATCH_OPERATIONS_MAX = 10
+"""Cosmos DB's limit for patch operations on one document."""
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container as declared in `containers.json`, which Bicep reads too.
+
+    `indexed` names the body fields (dotted paths) that filters and orderings may use; all other paths are excluded from
+    the Cosmos indexing policy, which is what keeps a write at a few request units. `ttl` says whether documents may
+    carry a time to live.
+    """
+
+    name: str
+    indexed: tuple[str, ...]
+    ttl: bool
+    purpose: str
+
+
+def _load_containers() -> dict[str, Container]:
+    raw = json.loads((Path(__file__).parent / "containers.json").read_text())
+    return {c["name"]: Container(c["name"], tuple(c["indexed"]), c["ttl"], c["purpose"]) for c in raw["containers"]}
+
+
+CONTAINERS = _load_containers()
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    partition: str
+    id: str
+    body: bytes
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Fails with `DocumentExists` when the id is taken. `ttl_s`: seconds to live, None for ever."""
+
+    id: str
+    body: bytes
+    ttl_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Fails with `DocumentMissing`, or with `PreconditionFailed` when `etag` is not the current one."""
+
+    id: str
+    body: bytes
+    etag: str | None
+    ttl_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upsert:
+    id: str
+    body: bytes
+    ttl_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    id: str
+    etag: str | None = None
+
+
+Operation = Create | Replace | Upsert | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """One change of a document. `path` is a dotted field path; `increment` needs an existing number or a missing field."""
+
+    op: Literal["set", "increment", "remove"]
+    path: str
+    value: str | int | float | bool | None = None
+
+
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """One condition; conditions of a query are joined with AND. A document without the field never matches.
+
+    `value` is a tuple for `in` (at most 1,000 values) and a scalar otherwise.
+    """
+
+    field: str
+    op: Literal["=", "<", "<=", ">", ">=", "in", "starts_with"]
+    value: Scalar | tuple[Scalar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """`partition=None` is a query across all partitions, which costs accordingly: use it knowingly.
+
+    `order_by` is an indexed field or `id`; ties are in no promised order, but paging with the cursor neither skips nor
+    repeats a document that is not written meanwhile. `limit` is 1 to 1,000 documents per page.
+    """
+
+    partition: str | None
+    where: tuple[Where, ...] = ()
+    order_by: str | None = None
+    descending: bool = False
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`cursor` is opaque text, None on the last page."""
+
+    documents: tuple[Document, ...]
+    cursor: str | None
+
+
+class DocumentExists(Exception):  # noqa: N818 - an answer, not a failure
+    """A create met an id that is taken."""
+
+
+class DocumentMissing(Exception):  # noqa: N818 - an answer, not a failure
+    """The document to replace, patch or delete does not exist."""
+
+
+class PreconditionFailed(Exception):  # noqa: N818 - an answer, not a failure
+    """The document has another ETag than the given one."""
+
+
+class TransactionFailed(Exception):  # noqa: N818 - an answer, not a failure
+    """Nothing was applied. `index` is the operation that failed, `reason` one of the three answers above."""
+
+    def __init__(self, index: int, reason: DocumentExists | DocumentMissing | PreconditionFailed) -> None:
+        super().__init__(f"operation {index}: {type(reason).__name__}")
+        self.index = index
+        self.reason = reason
+
+
+class DocumentsUnavailable(Unavailable):
+    """The store could not be reached, is throttling, or its disk fails; try again."""
+
+
+class Documents(Protocol):
+    async def get(self, container: Container, partition: str, id: str) -> Document | None: ...
+
+    async def create(
+        self, container: Container, partition: str, id: str, body: bytes, *, ttl_s: int | None = None
+    ) -> str:
+        """Returns the ETag. Raises DocumentExists."""
+        ...
+
+    async def replace(
+        self, container: Container, partition: str, id: str, body: bytes, *, etag: str | None, ttl_s: int | None = None
+    ) -> str:
+        """Returns the new ETag. Raises DocumentMissing, PreconditionFailed."""
+        ...
+
+    async def upsert(
+        self, container: Container, partition: str, id: str, body: bytes, *, ttl_s: int | None = None
+    ) -> str: ...
+
+    async def patch(
+        self, container: Container, partition: str, id: str, changes: Sequence[Patch], *, etag: str | None = None
+    ) -> Document:
+        """Apply at most 10 changes at once and return the document after it. Raises DocumentMissing,
+        PreconditionFailed; ValueError for an increment of something that is not a number."""
+        ...
+
+    async def delete(self, container: Container, partition: str, id: str, *, etag: str | None = None) -> None:
+        """Raises DocumentMissing, PreconditionFailed."""
+        ...
+
+    async def transact(self, container: Container, partition: str, operations: Sequence[Operation]) -> None:
+        """All operations or none. Raises TransactionFailed; ValueError for none or more than 100 operations."""
+        ...
+
+    async def query(self, container: Container, query: Query, cursor: str | None = None) -> Page:
+        """Raises ValueError for a field that is not indexed and for a cursor that is not one of its own."""
+        ...
+
+    async def ready(self) -> None:
+        """Raises DocumentsUnavailable when a read would fail."""
+        ...
+
+    async def close(self) -> None: ...

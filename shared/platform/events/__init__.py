@@ -1,0 +1,77 @@
+"""The events port: a partitioned, durable stream with at-least-once delivery.
+
+`publish` returns only when the broker has the events on durable storage: what it returned for is never lost. Events of
+one partition key share a partition and are delivered in the order in which `publish` calls for that key returned.
+`consume` delivers a partition's events in order, one batch at a time, and moves the durable checkpoint only after the
+handler returned; a handler that raises gets the same batch again after a back-off, for ever.
+
+Contract suite: `tests/contract/test_events.py`. Errors: `EventsUnavailable` (nothing may be assumed about whether the
+events were taken: publish again with the same ids), `EventTooLarge`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from shared.kernel.errors import Unavailable
+
+EVENT_BYTES_MAX = 64 * 1024
+"""A usage event is far smaller; the broker's own limit is 1 MiB per send."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEvent:
+    """`sequence_number` rises within a partition (not without gaps); `enqueued_at` is the broker's aware UTC time."""
+
+    body: bytes
+    partition_key: str | None
+    sequence_number: int
+    offset: str
+    enqueued_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    partition: str
+    events: tuple[StreamEvent, ...]
+
+
+Handler = Callable[[EventBatch], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """How far a consumer group is behind, over all partitions. `seconds` is the age of the oldest waiting event."""
+
+    events: int
+    seconds: float
+
+
+class EventsUnavailable(Unavailable):
+    """The broker did not confirm; publish again with the same ids."""
+
+
+class EventTooLarge(ValueError):
+    """One event is over EVENT_BYTES_MAX bytes."""
+
+
+class Events(Protocol):
+    async def publish(self, partition_key: str, events: Sequence[bytes]) -> None:
+        """Durable when it returns. An empty sequence is a no-op. Raises EventsUnavailable, EventTooLarge."""
+        ...
+
+    async def consume(self, group: str, handler: Handler, stop: asyncio.Event, *, batch_events_max: int = 1000) -> None:
+        """Run until `stop` is set; the batch in the handler is finished and checkpointed first."""
+        ...
+
+    async def lag(self, group: str) -> Lag: ...
+
+    async def ready(self) -> None:
+        """Raises EventsUnavailable when a publish would fail."""
+        ...
+
+    async def close(self) -> None:
+        """Finishes publishes under way."""
+        ...

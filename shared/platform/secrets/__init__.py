@@ -1,0 +1,34 @@
+"""The secrets port: read named secrets. Contract suite: `tests/contract/test_secrets.py`.
+
+Names are 1 to 127 characters of `a-z 0-9 -`, starting with a letter (Key Vault's rule, in lower case; ValueError).
+"""
+
+import re
+from typing import Protocol
+
+from shared.kernel.errors import Unavailable
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,126}")
+
+
+def check_name(name: str) -> str:
+    """Return `name`, or raise ValueError saying which rule it breaks."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"secret name {name!r} must be 1 to 127 characters of a-z 0-9 - and start with a letter")
+    return name
+
+
+class SecretMissing(LookupError):
+    """There is no such secret, or it is disabled. The message names it and where it was looked for, never a value."""
+
+
+class SecretsUnavailable(Unavailable):
+    """The vault could not be reached; try again."""
+
+
+class Secrets(Protocol):
+    async def get(self, name: str) -> str:
+        """The current value. Raises SecretMissing, SecretsUnavailable."""
+        ...
+
+    async def close(self) -> None: ...
