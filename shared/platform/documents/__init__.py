@@ -200,8 +200,9 @@ class Documents(Protocol):
         """Raises DocumentMissing, PreconditionFailed."""
         ...
 
-    async def transact(self, container: Container, partition: str, operations: Sequence[Operation]) -> None:
-        """All operations or none. Raises TransactionFailed; ValueError for none or more than 100 operations."""
+    async def transact(self, container: Container, partition: str, operations: Sequence[Operation]) -> Sequence[str]:
+        """All operations or none. Returns the new ETag of each operation's document, empty for a delete.
+        Raises TransactionFailed; ValueError for none or more than 100 operations."""
         ...
 
     async def query(self, container: Container, query: Query, cursor: str | None = None) -> Page:
