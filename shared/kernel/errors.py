@@ -1,14 +1,14 @@
 """The error tree of AMS. Every error that reaches a caller is one of these, with a stable `code`.
 
-    Exception
-    ├── Problem                     an answer to the caller: RFC 9457 status, code, detail
-    │   └── (made by the functions and classes of the noun that refuses)
-    └── Unavailable                 infrastructure did not answer: retry, or 503 at the edge
-        ├── DocumentsUnavailable    shared.platform.documents
-        ├── EventsUnavailable       shared.platform.events
-        ├── BlobsUnavailable        shared.platform.blobs
-        ├── SecretsUnavailable      shared.platform.secrets
-        └── SpoolUnavailable        shared.platform.spool
+Exception
+├── Problem                     an answer to the caller: RFC 9457 status, code, detail
+│   └── (made by the functions and classes of the noun that refuses)
+└── Unavailable                 infrastructure did not answer: retry, or 503 at the edge
+    ├── DocumentsUnavailable    shared.platform.documents
+    ├── EventsUnavailable       shared.platform.events
+    ├── BlobsUnavailable        shared.platform.blobs
+    ├── SecretsUnavailable      shared.platform.secrets
+    └── SpoolUnavailable        shared.platform.spool
 """
 
 from collections.abc import Mapping, Sequence

@@ -15,6 +15,7 @@ Errors: `DocumentExists`, `DocumentMissing`, `PreconditionFailed`, `TransactionF
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,24 +33,49 @@ PATCH_OPERATIONS_MAX = 10
 """Cosmos DB's limit for patch operations on one document."""
 
 
+ID_BYTES_MAX = 1_023
+_ID_FORBIDDEN = re.compile(r"[/\\?#\x00-\x1f\x7f]")
+
+
+def check_id(id: str) -> str:
+    """Return `id`, or raise ValueError: Cosmos DB takes 1 to 1,023 bytes without `/ \\ ? #`; AMS also no controls."""
+    if not 1 <= len(id.encode()) <= ID_BYTES_MAX or _ID_FORBIDDEN.search(id):
+        raise ValueError(
+            f"document id {id[:80]!r} must be 1 to {ID_BYTES_MAX} bytes without / \\ ? # and control characters"
+        )
+    return id
+
+
+def check_partition(partition: str) -> str:
+    """Return `partition`, or raise ValueError: 1 to 1,023 bytes, any characters."""
+    if not 1 <= len(partition.encode()) <= ID_BYTES_MAX:
+        raise ValueError(f"partition {partition[:80]!r} must be 1 to {ID_BYTES_MAX} bytes")
+    return partition
+
+
 @dataclass(frozen=True, slots=True)
 class Container:
     """One container as declared in `containers.json`, which Bicep reads too.
 
     `indexed` names the body fields (dotted paths) that filters and orderings may use; all other paths are excluded from
-    the Cosmos indexing policy, which is what keeps a write at a few request units. `ttl` says whether documents may
-    carry a time to live.
+    the Cosmos indexing policy, which is what keeps a write at a few request units. `across` are those of them that are
+    used in queries across partitions, for which the embedded adapter lays its indexes out differently. `ttl` says
+    whether documents may carry a time to live.
     """
 
     name: str
     indexed: tuple[str, ...]
+    across: tuple[str, ...]
     ttl: bool
     purpose: str
 
 
 def _load_containers() -> dict[str, Container]:
     raw = json.loads((Path(__file__).parent / "containers.json").read_text())
-    return {c["name"]: Container(c["name"], tuple(c["indexed"]), c["ttl"], c["purpose"]) for c in raw["containers"]}
+    containers = (
+        Container(c["name"], tuple(c["indexed"]), tuple(c["across"]), c["ttl"], c["purpose"]) for c in raw["containers"]
+    )
+    return {container.name: container for container in containers}
 
 
 CONTAINERS = _load_containers()
@@ -100,7 +126,7 @@ Operation = Create | Replace | Upsert | Delete
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One change of a document. `path` is a dotted field path; `increment` needs an existing number or a missing field."""
+    """One change of a document. `path` is a dotted field path; `increment` needs a number or a missing field."""
 
     op: Literal["set", "increment", "remove"]
     path: str

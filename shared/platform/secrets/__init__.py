@@ -18,7 +18,7 @@ def check_name(name: str) -> str:
     return name
 
 
-class SecretMissing(LookupError):
+class SecretMissing(LookupError):  # noqa: N818 - an answer, not a failure
     """There is no such secret, or it is disabled. The message names it and where it was looked for, never a value."""
 
 
