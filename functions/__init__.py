@@ -1,0 +1,1 @@
+"""Every way in: one file per trigger, thin (parse → call → respond)."""
