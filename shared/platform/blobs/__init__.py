@@ -1,6 +1,7 @@
 """The blobs port: named bytes. Contract suite: `tests/contract/test_blobs.py`.
 
-Names are `/`-separated, 1 to 512 characters of `A-Z a-z 0-9 . _ - /`, with no empty, `.` or `..` segment (ValueError).
+Names are `/`-separated, 1 to 512 characters of `A-Z a-z 0-9 . _ - /`, of at most 254 segments; no segment is empty or
+ends with a dot, which also rules out `.` and `..` (Azure's rules for blob names; ValueError).
 """
 
 import re
@@ -10,13 +11,14 @@ from typing import Protocol
 
 from shared.kernel.errors import Unavailable
 
-_NAME = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+_NAME = re.compile(r"[A-Za-z0-9._-]*[A-Za-z0-9_-](/[A-Za-z0-9._-]*[A-Za-z0-9_-]){0,253}")
 
 
 def check_name(name: str) -> str:
     """Return `name`, or raise ValueError saying which rule it breaks."""
-    if not 1 <= len(name) <= 512 or not _NAME.fullmatch(name) or {".", ".."} & set(name.split("/")):
-        raise ValueError(f"blob name {name!r} must be 1 to 512 characters of A-Z a-z 0-9 . _ - in /-separated segments")
+    if len(name) > 512 or not _NAME.fullmatch(name):
+        rule = "must be 1 to 512 characters of A-Z a-z 0-9 . _ - in /-separated segments that do not end with a dot"
+        raise ValueError(f"blob name {name!r} {rule}")
     return name
 
 
