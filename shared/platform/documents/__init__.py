@@ -1,7 +1,10 @@
 """The documents port: Cosmos DB semantics, so that the embedded adapter cannot promise more than Cosmos gives.
 
 A document is an opaque JSON object (`body`, UTF-8 bytes) addressed by container, partition and id. Nouns encode and
-decode bodies in their `store.py`; adapters only store them. What every adapter keeps, and the contract suite in
+decode bodies in their `store.py`; adapters only store them, and may give them back with other white space. Numbers
+keep the precision of a 64-bit float, so whole numbers are exact up to 2^53. An id is 1 to 1,023 bytes of UTF-8 without
+`/ \\ ? #` and control characters and neither `.` nor `..` (`check_id`); a partition is 1 to 1,023 bytes of anything
+(`check_partition`); a write with another one is a ValueError, and so is a body over BODY_BYTES_MAX. What every adapter keeps, and the contract suite in
 `tests/contract/test_documents.py` checks:
 
 - one partition is the unit of atomicity: `transact` applies up to 100 operations of one partition or none;
@@ -26,8 +29,9 @@ from shared.kernel.errors import Unavailable
 OPERATIONS_PER_TRANSACTION_MAX = 100
 """Cosmos DB's limit for a transactional batch."""
 
-BODY_BYTES_MAX = 2 * 1024 * 1024
-"""Cosmos DB's limit for one document, and for one transactional batch."""
+BODY_BYTES_MAX = 2 * 1024 * 1024 - 256 * 1024
+"""For one body, and for all bodies of one transaction. Cosmos DB's limit for a document and for a batch is 2 MiB; the
+rest is kept for ids, partition and system properties of up to 100 operations."""
 
 PATCH_OPERATIONS_MAX = 10
 """Cosmos DB's limit for patch operations on one document."""
@@ -38,10 +42,11 @@ _ID_FORBIDDEN = re.compile(r"[/\\?#\x00-\x1f\x7f]")
 
 
 def check_id(id: str) -> str:
-    """Return `id`, or raise ValueError: Cosmos DB takes 1 to 1,023 bytes without `/ \\ ? #`; AMS also no controls."""
-    if not 1 <= len(id.encode()) <= ID_BYTES_MAX or _ID_FORBIDDEN.search(id):
+    """Return `id`, or raise ValueError: Cosmos DB takes 1 to 1,023 bytes without `/ \\ ? #`; AMS also no controls, and
+    not `.` or `..`, which URLs swallow."""
+    if not 1 <= len(id.encode()) <= ID_BYTES_MAX or _ID_FORBIDDEN.search(id) or id in {".", ".."}:
         raise ValueError(
-            f"document id {id[:80]!r} must be 1 to {ID_BYTES_MAX} bytes without / \\ ? # and control characters"
+            f"document id {id[:80]!r} must be 1 to {ID_BYTES_MAX} bytes without / \\ ? # and controls, not . or .."
         )
     return id
 
@@ -126,7 +131,10 @@ Operation = Create | Replace | Upsert | Delete
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """One change of a document. `path` is a dotted field path; `increment` needs a number or a missing field."""
+    """One change of a document. `path` is a dotted field path, whose parent must be an object that exists.
+
+    `increment` needs a number or a missing field, `remove` a field that is there.
+    """
 
     op: Literal["set", "increment", "remove"]
     path: str
@@ -138,9 +146,10 @@ Scalar = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """One condition; conditions of a query are joined with AND. A document without the field never matches.
+    """One condition; conditions of a query are joined with AND. A document without the field never matches, nor does
+    one where it is null or of another JSON type than `value`.
 
-    `value` is a tuple for `in` (at most 1,000 values) and a scalar otherwise.
+    `value` is a tuple for `in` (1 to 1,000 values), text for `starts_with` and a scalar otherwise (ValueError).
     """
 
     field: str
@@ -152,8 +161,9 @@ class Where:
 class Query:
     """`partition=None` is a query across all partitions, which costs accordingly: use it knowingly.
 
-    `order_by` is an indexed field or `id`; ties are in no promised order, but paging with the cursor neither skips nor
-    repeats a document that is not written meanwhile. `limit` is 1 to 1,000 documents per page.
+    `order_by` is an indexed field or `id`; documents where it is missing or null are left out, and in a query across
+    partitions it must be of one JSON type. Ties are in no promised order, but paging with the cursor neither skips nor
+    repeats a document that is not written meanwhile. `limit` is 1 to 1,000 documents per page (ValueError).
     """
 
     partition: str | None
@@ -165,7 +175,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`cursor` is opaque text, None on the last page."""
+    """`cursor` is opaque text that continues the same query, None on the last page, which may be empty."""
 
     documents: tuple[Document, ...]
     cursor: str | None
@@ -197,7 +207,9 @@ class DocumentsUnavailable(Unavailable):
 
 
 class Documents(Protocol):
-    async def get(self, container: Container, partition: str, id: str) -> Document | None: ...
+    async def get(self, container: Container, partition: str, id: str) -> Document | None:
+        """None when there is none, also for an id that no document can have."""
+        ...
 
     async def create(
         self, container: Container, partition: str, id: str, body: bytes, *, ttl_s: int | None = None
@@ -218,8 +230,8 @@ class Documents(Protocol):
     async def patch(
         self, container: Container, partition: str, id: str, changes: Sequence[Patch], *, etag: str | None = None
     ) -> Document:
-        """Apply at most 10 changes at once and return the document after it. Raises DocumentMissing,
-        PreconditionFailed; ValueError for an increment of something that is not a number."""
+        """Apply 1 to 10 changes, all or none, and return the document after it. The time to live starts again. Raises
+        DocumentMissing, PreconditionFailed; ValueError for a change that does not fit what is there (see Patch)."""
         ...
 
     async def delete(self, container: Container, partition: str, id: str, *, etag: str | None = None) -> None:
@@ -228,7 +240,7 @@ class Documents(Protocol):
 
     async def transact(self, container: Container, partition: str, operations: Sequence[Operation]) -> Sequence[str]:
         """All operations or none. Returns the new ETag of each operation's document, empty for a delete.
-        Raises TransactionFailed; ValueError for none or more than 100 operations."""
+        Raises TransactionFailed; ValueError for none or more than 100 operations, or bodies over BODY_BYTES_MAX."""
         ...
 
     async def query(self, container: Container, query: Query, cursor: str | None = None) -> Page:
