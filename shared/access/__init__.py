@@ -1,0 +1,1 @@
+"""Who may use what: consumers, grants, API keys and projects."""

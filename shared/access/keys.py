@@ -1,0 +1,67 @@
+"""API keys: `ams_live_<32 base62 characters, 190 bits><6-character base62 CRC32>`; `ams_test_…` for the sandbox.
+
+The checksum (GitHub's recipe for secret scanning) lets a mistyped or invented key be refused without any I/O; it is
+hygiene, not security. Stored is `v<pepper version>.<HMAC-SHA256 under that pepper>`: a fast hash is right here, since a
+key has more entropy than any password, and the pepper makes a stolen table useless.
+"""
+
+import hmac
+import re
+import secrets
+import zlib
+from collections.abc import Mapping
+from hashlib import sha256
+
+from shared.access.models import Environment
+
+BODY_CHARACTERS = 32
+CHECKSUM_CHARACTERS = 6
+KEY_CHARACTERS = len("ams_live_") + BODY_CHARACTERS + CHECKSUM_CHARACTERS
+PREFIX_CHARACTERS = len("ams_live_") + 4
+
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_SHAPE = re.compile(rf"ams_(live|test)_[0-9A-Za-z]{{{BODY_CHARACTERS + CHECKSUM_CHARACTERS}}}", re.ASCII)
+
+
+def _checksum(text: str) -> str:
+    number, digits = zlib.crc32(text.encode()), ""
+    for _ in range(CHECKSUM_CHARACTERS):
+        number, digit = divmod(number, 62)
+        digits = _ALPHABET[digit] + digits
+    return digits
+
+
+def new_key(environment: Environment) -> str:
+    """A new clear key, to be shown once."""
+    text = f"ams_{environment}_" + "".join(secrets.choice(_ALPHABET) for _ in range(BODY_CHARACTERS))
+    return text + _checksum(text)
+
+
+def is_well_formed(key: str) -> bool:
+    """Shape and checksum, without I/O."""
+    return _SHAPE.fullmatch(key) is not None and hmac.compare_digest(
+        _checksum(key[:-CHECKSUM_CHARACTERS]), key[-CHECKSUM_CHARACTERS:]
+    )
+
+
+class KeyHasher:
+    """`peppers` maps version → secret; `current` hashes new keys, all versions are tried when a key is looked up."""
+
+    def __init__(self, peppers: Mapping[int, str], current: int) -> None:
+        if current not in peppers:
+            raise ValueError(f"pepper version {current} is missing")
+        self._current = current
+        self._keyed = {version: hmac.new(pepper.encode(), digestmod=sha256) for version, pepper in peppers.items()}
+
+    def hash(self, key: str) -> str:
+        return self._hash(key, self._current)
+
+    def candidates(self, key: str) -> list[str]:
+        """Hashes under which the key may be stored, the current pepper's first."""
+        versions = sorted(self._keyed, key=lambda version: version != self._current)
+        return [self._hash(key, version) for version in versions]
+
+    def _hash(self, key: str, version: int) -> str:
+        digest = self._keyed[version].copy()
+        digest.update(key.encode())
+        return f"v{version}.{digest.hexdigest()}"

@@ -1,0 +1,1 @@
+"""What is offered: merchants and their services."""

@@ -1,0 +1,40 @@
+"""Merchants and services in and out of the documents port."""
+
+from shared.catalog.models import Merchant, Service, SlugOwner
+from shared.platform.documents import CONTAINERS, DocumentExists, Documents
+
+MERCHANTS, SERVICES, SLUGS = CONTAINERS["merchants"], CONTAINERS["services"], CONTAINERS["service_slugs"]
+
+
+class SlugTaken(ValueError):  # noqa: N818 - an answer, not a failure
+    """Another service has the slug."""
+
+
+class CatalogStore:
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    async def merchant(self, id: str) -> Merchant | None:
+        document = await self._documents.get(MERCHANTS, id, id)
+        return None if document is None else Merchant.model_validate_json(document.body)
+
+    async def put_merchant(self, merchant: Merchant) -> None:
+        await self._documents.upsert(MERCHANTS, merchant.id, merchant.id, merchant.to_json())
+
+    async def service(self, id: str) -> Service | None:
+        document = await self._documents.get(SERVICES, id, id)
+        return None if document is None else Service.model_validate_json(document.body)
+
+    async def service_id(self, slug: str) -> str | None:
+        document = await self._documents.get(SLUGS, slug, slug)
+        return None if document is None else SlugOwner.model_validate_json(document.body).service_id
+
+    async def put_service(self, service: Service) -> None:
+        """Raises SlugTaken. The slug is reserved first: a kill in between leaves a reservation that this repeats."""
+        owner = SlugOwner(service_id=service.id)
+        try:
+            await self._documents.create(SLUGS, service.slug, service.slug, owner.to_json())
+        except DocumentExists:
+            if await self.service_id(service.slug) != service.id:
+                raise SlugTaken(f"slug {service.slug} belongs to another service") from None
+        await self._documents.upsert(SERVICES, service.id, service.id, service.to_json())

@@ -1,0 +1,19 @@
+"""The base of every stored model: frozen, known fields only on input, tolerant of newer fields in the store."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
+"""A DNS label: it appears in URLs and image names."""
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+class StoredModel(BaseModel):
+    """`to_json` and `model_validate_json` are the only ways to and from a document's body."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    def to_json(self) -> bytes:
+        return self.model_dump_json(exclude_none=True).encode()

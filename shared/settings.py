@@ -1,0 +1,81 @@
+"""Environment → one frozen object, validated once. Every setting is explained in docs/settings.md."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+AZURE_REQUIRED = (
+    "ams_cosmos_endpoint",
+    "usage_hub_fully_qualified_namespace",
+    "ams_blob_account_url",
+    "ams_keyvault_url",
+)
+
+
+class SettingsError(ValueError):
+    """The environment does not describe a working configuration; the message names each variable and its rule."""
+
+
+class Settings(BaseModel):
+    """Field names are the environment variables' in lower case. `_s` is seconds, `_ms` milliseconds."""
+
+    model_config = ConfigDict(frozen=True)
+
+    ams_profile: Literal["local", "azure"] = "local"
+    ams_data: Path = Path(".local")
+    ams_log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    ams_auth_cache_s: Annotated[float, Field(ge=0, le=1)] = 1.0
+    ams_key_pepper_version: Annotated[int, Field(ge=1)] = 1
+    ams_key_pepper_previous_version: Annotated[int, Field(ge=1)] | None = None
+
+    ams_event_partitions: Annotated[int, Field(ge=1, le=32)] = 4
+    ams_record_retention_days: Annotated[int, Field(ge=36, le=3650)] = 400
+    ams_spool_events_max: Annotated[int, Field(ge=1)] = 100_000
+    ams_upstream_allow_private: bool = False
+
+    ams_cosmos_endpoint: str | None = None
+    ams_cosmos_key: str | None = Field(default=None, repr=False)
+    ams_cosmos_database: str = "ams"
+    usage_hub_fully_qualified_namespace: str | None = None
+    ams_usage_hub_connection_string: str | None = Field(default=None, repr=False)
+    ams_usage_hub_name: str = "usage"
+    ams_blob_account_url: str | None = None
+    ams_blob_connection_string: str | None = Field(default=None, repr=False)
+    ams_keyvault_url: str | None = None
+    ams_managed_identity_client_id: str | None = None
+
+    @model_validator(mode="after")
+    def _azure_is_complete(self) -> "Settings":
+        if self.ams_profile == "azure":
+            emulators = {
+                "ams_cosmos_endpoint": None,
+                "usage_hub_fully_qualified_namespace": self.ams_usage_hub_connection_string,
+                "ams_blob_account_url": self.ams_blob_connection_string,
+            }
+            for name in AZURE_REQUIRED:
+                if getattr(self, name) is None and emulators.get(name) is None:
+                    raise ValueError(f"{variable(name)} is required when AMS_PROFILE is azure")
+        return self
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field. The hub's namespace is named as the Functions trigger wants it."""
+    if field == "usage_hub_fully_qualified_namespace":
+        return "USAGE_HUB__fullyQualifiedNamespace"
+    return field.upper()
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the known variables; empty ones count as unset. Raises SettingsError."""
+    values = {name: environ[variable(name)] for name in Settings.model_fields if environ.get(variable(name))}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        lines = [
+            f"{variable(str(e['loc'][0])) + ': ' if e['loc'] else ''}{e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors(include_input=False)
+        ]
+        raise SettingsError("; ".join(lines)) from None
