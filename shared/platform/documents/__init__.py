@@ -4,8 +4,9 @@ A document is an opaque JSON object (`body`, UTF-8 bytes) addressed by container
 decode bodies in their `store.py`; adapters only store them, and may give them back with other white space. Numbers
 keep the precision of a 64-bit float, so whole numbers are exact up to 2^53. An id is 1 to 1,023 bytes of UTF-8 without
 `/ \\ ? #` and control characters and neither `.` nor `..` (`check_id`); a partition is 1 to 1,023 bytes of anything
-(`check_partition`); a write with another one is a ValueError, and so is a body over BODY_BYTES_MAX. What every adapter keeps, and the contract suite in
-`tests/contract/test_documents.py` checks:
+(`check_partition`); a write with another one is a ValueError, and so is a body over BODY_BYTES_MAX.
+
+What every adapter keeps, and the contract suite in `tests/contract/test_documents.py` checks:
 
 - one partition is the unit of atomicity: `transact` applies up to 100 operations of one partition or none;
 - every write gives the document a new ETag; `replace`, `patch` and `delete` can be made conditional on it;
