@@ -45,8 +45,7 @@ class KeyVaultPeer:
         self.reads: list[str] = []
         self.ca_file = folder / "vault.pem"
         self._token = token
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._tls.load_cert_chain(write_certificate(self.ca_file))
+        self._tls = tls_of(write_certificate(self.ca_file))
         self._runner: web.AppRunner | None = None
         self._port = 0
 
@@ -91,6 +90,12 @@ def error(status: int, code: str, *, inner: str = "", headers: dict[str, str] | 
     if inner:
         body["innererror"] = {"code": inner}
     return web.json_response({"error": body}, status=status, headers=headers)
+
+
+def tls_of(certificate: Path) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    return context
 
 
 def write_certificate(path: Path) -> Path:

@@ -23,6 +23,10 @@ RETRIES_MAX = 3
 RETRY_PAUSE_SECONDS = 1
 """The mean: each pause is drawn between 0 and twice this, so that instances do not come back together."""
 
+SINGLE_PUT_BYTES_MAX = 64 * 1024 * 1024
+"""Up to here a blob is one request. Larger ones are staged in blocks and committed at once: as atomic, but of two
+writers that overwrite the same name at the same time, one may fail with BlobsUnavailable."""
+
 _WRITER = "ams_put"
 """Metadata that names the call to `put` that wrote a blob."""
 
@@ -121,6 +125,7 @@ class AzureBlobs:
     def _container_client(self) -> ContainerClient:
         if self._client is None:
             options: dict[str, Any] = {
+                "max_single_put_size": SINGLE_PUT_BYTES_MAX,
                 "connection_timeout": CONNECT_SECONDS_MAX,
                 "read_timeout": READ_SECONDS_MAX,
                 "retry_policy": LinearRetry(
@@ -169,4 +174,5 @@ def _reason(error: AzureError) -> str:
 
 def _code(error: HttpResponseError) -> str:
     """The service's code, which the storage SDK adds to azure-core's exceptions without declaring it."""
-    return getattr(error, "error_code", None) or ""
+    code: object = getattr(error, "error_code", "")
+    return code.value if isinstance(code, StorageErrorCode) else str(code)
