@@ -3,8 +3,9 @@
 A document is an opaque JSON object (`body`, UTF-8 bytes) addressed by container, partition and id. Nouns encode and
 decode bodies in their `store.py`; adapters only store them, and may give them back with other white space. Numbers
 keep the precision of a 64-bit float, so whole numbers are exact up to 2^53. An id is 1 to 1,023 bytes of UTF-8 without
-`/ \\ ? #` and control characters and neither `.` nor `..` (`check_id`); a partition is 1 to 1,023 bytes of anything
-(`check_partition`); a write with another one is a ValueError, and so is a body over BODY_BYTES_MAX.
+`/ \\ ? #` and control characters, not ending with a space, and neither `.` nor `..` (`check_id`); a partition is 1 to
+1,023 bytes of anything (`check_partition`); a write with another one is a ValueError, and so is a body over
+BODY_BYTES_MAX.
 
 What every adapter keeps, and the contract suite in `tests/contract/test_documents.py` checks:
 
@@ -39,15 +40,16 @@ PATCH_OPERATIONS_MAX = 10
 
 
 ID_BYTES_MAX = 1_023
-_ID_FORBIDDEN = re.compile(r"[/\\?#\x00-\x1f\x7f]")
+_ID_FORBIDDEN = re.compile(r"[/\\?#\x00-\x1f\x7f]| $")
 
 
 def check_id(id: str) -> str:
-    """Return `id`, or raise ValueError: Cosmos DB takes 1 to 1,023 bytes without `/ \\ ? #`; AMS also no controls, and
-    not `.` or `..`, which URLs swallow."""
+    """Return `id`, or raise ValueError: Cosmos DB takes 1 to 1,023 bytes without `/ \\ ? #`; its SDK no space at the
+    end; AMS also no controls, and neither `.` nor `..`, which URLs swallow."""
     if not 1 <= len(id.encode()) <= ID_BYTES_MAX or _ID_FORBIDDEN.search(id) or id in {".", ".."}:
         raise ValueError(
-            f"document id {id[:80]!r} must be 1 to {ID_BYTES_MAX} bytes without / \\ ? # and controls, not . or .."
+            f"document id {id[:80]!r} must be 1 to {ID_BYTES_MAX} bytes without / \\ ? #, controls and a space at the"
+            " end, and neither . nor .."
         )
     return id
 
