@@ -47,7 +47,7 @@ def _schema() -> list[str]:
         name = container.name
         statements += [
             f"CREATE TABLE IF NOT EXISTS {name} (partition TEXT NOT NULL, id TEXT NOT NULL, etag INTEGER NOT NULL,"
-            " expires_at REAL, body TEXT NOT NULL)",
+            " ttl_s INTEGER, expires_at REAL, body TEXT NOT NULL)",
             f"CREATE UNIQUE INDEX IF NOT EXISTS {name}_key ON {name} (partition, id)",
             f"CREATE INDEX IF NOT EXISTS {name}_expiry ON {name} (expires_at) WHERE expires_at IS NOT NULL",
         ]
@@ -126,7 +126,8 @@ class SqliteDocuments:
             etag = next(self._etags)
             etags.append("" if isinstance(operation, Delete) else _etag(etag))
             if isinstance(operation, Create):
-                creates.append((partition, operation.id, etag, _expiry(now, operation.ttl_s), operation.body.decode()))
+                ttl_s = operation.ttl_s
+                creates.append((partition, operation.id, etag, ttl_s, _expiry(now, ttl_s), operation.body.decode()))
                 continue
             _insert_all(db, container, creates, index, now)
             creates = []
@@ -147,7 +148,7 @@ class SqliteDocuments:
         def work(db: sqlite3.Connection) -> Document:
             now = self._clock()
             row = db.execute(
-                f"SELECT body, etag FROM {container.name} WHERE partition = ? AND id = ? AND {LIVE}",
+                f"SELECT body, etag, ttl_s FROM {container.name} WHERE partition = ? AND id = ? AND {LIVE}",
                 (partition, id, now),
             ).fetchone()
             if row is None:
@@ -156,8 +157,8 @@ class SqliteDocuments:
                 raise PreconditionFailed(id)
             body, version = apply_patch(row[0], changes), next(self._etags)
             db.execute(
-                f"UPDATE {container.name} SET body = ?, etag = ? WHERE partition = ? AND id = ?",
-                (body.decode(), version, partition, id),
+                f"UPDATE {container.name} SET body = ?, etag = ?, expires_at = ? WHERE partition = ? AND id = ?",
+                (body.decode(), version, _expiry(now, row[2]), partition, id),
             )
             return Document(partition, id, body, _etag(version))
 
@@ -192,7 +193,7 @@ def _insert_all(
     """Insert documents that must be new; `end` is the index of the operation after the last of them."""
     if not rows:
         return
-    sql = f"INSERT INTO {container.name} (partition, id, etag, expires_at, body) VALUES (?, ?, ?, ?, ?)"
+    sql = f"INSERT INTO {container.name} (partition, id, etag, ttl_s, expires_at, body) VALUES (?, ?, ?, ?, ?, ?)"
     before = db.total_changes
     try:
         db.executemany(sql, rows)
@@ -218,9 +219,10 @@ def _change(
     table = container.name
     if isinstance(operation, Upsert):
         db.execute(
-            f"INSERT INTO {table} (partition, id, etag, expires_at, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT"
-            " DO UPDATE SET etag = excluded.etag, expires_at = excluded.expires_at, body = excluded.body",
-            (partition, operation.id, etag, _expiry(now, operation.ttl_s), operation.body.decode()),
+            f"INSERT INTO {table} (partition, id, etag, ttl_s, expires_at, body) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT"
+            " DO UPDATE SET etag = excluded.etag, ttl_s = excluded.ttl_s, expires_at = excluded.expires_at,"
+            " body = excluded.body",
+            (partition, operation.id, etag, operation.ttl_s, _expiry(now, operation.ttl_s), operation.body.decode()),
         )
         return
     where = f"partition = ? AND id = ? AND {LIVE}"
@@ -230,8 +232,8 @@ def _change(
         key += (_version(operation.etag),)
     if isinstance(operation, Replace):
         changed = db.execute(
-            f"UPDATE {table} SET etag = ?, expires_at = ?, body = ? WHERE {where}",
-            (etag, _expiry(now, operation.ttl_s), operation.body.decode(), *key),
+            f"UPDATE {table} SET etag = ?, ttl_s = ?, expires_at = ?, body = ? WHERE {where}",
+            (etag, operation.ttl_s, _expiry(now, operation.ttl_s), operation.body.decode(), *key),
         ).rowcount
     else:
         changed = db.execute(f"DELETE FROM {table} WHERE {where}", key).rowcount

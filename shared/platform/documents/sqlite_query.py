@@ -38,7 +38,7 @@ def compile_query(container: Container, query: Query, cursor: str | None, now: f
     if query.order_by not in (None, "id"):
         conditions.append(f"{order} IS NOT NULL")
     direction, beyond = ("DESC", "<") if query.descending else ("ASC", ">")
-    keys = [order, "partition", "id"] if order != "id" else ["partition", "id"]
+    keys = _order_keys(query, order)
     if cursor is not None:
         after = _decode_cursor(query, cursor, len(keys))
         conditions.append(f"({', '.join(keys)}) {beyond} ({', '.join('?' * len(keys))})")
@@ -49,6 +49,13 @@ def compile_query(container: Container, query: Query, cursor: str | None, now: f
         f" WHERE {' AND '.join(conditions)} ORDER BY {ordering} LIMIT {query.limit + 1}",
         parameters,
     )
+
+
+def _order_keys(query: Query, order: str) -> list[str]:
+    """Columns that order the documents totally, so that a cursor names one place between them."""
+    if query.order_by is None:
+        return ["partition", "id"]
+    return ["id", "partition"] if query.order_by == "id" else [order, "partition", "id"]
 
 
 def _column(container: Container, field: str) -> str:
@@ -64,7 +71,7 @@ def _condition(container: Container, where: Where) -> tuple[str, list[Any]]:
     if where.op == "in":
         if not isinstance(where.value, tuple) or not 1 <= len(where.value) <= QUERY_LIMIT_MAX:
             raise ValueError(f"`in` takes a tuple of 1 to {QUERY_LIMIT_MAX} values")
-        return f"{column} IN ({', '.join('?' * len(where.value))})", list(where.value)
+        return _any_of(where.field, column, where.value)
     if isinstance(where.value, tuple):
         raise ValueError(f"{where.op!r} takes one value")
     if where.op == "starts_with":
@@ -77,6 +84,16 @@ def _condition(container: Container, where: Where) -> tuple[str, list[Any]]:
     return f"{column} {where.op} ? AND {_type_test(where.field, where.value)}", [where.value]
 
 
+def _any_of(field: str, column: str, values: tuple[Scalar, ...]) -> tuple[str, list[Any]]:
+    if field == "id":
+        return f"id IN ({', '.join('?' * len(values))})", list(values)
+    by_type: dict[str, list[Scalar]] = {}
+    for value in values:
+        by_type.setdefault(_type_test(field, value), []).append(value)
+    tests = (f"{column} IN ({', '.join('?' * len(same))}) AND {test}" for test, same in by_type.items())
+    return f"({' OR '.join(tests)})", [value for same in by_type.values() for value in same]
+
+
 def _type_test(field: str, value: Scalar) -> str:
     if isinstance(value, bool):
         return f"json_type(body, '$.{field}') IN ('true', 'false')"
@@ -86,7 +103,8 @@ def _type_test(field: str, value: Scalar) -> str:
 
 def encode_cursor(query: Query, row: Sequence[Any]) -> str:
     """Opaque text naming the last document of a page: its order value, partition and id."""
-    keys = [row[0], row[1]] if query.order_by in (None, "id") else [row[4], row[0], row[1]]
+    places = {"partition": row[0], "id": row[1]}
+    keys = [places.get(key, row[4]) for key in _order_keys(query, "order value")]
     text = json.dumps([query.order_by, query.descending, *keys], separators=(",", ":"))
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
