@@ -49,6 +49,8 @@ from shared.platform.documents.cosmos_paging import read_page
 from shared.platform.documents.cosmos_query import check_query, decode_cursor, encode_cursor
 
 TTL_S_MAX = 2**31 - 1
+PAGE_S_MAX = 15
+"""For one page. The SDK repeats throttled queries in two nested loops, whose limits multiply (9 times 10 seconds)."""
 
 _PATCH_OPS = {"set": "set", "increment": "incr", "remove": "remove"}
 
@@ -142,7 +144,8 @@ class CosmosDocuments:
         start = decode_cursor(container, query, cursor)
         proxy = await self._proxy(container)
         with answers():
-            items, after = await read_page(proxy, query, start)
+            async with asyncio.timeout(PAGE_S_MAX):
+                items, after = await read_page(proxy, query, start)
         documents = tuple(_document(item) for item in items)
         return Page(documents, None if after is None else encode_cursor(container, query, after))
 
