@@ -15,7 +15,7 @@ from aiohttp import web
 from azure.storage.blob.aio import ContainerClient
 
 from shared.platform.blobs import Blob, BlobExists, Blobs, BlobsUnavailable
-from shared.platform.blobs.azure import RETRIES_MAX, AzureBlobs
+from shared.platform.blobs.azure import RETRIES_MAX, RETRY_PAUSE_SECONDS, AzureBlobs
 from tests.emulators.azurite import ACCOUNT_KEY, connection_string
 from tests.emulators.key_vault import tls_of, write_certificate
 
@@ -121,7 +121,11 @@ async def assert_nothing_works(blobs: Blobs, why: str) -> None:
 
 
 async def test_a_store_that_is_down_is_unavailable(refusing_port: int) -> None:
-    await assert_nothing_works(AzureBlobs("any", connection_string=connection_string(refusing_port)), "any/.*Error: ")
+    pauses_seconds_max = RETRIES_MAX * 2 * RETRY_PAUSE_SECONDS
+    async with asyncio.timeout(pauses_seconds_max + 10):
+        await assert_nothing_works(
+            AzureBlobs("any", connection_string=connection_string(refusing_port)), "any/.*Error: "
+        )
 
 
 async def test_a_missing_container_is_a_broken_store_not_an_empty_one(azurite: str) -> None:

@@ -308,18 +308,24 @@ async def test_a_cancelled_caller_does_not_take_the_others_down(vault: KeyVaultP
 
 
 async def test_the_cache_is_bounded_and_drops_what_was_read_longest_ago(
-    vault: KeyVaultPeer, keyvault: KeyVaultSecrets
+    vault: KeyVaultPeer, keyvault: KeyVaultSecrets, clock: Clock
 ) -> None:
-    names = [f"s{n}" for n in range(CACHE_ENTRIES_MAX + 1)]
-    vault.secrets.update({name: Secret(name) for name in names})
-    for name in names:
-        await keyvault.get(name)
-    vault.reads.clear()
-    await keyvault.get(names[-1])
-    await keyvault.get(names[1])
-    assert vault.reads == []
-    await keyvault.get(names[0])
-    assert vault.reads == [names[0]]
+    async def read(*names: str) -> list[str]:
+        """Which of them the vault was asked for."""
+        vault.reads.clear()
+        for name in names:
+            vault.secrets[name] = Secret(name)
+            await keyvault.get(name)
+        return list(vault.reads)
+
+    first, second, third, *others = (f"s{n}" for n in range(CACHE_ENTRIES_MAX))
+    await read(first, second)
+    clock.now += 30
+    await read(third, *others)
+    clock.now += 30
+    assert await read(second, "new", "newer") == [second, "new", "newer"]  # makes room where `first`, `third` were
+    assert await read(second, *others, "new", "newer") == []
+    assert await read(first, third) == [first, third]
 
 
 async def test_closing_waits_for_a_reading_under_way(vault: KeyVaultPeer) -> None:
