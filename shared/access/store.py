@@ -3,7 +3,7 @@
 from typing import TypeVar
 
 from shared.access.models import ApiKey, Consumer, Grant, KeyOwner, Project
-from shared.kernel.stored import StoredModel
+from shared.kernel.stored import Listeners, StoredModel
 from shared.platform.documents import CONTAINERS, Documents
 
 ACCESS, KEY_HASHES = CONTAINERS["access"], CONTAINERS["key_hashes"]
@@ -11,8 +11,9 @@ ACCESS, KEY_HASHES = CONTAINERS["access"], CONTAINERS["key_hashes"]
 Model = TypeVar("Model", bound=StoredModel)
 
 
-class AccessStore:
+class AccessStore(Listeners):
     def __init__(self, documents: Documents) -> None:
+        super().__init__()
         self._documents = documents
 
     async def _get(self, model: type[Model], consumer_id: str, id: str) -> Model | None:
@@ -37,12 +38,15 @@ class AccessStore:
 
     async def put_consumer(self, consumer: Consumer) -> None:
         await self._documents.upsert(ACCESS, consumer.id, "consumer", consumer.to_json())
+        self.changed()
 
     async def put_project(self, project: Project) -> None:
         await self._documents.upsert(ACCESS, project.consumer_id, f"project:{project.id}", project.to_json())
+        self.changed()
 
     async def put_grant(self, grant: Grant) -> None:
         await self._documents.upsert(ACCESS, grant.consumer_id, f"grant:{grant.service_id}", grant.to_json())
+        self.changed()
 
     async def add_key(self, key: ApiKey) -> None:
         """The key first, its hash second: a kill in between leaves a key that nobody can use, never a hash of none.
@@ -50,7 +54,9 @@ class AccessStore:
         await self._documents.create(ACCESS, key.consumer_id, f"key:{key.id}", key.to_json())
         owner = KeyOwner(consumer_id=key.consumer_id, key_id=key.id)
         await self._documents.create(KEY_HASHES, key.hash, key.hash, owner.to_json())
+        self.changed()
 
     async def put_key(self, key: ApiKey) -> None:
         """Change what is kept of an existing key; its hash never changes."""
         await self._documents.upsert(ACCESS, key.consumer_id, f"key:{key.id}", key.to_json())
+        self.changed()

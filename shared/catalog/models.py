@@ -55,9 +55,10 @@ class Merchant(StoredModel):
 
 
 class Service(StoredModel):
-    """`slug` is unique on the platform. `suspended` is an admin's decision, told apart from what the merchant does."""
+    """`slug` is unique on the platform; `id` has an underscore, which no slug has. The status `suspended` is an admin's
+    decision, told apart from what the merchant does."""
 
-    id: Identifier
+    id: Annotated[Identifier, Field(pattern="_")]
     merchant_id: Identifier
     slug: Slug
     name: Annotated[str, Field(min_length=1, max_length=200)]

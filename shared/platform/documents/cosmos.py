@@ -42,7 +42,6 @@ from shared.platform.documents.cosmos_client import (
     READ_RETRIES,
     answers,
     container_definitions,
-    meter,
     open_client,
 )
 from shared.platform.documents.cosmos_paging import read_page
@@ -179,7 +178,7 @@ class CosmosDocuments:
             if self._closed:
                 raise DocumentsUnavailable("closed")
             if self._client is None:
-                client = open_client(self._endpoint, self._credential, meter)
+                client = open_client(self._endpoint, self._credential)
                 try:
                     with answers():
                         await client.__aenter__()  # reads the account; left by `close`

@@ -10,7 +10,7 @@ repeat writes in the next region whatever these settings say.
 
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,9 +56,7 @@ _PATH = re.compile(r"/dbs/[^/]+/colls/(?P<container>[^/]+)/docs\b")
 _OPERATIONS = {"GET": "get", "PUT": "replace", "PATCH": "patch", "DELETE": "delete"}
 
 
-def open_client(
-    endpoint: str, credential: AsyncTokenCredential | str, meter: Callable[[PipelineResponse[Any, Any]], None]
-) -> CosmosClient:
+def open_client(endpoint: str, credential: AsyncTokenCredential | str) -> CosmosClient:
     """A client bound to the running event loop. It does no I/O yet; close it."""
     session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
     # aiohttp has no public switch for this; see "Retries" above, and the contract test that drops the connection.

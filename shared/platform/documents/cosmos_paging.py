@@ -18,7 +18,7 @@ from typing import Any
 from azure.cosmos.aio import ContainerProxy
 
 from shared.platform.documents import Query
-from shared.platform.documents.cosmos_client import READ_RETRIES, meter
+from shared.platform.documents.cosmos_client import READ_RETRIES
 from shared.platform.documents.cosmos_query import Position, Statement, order_value, statement
 
 Item = dict[str, Any]
@@ -94,7 +94,6 @@ async def _read(
             parameters=what.parameters,
             max_item_count=limit - len(items),
             response_hook=remember,
-            raw_response_hook=meter,
             **READ_RETRIES,
             **scope,
         ).by_page(token)
@@ -112,7 +111,6 @@ async def _first(proxy: ContainerProxy, what: Statement, limit: int) -> list[Ite
         query=what.sql,
         parameters=what.parameters,
         max_item_count=limit,
-        raw_response_hook=meter,  # given again: the SDK would replace the client's hook by None in its merge
         **READ_RETRIES,
     ).by_page()
     page = await anext(pages, None)

@@ -16,12 +16,12 @@ import time
 import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from shared.kernel.coalesce import Coalescer
 from shared.platform.events import (
     EVENT_BYTES_MAX,
     EventBatch,
@@ -52,16 +52,10 @@ _SCHEMA = (
 )
 
 _Item = tuple[str, bytes]
+_Publish = tuple[int, list[_Item]]
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Pending:
-    partition: int
-    items: list[_Item]
-    done: asyncio.Future[None]
 
 
 class EventLog:
@@ -70,8 +64,7 @@ class EventLog:
     def __init__(self, path: Path, partitions: int = 4) -> None:
         self._file = SqliteFile(path, _SCHEMA, EventsUnavailable)
         self._partitions = partitions
-        self._pending: deque[_Pending] = deque()
-        self._flusher: asyncio.Task[None] | None = None
+        self._appends = Coalescer(self._append)
 
     async def publish(self, partition_key: str, events: Sequence[bytes]) -> None:
         for event in events:
@@ -80,26 +73,11 @@ class EventLog:
         if not events:
             return
         partition = zlib.crc32(partition_key.encode()) % self._partitions
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append(_Pending(partition, [(partition_key, event) for event in events], done))
-        if self._flusher is None:
-            self._flusher = asyncio.create_task(self._flush())
-        await done
+        await self._appends.add((partition, [(partition_key, event) for event in events]))
 
-    async def _flush(self) -> None:
-        try:
-            while self._pending:
-                taken = list(self._pending)
-                self._pending.clear()
-                rows = _rows(taken)
-                try:
-                    await self._file.write(lambda db, rows=rows: _insert(db, rows))  # type: ignore[misc]  # default binds the loop variable
-                except EventsUnavailable as error:
-                    _settle(taken, error)
-                else:
-                    _settle(taken, None)
-        finally:
-            self._flusher = None
+    async def _append(self, taken: list[_Publish]) -> None:
+        rows = _rows(taken)
+        await self._file.write(lambda db: _insert(db, rows))
 
     async def consume(self, group: str, handler: Handler, stop: asyncio.Event, *, batch_events_max: int = 1000) -> None:
         async with self._sole_consumer(group, stop) as is_sole:
@@ -176,8 +154,7 @@ class EventLog:
         await self._file.write(lambda db: db.execute("SELECT 1 FROM entries LIMIT 1").fetchone())
 
     async def close(self) -> None:
-        if self._flusher is not None:
-            await asyncio.wait([self._flusher])
+        await self._appends.drain()
         await self._file.close()
 
 
@@ -195,10 +172,10 @@ def _data_version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA data_version").fetchone()[0])
 
 
-def _rows(taken: Sequence[_Pending]) -> list[tuple[int, int, int, bytes]]:
+def _rows(taken: Sequence[_Publish]) -> list[tuple[int, int, int, bytes]]:
     by_partition: dict[int, list[_Item]] = {}
-    for pending in taken:
-        by_partition.setdefault(pending.partition, []).extend(pending.items)
+    for partition, published in taken:
+        by_partition.setdefault(partition, []).extend(published)
     now_ms = time.time_ns() // 1_000_000
     return [
         (partition, now_ms, len(part), _encode(part))
@@ -214,16 +191,6 @@ def _insert(db: sqlite3.Connection, rows: Sequence[tuple[int, int, int, bytes]])
         f"INSERT INTO entries (partition, enqueued_ms, events, body) VALUES {values}",
         [value for row in rows for value in row],
     )
-
-
-def _settle(taken: Sequence[_Pending], error: EventsUnavailable | None) -> None:
-    for pending in taken:
-        if pending.done.done():
-            continue
-        if error is None:
-            pending.done.set_result(None)
-        else:
-            pending.done.set_exception(error)
 
 
 def _forget(db: sqlite3.Connection, before_ms: int) -> None:

@@ -1,0 +1,1 @@
+"""The local host and the operator's commands."""

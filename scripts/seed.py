@@ -1,0 +1,223 @@
+"""Load a market: merchants, services, consumers, grants, projects and API keys (docs/seed.md describes the file).
+
+Loading again changes nothing that is the same: what exists is put again; a key whose id exists is kept as it is, and
+its clear text is not shown a second time.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from rich.console import Console
+from rich.progress import Progress
+
+from scripts.environment import ROOT, use_local_settings
+from shared.access.keys import PREFIX_CHARACTERS, KeyHasher, new_key
+from shared.access.models import ApiKey, Consumer, Environment, Grant, GrantStatus, KeyStatus, Project
+from shared.bootstrap import Application, application, close
+from shared.catalog.models import Limits, Merchant, Service
+from shared.catalog.store import SlugTaken
+from shared.kernel.clock import utc_now
+from shared.kernel.stored import Identifier
+from shared.platform.documents import DocumentExists
+
+DEMO = ROOT / "scripts" / "demo_market.json"
+WRITES_AT_ONCE = 512
+
+
+class _Described(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DescribedProject(_Described):
+    id: Identifier
+    name: str
+
+
+class DescribedGrant(_Described):
+    """`service` is a slug or id of the same file or of the store."""
+
+    service: str
+    status: GrantStatus = "approved"
+    restricted: bool = False
+
+
+class DescribedKey(_Described):
+    """`services` are slugs or ids. `ttl_days` may be negative: a key that has expired."""
+
+    id: Identifier
+    name: str = "key"
+    services: tuple[str, ...] = ()
+    project: Identifier | None = None
+    environment: Environment = "live"
+    status: KeyStatus = "active"
+    ttl_days: float | None = None
+    limits: Limits = Limits()
+
+
+class DescribedConsumer(_Described):
+    """`count` above 1 makes that many consumers alike, with `_<number>` behind their ids and their keys' ids."""
+
+    id: Identifier
+    name: str
+    status: str = "active"
+    shards: int = 1
+    count: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    projects: tuple[DescribedProject, ...] = ()
+    grants: tuple[DescribedGrant, ...] = ()
+    keys: tuple[DescribedKey, ...] = ()
+
+    @model_validator(mode="after")
+    def _projects_exist(self) -> "DescribedConsumer":
+        known = {project.id for project in self.projects}
+        for key in self.keys:
+            if key.project is not None and key.project not in known:
+                raise ValueError(f"key {key.id} names the project {key.project}, which this consumer does not have")
+        return self
+
+
+class Market(_Described):
+    merchants: tuple[Merchant, ...] = ()
+    services: tuple[Service, ...] = ()
+    consumers: tuple[DescribedConsumer, ...] = ()
+
+
+class MarketError(ValueError):
+    """The file cannot be loaded; the message names the place and the rule."""
+
+
+def read_market(path: Path) -> Market:
+    """Raises MarketError."""
+    try:
+        return Market.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise MarketError(f"cannot read {path}: {error.strerror}") from None
+    except ValidationError as error:
+        lines = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors(include_input=False)]
+        raise MarketError("\n".join(lines)) from None
+
+
+class Loader:
+    def __init__(self, app: Application, hasher: KeyHasher) -> None:
+        self._app = app
+        self._hasher = hasher
+        self.shown: list[dict[str, str]] = []
+
+    async def load(self, market: Market, progress: Progress) -> None:
+        """Raises MarketError for a service that does not exist or a slug that is taken."""
+        for merchant in market.merchants:
+            await self._app.catalog.put_merchant(merchant)
+        for service in market.services:
+            try:
+                await self._app.catalog.put_service(service)
+            except SlugTaken as error:
+                raise MarketError(f"services: {error}") from None
+        total = sum(consumer.count for consumer in market.consumers)
+        task = progress.add_task("consumers", total=total)
+        for described in market.consumers:
+            grants = {grant.service: await self._service_id(grant.service) for grant in described.grants}
+            services = {name: await self._service_id(name) for key in described.keys for name in key.services}
+            for group in _grouped(_copies(described), WRITES_AT_ONCE):
+                await asyncio.gather(*(self._load_consumer(copy, {**grants, **services}) for copy in group))
+                progress.advance(task, len(group))
+
+    async def _service_id(self, reference: str) -> str:
+        service = await self._app.catalog.find_service(reference)
+        if service is None:
+            raise MarketError(f"consumers: there is no service {reference}")
+        return service.id
+
+    async def _load_consumer(self, described: DescribedConsumer, services: dict[str, str]) -> None:
+        access = self._app.access
+        consumer = Consumer.model_validate(described.model_dump(include={"id", "name", "status", "shards"}))
+        await access.put_consumer(consumer)
+        for project in described.projects:
+            await access.put_project(Project(consumer_id=consumer.id, id=project.id, name=project.name))
+        for grant in described.grants:
+            await access.put_grant(
+                Grant(
+                    consumer_id=consumer.id,
+                    service_id=services[grant.service],
+                    status=grant.status,
+                    restricted=grant.restricted,
+                )
+            )
+        for key in described.keys:
+            await self._load_key(consumer.id, key, tuple(services[name] for name in key.services))
+
+    async def _load_key(self, consumer_id: str, described: DescribedKey, service_ids: tuple[str, ...]) -> None:
+        clear = new_key(described.environment)
+        key = ApiKey(
+            id=described.id,
+            consumer_id=consumer_id,
+            hash=self._hasher.hash(clear),
+            prefix=clear[:PREFIX_CHARACTERS],
+            last4=clear[-4:],
+            name=described.name,
+            environment=described.environment,
+            status=described.status,
+            service_ids=service_ids,
+            project_id=described.project,
+            expires_at=None if described.ttl_days is None else utc_now() + timedelta(days=described.ttl_days),
+            limits=described.limits,
+        )
+        try:
+            await self._app.access.add_key(key)
+        except DocumentExists:
+            return
+        self.shown.append({"consumer": consumer_id, "id": key.id, "name": key.name, "key": clear})
+
+
+def _copies(described: DescribedConsumer) -> Iterator[DescribedConsumer]:
+    if described.count == 1:
+        yield described
+        return
+    for number in range(described.count):
+        keys = tuple(key.model_copy(update={"id": f"{key.id}_{number}"}) for key in described.keys)
+        yield described.model_copy(update={"id": f"{described.id}_{number}", "keys": keys})
+
+
+def _grouped(copies: Iterator[DescribedConsumer], size: int) -> Iterator[Sequence[DescribedConsumer]]:
+    group: list[DescribedConsumer] = []
+    for copy in copies:
+        group.append(copy)
+        if len(group) == size:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+async def seed(market: Market) -> list[dict[str, str]]:
+    """Load a market into this process's application. Returns the clear keys that were made."""
+    app = application()
+    try:
+        loader = Loader(app, await app.load_hasher())
+        with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
+            await loader.load(market, progress)
+        return loader.shown
+    finally:
+        await close()
+
+
+def main(
+    source: Annotated[Path, typer.Option("--from", help="The market to load, see docs/seed.md.")] = DEMO,
+) -> None:
+    """Load a market and print its new API keys as JSON. They are shown this once."""
+    use_local_settings()
+    try:
+        keys = asyncio.run(seed(read_market(source)))
+    except MarketError as error:
+        typer.echo(f"{source}: {error}", err=True)
+        raise typer.Exit(2) from None
+    typer.echo(json.dumps({"keys": keys}, indent=2))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,1 @@
+"""The portal's API: a FastAPI application made of the nouns' routes."""

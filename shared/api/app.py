@@ -1,0 +1,72 @@
+"""The FastAPI application factory: routers, problem+json for every error, OpenAPI 3.1 at /api/v1/openapi.json."""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from shared.access.gate import Holder
+from shared.kernel.errors import FieldError, Problem, Unavailable
+from shared.kernel.ids import new_id
+from shared.kernel.problems import PROBLEM_CONTENT_TYPE, problem_document, unavailable
+from shared.metering import routes as metering_routes
+from shared.metering.queries import UsageQueries
+
+VERSION = "0.1.0"
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+_logger = logging.getLogger(__name__)
+
+
+def create_app(identify: Callable[[Mapping[str, str]], Awaitable[Holder]], queries: UsageQueries) -> FastAPI:
+    """`identify` turns request headers into the holder of an API key, or raises Problem."""
+    app = FastAPI(
+        title="AMS", version=VERSION, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None,
+        redirect_slashes=False,
+    )  # fmt: skip
+    app.state.identify = identify
+    app.state.queries = queries
+    app.include_router(metering_routes.router, prefix="/api/v1")
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(Unavailable, _on_unavailable)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_error)
+    return app
+
+
+def _respond(problem: Problem) -> Response:
+    request_id = new_id("req")
+    headers = {"X-AMS-Request-Id": request_id, "Cache-Control": "no-store", **problem.headers}
+    return JSONResponse(problem_document(problem, request_id), problem.status, headers, PROBLEM_CONTENT_TYPE)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return _respond(error)
+
+
+async def _on_unavailable(request: Request, error: Exception) -> Response:
+    _logger.warning("the api is unavailable: %s", error)
+    return _respond(unavailable())
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [FieldError(".".join(str(part) for part in e["loc"][1:]), e["msg"]) for e in error.errors()]
+    detail = "; ".join(f"`{e.field}`: {e.rule}" for e in errors)
+    return _respond(Problem(400, "request_invalid", detail, errors))
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "request_invalid")
+    return _respond(Problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {})))
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    _logger.error("the api failed", exc_info=error)
+    return _respond(Problem(500, "internal_error", "Something went wrong on our side."))

@@ -1,0 +1,255 @@
+"""The composition root: picks adapters by profile and builds the services, once per process and lazily.
+
+Adapters are imported where they are chosen, so that a process pays only for those it uses.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from shared.access.gate import Gate
+from shared.access.keys import KeyHasher
+from shared.access.store import AccessStore
+from shared.catalog.store import CatalogStore
+from shared.kernel.errors import Unavailable
+from shared.metering.aggregate import Aggregator
+from shared.metering.consume import Consume
+from shared.metering.forward import Forwarder
+from shared.metering.parked import Parked
+from shared.metering.queries import UsageQueries
+from shared.metering.rates import RateLimiter
+from shared.metering.reconcile import Reconciler
+from shared.metering.reports import Reports
+from shared.platform.blobs import Blobs
+from shared.platform.documents import Documents
+from shared.platform.events import Events
+from shared.platform.limits import Limits
+from shared.platform.secrets import SecretMissing, Secrets
+from shared.platform.spool import Spool
+from shared.platform.upstream import Upstream
+from shared.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+    from fastapi import FastAPI
+
+READY_S = 5.0
+CHECKPOINT_CONTAINER = "checkpoints"
+BLOB_CONTAINER = "ams"
+
+
+@dataclass
+class Application:
+    """Everything a trigger may need. Attributes are built when first used."""
+
+    settings: Settings
+
+    @cached_property
+    def documents(self) -> Documents:
+        if self.settings.ams_profile == "azure":
+            return _cosmos(self.settings)
+        from shared.platform.documents.sqlite import SqliteDocuments
+
+        return SqliteDocuments(self.settings.ams_data / "documents.db")
+
+    @cached_property
+    def events(self) -> Events:
+        if self.settings.ams_profile == "azure":
+            return _event_hubs(self.settings)
+        from shared.platform.events.log import EventLog
+
+        return EventLog(self.settings.ams_data / "events.db", self.settings.ams_event_partitions)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        if self.settings.ams_profile == "azure":
+            return _azure_blobs(self.settings)
+        from shared.platform.blobs.files import FileBlobs
+
+        return FileBlobs(self.settings.ams_data / "blobs")
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        if self.settings.ams_keyvault_url is not None:
+            return _key_vault(self.settings)
+        from shared.platform.secrets.environment import EnvironmentSecrets
+
+        return EnvironmentSecrets(os.environ)
+
+    @cached_property
+    def limits(self) -> Limits:
+        from shared.platform.limits.memory import MemoryLimits
+
+        return MemoryLimits(self.settings.ams_data / "limits.bin")
+
+    @cached_property
+    def spool(self) -> Spool:
+        from shared.platform.spool.sqlite import SqliteSpool
+
+        return SqliteSpool(self.settings.ams_data / "spool", self.events.publish, self.settings.ams_spool_events_max)
+
+    @cached_property
+    def upstream(self) -> Upstream:
+        from shared.platform.upstream.http import HttpUpstream
+
+        return HttpUpstream(allow_private=self.settings.ams_upstream_allow_private)
+
+    @cached_property
+    def access(self) -> AccessStore:
+        return AccessStore(self.documents)
+
+    @cached_property
+    def catalog(self) -> CatalogStore:
+        return CatalogStore(self.documents)
+
+    @cached_property
+    def gate(self) -> Gate:
+        return Gate(self.access, self.catalog, self.load_hasher, self.settings.ams_auth_cache_s)
+
+    async def load_hasher(self) -> KeyHasher:
+        """Peppers are secrets `key-pepper-v<version>`: the current one, and the previous one during a change."""
+        current = self.settings.ams_key_pepper_version
+        versions = {current, self.settings.ams_key_pepper_previous_version or current}
+        peppers = {version: await self.secrets.get(f"key-pepper-v{version}") for version in versions}
+        return KeyHasher(peppers, current)
+
+    @cached_property
+    def queries(self) -> UsageQueries:
+        return UsageQueries(self.documents)
+
+    @cached_property
+    def limiter(self) -> RateLimiter:
+        return RateLimiter(self.limits, self.queries)
+
+    @cached_property
+    def consume(self) -> Consume:
+        reports = Reports(self.gate, self.limiter, self.events)
+        forwarder = Forwarder(self.upstream, self.spool, self.events, self.secrets)
+        return Consume(self.gate, self.limiter, reports, forwarder)
+
+    @cached_property
+    def parked(self) -> Parked:
+        return Parked(self.blobs, self.events)
+
+    @cached_property
+    def aggregator(self) -> Aggregator:
+        return Aggregator(self.documents, self.gate, self.parked, self.settings.ams_record_retention_days)
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        return Reconciler(self.documents)
+
+    @cached_property
+    def api(self) -> "FastAPI":
+        from shared.api.app import create_app
+
+        return create_app(self.consume.identify, self.queries)
+
+    async def readiness(self) -> dict[str, str | None]:
+        """What consume needs, by name: None when it works, else why it does not."""
+        checks: dict[str, Callable[[], Awaitable[object]]] = {
+            "documents": self.documents.ready,
+            "events": self.events.ready,
+            "blobs": self.blobs.ready,
+            "secrets": self.load_hasher,
+            "spool": self.spool.ready,
+        }
+        return {name: await _reason(check) for name, check in checks.items()}
+
+    async def close(self) -> None:
+        """Close what was built; the spool first, since it ships to the stream."""
+        for name in ("spool", "upstream", "events", "documents", "blobs", "secrets", "limits"):
+            if name in self.__dict__:
+                await getattr(self, name).close()
+
+
+async def _reason(check: Callable[[], Awaitable[object]]) -> str | None:
+    try:
+        async with asyncio.timeout(READY_S):
+            await check()
+    except TimeoutError:
+        return f"no answer within {READY_S:g} s"
+    except (Unavailable, SecretMissing, ValueError) as error:
+        return str(error)
+    return None
+
+
+def _cosmos(settings: Settings) -> Documents:
+    from shared.platform.documents.cosmos import CosmosDocuments
+
+    assert settings.ams_cosmos_endpoint is not None
+    credential = settings.ams_cosmos_key or _credential(settings)
+    return CosmosDocuments(settings.ams_cosmos_endpoint, credential, settings.ams_cosmos_database)
+
+
+def _event_hubs(settings: Settings) -> Events:
+    from shared.platform.events.eventhubs import AzureHub, EmulatedHub, EventHubs
+
+    if settings.ams_usage_hub_connection_string is not None:
+        assert settings.ams_blob_connection_string is not None
+        return EventHubs(
+            EmulatedHub(
+                settings.ams_usage_hub_connection_string,
+                settings.ams_usage_hub_name,
+                settings.ams_blob_connection_string,
+                CHECKPOINT_CONTAINER,
+            )
+        )
+    assert settings.usage_hub_fully_qualified_namespace is not None
+    assert settings.ams_blob_account_url is not None
+    return EventHubs(
+        AzureHub(
+            settings.usage_hub_fully_qualified_namespace,
+            settings.ams_usage_hub_name,
+            _credential(settings),
+            settings.ams_blob_account_url,
+            CHECKPOINT_CONTAINER,
+        )
+    )
+
+
+def _azure_blobs(settings: Settings) -> Blobs:
+    from shared.platform.blobs.azure import AzureBlobs
+
+    if settings.ams_blob_connection_string is not None:
+        return AzureBlobs(BLOB_CONTAINER, connection_string=settings.ams_blob_connection_string)
+    return AzureBlobs(BLOB_CONTAINER, account_url=settings.ams_blob_account_url, credential=_credential(settings))
+
+
+def _key_vault(settings: Settings) -> Secrets:
+    from shared.platform.secrets.keyvault import KeyVaultSecrets
+
+    assert settings.ams_keyvault_url is not None
+    return KeyVaultSecrets(settings.ams_keyvault_url, _credential(settings))
+
+
+@cache
+def _credential(settings: Settings) -> "AsyncTokenCredential":
+    """On Azure the app's own identity, named or system-assigned, without a chain of guesses; else the developer's."""
+    from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
+
+    if "WEBSITE_INSTANCE_ID" in os.environ or "CONTAINER_NAME" in os.environ:
+        return ManagedIdentityCredential(client_id=settings.ams_managed_identity_client_id)
+    return DefaultAzureCredential()
+
+
+_application: Application | None = None
+
+
+def application() -> Application:
+    """This process's application, built at the first call. Raises SettingsError."""
+    global _application
+    if _application is None:
+        _application = Application(load_settings(os.environ))
+    return _application
+
+
+async def close() -> None:
+    """Finish what is under way and close every adapter; `application` builds anew afterwards."""
+    global _application
+    if _application is not None:
+        closing, _application = _application, None
+        await closing.close()

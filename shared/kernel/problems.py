@@ -1,0 +1,36 @@
+"""The one place where errors become RFC 9457 documents."""
+
+from http import HTTPStatus
+from typing import Any
+
+from shared.kernel.errors import Problem
+
+PROBLEM_CONTENT_TYPE = "application/problem+json"
+
+
+def problem_document(problem: Problem, request_id: str) -> dict[str, Any]:
+    """The body of a problem response. `errors` lists field and rule where a field is at fault."""
+    document: dict[str, Any] = {
+        "type": f"urn:ams:problem:{problem.code}",
+        "title": _title(problem.status),
+        "status": problem.status,
+        "code": problem.code,
+        "detail": problem.detail,
+        "request_id": request_id,
+    }
+    if problem.errors:
+        document["errors"] = [{"field": error.field, "rule": error.rule} for error in problem.errors]
+    return document
+
+
+def _title(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def unavailable() -> Problem:
+    """What a caller sees when something that AMS depends on did not answer."""
+    detail = "A part of the platform is not available right now. Try again with the same event ids."
+    return Problem(503, "service_unavailable", detail, headers={"Retry-After": "1"})

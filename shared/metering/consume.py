@@ -1,0 +1,60 @@
+"""The one consume endpoint: identify, then take usage reports or forward a call."""
+
+from collections.abc import AsyncIterator, Mapping
+
+from shared.access.gate import Gate, Holder
+from shared.kernel.errors import Problem
+from shared.kernel.telemetry import EVENTS_ACCEPTED
+from shared.metering.forward import Answer, Call, Forwarder
+from shared.metering.headers import bearer_key
+from shared.metering.rates import RateLimiter
+from shared.metering.reports import REPORT_BYTES_MAX, Receipt, ReportKind, Reports
+
+
+class Consume:
+    def __init__(self, gate: Gate, limiter: RateLimiter, reports: Reports, forwarder: Forwarder) -> None:
+        self._gate = gate
+        self._limiter = limiter
+        self._reports = reports
+        self._forwarder = forwarder
+
+    async def identify(self, headers: Mapping[str, str]) -> Holder:
+        """Raises Problem 400 `key_ambiguous`, 401 or 403."""
+        return await self._gate.identify(presented_key(headers))
+
+    async def report(self, holder: Holder, kind: ReportKind, body: AsyncIterator[bytes]) -> Receipt:
+        """Raises Problem. A refused single event is the whole answer; a batch tells of each of its events."""
+        receipt = await self._reports.take(holder, await read_report(body), batch=kind == "batch")
+        EVENTS_ACCEPTED.labels("report").inc(receipt.accepted)
+        if kind == "event" and receipt.rejected:
+            raise receipt.rejected[0].problem
+        return receipt
+
+    async def forward(self, holder: Holder, service: str, call: Call) -> tuple[Answer, dict[str, str]]:
+        """The upstream's answer, and AMS's own headers for it. Raises Problem."""
+        admission = await self._gate.admit(holder, service, forwarding=True)
+        headers = await self._limiter.take_call(admission)
+        await self._limiter.take_quota(admission, 1)
+        return await self._forwarder.forward(admission, call), headers
+
+
+def presented_key(headers: Mapping[str, str]) -> str | None:
+    """The one key of a request. Raises Problem 400 when there are two different ones."""
+    own = headers.get("x-ams-key")
+    bearer = bearer_key(headers.get("authorization") or "")
+    # A repeated header arrives joined with a comma, which no key contains.
+    given = {key.strip() for key in (own or "").split(",") if key.strip()} | ({bearer} if bearer else set())
+    if len(given) > 1:
+        raise Problem(400, "key_ambiguous", "The request carries two different API keys. Send one.")
+    return given.pop() if given else None
+
+
+async def read_report(body: AsyncIterator[bytes]) -> bytes:
+    """The whole body, or Problem 413 as soon as it is over the limit."""
+    chunks, length = [], 0
+    async for chunk in body:
+        length += len(chunk)
+        if length > REPORT_BYTES_MAX:
+            raise Problem(413, "body_too_large", f"A usage report is at most {REPORT_BYTES_MAX} bytes.")
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)

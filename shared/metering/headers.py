@@ -1,0 +1,67 @@
+"""Which headers cross from consumer to upstream and back, and how a trace is continued."""
+
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te", "trailer",
+     "transfer-encoding", "upgrade"}
+)  # fmt: skip
+"""RFC 9110 §7.6.1, with the obsolete ones still in use."""
+
+_NOT_TO_UPSTREAM = HOP_BY_HOP | {"host", "content-length", "cookie", "expect", "forwarded", "via"}
+_NOT_TO_CONSUMER = HOP_BY_HOP | {"content-length", "set-cookie", "set-cookie2", "server", "date", "alt-svc",
+                                 "strict-transport-security", "clear-site-data"}  # fmt: skip
+_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})", re.ASCII)
+
+
+def _named_by_connection(headers: Iterable[tuple[str, str]]) -> set[str]:
+    return {
+        token.strip().lower() for name, value in headers if name.lower() == "connection" for token in value.split(",")
+    }
+
+
+def to_upstream(headers: Mapping[str, str]) -> dict[str, str]:
+    """A consumer's headers without hop-by-hop ones, cookies, the AMS key, `X-AMS-*` and forwarding claims."""
+    dropped = _NOT_TO_UPSTREAM | _named_by_connection(headers.items())
+    kept = {}
+    for name, value in headers.items():
+        lower = name.lower()
+        if lower in dropped or lower.startswith(("x-ams-", "x-forwarded-")):
+            continue
+        if lower == "authorization" and bearer_key(value) is not None:
+            continue
+        kept[name] = value
+    return kept
+
+
+def to_consumer(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """An upstream's headers without hop-by-hop ones, cookies, `X-AMS-*` and CORS grants; repeated ones joined."""
+    pairs = list(headers)
+    dropped = _NOT_TO_CONSUMER | _named_by_connection(pairs)
+    kept: dict[str, str] = {}
+    for name, value in pairs:
+        lower = name.lower()
+        if lower in dropped or lower.startswith(("x-ams-", "access-control-")):
+            continue
+        kept[lower] = f"{kept[lower]}, {value}" if lower in kept else value
+    return kept
+
+
+def bearer_key(authorization: str) -> str | None:
+    """The AMS key in an `Authorization` value; None when it is somebody else's credential."""
+    scheme, _, token = authorization.partition(" ")
+    token = token.strip()
+    return token if scheme.lower() == "bearer" and token.startswith("ams_") else None
+
+
+def trace_of(traceparent: str | None) -> tuple[str, str]:
+    """(trace id, flags) of a W3C `traceparent`, or of a new trace when there is none or it is not valid."""
+    match = _TRACEPARENT.fullmatch(traceparent.strip()) if traceparent else None
+    return (match[1], match[2]) if match else (secrets.token_hex(16), "00")
+
+
+def traceparent(trace_id: str, flags: str) -> str:
+    """The header for the next hop: the same trace, a new parent."""
+    return f"00-{trace_id}-{secrets.token_hex(8)}-{flags}"

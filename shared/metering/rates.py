@@ -1,0 +1,99 @@
+"""Check 5 of consume: rate limits, then the month's quota.
+
+A service's limits count the calls of one consumer (so that more keys are not more calls), a key's own limits count that
+key's. A forwarded call costs one. A usage report costs one call per service it names, and its requests of the quota.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from shared.access.gate import Admission
+from shared.catalog.models import Limits as LimitSettings
+from shared.kernel.clock import utc_now
+from shared.kernel.errors import Problem
+from shared.metering.queries import UsageQueries
+from shared.platform.limits import Decision, Demand, Limits
+
+MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
+
+
+class RateLimiter:
+    def __init__(self, limits: Limits, queries: UsageQueries, now: Callable[[], datetime] = utc_now) -> None:
+        self._limits = limits
+        self._queries = queries
+        self._now = now
+
+    async def take_call(self, admission: Admission) -> dict[str, str]:
+        """Count one call against the rate limits. Returns response headers. Raises Problem 429 `rate_limited`."""
+        demands = _rate_demands(admission)
+        if not demands:
+            return {}
+        decision = await self._limits.take(demands)
+        headers = _headers(demands, decision)
+        if not decision.allowed:
+            raise _refusal("rate_limited", "More calls than the rate limit allows.", decision, headers)
+        return headers
+
+    async def take_quota(self, admission: Admission, requests: int) -> None:
+        """Count `requests` against the month's quotas. Raises Problem 429 `quota_exceeded`."""
+        demands = self._quota_demands(admission)
+        if not demands or requests == 0:
+            return
+        for demand in demands:
+            if not await self._limits.is_known(demand):
+                await self._limits.seed(demand, await self._used(admission, demand))
+        decision = await self._limits.take(demands, requests)
+        if not decision.allowed:
+            detail = f"The quota of {decision.demand.limit} requests a month is used up."
+            raise _refusal("quota_exceeded", detail, decision, _headers(demands, decision))
+
+    def _quota_demands(self, admission: Admission) -> list[Demand]:
+        key, service = admission.holder.key, admission.service
+        if service.limits.quota_per_month is None and key.limits.quota_per_month is None:
+            return []
+        now = self._now()
+        start = datetime(now.year, now.month, 1, tzinfo=UTC)
+        following = datetime(now.year + now.month // 12, now.month % 12 + 1, 1, tzinfo=UTC)
+        length_s = int((following - start).total_seconds())
+        cells = (
+            (f"service:{key.consumer_id}:{service.id}", service.limits.quota_per_month),
+            (f"key:{key.id}", key.limits.quota_per_month),
+        )
+        return [
+            Demand(cell, "month", limit, length_s, int(start.timestamp())) for cell, limit in cells if limit is not None
+        ]
+
+    async def _used(self, admission: Admission, demand: Demand) -> int:
+        """What the counters say of this month: the start of a count that this machine does not know."""
+        month = f"{self._now():%Y-%m}"
+        consumer = admission.holder.consumer
+        if demand.cell.startswith("key:"):
+            return await self._queries.month_requests(consumer, month, api_key_id=admission.holder.key.id)
+        return await self._queries.month_requests(consumer, month, service_id=admission.service.id)
+
+
+def _rate_demands(admission: Admission) -> list[Demand]:
+    key, service = admission.holder.key, admission.service
+    demands: list[Demand] = []
+    for cell, limits in ((f"service:{key.consumer_id}:{service.id}", service.limits), (f"key:{key.id}", key.limits)):
+        demands += _windows(cell, limits)
+    return demands
+
+
+def _windows(cell: str, limits: LimitSettings) -> list[Demand]:
+    windows = (
+        ("minute", limits.per_minute, MINUTE_S), ("hour", limits.per_hour, HOUR_S), ("day", limits.per_day, DAY_S)
+    )  # fmt: skip
+    return [Demand(cell, name, limit, window_s) for name, limit, window_s in windows if limit is not None]
+
+
+def _headers(demands: list[Demand], decision: Decision) -> dict[str, str]:
+    """As in draft-ietf-httpapi-ratelimit-headers: every policy, and the state of the tightest."""
+    return {
+        "RateLimit-Policy": ", ".join(f'"{d.name}";q={d.limit};w={d.window_s}' for d in demands),
+        "RateLimit": f'"{decision.demand.name}";r={decision.remaining};t={decision.reset_s}',
+    }
+
+
+def _refusal(code: str, detail: str, decision: Decision, headers: dict[str, str]) -> Problem:
+    return Problem(429, code, detail, headers={"Retry-After": str(decision.reset_s), **headers})
