@@ -5,16 +5,27 @@ The figures below are stated in the documentation; a change of the records, the 
 """
 
 import json
+import logging
 import math
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
-from shared.platform.documents import CONTAINERS, Create, Operation, Replace
+from shared.platform.documents import (
+    CONTAINERS,
+    Create,
+    DocumentExists,
+    Operation,
+    Patch,
+    Query,
+    Replace,
+    TransactionFailed,
+)
 from shared.platform.documents.cosmos import CosmosDocuments
 from tests.emulators.cosmos import CosmosPeer
 
-pytest_plugins = ["tests.contract.document_fixtures"]
+pytest_plugins = ["tests.contract.documents_fixtures"]
 
 USAGE = CONTAINERS["usage"]
 EVENTS = 50
@@ -24,6 +35,10 @@ RU_PER_EVENT_INDEXING_EVERYTHING = 11.6
 record, and every bucket of a counter, each of which changes."""
 
 INDEX_EVERYTHING = {"indexingMode": "consistent", "automatic": True, "includedPaths": [{"path": "/*"}]}
+
+
+def metric(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(f"{name}_total", labels) or 0.0
 
 
 def record(n: int) -> dict[str, Any]:
@@ -87,3 +102,41 @@ async def test_the_model_reproduces_the_published_examples(cosmos: CosmosDocumen
     await cosmos.delete(USAGE, "p", "a")
     charged = [exchange.charge for exchange in peer.exchanges if exchange.charge]
     assert charged == [pytest.approx(published, abs=0.11) for published in (7.0, 1.0, 10.8, 7.0)]
+
+
+async def test_what_every_call_costs_is_counted_by_container_and_operation(
+    cosmos: CosmosDocuments, peer: CosmosPeer
+) -> None:
+    operations = ("create", "get", "replace", "upsert", "patch", "transact", "query", "delete")
+    before = {op: metric("ams_cosmos_request_units", container="usage", operation=op) for op in operations}
+    await cosmos.create(USAGE, "p", "a", b'{"n":1}')
+    await cosmos.get(USAGE, "p", "a")
+    await cosmos.replace(USAGE, "p", "a", b'{"n":2}', etag=None)
+    await cosmos.upsert(USAGE, "p", "a", b'{"n":3}')
+    await cosmos.patch(USAGE, "p", "a", [Patch("set", "n", 4)])
+    await cosmos.transact(USAGE, "p", [Create("b", b"{}"), Replace("a", b"{}", None)])
+    await cosmos.query(USAGE, Query("p"))
+    await cosmos.query(USAGE, Query(None))
+    await cosmos.query(USAGE, Query(None, order_by=USAGE.indexed[0]))
+    await cosmos.delete(USAGE, "p", "a")
+    with pytest.raises(DocumentExists):
+        await cosmos.create(USAGE, "p", "b", b"{}")
+    with pytest.raises(TransactionFailed):
+        await cosmos.transact(USAGE, "p", [Create("b", b"{}")])
+    counted = {
+        op: metric("ams_cosmos_request_units", container="usage", operation=op) - before[op] for op in operations
+    }
+    assert all(charge > 0 for charge in counted.values())
+    assert counted["get"] == pytest.approx(1.0)
+    assert sum(counted.values()) == pytest.approx(sum(exchange.charge for exchange in peer.exchanges))
+
+
+async def test_the_log_says_what_a_call_cost_and_nothing_of_its_content(
+    cosmos: CosmosDocuments, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, "shared.platform.documents"):
+        await cosmos.create(USAGE, "secret-partition", "secret-id", b'{"secret":"body"}')
+    (record,) = (record for record in caplog.records if getattr(record, "operation", "") == "create")
+    assert (vars(record)["container"], vars(record)["status"]) == ("usage", 201)
+    assert vars(record)["request_units"] > 0
+    assert not any("secret" in str(vars(record)) for record in caplog.records if record.name.startswith("shared."))

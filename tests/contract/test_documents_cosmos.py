@@ -1,30 +1,19 @@
-"""What only the Cosmos DB adapter has: throttling, lost connections, request units, one client, definitions."""
+"""What only the Cosmos DB adapter has: throttling, lost connections, one client, pages, definitions."""
 
 import asyncio
 import json
-import logging
 import time
 from typing import Any
 
 import pytest
 from prometheus_client import REGISTRY
 
-from shared.platform.documents import (
-    CONTAINERS,
-    Create,
-    DocumentExists,
-    DocumentsUnavailable,
-    Patch,
-    Query,
-    Replace,
-    TransactionFailed,
-    Where,
-)
+from shared.platform.documents import CONTAINERS, Create, DocumentsUnavailable, Patch, Query, Where
 from shared.platform.documents.cosmos import CosmosDocuments
 from shared.platform.documents.cosmos_client import READ_RETRIES_MAX, THROTTLE_RETRIES_MAX, container_definitions
 from tests.emulators.cosmos import KEY, CosmosPeer, Fault
 
-pytest_plugins = ["tests.contract.document_fixtures"]
+pytest_plugins = ["tests.contract.documents_fixtures"]
 
 USAGE = CONTAINERS["usage"]
 FIELD = USAGE.indexed[0]
@@ -196,47 +185,6 @@ async def test_an_unreachable_start_is_tried_again_by_the_next_call(peer: Cosmos
         assert await documents.get(USAGE, "p", "a") is None
     finally:
         await documents.close()
-
-
-# request units
-
-
-async def test_what_every_call_costs_is_counted_by_container_and_operation(
-    cosmos: CosmosDocuments, peer: CosmosPeer
-) -> None:
-    operations = ("create", "get", "replace", "upsert", "patch", "transact", "query", "delete")
-    before = {op: metric("ams_cosmos_request_units", container="usage", operation=op) for op in operations}
-    await cosmos.create(USAGE, "p", "a", b'{"n":1}')
-    await cosmos.get(USAGE, "p", "a")
-    await cosmos.replace(USAGE, "p", "a", b'{"n":2}', etag=None)
-    await cosmos.upsert(USAGE, "p", "a", b'{"n":3}')
-    await cosmos.patch(USAGE, "p", "a", [Patch("set", "n", 4)])
-    await cosmos.transact(USAGE, "p", [Create("b", b"{}"), Replace("a", b"{}", None)])
-    await cosmos.query(USAGE, Query("p"))
-    await cosmos.query(USAGE, Query(None))
-    await cosmos.query(USAGE, Query(None, order_by=FIELD))
-    await cosmos.delete(USAGE, "p", "a")
-    with pytest.raises(DocumentExists):
-        await cosmos.create(USAGE, "p", "b", b"{}")
-    with pytest.raises(TransactionFailed):
-        await cosmos.transact(USAGE, "p", [Create("b", b"{}")])
-    counted = {
-        op: metric("ams_cosmos_request_units", container="usage", operation=op) - before[op] for op in operations
-    }
-    assert all(charge > 0 for charge in counted.values())
-    assert counted["get"] == pytest.approx(1.0)
-    assert sum(counted.values()) == pytest.approx(sum(exchange.charge for exchange in peer.exchanges))
-
-
-async def test_the_log_says_what_a_call_cost_and_nothing_of_its_content(
-    cosmos: CosmosDocuments, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.DEBUG, "shared.platform.documents"):
-        await cosmos.create(USAGE, "secret-partition", "secret-id", b'{"secret":"body"}')
-    (record,) = (record for record in caplog.records if getattr(record, "operation", "") == "create")
-    assert (vars(record)["container"], vars(record)["status"]) == ("usage", 201)
-    assert vars(record)["request_units"] > 0
-    assert not any("secret" in str(vars(record)) for record in caplog.records if record.name.startswith("shared."))
 
 
 # pages
