@@ -1,80 +1,47 @@
 """An Event Hubs namespace with one hub, as an AMQP 1.0 peer on a loopback port, for the real azure-eventhub SDK.
 
-What the service does and the SDK relies on, no more: SASL ANONYMOUS, `$cbs`, `$management`, senders to the hub or to
-a partition, receivers from an offset, one acknowledgement per send. The log outlives `stop` and `start`, as a broker's
-disk does. `faults` and `gate` make the failures that a test cannot ask of the real service.
+It does what the service does and the SDK relies on, no more. The log outlives `stop` and `start`, as a broker's disk
+does. `faults` and `gate` make the failures that a test cannot ask of the real service.
 """
 
 import asyncio
 import contextlib
-import enum
 import itertools
-import re
 import time
 import zlib
-from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from typing import NamedTuple
 
-# The SDK's own codec: it reads performatives by position, so both ends had better agree on every field.
-from azure.eventhub._pyamqp import performatives as amqp
-from azure.eventhub._pyamqp._decode import decode_frame, decode_payload
-from azure.eventhub._pyamqp._encode import encode_frame, encode_payload
-from azure.eventhub._pyamqp.endpoints import Source
-from azure.eventhub._pyamqp.error import AMQPError
-from azure.eventhub._pyamqp.message import Message, Properties
-from azure.eventhub._pyamqp.outcomes import Accepted, Rejected
-from azure.eventhub._pyamqp.types import TYPE, VALUE, AMQPTypes
+from azure.eventhub._pyamqp.message import Message
+
+from tests.emulators.event_hubs_amqp import Connection, Fault
 
 HUB = "usage"
 MESSAGE_BYTES_MAX = 1024 * 1024
-FRAME_PAYLOAD_BYTES_MAX = 32 * 1024
-BATCH_FORMAT = 0x80013700
-LINK_CREDIT = 1000
-WINDOW = 1 << 30
-
-SASL_HEADER = b"AMQP\x03\x01\x00\x00"
-AMQP_HEADER = b"AMQP\x00\x01\x00\x00"
-SASL_FRAME = b"\x01"
-
-
-class Fault(enum.Enum):
-    """What happens to one send."""
-
-    LOSE = "the connection drops before the events are stored"
-    FORGET_TO_CONFIRM = "the events are stored, and the connection drops before the confirmation"
-    REJECT = "the broker refuses the events"
 
 
 class Stored(NamedTuple):
     """One event of a partition; its sequence number is its index, its offset is not."""
 
-    body: bytes
+    message: Message
     key: bytes | None
     enqueued_ms: int
     offset: int
 
-
-@dataclass
-class Link:
-    """A link as its client attached it; a receiver also has a position in a partition's log."""
-
-    handle: int
-    address: str
-    payload: bytearray = field(default_factory=bytearray)
-    message_format: int = 0
-    partition: int | None = None
-    next_index: int = 0
-    credit: int = 0
-    delivery_count: int = 0
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.message.data)
 
 
 class EventHubsPeer:
     """`async with EventHubsPeer() as peer:` and give `peer.connection_string` to the adapter."""
 
     def __init__(self, partitions: int = 4, message_bytes_max: int = MESSAGE_BYTES_MAX) -> None:
+        self.name = HUB
         self.logs: list[list[Stored]] = [[] for _ in range(partitions)]
+        self.first_kept = [0] * partitions
+        """The first sequence number that each partition still tells of: what is before is past its retention time."""
         self.message_bytes_max = message_bytes_max
         self.faults: deque[Fault] = deque()
         """One is taken for each send that arrives, until there are none."""
@@ -85,7 +52,7 @@ class EventHubsPeer:
         """Released once for each send that arrives."""
         self.sends: list[int] = []
         """How many events each confirmed send held."""
-        self.hostname = ""
+        self.senders_attached = 0
         self._round_robin = itertools.cycle(range(partitions))
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._server: asyncio.Server | None = None
@@ -93,7 +60,9 @@ class EventHubsPeer:
 
     @property
     def connection_string(self) -> str:
-        return f"Endpoint=sb://{self.hostname};SharedAccessKeyName=any;SharedAccessKey=any;UseDevelopmentEmulator=true;"
+        """Without TLS, as Microsoft's own emulator has it."""
+        endpoint = f"Endpoint=sb://127.0.0.1:{self._port}"
+        return f"{endpoint};SharedAccessKeyName=any;SharedAccessKey=any;UseDevelopmentEmulator=true;"
 
     async def __aenter__(self) -> "EventHubsPeer":
         await self.start()
@@ -106,7 +75,6 @@ class EventHubsPeer:
         """Listen; after a `stop`, on the same port and with the same log."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         self._port = self._server.sockets[0].getsockname()[1]
-        self.hostname = f"127.0.0.1:{self._port}"
 
     async def stop(self) -> None:
         """Refuse connections and drop those there are."""
@@ -129,292 +97,34 @@ class EventHubsPeer:
             del self._connections[task]
             writer.close()
 
-    def partition_of(self, address: str, key: bytes | None) -> int:
-        """A sender's partition: the one of its address, else by key, else the next in turn."""
-        if found := re.search(r"/Partitions/(\d+)$", address):
-            return int(found[1])
-        return zlib.crc32(key) % len(self.logs) if key else next(self._round_robin)
+    async def arrive(self) -> Fault | None:
+        """Count a send that arrived, hold it at the gate, and tell what is to happen to it."""
+        self.arrived.release()
+        await self.gate.wait()
+        return self.faults.popleft() if self.faults else None
 
-    def append(self, partition: int, key: bytes | None, bodies: list[bytes]) -> None:
-        """Store one send and hand it to the receivers that wait for it."""
+    def store(self, partition: int | None, key: bytes | None, messages: Sequence[Message]) -> None:
+        """Append one send, to `partition` or to that of its key, and hand it to the receivers that wait for it."""
+        if partition is None:
+            partition = zlib.crc32(key) % len(self.logs) if key else next(self._round_robin)
         log = self.logs[partition]
-        for body in bodies:
-            offset = log[-1].offset + len(log[-1].body) + 56 if log else 0
-            log.append(Stored(body, key, time.time_ns() // 1_000_000, offset))
+        for message in messages:
+            offset = log[-1].offset + 57 if log else 0
+            log.append(Stored(message, key, time.time_ns() // 1_000_000, offset))
         for connection in self._connections.values():
             connection.deliver()
 
 
-class Connection:
-    """One client's connection: it answers frames in the order in which they come."""
-
-    def __init__(self, peer: EventHubsPeer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._peer = peer
-        self._reader = reader
-        self._writer = writer
-        self._senders: dict[tuple[int, int], Link] = {}
-        self._receivers: dict[tuple[int, int], Link] = {}
-        self._delivery_ids: defaultdict[int, itertools.count[int]] = defaultdict(itertools.count)
-        self._answers: dict[int, Callable[[int, list[Any]], None]] = {
-            amqp.OpenFrame._code: self._on_open,
-            amqp.BeginFrame._code: self._on_begin,
-            amqp.AttachFrame._code: self._on_attach,
-            amqp.FlowFrame._code: self._on_flow,
-            amqp.DetachFrame._code: self._on_detach,
-            amqp.EndFrame._code: self._on_end,
-        }
-
-    async def run(self) -> None:
-        """Until the client closes, or a fault ends it."""
-        await self._authenticate()
-        while True:
-            channel, code, fields = await self._receive()
-            if code == amqp.CloseFrame._code:
-                self._send(0, _full(amqp.CloseFrame))
-                return
-            if code == amqp.TransferFrame._code:
-                if not await self._on_transfer(channel, fields):
-                    return
-            elif code in self._answers:
-                self._answers[code](channel, fields)
-            await self._writer.drain()
-
-    async def _authenticate(self) -> None:
-        assert await self._reader.readexactly(8) == SASL_HEADER
-        self._writer.write(SASL_HEADER)
-        self._send(0, _full(amqp.SASLMechanism, sasl_server_mechanisms=[b"ANONYMOUS"]), SASL_FRAME)
-        await self._receive()
-        self._send(0, _full(amqp.SASLOutcome, code=0, additional_data=b""), SASL_FRAME)
-        assert await self._reader.readexactly(8) == AMQP_HEADER
-        self._writer.write(AMQP_HEADER)
-
-    async def _receive(self) -> tuple[int, int, list[Any]]:
-        """Channel, descriptor and fields of the next frame that is not a heartbeat."""
-        while True:
-            header = await self._reader.readexactly(8)
-            size, channel = int.from_bytes(header[:4], "big"), int.from_bytes(header[6:], "big")
-            if size > 8:
-                code, fields = decode_frame(memoryview(await self._reader.readexactly(size - 8)))
-                return channel, code, fields
-
-    def _send(self, channel: int, performative: Any, frame_type: bytes = b"\x00") -> None:
-        header, body = encode_frame(performative, frame_type)
-        assert body is not None
-        self._writer.write(header + channel.to_bytes(2, "big") + body)
-
-    def _on_open(self, channel: int, _: list[Any]) -> None:
-        self._send(channel, _full(amqp.OpenFrame, container_id="peer", max_frame_size=65536, channel_max=100))
-
-    def _on_begin(self, channel: int, _: list[Any]) -> None:
-        self._send(
-            channel,
-            _full(
-                amqp.BeginFrame,
-                remote_channel=channel,
-                next_outgoing_id=0,
-                incoming_window=WINDOW,
-                outgoing_window=WINDOW,
-                handle_max=255,
-            ),
-        )
-
-    def _on_attach(self, channel: int, fields: list[Any]) -> None:
-        attach = amqp.AttachFrame(*fields)
-        client_receives = bool(attach.role)
-        answer = attach._replace(
-            role=not client_receives,
-            initial_delivery_count=0 if client_receives else None,
-            max_message_size=self._peer.message_bytes_max,
-            source=_terminus(attach.source),
-            target=_terminus(attach.target),
-            desired_capabilities=None,
-            properties=None,
-        )
-        self._send(channel, answer)
-        if client_receives:
-            self._receivers[channel, attach.handle] = self._receiver(attach)
-        else:
-            self._senders[channel, attach.handle] = Link(attach.handle, attach.target[0].decode())
-            self._grant(channel, attach.handle, delivery_count=0)
-
-    def _receiver(self, attach: Any) -> Link:
-        link = Link(attach.handle, attach.source[0].decode())
-        if found := re.search(r"/ConsumerGroups/[^/]+/Partitions/(\d+)$", link.address):
-            link.partition = int(found[1])
-            selector = attach.source[7][b"apache.org:selector-filter:string"].decode()
-            after = int(re.fullmatch(r"amqp\.annotation\.x-opt-offset > '(-?\d+)'", selector)[1])  # type: ignore[index]  # an unknown selector must fail the test
-            link.next_index = sum(stored.offset <= after for stored in self._peer.logs[link.partition])
-        return link
-
-    def _grant(self, channel: int, handle: int, delivery_count: int) -> None:
-        flow = _full(
-            amqp.FlowFrame,
-            next_incoming_id=None,
-            incoming_window=WINDOW,
-            next_outgoing_id=0,
-            outgoing_window=WINDOW,
-            handle=handle,
-            delivery_count=delivery_count,
-            link_credit=LINK_CREDIT,
-        )
-        self._send(channel, flow)
-
-    def _on_flow(self, channel: int, fields: list[Any]) -> None:
-        flow = amqp.FlowFrame(*fields)
-        if link := self._receivers.get((channel, flow.handle)):
-            link.credit = flow.link_credit
-            self.deliver()
-
-    def _on_detach(self, channel: int, fields: list[Any]) -> None:
-        handle = fields[0]
-        self._senders.pop((channel, handle), None)
-        self._receivers.pop((channel, handle), None)
-        self._send(channel, _full(amqp.DetachFrame, handle=handle, closed=True))
-
-    def _on_end(self, channel: int, _: list[Any]) -> None:
-        for links in (self._senders, self._receivers):
-            for key in [key for key in links if key[0] == channel]:
-                del links[key]
-        self._send(channel, _full(amqp.EndFrame))
-
-    async def _on_transfer(self, channel: int, fields: list[Any]) -> bool:
-        """Take one frame of a message; False when the connection is to drop."""
-        transfer = amqp.TransferFrame(*fields)
-        link = self._senders[channel, transfer.handle]
-        link.payload += transfer.payload
-        if transfer.message_format is not None:
-            link.message_format = transfer.message_format
-        if transfer.more:
-            return True
-        message, link.payload = decode_payload(memoryview(bytes(link.payload))), bytearray()
-        link.delivery_count += 1
-        if link.address in ("$cbs", "$management"):
-            self._settle(channel, transfer.delivery_id, Accepted())
-            self._answer_request(channel, link.address, message)
-            return True
-        return await self._take_events(channel, link, transfer.delivery_id, message)
-
-    async def _take_events(self, channel: int, link: Link, delivery_id: int, message: Message) -> bool:
-        self._peer.arrived.release()
-        await self._peer.gate.wait()
-        fault = self._peer.faults.popleft() if self._peer.faults else None
-        if fault is Fault.LOSE:
-            return False
-        if fault is Fault.REJECT:
-            error = AMQPError(condition=b"com.microsoft:argument-error", description="refused by the test", info=None)
-            self._settle(channel, delivery_id, Rejected(error=error))
-            return True
-        is_batch = link.message_format == BATCH_FORMAT
-        messages = [decode_payload(memoryview(part)) for part in message.data] if is_batch else [message]
-        bodies = [b"".join(part.data) for part in messages]
-        key = (message.message_annotations or {}).get(b"x-opt-partition-key")
-        self._peer.append(self._peer.partition_of(link.address, key), key, bodies)
-        if fault is Fault.FORGET_TO_CONFIRM:
-            return False
-        self._peer.sends.append(len(bodies))
-        self._settle(channel, delivery_id, Accepted())
-        self._grant(channel, link.handle, link.delivery_count)
-        return True
-
-    def _settle(self, channel: int, delivery_id: int, outcome: Accepted | Rejected) -> None:
-        self._send(channel, _full(amqp.DispositionFrame, role=True, first=delivery_id, settled=True, state=outcome))
-
-    def _answer_request(self, channel: int, node: str, request: Message) -> None:
-        status = {b"status-code": 202 if node == "$cbs" else 200, b"status-description": "OK"}
-        answer = Message(
-            properties=Properties(correlation_id=request.properties.message_id),
-            application_properties=status,
-            value=None if node == "$cbs" else self._describe(request.application_properties),
-        )
-        link = next(link for (on, _), link in self._receivers.items() if on == channel and link.address == node)
-        self._transfer(channel, link, answer)
-
-    def _describe(self, request: dict[bytes, Any]) -> dict[str, Any]:
-        """The hub's properties, or a partition's."""
-        if request[b"type"] == b"com.microsoft:eventhub":
-            partitions = [str(number) for number in range(len(self._peer.logs))]
-            return {"name": HUB, "created_at": _timestamp(0), "partition_ids": partitions}
-        assert request[b"type"] == b"com.microsoft:partition"
-        log = self._peer.logs[int(request[b"partition"])]
-        return {
-            "name": HUB,
-            "partition": request[b"partition"].decode(),
-            "begin_sequence_number": _long(0),
-            "last_enqueued_sequence_number": _long(len(log) - 1),
-            "last_enqueued_offset": str(log[-1].offset if log else -1),
-            "last_enqueued_time_utc": _timestamp(log[-1].enqueued_ms if log else 0),
-            "is_partition_empty": not log,
-        }
-
-    def deliver(self) -> None:
-        """Send what this connection's receivers have credit for."""
-        for (channel, _), link in self._receivers.items():
-            if link.partition is None:
-                continue
-            log = self._peer.logs[link.partition]
-            while link.credit > 0 and link.next_index < len(log):
-                self._transfer(channel, link, _as_message(link.next_index, log[link.next_index]))
-                link.next_index += 1
-
-    def _transfer(self, channel: int, link: Link, message: Message) -> None:
-        payload = bytearray()
-        encode_payload(payload, message)
-        delivery_id = next(self._delivery_ids[channel])
-        for start in range(0, len(payload), FRAME_PAYLOAD_BYTES_MAX):
-            end = start + FRAME_PAYLOAD_BYTES_MAX
-            frame = _full(
-                amqp.TransferFrame,
-                handle=link.handle,
-                delivery_id=delivery_id,
-                delivery_tag=delivery_id.to_bytes(4, "big"),
-                message_format=0,
-                settled=False,
-                more=end < len(payload),
-                payload=bytes(payload[start:end]),
-            )
-            self._send(channel, frame)
-        link.credit -= 1
-
-
-def _full(performative: Any, **fields: Any) -> Any:
-    """A performative with every field: the SDK fails on a list that is cut short."""
-    return performative(**dict.fromkeys(performative._fields) | fields)
-
-
-def _terminus(fields: list[Any]) -> Any:
-    """A link's source or target back to its client: the address is all that the client looks at."""
-    return Source(address=fields[0])
-
-
-def _as_message(sequence_number: int, stored: Stored) -> Message:
-    annotations: dict[bytes, Any] = {
-        b"x-opt-sequence-number": _long(sequence_number),
-        b"x-opt-offset": str(stored.offset),
-        b"x-opt-enqueued-time": _timestamp(stored.enqueued_ms),
-    }
-    if stored.key is not None:
-        annotations[b"x-opt-partition-key"] = stored.key.decode()
-    return Message(message_annotations=annotations, data=[stored.body])
-
-
-def _long(number: int) -> dict[str, Any]:
-    return {TYPE: AMQPTypes.long, VALUE: number}
-
-
-def _timestamp(milliseconds: int) -> dict[str, Any]:
-    return {TYPE: AMQPTypes.timestamp, VALUE: milliseconds}
-
-
 @contextlib.asynccontextmanager
-async def unresponsive_port() -> AsyncIterator[str]:
-    """`host:port` of a listener that takes connections and never says a word."""
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+async def mute_listener() -> AsyncIterator[str]:
+    """The connection string of a listener that takes connections and never says a word."""
+    open_connections: set[asyncio.StreamWriter] = set()
+    server = await asyncio.start_server(lambda _, writer: open_connections.add(writer), "127.0.0.1", 0)
     try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        port = server.sockets[0].getsockname()[1]
+        endpoint = f"Endpoint=sb://127.0.0.1:{port}"
+        yield f"{endpoint};SharedAccessKeyName=any;SharedAccessKey=any;UseDevelopmentEmulator=true;"
     finally:
         server.close()
+        for writer in open_connections:
+            writer.close()
