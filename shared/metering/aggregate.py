@@ -13,6 +13,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 
@@ -59,8 +61,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class RawEvent:
+class RawEvent(NamedTuple):
     """An event as the stream delivered it."""
 
     body: bytes
@@ -76,10 +77,10 @@ class Outcome:
     parked: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One event, its record's id and its bytes, which become the record."""
+class _Entry(NamedTuple):
+    """One event, the counter it belongs to, its record's id, and its bytes, which become the record."""
 
+    key: CounterKey
     record_id: str
     body: bytes
     event: UsageEvent
@@ -105,6 +106,7 @@ class Aggregator:
         self._counters: OrderedDict[tuple[str, str], tuple[bytes, str]] = OrderedDict()
         self._known_keys: set[tuple[str, str]] = set()
         self._sound_names: set[tuple[str, str, str]] = set()
+        self._sound_times: set[str] = set()
 
     async def apply(self, batch: Sequence[RawEvent]) -> Outcome:
         """Count a batch. Raises what the ports raise when infrastructure fails: try the same batch again."""
@@ -131,6 +133,7 @@ class Aggregator:
     async def _sort(self, batch: Sequence[RawEvent], outcome: Outcome) -> dict[str, dict[str, _Entry]]:
         """Readable events by partition and record id, first of each id; the others are parked."""
         partitions: dict[str, dict[str, _Entry]] = {}
+        self._sound_times.clear()  # events of one batch share many
         latest_kept = format_time(self._now() - self._retention + ACCEPTED_PAST)
         for raw in batch:
             try:
@@ -143,14 +146,18 @@ class Aggregator:
                 outcome.parked += 1
                 continue
             entries = partitions.setdefault(partition_of(event.consumer_id, event.shard), {})
-            entry = _Entry(record_id(event.source, event.id), raw.body, event)
-            if entries.setdefault(entry.record_id, entry) is not entry:
+            id = record_id(event.source, event.id)  # noqa: A001 - the field's own word
+            if id in entries:
                 outcome.duplicates += 1
+            else:
+                entries[id] = _Entry(counter_key(event), id, raw.body, event)
         return partitions
 
     async def _refusal(self, event: UsageEvent, body: bytes, latest_kept: str) -> tuple[Reason, str] | None:
-        _check_time(event.time)
-        _check_time(event.received_at)
+        for time_text in (event.time, event.received_at):
+            if time_text not in self._sound_times:
+                _check_time(time_text)
+                self._sound_times.add(time_text)
         if len(body) > EVENT_BYTES_MAX:
             return "too_large", f"{len(body)} bytes, the limit is {EVENT_BYTES_MAX}"
         if event.received_at < latest_kept:
@@ -203,7 +210,7 @@ class Aggregator:
 
     async def _changed_counters(self, partition: str, entries: Sequence[_Entry]) -> list[tuple[Operation, str]]:
         operations: list[tuple[Operation, str]] = []
-        for key, buckets in with_months(sum_events([entry.event for entry in entries])).items():
+        for key, buckets in with_months(sum_events((entry.key, entry.event) for entry in entries)).items():
             counter_id = key.id
             stored = await self._stored_counter(partition, counter_id)
             counter = Counter.empty(key) if stored is None else decode_counter(stored[0])
@@ -244,13 +251,12 @@ def _check_time(text: str) -> None:
 
 def _chunks(entries: list[_Entry]) -> list[list[_Entry]]:
     """Cut a partition's events so that each transaction holds its records and its counters."""
-    entries.sort(key=lambda entry: counter_key(entry.event))  # few counters a chunk
+    entries.sort(key=attrgetter("key"))  # few counters a chunk
     chunks: list[list[_Entry]] = []
     keys: set[CounterKey] = set()
     size = bytes_ = 0
     for entry in entries:
-        key = counter_key(entry.event)
-        added = 1 if key in keys else 3  # the record; for a new counter also its day and its month document
+        added = 1 if entry.key in keys else 3  # the record; for a new counter also its day and its month document
         if (
             not chunks
             or size + added > OPERATIONS_PER_TRANSACTION_MAX
@@ -259,7 +265,7 @@ def _chunks(entries: list[_Entry]) -> list[list[_Entry]]:
             chunks.append([])
             keys, size, bytes_, added = set(), 0, 0, 3
         chunks[-1].append(entry)
-        keys.add(key)
+        keys.add(entry.key)
         size += added
         bytes_ += len(entry.body)
     return chunks

@@ -6,6 +6,7 @@ image, a version or a feature is counted in documents of its own, so that no doc
 """
 
 from bisect import bisect_left
+from collections.abc import Iterable
 from decimal import Decimal
 from hashlib import sha256
 from typing import NamedTuple
@@ -156,11 +157,13 @@ def bucket_name(time: str) -> str:
 Deltas = dict[CounterKey, dict[str, Bucket]]
 
 
-def sum_events(events: list[UsageEvent]) -> Deltas:
-    """Day counters' buckets as a sum over `events`."""
+def sum_events(events: Iterable[tuple[CounterKey, UsageEvent]]) -> Deltas:
+    """Day counters' buckets as a sum over events, each with its `counter_key`."""
     deltas: Deltas = {}
-    for event in events:
-        buckets = deltas.setdefault(counter_key(event), {})
+    for key, event in events:
+        buckets = deltas.get(key)
+        if buckets is None:
+            buckets = deltas[key] = {}
         name = bucket_name(event.time)
         bucket = buckets.get(name)
         if bucket is None:

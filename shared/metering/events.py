@@ -13,6 +13,7 @@ EVENT_TYPE = "ams.usage.v1"
 CONSUME_SOURCE = "ams/consume"
 RESERVED_SOURCES = "ams/"
 METADATA_BYTES_MAX = 4 * 1024
+NO_METADATA = Raw()
 
 # Counters are sums in JSON numbers, which are exact up to 2**53: these bounds leave room for nine thousand of the
 # largest events a month, and for nine thousand million of one call each.
@@ -44,7 +45,7 @@ class UsageData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     feature: _Text | None = None
     resource: _Long | None = None
     quantity: _Quantity | None = None
-    metadata: Raw | None = None
+    metadata: Raw = NO_METADATA
 
 
 class ReportedEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.telemetry import RECONCILE_DIFFERENCES
-from shared.metering.counters import Bucket, Deltas, decode_counter, sum_events
+from shared.metering.counters import Bucket, Deltas, counter_key, decode_counter, sum_events
 from shared.metering.events import decode_event
 from shared.metering.queries import PAGE, USAGE, pages
 from shared.metering.reports import ACCEPTED_PAST
@@ -105,7 +105,8 @@ class Reconciler:
         where = (Where("time", ">=", f"{day}T"), Where("time", "<", f"{day + timedelta(days=1)}T"))
         async for body in pages(self._documents, USAGE, Query(partition, where, order_by="time", limit=PAGE)):
             records += 1
-            for key, buckets in sum_events([decode_event(body)]).items():
+            event = decode_event(body)
+            for key, buckets in sum_events([(counter_key(event), event)]).items():
                 sums = recounted.setdefault(key, {})
                 for name, bucket in buckets.items():
                     sums.setdefault(name, Bucket()).add(bucket)

@@ -123,8 +123,8 @@ class _Intake:
             raise invalid("datacontenttype", "must be application/json")
         if event.source.startswith(RESERVED_SOURCES):
             raise invalid("source", f"must not start with {RESERVED_SOURCES}, which is AMS's own")
-        metadata = event.data.metadata
-        if metadata is not None and (len(bytes(metadata)) > METADATA_BYTES_MAX or bytes(metadata)[:1] != b"{"):
+        metadata = bytes(event.data.metadata)
+        if metadata and (len(metadata) > METADATA_BYTES_MAX or metadata[:1] != b"{"):
             raise invalid("data.metadata", f"must be a JSON object of at most {METADATA_BYTES_MAX} bytes")
         if event.data.quantity is not None and event.data.feature is None:
             raise invalid("data.feature", "is required beside `quantity`")
@@ -225,7 +225,7 @@ def _invalid_event(error: msgspec.ValidationError) -> Problem:
         place = f"{place}.{named['name']}" if place else named["name"]
         rule = "is required" if named["what"] == "missing required" else "is not a known field"
         return invalid(place, rule)
-    return invalid(place or "event", "must be: " + rule[:1].lower() + rule[1:])
+    return invalid(place or "event", "must be " + rule.removeprefix("Expected "))
 
 
 def _not_json(error: Exception) -> Problem:

@@ -31,7 +31,8 @@ def connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000)
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("PRAGMA cache_size=-65536")
+    connection.execute("PRAGMA cache_size=-65536")  # KiB
+    connection.execute("PRAGMA wal_autocheckpoint=8000")  # pages: hot pages are copied back once, not many times
     return connection
 
 

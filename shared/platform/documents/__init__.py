@@ -24,7 +24,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from shared.kernel.errors import Unavailable
 
@@ -97,8 +97,7 @@ class Document:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(NamedTuple):
     """Fails with `DocumentExists` when the id is taken. `ttl_s`: seconds to live, None for ever."""
 
     id: str

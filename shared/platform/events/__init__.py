@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from shared.kernel.errors import Unavailable
 
@@ -21,8 +21,7 @@ EVENT_BYTES_MAX = 64 * 1024
 """A usage event is far smaller; the broker's own limit is 1 MiB per send."""
 
 
-@dataclass(frozen=True, slots=True)
-class StreamEvent:
+class StreamEvent(NamedTuple):
     """`sequence_number` rises within a partition (not without gaps); `enqueued_at` is the broker's aware UTC time."""
 
     body: bytes
