@@ -6,6 +6,7 @@ its clear text is not shown a second time.
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -93,11 +94,12 @@ class MarketError(ValueError):
 
 
 def read_market(path: Path) -> Market:
-    """Raises MarketError."""
+    """`${AMS_PORT}` in the file is where AMS serves, so that the demo can call it. Raises MarketError."""
     try:
-        return Market.model_validate_json(path.read_bytes())
-    except OSError as error:
-        raise MarketError(f"cannot read {path}: {error.strerror}") from None
+        text = path.read_text().replace("${AMS_PORT}", os.environ.get("AMS_PORT", "7071"))
+        return Market.model_validate_json(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise MarketError(f"cannot read the file: {error}") from None
     except ValidationError as error:
         lines = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors(include_input=False)]
         raise MarketError("\n".join(lines)) from None
