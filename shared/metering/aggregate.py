@@ -36,8 +36,10 @@ from shared.metering.queries import USAGE
 from shared.metering.records import record_id
 from shared.metering.reports import ACCEPTED_FUTURE, ACCEPTED_PAST
 from shared.platform.documents import (
+    BODY_BYTES_MAX,
     OPERATIONS_PER_TRANSACTION_MAX,
     Create,
+    Delete,
     DocumentExists,
     Documents,
     DocumentsUnavailable,
@@ -58,6 +60,7 @@ TRANSACTION_BYTES_MAX = 500_000
 EVENT_BYTES_MAX = 16 * 1024
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
+_STORED_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII).fullmatch
 _logger = logging.getLogger(__name__)
 
 
@@ -134,9 +137,10 @@ class Aggregator:
         """Readable events by partition and record id, first of each id; the others are parked."""
         partitions: dict[str, dict[str, _Entry]] = {}
         self._sound_times.clear()  # events of one batch share many
-        latest_kept = format_time(self._now() - self._retention + ACCEPTED_PAST)
+        latest_kept = format_time(self._now() - self._retention + ACCEPTED_PAST + ACCEPTED_FUTURE)
         for raw in batch:
             try:
+                raw.body.decode()  # metadata was only skipped, and a record must be text
                 event = decode_event(raw.body)
                 refusal = await self._refusal(event, raw.body, latest_kept)
             except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
@@ -193,6 +197,10 @@ class Aggregator:
                 return 0
             changed = await self._changed_counters(partition, remaining)
             creates: list[Operation] = [Create(entry.record_id, entry.body, self._ttl_s) for entry in remaining]
+            if len(remaining) > 1 and _body_bytes(creates, changed) > BODY_BYTES_MAX:  # counters that grew large
+                half = len(remaining) // 2
+                first = await self._apply_chunk(partition, remaining[:half])
+                return first + await self._apply_chunk(partition, remaining[half:])
             try:
                 etags = await self._documents.transact(USAGE, partition, creates + [op for op, _ in changed])
             except TransactionFailed as failed:
@@ -242,9 +250,14 @@ class Aggregator:
         return [entry for entry in entries if entry.record_id not in known]
 
 
+def _body_bytes(creates: Sequence[Operation], changed: Sequence[tuple[Operation, str]]) -> int:
+    operations = (*creates, *(operation for operation, _ in changed))
+    return sum(len(operation.body) for operation in operations if not isinstance(operation, Delete))
+
+
 def _check_time(text: str) -> None:
     """Raises ValueError for a time that is not in the stored form, which counters and indexes rely on."""
-    if len(text) != 24 or text[10] != "T" or text[23] != "Z":
+    if not _STORED_TIME(text):
         raise ValueError("times must be UTC with milliseconds")
     datetime.fromisoformat(text)
 

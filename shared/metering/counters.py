@@ -7,7 +7,7 @@ image, a version or a feature is counted in documents of its own, so that no doc
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -71,9 +71,12 @@ class Bucket(msgspec.Struct, omit_defaults=True):
                 mine[name] = mine.get(name, 0) + count
 
 
+_EXACT = Context(prec=60, traps=[Inexact])  # the default rounds at 28 digits: ten thousand of the largest quantities
+
+
 def _sum(a: str, b: str) -> str:
     """Exact sum in canonical form (no exponent, no trailing zeros), so that equal sums are equal text."""
-    total = Decimal(a) + Decimal(b)
+    total = _EXACT.add(Decimal(a), Decimal(b))
     text = f"{total:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 

@@ -13,6 +13,8 @@ EVENT_TYPE = "ams.usage.v1"
 CONSUME_SOURCE = "ams/consume"
 RESERVED_SOURCES = "ams/"
 METADATA_BYTES_MAX = 4 * 1024
+METADATA_LEVELS_MAX = 64
+"""A document may be nested 128 levels deep in Cosmos DB, which would refuse an event that was accepted long ago."""
 NO_METADATA = Raw()
 
 # Counters are sums in JSON numbers, which are exact up to 2**53: these bounds leave room for nine thousand of the

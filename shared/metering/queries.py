@@ -66,7 +66,7 @@ class UsageQueries:
 
         Raises Problem 400 `range_invalid` when the range is empty, too long, or not in whole quarter hours.
         """
-        check_range(start, end)
+        start, end = check_range(start, end)
         step = next((group for group in group_by if group in TIME_GROUPS), None)
         groups: defaultdict[tuple[str | None, str | None, str | None], Bucket] = defaultdict(Bucket)
         first, last = _quarter(start), _quarter(end)
@@ -119,7 +119,7 @@ class UsageQueries:
         """One key's raw usage events of a UTC day, by time. A page may be shorter than `limit` and still not be the
         last. Raises Problem 400 `cursor_invalid`."""
         shard, inner = _decode_cursor(cursor)
-        where = (Where("time", ">=", f"{day}T"), Where("time", "<", f"{day + timedelta(days=1)}T"))
+        where = (Where("time", "starts_with", f"{day}T"),)
         found: list[UsageEvent] = []
         for _ in range(RECORD_PAGES_PER_CALL_MAX):
             query = Query(partition_of(consumer.id, shard), where, order_by="time", limit=limit)
@@ -137,7 +137,13 @@ class UsageQueries:
         return RecordPage(tuple(found), _encode_cursor(shard, inner))
 
 
-def check_range(start: datetime, end: datetime) -> None:
+def check_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
+    """The same range in UTC, in which days and quarter hours are counted."""
+    try:
+        start, end = start.astimezone(UTC), end.astimezone(UTC)
+        end + timedelta(days=1)
+    except OverflowError:
+        raise _bad_range("to", "must not be at the end of the calendar") from None
     for field, moment in (("from", start), ("to", end)):
         if moment.minute % 15 or moment.second or moment.microsecond:
             raise _bad_range(field, "must be a whole quarter of an hour, such as 10:15:00")
@@ -145,6 +151,7 @@ def check_range(start: datetime, end: datetime) -> None:
         raise _bad_range("to", "must be after `from`")
     if end - start > timedelta(days=SUMMARY_DAYS_MAX):
         raise _bad_range("to", f"must be at most {SUMMARY_DAYS_MAX} days after `from`")
+    return start, end
 
 
 def _bad_range(field: str, rule: str) -> Problem:
@@ -174,7 +181,7 @@ def _decode_cursor(cursor: str | None) -> tuple[int, str | None]:
     try:
         decoded = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         shard, inner = decoded
-    except (binascii.Error, ValueError, TypeError):
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         raise _bad_cursor() from None
     if not isinstance(shard, int) or shard < 0 or not isinstance(inner, str | None):
         raise _bad_cursor()

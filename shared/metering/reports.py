@@ -1,7 +1,7 @@
 """Usage reports: one event or a batch, checked one by one, acknowledged when the stream has them."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
@@ -15,6 +15,7 @@ from shared.kernel.errors import FieldError, Problem
 from shared.metering.events import (
     EVENT_TYPE,
     METADATA_BYTES_MAX,
+    METADATA_LEVELS_MAX,
     RESERVED_SOURCES,
     ReportedEvent,
     UsageEvent,
@@ -123,9 +124,7 @@ class _Intake:
             raise invalid("datacontenttype", "must be application/json")
         if event.source.startswith(RESERVED_SOURCES):
             raise invalid("source", f"must not start with {RESERVED_SOURCES}, which is AMS's own")
-        metadata = bytes(event.data.metadata)
-        if metadata and (len(metadata) > METADATA_BYTES_MAX or metadata[:1] != b"{"):
-            raise invalid("data.metadata", f"must be a JSON object of at most {METADATA_BYTES_MAX} bytes")
+        _check_metadata(bytes(event.data.metadata))
         if event.data.quantity is not None and event.data.feature is None:
             raise invalid("data.feature", "is required beside `quantity`")
         return self._received_at if event.time is None else self._check_time(event.time)
@@ -201,11 +200,41 @@ def _parse_member(index: int, raw: msgspec.Raw) -> "ReportedEvent | Rejected":
     try:
         return _decode_one(raw)
     except msgspec.ValidationError as error:
-        found = _decode_any(raw)
-        id = found.get("id") if isinstance(found, dict) else None  # noqa: A001 - the field's own word
-        return Rejected(index, id if isinstance(id, str) else None, _invalid_event(error))
+        return Rejected(index, _id_of(raw), _invalid_event(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return Rejected(index, None, _not_json(error))
+
+
+def _id_of(raw: msgspec.Raw) -> str | None:
+    """The id of an event that is not one, where it can be read."""
+    try:
+        found = _decode_any(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):  # such as a number that no float can hold
+        return None
+    id = found.get("id") if isinstance(found, dict) else None  # noqa: A001 - the field's own word
+    return id if isinstance(id, str) else None
+
+
+def _check_metadata(metadata: bytes) -> None:
+    """Raises Problem. It was only skipped so far; whoever stores or reads it later must be able to decode it."""
+    if not metadata:
+        return
+    if len(metadata) > METADATA_BYTES_MAX or metadata[:1] != b"{":
+        raise invalid("data.metadata", f"must be a JSON object of at most {METADATA_BYTES_MAX} bytes")
+    try:
+        layer: list[object] = [_decode_any(metadata)]
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise invalid("data.metadata", "must hold UTF-8 text and numbers that a 64-bit float can hold") from None
+    for _ in range(METADATA_LEVELS_MAX):
+        layer = [child for item in layer for child in _children(item)]
+    if layer:
+        raise invalid("data.metadata", f"must be nested at most {METADATA_LEVELS_MAX} levels deep")
+
+
+def _children(item: object) -> Iterable[object]:
+    if isinstance(item, dict):
+        return item.values()
+    return item if isinstance(item, list) else ()
 
 
 def invalid(field: str, rule: str) -> Problem:
@@ -225,6 +254,8 @@ def _invalid_event(error: msgspec.ValidationError) -> Problem:
         place = f"{place}.{named['name']}" if place else named["name"]
         rule = "is required" if named["what"] == "missing required" else "is not a known field"
         return invalid(place, rule)
+    if rule == "Number out of range":
+        rule = "a number that a 64-bit float can hold"
     return invalid(place or "event", "must be " + rule.removeprefix("Expected "))
 
 
