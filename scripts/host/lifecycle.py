@@ -1,0 +1,85 @@
+"""What the host's processes share: how they start, and how they are told to stop."""
+
+import asyncio
+import gc
+import logging
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import uvloop
+
+from scripts.host.environment import load_local_settings
+from scripts.host.indexing import IndexedFunction, IndexingError, index_module
+from scripts.host.options import EXIT_MISCONFIGURED, Options
+from shared.kernel import telemetry
+
+_logger = logging.getLogger(__name__)
+
+
+def prepare(options: Options) -> None:
+    """Logs, settings and the import path of this process."""
+    telemetry.log_json(options.log_level)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # what it says of starting and stopping is said here
+    os.chdir(options.root)
+    sys.path.insert(0, str(options.root))
+    load_local_settings(options.root)
+
+
+def index_or_exit(options: Options) -> tuple[IndexedFunction, ...]:
+    """Exits with EXIT_MISCONFIGURED when the function app cannot be indexed."""
+    try:
+        functions = index_module(options.module)
+    except Exception as error:
+        _logger.critical("cannot index %s: %s", options.module, error, exc_info=not isinstance(error, IndexingError))
+        sys.exit(EXIT_MISCONFIGURED)
+    # What was imported lives as long as the process: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    return functions
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    uvloop.run(main)
+
+
+def on_stop(stop: Callable[[], None], lifeline: int | None) -> None:
+    """Call `stop` once, at the first signal to end, or when the supervisor, which holds the other end of the pipe
+    `lifeline`, is gone. A second signal ends the process at once."""
+    loop = asyncio.get_running_loop()
+    stopping = False
+
+    def first() -> None:
+        nonlocal stopping
+        if not stopping:
+            stopping = True
+            stop()
+
+    def by_signal() -> None:
+        if stopping:
+            os._exit(1)
+        first()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, by_signal)
+    if lifeline is not None:
+
+        def closed() -> None:
+            loop.remove_reader(lifeline)
+            _logger.warning("the supervisor is gone")
+            first()
+
+        loop.add_reader(lifeline, closed)
+
+
+async def close_application() -> None:
+    """Flush and close what the functions of this process opened."""
+    # Imported late: a function app of its own may not need the composition root at all.
+    from shared.bootstrap import close
+
+    await close()
+
+
+Close = Callable[[], Awaitable[None]]
