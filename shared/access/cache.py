@@ -40,7 +40,10 @@ class FreshCache(Generic[K, V]):
         read = self._reads.get(key)
         if read is None:
             return await self._read(key, load, now)
-        return await asyncio.shield(read)
+        await asyncio.wait([read])  # unlike awaiting it, neither cancels it nor is cancelled with it
+        if read.cancelled():  # whoever read was cancelled: read ourselves
+            return await self.get(key, load)
+        return read.result()
 
     async def _read(self, key: K, load: Callable[[K], Awaitable[V]], started: float) -> V:
         read: asyncio.Future[V] = asyncio.get_running_loop().create_future()

@@ -70,7 +70,7 @@ class Gate:
         self._now = now
         # A hash never changes its key, so a found owner may be kept; "unknown" is kept no longer than anything else.
         self._owners: FreshCache[str, tuple[str, str]] = FreshCache(FOREVER_S, OWNERS_CACHED_MAX, monotonic)
-        self._unknown: FreshCache[str, bool] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
+        self._lookups: FreshCache[str, tuple[str, str] | None] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
         self._holders: FreshCache[tuple[str, str], Holder | None] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
         self._grants: FreshCache[tuple[str, str], Grant | None] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
         self._offers: FreshCache[str, _Offer | None] = FreshCache(cache_s, SERVICES_CACHED_MAX, monotonic)
@@ -79,7 +79,7 @@ class Gate:
 
     def invalidate(self) -> None:
         """Forget everything that may have changed, reads under way included."""
-        for cache in (self._unknown, self._holders, self._grants, self._offers):
+        for cache in (self._lookups, self._holders, self._grants, self._offers):
             cache.clear()
 
     async def identify(self, key: str | None) -> Holder:
@@ -133,18 +133,18 @@ class Gate:
         for candidate in self._hasher.candidates(key):
             owner = self._owners.peek(candidate)
             if owner is None:
-                if self._unknown.peek(candidate):
+                owner = await self._lookups.get(candidate, self._load_owner)
+                if owner is None:
                     continue
-                found = await self._access.key_owner(candidate)
-                if found is None:
-                    self._unknown.put(candidate, True)
-                    continue
-                owner = (found.consumer_id, found.key_id)
                 self._owners.put(candidate, owner)
             holder = await self._holders.get(owner, self._load_holder)
             if holder is not None and hmac.compare_digest(holder.key.hash, candidate):
                 return holder
         return None
+
+    async def _load_owner(self, key_hash: str) -> tuple[str, str] | None:
+        owner = await self._access.key_owner(key_hash)
+        return None if owner is None else (owner.consumer_id, owner.key_id)
 
     async def _load_holder(self, owner: tuple[str, str]) -> Holder | None:
         consumer_id, key_id = owner
