@@ -20,7 +20,7 @@ from shared.platform.limits import Decision, Demand
 
 SLOTS = 1 << 18
 PROBES = 16
-_SLOT = struct.Struct("<16sQQQ")  # name hash, window number, calls in the window before, calls in this window
+_SLOT = struct.Struct("<16sQQQ")  # name hash, Unix time of the window's end, calls in the window before, calls in it
 _EMPTY = bytes(16)
 
 
@@ -79,16 +79,16 @@ class _Count:
         self._offset = offset
         self._digest = digest
         start = demand.start_s
-        self._window = start if start is not None else int(now // demand.window_s)
-        begin = start if start is not None else self._window * demand.window_s
+        begin = start if start is not None else int(now // demand.window_s) * demand.window_s
+        self._ends = begin + demand.window_s
         self._elapsed = min(max((now - begin) / demand.window_s, 0.0), 1.0)
-        self._left_s = begin + demand.window_s - now
-        name, window, before, current = slot
-        self.known = name == digest and window == self._window
+        self._left_s = self._ends - now
+        name, ends, before, current = slot
+        self.known = name == digest and ends == self._ends
         if self.known:
             self._before, self._current = before, current
         else:
-            followed = name == digest and start is None and window == self._window - 1
+            followed = name == digest and start is None and ends == begin
             self._before, self._current = (current if followed else 0), 0
 
     @classmethod
@@ -122,12 +122,18 @@ class _Count:
 
     def wait_s(self, cost: int) -> int:
         """Seconds until `cost` calls fit, if nobody else calls."""
-        if self.demand.start_s is None and self._current + cost <= self.demand.limit and self._before:
-            # The older window's weight falls linearly: room comes before the window ends.
-            weight = (self.demand.limit - cost - self._current) / self._before
-            return max(1, math.ceil((1.0 - weight - self._elapsed) * self.demand.window_s))
-        return self.reset_s
+        room = self.demand.limit - cost
+        if self.demand.start_s is not None or room < 0:
+            return self.reset_s
+        if self._current > room:
+            # This window's calls weigh on the next one too, ever less as it goes by.
+            return max(1, math.ceil(self._left_s + (1.0 - room / self._current) * self.demand.window_s))
+        if not self._before:
+            return self.reset_s
+        # The older window's weight falls linearly: room comes before the window ends.
+        weight = (room - self._current) / self._before
+        return max(1, math.ceil((1.0 - weight - self._elapsed) * self.demand.window_s))
 
     def add(self, table: mmap.mmap, cost: int) -> None:
         self._current += cost
-        _SLOT.pack_into(table, self._offset, self._digest, self._window, self._before, self._current)
+        _SLOT.pack_into(table, self._offset, self._digest, self._ends, self._before, self._current)
