@@ -53,6 +53,7 @@ class SqliteFile:
             self.reader = connect(path)
             self._query_connection = connect(path)
         except (OSError, sqlite3.Error) as error:
+            self._release()
             raise unavailable(f"{path}: {error}") from error
         self._query_lock = threading.Lock()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
@@ -94,9 +95,15 @@ class SqliteFile:
         self._closed = True
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
-        for connection in (self._writer, self.reader, self._query_connection):
-            connection.close()
-        os.close(self._lock_fd)
+        self._release()
+
+    def _release(self) -> None:
+        """Give back what was opened, which is not all of it when opening failed."""
+        for name in ("_writer", "reader", "_query_connection"):
+            if name in self.__dict__:
+                getattr(self, name).close()
+        if "_lock_fd" in self.__dict__:
+            os.close(self._lock_fd)
 
     @contextlib.contextmanager
     def _exclusive(self) -> Iterator[None]:
@@ -130,8 +137,9 @@ class SqliteFile:
                 outcomes = [self._apply(work, future, alone=len(jobs) == 1) for work, future, _ in jobs]
                 self._writer.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
-            if self._writer.in_transaction:
-                self._writer.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):  # else the next BEGIN fails, and comes back here
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
             refused = self._unavailable(f"{self.path}: {error}")
             return [(future, None, refused) for _, future, _ in jobs]
         return outcomes
@@ -141,9 +149,9 @@ class SqliteFile:
         execute("SAVEPOINT work")
         try:
             result = work(self._writer)
-        except sqlite3.OperationalError:
-            raise  # the disk, not the work: the whole group fails
-        except Exception as error:  # noqa: BLE001 - handed to the caller, who awaits the future
+        except Exception as error:
+            if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
+                raise  # the disk or a damaged file, not the work: the whole group fails
             execute("ROLLBACK TO work")
             execute("RELEASE work")
             return future, None, error

@@ -102,8 +102,9 @@ class SqliteSpool:
                     await self._probe()
                     await self._ship_some()
                     pause = RETRY_FIRST_S
-                except Unavailable as error:
-                    _logger.warning("spool cannot ship: %s; again in %.2f s", error, pause)
+                except Exception as error:  # whatever it is, what waits must not be stuck until the process ends
+                    known = isinstance(error, Unavailable)
+                    _logger.warning("spool cannot ship: %s; again in %.2f s", error, pause, exc_info=not known)
                     await asyncio.sleep(pause)
                     pause = min(pause * 2, RETRY_MAX_S)
 
@@ -131,31 +132,38 @@ class SqliteSpool:
 
     async def _adopt(self) -> None:
         while not self._closing.is_set():
-            try:
-                await self._adopt_orphans()
-            except (Unavailable, OSError) as error:
-                _logger.warning("orphaned spool stays for now: %s", error)
+            await self._adopt_orphans()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), ADOPT_EVERY_S)
 
     async def _adopt_orphans(self) -> None:
         own = self._open[1].path if self._open is not None else None
         for path in sorted(self._folder.glob("*.db")):
-            if path == own or (descriptor := _lock(path)) is None:
+            if path == own:
                 continue
             try:
-                orphan = SqliteFile(path, _SCHEMA, SpoolUnavailable)
+                await self._adopt_one(path)
+            except Exception:  # one that is damaged must not hold up the others
+                _logger.exception("orphaned spool %s stays for now", path.name)
+
+    async def _adopt_one(self, path: Path) -> None:
+        if (descriptor := _lock(path)) is None:
+            return
+        try:
+            orphan = SqliteFile(path, _SCHEMA, SpoolUnavailable)
+            try:
                 items = await orphan.read(
                     lambda db: db.execute("SELECT key, event FROM waiting ORDER BY row").fetchall()
                 )
                 for start in range(0, len(items), EVENTS_PER_SHIPMENT_MAX):
                     await _publish_all(self._publish, items[start : start + EVENTS_PER_SHIPMENT_MAX])
-                await orphan.close()
-                _remove(path)  # only now: the stream has everything
-                if items:
-                    _logger.info("shipped %d events that a dead process left", len(items))
             finally:
-                os.close(descriptor)
+                await orphan.close()
+            _remove(path)  # only now: the stream has everything
+            if items:
+                _logger.info("shipped %d events that a dead process left", len(items))
+        finally:
+            os.close(descriptor)
 
     async def close(self) -> None:
         self._closing.set()
@@ -179,7 +187,13 @@ def _create(folder: Path) -> tuple[int, SqliteFile]:
     path = folder / f"{uuid.uuid4().hex}.db"
     descriptor = _lock(path)
     assert descriptor is not None, "nobody else knows this name"
-    return descriptor, SqliteFile(path, _SCHEMA, SpoolUnavailable)
+    try:
+        return descriptor, SqliteFile(path, _SCHEMA, SpoolUnavailable)
+    except SpoolUnavailable:
+        with contextlib.suppress(OSError):
+            _remove(path)
+        os.close(descriptor)
+        raise
 
 
 def _lock(path: Path) -> int | None:
