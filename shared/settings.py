@@ -32,7 +32,8 @@ class Settings(BaseModel):
     ams_key_pepper_previous_version: Annotated[int, Field(ge=1)] | None = None
 
     ams_event_partitions: Annotated[int, Field(ge=1, le=32)] = 4
-    ams_record_retention_days: Annotated[int, Field(ge=36, le=3650)] = 400
+    # An event is accepted for 35 days, and the last reconciliation of a day, which reads its records, is 39 days later.
+    ams_record_retention_days: Annotated[int, Field(ge=40, le=3650)] = 400
     ams_spool_events_max: Annotated[int, Field(ge=1)] = 100_000
     ams_upstream_allow_private: bool = False
 
@@ -58,6 +59,11 @@ class Settings(BaseModel):
             for name in AZURE_REQUIRED:
                 if getattr(self, name) is None and emulators.get(name) is None:
                     raise ValueError(f"{variable(name)} is required when AMS_PROFILE is azure")
+            # The hub's checkpoints are blobs, reached in the way in which the hub is.
+            if self.ams_usage_hub_connection_string is None and self.ams_blob_account_url is None:
+                raise ValueError("AMS_BLOB_ACCOUNT_URL is required without AMS_USAGE_HUB_CONNECTION_STRING")
+            if self.ams_usage_hub_connection_string is not None and self.ams_blob_connection_string is None:
+                raise ValueError("AMS_BLOB_CONNECTION_STRING is required beside AMS_USAGE_HUB_CONNECTION_STRING")
         return self
 
 
