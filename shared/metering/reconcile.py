@@ -71,7 +71,7 @@ class Reconciler:
         return None if document is None else _decode_report(document.body)
 
     async def reconcile(self, day: date, *, final: bool) -> DayReport:
-        """Recount one UTC day in every partition that has counters or records of it."""
+        """Recount one UTC day in every partition that has counters of it or of its month."""
         partitions = await self._partitions(day)
         records, differences = 0, []
         for partition in partitions:
@@ -88,10 +88,12 @@ class Reconciler:
         return report
 
     async def _partitions(self, day: date) -> list[str]:
+        # By the month's counters too: they find the records of a day whose own counters are gone.
+        periods = (str(day), str(day)[:7])
         found: set[str] = set()
         cursor: str | None = None
         while True:
-            query = Query(None, (Where("period", "=", str(day)),), order_by="period", limit=PAGE)
+            query = Query(None, (Where("period", "in", periods),), order_by="period", limit=PAGE)
             page = await self._documents.query(USAGE, query, cursor)
             found.update(document.partition for document in page.documents)
             cursor = page.cursor
