@@ -9,27 +9,28 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 
-from scripts.host import supervisor
+from scripts.host import background, lifecycle, supervisor
 from scripts.host.environment import load_local_settings
 from scripts.host.options import EXIT_MISCONFIGURED, Options, limits_from_environment
 from shared.kernel import telemetry
 
 ROOT = Path(__file__).resolve().parents[2]
 
-app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_show_locals=False)
+app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)
 _logger = logging.getLogger("scripts.host")
 
 
 def _options(root: Path, data: Path | None, module: str) -> Options:
     load_local_settings(root)
-    data = data or Path(os.environ.get("AMS_DATA") or ".local")
-    os.environ["AMS_DATA"] = str(data if data.is_absolute() else root / data)
+    data = data.absolute() if data else root / (os.environ.get("AMS_DATA") or ".local")
+    os.environ["AMS_DATA"] = str(data)
     log_level = os.environ.get("AMS_LOG_LEVEL") or "info"
     telemetry.log_json(log_level)
     return Options(
         root=root,
-        data=Path(os.environ["AMS_DATA"]),
+        data=data,
         module=module,
         log_level=log_level,
         limits=limits_from_environment(),
@@ -62,6 +63,18 @@ def serve(
         raise typer.Exit(1) from None
     _logger.info("listening", extra={"address": bind, "port": listener.getsockname()[1]})
     raise typer.Exit(asyncio.run(_supervise(options, listener, workers)))
+
+
+@app.command()
+def fire(context: typer.Context, timer: Annotated[str, typer.Argument(help="The timer's function name.")]) -> None:
+    """Run one timer now, in this process, whatever its schedule."""
+    options: Options = context.obj
+    lifecycle.prepare(options)
+    refusal = uvloop.run(background.fire(options, timer))
+    if refusal is not None:
+        print(refusal, file=sys.stderr)
+        raise typer.Exit(1)
+    print(f"{timer} has run")
 
 
 async def _supervise(options: Options, listener: socket.socket, workers: int) -> int:

@@ -2,15 +2,76 @@
 
 import asyncio
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from scripts.host import lifecycle
-from scripts.host.options import Options
+from scripts.host.event_trigger import consume
+from scripts.host.indexing import IndexedFunction, IndexingError
+from scripts.host.options import Options, read_host_file
+from scripts.host.timers import Timer, TimerBusy
+
+SERVED = frozenset({"httpTrigger", "eventHubTrigger", "timerTrigger"})
+
+
+def check_triggers(functions: Sequence[IndexedFunction]) -> None:
+    """Raises IndexingError: better than a function that nobody ever calls."""
+    for function in functions:
+        if function.kind not in SERVED:
+            raise IndexingError(f"function {function.name}: this host does not serve {function.kind}")
+
+
+def make_timers(functions: Sequence[IndexedFunction], data: Path) -> list[Timer]:
+    """Raises IndexingError."""
+    return [Timer(function, data / "timers") for function in functions if function.kind == "timerTrigger"]
 
 
 async def work(options: Options, lifeline: int | None) -> None:
+    """Until told to stop; then finish the batches and timers under way, and close the application."""
+    functions = lifecycle.index_or_exit(options)
+    with lifecycle.misconfigured_exits(options):
+        check_triggers(functions)
+        timers = make_timers(functions, options.data)
     stop = asyncio.Event()
     lifecycle.on_stop(stop.set, lifeline)
-    await stop.wait()
+    tasks = [asyncio.create_task(timer.run(stop)) for timer in timers]
+    if hubs := [function for function in functions if function.kind == "eventHubTrigger"]:
+        # Imported late: an app without event triggers may not need the composition root at all.
+        from shared.bootstrap import application
+
+        events = application().events
+        batch_events_max = read_host_file(options.root).extensions.event_hubs.max_event_batch_size
+        tasks += [asyncio.create_task(consume(events, function, stop, batch_events_max)) for function in hubs]
+    stopped = asyncio.create_task(stop.wait())
+    # A consumer that ends before it is told to has failed: then this process ends too, and is started again.
+    await asyncio.wait([stopped, *tasks], return_when=asyncio.FIRST_COMPLETED)
+    stop.set()
+    _, late = await asyncio.wait([stopped, *tasks], timeout=options.limits.drain_s)
+    for task in late:
+        task.cancel()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    await lifecycle.close_application(options)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def fire(options: Options, name: str) -> str | None:
+    """Run the timer `name` now, in this process. Returns why it could not, else None; raises what it raises."""
+    functions = lifecycle.index_or_exit(options)
+    found = [function for function in functions if function.name == name]
+    if not found or found[0].kind != "timerTrigger":
+        names = ", ".join(sorted(f.name for f in functions if f.kind == "timerTrigger"))
+        return f"there is no timer {name!r}; there are: {names or 'none'}"
+    with lifecycle.misconfigured_exits(options):
+        timer = make_timers(found, options.data)[0]
+    try:
+        await timer.fire()
+    except TimerBusy as error:
+        return str(error)
+    finally:
+        await lifecycle.close_application(options)
+    return None
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
 """What the host's processes share: how they start, and how they are told to stop."""
 
 import asyncio
+import contextlib
 import gc
 import logging
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import uvloop
@@ -30,15 +31,23 @@ def prepare(options: Options) -> None:
 
 def index_or_exit(options: Options) -> tuple[IndexedFunction, ...]:
     """Exits with EXIT_MISCONFIGURED when the function app cannot be indexed."""
-    try:
+    with misconfigured_exits(options):
         functions = index_module(options.module)
-    except Exception as error:
-        _logger.critical("cannot index %s: %s", options.module, error, exc_info=not isinstance(error, IndexingError))
-        sys.exit(EXIT_MISCONFIGURED)
     # What was imported lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
     return functions
+
+
+@contextlib.contextmanager
+def misconfigured_exits(options: Options) -> Iterator[None]:
+    """An exception inside is logged and ends the process with EXIT_MISCONFIGURED."""
+    try:
+        yield
+    except Exception as error:
+        # What is wrong with a function is said in one line; what the import of the app raised needs its traceback.
+        _logger.critical("cannot serve %s: %s", options.module, error, exc_info=not isinstance(error, IndexingError))
+        sys.exit(EXIT_MISCONFIGURED)
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -74,12 +83,9 @@ def on_stop(stop: Callable[[], None], lifeline: int | None) -> None:
         loop.add_reader(lifeline, closed)
 
 
-async def close_application() -> None:
-    """Flush and close what the functions of this process opened."""
-    # Imported late: a function app of its own may not need the composition root at all.
-    from shared.bootstrap import close
-
-    await close()
-
-
-Close = Callable[[], Awaitable[None]]
+async def close_application(options: Options) -> None:
+    """Flush and close what the functions of this process opened, if they did; for at most `drain_s`."""
+    bootstrap = sys.modules.get("shared.bootstrap")
+    if bootstrap is not None:
+        async with asyncio.timeout(options.limits.drain_s):
+            await bootstrap.close()

@@ -1,8 +1,6 @@
 """A worker process: answers HTTP on a socket that it shares with the other workers."""
 
-import asyncio
 import contextlib
-import logging
 import socket
 import sys
 from collections.abc import Iterator
@@ -13,8 +11,7 @@ from uvicorn import Config, Server
 
 from scripts.host import lifecycle
 from scripts.host.dispatch import Dispatcher
-from scripts.host.indexing import IndexingError
-from scripts.host.options import EXIT_MISCONFIGURED, Limits, Options, read_host_file
+from scripts.host.options import Limits, Options, read_host_file
 from scripts.host.protocol import HostProtocol, sweep
 from scripts.host.static import find_site
 
@@ -22,8 +19,6 @@ BACKLOG = 2048
 SWITCH_INTERVAL_S = 0.0005
 """Writer threads give up the interpreter lock at each call into SQLite, and then wait a whole switch interval for the
 busy event loop to hand it back: at Python's 5 ms, a commit of five calls would take 25 ms."""
-
-_logger = logging.getLogger(__name__)
 
 
 class HostServer(Server):
@@ -64,11 +59,8 @@ async def serve(options: Options, listener: socket.socket, lifeline: int | None)
     """Until told to stop; then answer what was received, and close the application."""
     functions = lifecycle.index_or_exit(options)
     prefix = read_host_file(options.root).extensions.http.route_prefix
-    try:
+    with lifecycle.misconfigured_exits(options):
         dispatcher = Dispatcher(functions, prefix, find_site(options.root), options.limits.body_bytes_max)
-    except IndexingError as error:
-        _logger.critical("cannot index %s: %s", options.module, error)
-        sys.exit(EXIT_MISCONFIGURED)
     server = make_server(dispatcher, options.limits)
 
     def stop() -> None:
@@ -76,8 +68,7 @@ async def serve(options: Options, listener: socket.socket, lifeline: int | None)
 
     lifecycle.on_stop(stop, lifeline)
     await server.serve(sockets=[listener])
-    async with asyncio.timeout(options.limits.drain_s):
-        await lifecycle.close_application()
+    await lifecycle.close_application(options)
 
 
 def main() -> None:
