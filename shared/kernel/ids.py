@@ -1,9 +1,9 @@
 """Identifiers: `<prefix>_<12 hex digits of ms><20 random hex digits>`; they sort by creation and cannot be guessed."""
 
-import secrets
+import os
 import time
 
 
 def new_id(prefix: str) -> str:
     """A new identifier, such as `req_019aa5b3c1f2…`: 48 bits of Unix milliseconds, then 80 random bits."""
-    return f"{prefix}_{time.time_ns() // 1_000_000:012x}{secrets.token_hex(10)}"
+    return f"{prefix}_{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"

@@ -135,7 +135,8 @@ class SqliteFile:
             with self._exclusive():
                 self._writer.execute("BEGIN IMMEDIATE")
                 outcomes = [self._apply(work, future, alone=len(jobs) == 1) for work, future, _ in jobs]
-                self._writer.execute("COMMIT")
+                if self._writer.in_transaction:  # a refused work that was alone has ended it
+                    self._writer.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
             with contextlib.suppress(sqlite3.Error):  # else the next BEGIN fails, and comes back here
                 if self._writer.in_transaction:
@@ -145,15 +146,19 @@ class SqliteFile:
         return outcomes
 
     def _apply(self, work: Work[Any], future: "asyncio.Future[Any]", *, alone: bool) -> _Outcome:
+        """A work that fails undoes its own changes: alone by ending the transaction, else back to a savepoint. Fewer
+        statements matter: each gives up the interpreter lock, and a busy event loop hands it back late."""
         execute = self._writer.execute
-        execute("SAVEPOINT work")
+        if not alone:
+            execute("SAVEPOINT work")
         try:
             result = work(self._writer)
         except Exception as error:
             if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
                 raise  # the disk or a damaged file, not the work: the whole group fails
-            execute("ROLLBACK TO work")
-            execute("RELEASE work")
+            execute("ROLLBACK" if alone else "ROLLBACK TO work")
+            if not alone:
+                execute("RELEASE work")
             return future, None, error
         if not alone:
             execute("RELEASE work")
