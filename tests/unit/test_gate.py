@@ -1,0 +1,309 @@
+"""Checks 1 to 4 of consume: every refusal, their order, and how long an old answer may live."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.access import gate as gate_module
+from shared.access.keys import KeyHasher, new_key
+from shared.access.models import ApiKey, Consumer, Grant
+from shared.access.store import AccessStore
+from shared.catalog.models import Merchant
+from shared.kernel.errors import Problem
+from tests.unit.support import NOW, PEPPERS, FailingDocuments, Market, api_key, service
+
+PAST = NOW - timedelta(seconds=1)
+
+
+async def code_of(awaitable: Any) -> str:
+    with pytest.raises(Problem) as caught:
+        await awaitable
+    return f"{caught.value.status} {caught.value.code}"
+
+
+async def call(market: Market, key: str | None = None, reference: str = "maps", *, forwarding: bool = True) -> str:
+    """`ok`, or the refusal's status and code."""
+    gate = market.gate()
+    try:
+        await gate.admit(await gate.identify(market.key if key is None else key), reference, forwarding=forwarding)
+    except Problem as problem:
+        return f"{problem.status} {problem.code}"
+    return "ok"
+
+
+@pytest.mark.parametrize("reference", ["maps", "svc_maps"])
+async def test_a_granted_key_is_admitted_by_slug_and_by_id(market, reference):
+    gate = market.gate()
+    admission = await gate.admit(await gate.identify(market.key), reference, forwarding=True)
+    assert (admission.holder.key.id, admission.holder.consumer.id) == ("key_1", "con_1")
+    assert (admission.service.id, admission.merchant.id) == ("svc_maps", "mer_1")
+
+
+@pytest.mark.parametrize("key", [None, ""])
+async def test_no_key_is_key_missing(market, key):
+    assert await code_of(market.gate().identify(key)) == "401 key_missing"
+
+
+async def test_a_malformed_key_is_refused_without_asking_the_store(market):
+    await market.documents.close()
+    assert await code_of(market.gate().identify("ams_live_nonsense")) == "401 key_malformed"
+
+
+async def test_an_unknown_key_is_key_unknown(market):
+    assert await code_of(market.gate().identify(new_key("live"))) == "401 key_unknown"
+
+
+async def test_all_401s_look_alike_but_for_their_code(market):
+    problems = []
+    for key in (None, "nonsense", new_key("live")):
+        with pytest.raises(Problem) as caught:
+            await market.gate().identify(key)
+        problems.append(caught.value)
+    assert len({(p.status, p.detail, tuple(p.headers.items()), tuple(p.errors)) for p in problems}) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "consumer", "expected"),
+    [
+        ({"expires_at": NOW}, "active", "403 key_expired"),
+        ({"status": "disabled"}, "active", "403 key_disabled"),
+        ({"status": "revoked"}, "active", "403 key_revoked"),
+        ({}, "suspended", "403 consumer_suspended"),
+        ({"expires_at": PAST, "status": "disabled"}, "suspended", "403 key_expired"),
+        ({"expires_at": PAST, "status": "revoked"}, "active", "403 key_expired"),
+        ({"status": "revoked"}, "suspended", "403 key_revoked"),
+        ({"expires_at": NOW + timedelta(seconds=1)}, "active", "ok"),
+    ],
+)
+async def test_the_state_of_key_and_consumer_decides_in_order(market, changes, consumer, expected):
+    await market.access.put_key(api_key(market.key, **changes))
+    await market.access.put_consumer(Consumer(id="con_1", name="Consumer", status=consumer))
+    assert await call(market) == expected
+
+
+async def test_check_2_comes_before_check_3(market):
+    await market.access.put_key(api_key(market.key, status="revoked", service_ids=()))
+    assert await call(market) == "403 key_revoked"
+
+
+@pytest.mark.parametrize(
+    ("grant", "expected"),
+    [
+        ({"status": "requested"}, "403 service_not_granted"),
+        ({"status": "denied"}, "403 service_not_granted"),
+        ({"status": "withdrawn"}, "403 service_not_granted"),
+        ({"status": "withdrawn", "restricted": True}, "403 service_not_granted"),
+        ({"status": "approved", "restricted": True}, "403 consumer_restricted"),
+    ],
+)
+async def test_the_state_of_the_grant_decides(market, grant, expected):
+    await market.access.put_grant(Grant(consumer_id="con_1", service_id="svc_maps", **grant))
+    assert await call(market) == expected
+
+
+async def test_a_key_that_is_not_assigned_to_the_service_is_refused_in_spite_of_the_grant(market):
+    await market.access.put_key(api_key(market.key, service_ids=("svc_other",)))
+    assert await call(market) == "403 service_not_granted"
+
+
+async def test_a_key_that_is_assigned_without_any_grant_is_refused(market):
+    await market.catalog.put_service(service(id="svc_two", slug="two"))
+    await market.access.put_key(api_key(market.key, service_ids=("svc_maps", "svc_two")))
+    assert await call(market, reference="two") == "403 service_not_granted"
+
+
+@pytest.mark.parametrize("unknown", ["nothing", "svc_nothing", "", "../maps", "MAPS", "a" * 100, "caf\u00e9", "a/b"])
+async def test_an_unknown_service_and_an_ungranted_one_get_the_same_answer(market, unknown):
+    await market.catalog.put_service(service(id="svc_secret", slug="secret"))
+    gate = market.gate()
+    holder = await gate.identify(market.key)
+    answers = []
+    for reference in (unknown, "secret"):
+        with pytest.raises(Problem) as caught:
+            await gate.admit(holder, reference, forwarding=True)
+        problem = caught.value
+        answers.append((problem.status, problem.code, problem.detail, dict(problem.headers), tuple(problem.errors)))
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"status": "suspended"}, "403 service_suspended"),
+        ({"status": "draft"}, "502 merchant_misconfigured"),
+        ({"status": "pending_approval"}, "502 merchant_misconfigured"),
+        ({"status": "rejected"}, "502 merchant_misconfigured"),
+        ({"status": "retired"}, "502 merchant_misconfigured"),
+        ({"upstream": None}, "502 merchant_misconfigured"),
+        ({"merchant_id": "mer_nobody"}, "502 merchant_misconfigured"),
+    ],
+)
+async def test_the_state_of_the_service_decides(market, changes, expected):
+    await market.catalog.put_service(service(**changes))
+    assert await call(market) == expected
+
+
+@pytest.mark.parametrize("status", ["pending", "suspended", "disabled"])
+async def test_a_merchant_that_is_not_active_is_misconfigured(market, status):
+    await market.catalog.put_merchant(Merchant(id="mer_1", slug="acme", name="Acme", status=status))
+    assert await call(market) == "502 merchant_misconfigured"
+
+
+async def test_usage_may_be_reported_for_a_service_without_an_upstream(market):
+    await market.catalog.put_service(service(upstream=None))
+    assert await call(market, forwarding=False) == "ok"
+
+
+async def test_check_3_comes_before_check_4(market):
+    await market.catalog.put_service(service(status="suspended"))
+    await market.access.put_grant(Grant(consumer_id="con_1", service_id="svc_maps", status="approved", restricted=True))
+    assert await call(market) == "403 consumer_restricted"
+
+
+async def test_a_test_key_is_admitted_beside_the_live_one(market):
+    key = await market.put_key(id="key_test", environment="test")
+    assert key.startswith("ams_test_")
+    assert (await market.gate().identify(key)).key.environment == "test"
+
+
+async def test_a_key_hashed_under_the_previous_pepper_is_found(market):
+    key = new_key("live")
+    await market.access.add_key(api_key(key, id="key_old", hash=KeyHasher(PEPPERS, 1).hash(key)))
+    assert (await market.gate().identify(key)).key.id == "key_old"
+
+
+async def test_a_hash_entry_that_points_at_another_key_identifies_nobody(market):
+    key = new_key("live")
+    await market.access.add_key(api_key(key, id="key_2"))
+    await market.access.put_key(api_key(new_key("live"), id="key_2"))  # damage: the key holds another hash now
+    assert await code_of(market.gate().identify(key)) == "401 key_unknown"
+
+
+async def test_a_local_revocation_holds_at_once(market):
+    gate = market.gate()
+    await gate.identify(market.key)
+    await market.access.put_key(api_key(market.key, status="revoked"))
+    assert await code_of(gate.identify(market.key)) == "403 key_revoked"
+
+
+async def test_a_local_change_of_grant_and_service_holds_at_once(market):
+    gate = market.gate()
+    holder = await gate.identify(market.key)
+    await gate.admit(holder, "maps", forwarding=True)
+    await market.catalog.put_service(service(status="suspended"))
+    assert await code_of(gate.admit(holder, "maps", forwarding=True)) == "403 service_suspended"
+    await market.access.put_grant(Grant(consumer_id="con_1", service_id="svc_maps", status="denied"))
+    assert await code_of(gate.admit(holder, "maps", forwarding=True)) == "403 service_not_granted"
+
+
+async def test_another_process_sees_a_revocation_after_the_cache_time_and_never_later(market):
+    gate = market.gate(cache_s=1.0, documents=market.documents)
+    await gate.identify(market.key)
+    await market.access.put_key(api_key(market.key, status="revoked"))
+    market.time.passes(seconds=0.999)
+    assert (await gate.identify(market.key)).key.status == "active"
+    market.time.passes(seconds=0.001)
+    assert await code_of(gate.identify(market.key)) == "403 key_revoked"
+
+
+async def test_expiry_holds_to_the_second_in_spite_of_the_cache(market):
+    await market.access.put_key(api_key(market.key, expires_at=NOW + timedelta(milliseconds=500)))
+    gate = market.gate()
+    await gate.identify(market.key)
+    market.time.passes(seconds=0.5)
+    assert await code_of(gate.identify(market.key)) == "403 key_expired"
+
+
+class CountingDocuments(FailingDocuments):
+    """The real store; counts reads, and can hold one back after it has read."""
+
+    def __init__(self, documents: Any) -> None:
+        super().__init__(documents)
+        self.reads: list[str] = []
+        self.hold: asyncio.Event | None = None
+        self.held = asyncio.Event()
+
+    async def get(self, container: Any, partition: str, id: str) -> Any:
+        self.reads.append(container.name)
+        found = await self._documents.get(container, partition, id)
+        if self.hold is not None and container.name == "key_hashes":
+            self.held.set()
+            await self.hold.wait()
+        return found
+
+
+async def test_an_unknown_key_is_looked_up_once_per_cache_time(market):
+    documents = CountingDocuments(market.documents)
+    gate, key = market.gate(documents=documents), new_key("live")
+    for _ in range(3):
+        assert await code_of(gate.identify(key)) == "401 key_unknown"
+    assert documents.reads == ["key_hashes", "key_hashes"]  # one for each pepper
+    market.time.passes(seconds=1)
+    await code_of(gate.identify(key))
+    assert len(documents.reads) == 4
+
+
+async def test_a_key_made_here_is_known_at_once_although_it_was_just_unknown(market):
+    gate, key = market.gate(), new_key("live")
+    assert await code_of(gate.identify(key)) == "401 key_unknown"
+    await market.put_key(key, id="key_new")
+    assert (await gate.identify(key)).key.id == "key_new"
+
+
+async def test_a_lookup_from_before_a_key_was_made_cannot_make_it_unknown_again(market):
+    documents = CountingDocuments(market.documents)
+    access = AccessStore(documents)
+    gate = gate_module.Gate(access, market.catalog, load_hasher_1, 1.0, market.time.seconds, market.time)
+    key = new_key("live")
+    documents.hold = asyncio.Event()
+    asking = asyncio.create_task(gate.identify(key))
+    await documents.held.wait()
+    await access.add_key(api_key(key, id="key_new", hash=KeyHasher({1: "pepper"}, 1).hash(key)))
+    documents.hold.set()
+    assert await code_of(asking) == "401 key_unknown"
+    assert (await gate.identify(key)).key.id == "key_new"
+
+
+async def load_hasher_1() -> KeyHasher:
+    return KeyHasher({1: "pepper"}, 1)
+
+
+async def test_the_cache_of_unknown_keys_is_bounded(market, monkeypatch):
+    monkeypatch.setattr(gate_module, "HOLDERS_CACHED_MAX", 4)
+    documents = CountingDocuments(market.documents)
+    gate, first = market.gate(documents=documents), new_key("live")
+    await code_of(gate.identify(first))
+    for _ in range(4):
+        await code_of(gate.identify(new_key("live")))
+    documents.reads.clear()
+    await code_of(gate.identify(first))
+    assert documents.reads == ["key_hashes", "key_hashes"]  # it gave way
+
+
+async def test_a_warm_call_reads_nothing(market):
+    documents = CountingDocuments(market.documents)
+    gate = market.gate(documents=documents)
+    for _ in range(2):
+        await gate.admit(await gate.identify(market.key), "maps", forwarding=True)
+    warm = len(documents.reads)
+    await gate.admit(await gate.identify(market.key), "maps", forwarding=True)
+    assert len(documents.reads) == warm == 7  # hash, key, consumer; slug, service, merchant; grant
+
+
+@pytest.mark.parametrize("status", ["active", "disabled", "revoked"])
+async def test_usage_of_a_key_is_known_in_whatever_state_it_is(market, status):
+    await market.access.put_key(api_key(market.key, status=status, expires_at=PAST))
+    assert await market.gate().knows("con_1", "key_1")
+
+
+@pytest.mark.parametrize(("consumer", "key"), [("con_1", "key_2"), ("con_2", "key_1"), ("", ""), ("a/b", "x" * 2000)])
+async def test_a_key_of_somebody_else_or_nobody_is_not_known(market, consumer, key):
+    assert not await market.gate().knows(consumer, key)
+
+
+async def test_a_clear_key_is_nowhere_in_what_is_stored(market):
+    document = await market.access.key("con_1", "key_1")
+    assert isinstance(document, ApiKey)
+    assert market.key not in document.model_dump_json()
