@@ -217,17 +217,21 @@ class Aggregator:
         raise DocumentsUnavailable(f"counters of one partition kept changing for {ATTEMPTS_MAX} attempts")
 
     async def _changed_counters(self, partition: str, entries: Sequence[_Entry]) -> list[tuple[Operation, str]]:
-        operations: list[tuple[Operation, str]] = []
+        # By id, which leaves out the project and the merchant: should one of them change, the counter goes on.
+        counters: dict[str, tuple[Counter, str | None]] = {}
         for key, buckets in with_months(sum_events((entry.key, entry.event) for entry in entries)).items():
             counter_id = key.id
-            stored = await self._stored_counter(partition, counter_id)
-            counter = Counter.empty(key) if stored is None else decode_counter(stored[0])
+            if counter_id not in counters:
+                stored = await self._stored_counter(partition, counter_id)
+                counters[counter_id] = (
+                    (Counter.empty(key), None) if stored is None else (decode_counter(stored[0]), stored[1])
+                )
             for name, bucket in buckets.items():
-                counter.add(name, bucket)
-            body = encode_counter(counter)
-            operation: Operation = Create(counter_id, body) if stored is None else Replace(counter_id, body, stored[1])
-            operations.append((operation, counter_id))
-        return operations
+                counters[counter_id][0].add(name, bucket)
+        return [
+            (Create(id, encode_counter(counter)) if etag is None else Replace(id, encode_counter(counter), etag), id)
+            for id, (counter, etag) in counters.items()  # noqa: A001 - the field's own word
+        ]
 
     async def _stored_counter(self, partition: str, counter_id: str) -> tuple[bytes, str] | None:
         cached = self._counters.get((partition, counter_id))

@@ -112,7 +112,10 @@ class Reconciler:
                 sums = recounted.setdefault(key, {})
                 for name, bucket in buckets.items():
                     sums.setdefault(name, Bucket()).add(bucket)
-        expected = {(key.id, name): bucket for key, buckets in recounted.items() for name, bucket in buckets.items()}
+        expected: dict[tuple[str, str], Bucket] = {}
+        for key, buckets in recounted.items():
+            for name, bucket in buckets.items():
+                expected.setdefault((key.id, name), Bucket()).add(bucket)
         counted: dict[tuple[str, str], Bucket] = {}
         query = Query(partition, (Where("period", "=", str(day)),), limit=PAGE)
         async for body in pages(self._documents, USAGE, query):

@@ -23,9 +23,7 @@ def _source_prefix(source: str) -> str:
 def record_id(source: str, id: str) -> str:
     """The document id of an event's record: injective in (source, id) up to SHA-256 collisions."""
     prefix = _source_prefix(source)
-    if _PLAIN(id):
-        return prefix + id
-    quoted = quote(id, safe=":@=+")
+    quoted = id if _PLAIN(id) else quote(id, safe=":@=+")
     if len(prefix) + len(quoted) <= ID_BYTES_MAX:
         return prefix + quoted
     return f"{prefix}%h{sha256(id.encode()).hexdigest()}"  # `%h` is no percent escape, so no quoted id looks like this
