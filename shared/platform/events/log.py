@@ -38,6 +38,10 @@ EVENTS_PER_ROW_MAX = 1 << INDEX_BITS
 POLL_S = 0.02
 """How often a consumer looks for rows written by other processes."""
 
+LINGER_S = 0.1
+"""How long a consumer waits for company after a batch that was not full. Every batch costs durable commits, which
+compete with those of the publishers."""
+
 RETRY_FIRST_S, RETRY_MAX_S = 0.1, 10.0
 HOUSEKEEPING_S = 60.0
 RETENTION_S = 24 * 3600
@@ -218,7 +222,7 @@ class _PartitionReader:
         self._file = file
         self._group = group
         self.partition = partition
-        self._max = batch_events_max
+        self.batch_events_max = batch_events_max
         self._next: int | None = None
         self._events: deque[StreamEvent] = deque()
 
@@ -234,7 +238,9 @@ class _PartitionReader:
             )
         if not self._events:
             return None
-        return EventBatch(str(self.partition), tuple(self._events[i] for i in range(min(self._max, len(self._events)))))
+        return EventBatch(
+            str(self.partition), tuple(self._events[i] for i in range(min(self.batch_events_max, len(self._events))))
+        )
 
     async def advance(self, batch: EventBatch) -> None:
         """Make the checkpoint durable behind `batch`."""
@@ -260,7 +266,7 @@ class _PartitionReader:
         ):
             rows.append((row, enqueued_ms, body))
             events += count
-            if events - (position & (EVENTS_PER_ROW_MAX - 1)) >= self._max:
+            if events - (position & (EVENTS_PER_ROW_MAX - 1)) >= self.batch_events_max:
                 break
         return rows
 
@@ -290,6 +296,8 @@ async def _consume_partition(
             # The handler's effects are durable here, the checkpoint is not: a kill in between delivers them again.
             await reader.advance(batch)
             pause = RETRY_FIRST_S
+            if len(batch.events) < reader.batch_events_max:
+                await _wait(stop, LINGER_S)
         except Exception:
             _logger.exception("batch of partition %s failed; again in %.1f s", reader.partition, pause)
             await _wait(stop, pause)

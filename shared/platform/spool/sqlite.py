@@ -22,6 +22,9 @@ from shared.platform.spool import SpoolUnavailable
 from shared.platform.sqlite import SqliteFile
 
 EVENTS_PER_SHIPMENT_MAX = 1_000
+SHIP_EVERY_S = 0.1
+"""Events wait this long for company: every shipment costs three durable commits, which those of the appends wait for."""
+
 RETRY_FIRST_S, RETRY_MAX_S = 0.05, 5.0
 ADOPT_EVERY_S = 5.0
 CLOSE_S = 10.0
@@ -98,6 +101,9 @@ class SqliteSpool:
             await self._work.wait()
             self._work.clear()
             while self._queue or self._failure:
+                if len(self._queue) < EVENTS_PER_SHIPMENT_MAX:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._closing.wait(), SHIP_EVERY_S)
                 try:
                     await self._probe()
                     await self._ship_some()
