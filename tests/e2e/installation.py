@@ -4,19 +4,20 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-START_S, STOP_S, COMMAND_S = 60.0, 45.0, 90.0
+START_S, STOP_S, METRIC_S, COMMAND_S = 60.0, 45.0, 60.0, 90.0
 POLL_S = 0.02
 
 
@@ -132,6 +133,25 @@ class Ams:
             return response.status, json.loads(answer) if is_json else answer
         finally:
             connection.close()
+
+    def metric(self, name: str) -> float:
+        """Sum over all labels of a metric, as Prometheus would scrape it; 0 when it is not there yet."""
+        status, text = self.call("GET", "/api/metrics")
+        assert status == 200, text
+        found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text.decode(), re.MULTILINE)
+        return sum(float(value) for value in found)
+
+    def wait_until(self, name: str, condition: Callable[[float], bool]) -> None:
+        """Until a metric is as wanted."""
+        deadline = time.monotonic() + METRIC_S
+        while not condition(value := self.metric(name)):
+            if time.monotonic() > deadline:
+                pytest.fail(f"{name} is {value}\n{self.log.read_text()[-4000:]}")
+            time.sleep(POLL_S)
+
+    def wait_until_counted(self) -> None:
+        """Until everything that was acknowledged has been aggregated."""
+        self.wait_until("ams_stream_lag_events", lambda events: events == 0)
 
     def report(self, key: str, events: Sequence[dict[str, Any]]) -> tuple[int, Any]:
         """Send usage reports as one batch."""
