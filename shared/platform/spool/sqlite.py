@@ -23,7 +23,7 @@ from shared.platform.sqlite import SqliteFile
 
 EVENTS_PER_SHIPMENT_MAX = 1_000
 SHIP_EVERY_S = 0.1
-"""Events wait this long for company: every shipment costs three durable commits, which those of the appends wait for."""
+"""Events wait this long for company: every shipment costs durable commits, which those of the appends wait for."""
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.05, 5.0
 ADOPT_EVERY_S = 5.0
