@@ -23,12 +23,12 @@ COUNT_MAX = 1_000_000
 BYTES_MAX = 10**12
 DURATION_MS_MAX = 10**10
 
-_NO_CONTROLS = r"^[^\x00-\x1f\x7f]+$"
+_NO_CONTROLS = r"^[^\x00-\x1f\x7f]+\Z"  # not `$`, which lets a line end pass
 _Text = Annotated[str, Meta(min_length=1, max_length=128, pattern=_NO_CONTROLS)]
 _Long = Annotated[str, Meta(min_length=1, max_length=512, pattern=_NO_CONTROLS)]
 _Count = Annotated[int, Meta(ge=0, le=COUNT_MAX)]
 _Bytes = Annotated[int, Meta(ge=0, le=BYTES_MAX)]
-_Quantity = Annotated[str, Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,9})?$")]
+_Quantity = Annotated[str, Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,9})?\Z")]
 
 
 class UsageData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
