@@ -9,14 +9,11 @@ Event Hubs receiver waits for its partition.
 import asyncio
 import contextlib
 import fcntl
-import logging
 import os
 import sqlite3
 import time
 import zlib
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -24,25 +21,24 @@ import msgspec
 from shared.kernel.coalesce import Coalescer
 from shared.platform.events import (
     EVENT_BYTES_MAX,
-    EventBatch,
     EventsUnavailable,
     EventTooLarge,
     Handler,
     Lag,
-    StreamEvent,
+)
+from shared.platform.events.log_consumer import (
+    EVENTS_PER_ROW_MAX,
+    INDEX_BITS,
+    PartitionReader,
+    checkpoint,
+    consume_partition,
+    wait,
 )
 from shared.platform.sqlite import SqliteFile
 
-INDEX_BITS = 14
-EVENTS_PER_ROW_MAX = 1 << INDEX_BITS
 POLL_S = 0.02
 """How often a consumer looks for rows written by other processes."""
 
-LINGER_S = 0.1
-"""How long a consumer waits for company after a batch that was not full. Every batch costs durable commits, which
-compete with those of the publishers."""
-
-RETRY_FIRST_S, RETRY_MAX_S = 0.1, 10.0
 HOUSEKEEPING_S = 60.0
 RETENTION_S = 24 * 3600
 """Rows that every group has consumed are kept this long, as Event Hubs keeps events for a retention time."""
@@ -58,8 +54,6 @@ _SCHEMA = (
 _Item = tuple[str, bytes]
 _Publish = tuple[int, list[_Item]]
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[tuple[str, bytes]]).decode
-_logger = logging.getLogger(__name__)
 
 
 class EventLog:
@@ -92,8 +86,8 @@ class EventLog:
                 tasks.create_task(self._watch(wakers, stop))
                 tasks.create_task(self._keep_house(stop))
                 for partition, waker in enumerate(wakers):
-                    reader = _PartitionReader(self._file, group, partition, batch_events_max)
-                    tasks.create_task(_consume_partition(reader, handler, waker, stop))
+                    reader = PartitionReader(self._file, group, partition, batch_events_max)
+                    tasks.create_task(consume_partition(reader, handler, waker, stop))
 
     @contextlib.asynccontextmanager
     async def _sole_consumer(self, group: str, stop: asyncio.Event) -> AsyncIterator[bool]:
@@ -104,7 +98,7 @@ class EventLog:
                 try:
                     fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    await _wait(stop, POLL_S * 5)
+                    await wait(stop, POLL_S * 5)
                 else:
                     break
             yield not stop.is_set()
@@ -122,12 +116,12 @@ class EventLog:
                 seen = version
                 for waker in wakers:
                     waker.set()
-            await _wait(stop, POLL_S)
+            await wait(stop, POLL_S)
         for waker in wakers:
             waker.set()
 
     async def _keep_house(self, stop: asyncio.Event) -> None:
-        while not await _wait(stop, HOUSEKEEPING_S):
+        while not await wait(stop, HOUSEKEEPING_S):
             before_ms = int((time.time() - RETENTION_S) * 1000)
             with contextlib.suppress(EventsUnavailable):  # tried again in a minute
                 await self._file.write(lambda db, before_ms=before_ms: _forget(db, before_ms))  # type: ignore[misc]  # default binds the loop variable
@@ -136,7 +130,7 @@ class EventLog:
         def measure(db: sqlite3.Connection) -> Lag:
             waiting, oldest_ms = 0, None
             for partition in range(self._partitions):
-                position = _checkpoint(db, group, partition)
+                position = checkpoint(db, group, partition)
                 row, index = position >> INDEX_BITS, position & (EVENTS_PER_ROW_MAX - 1)
                 waiting += db.execute(
                     "SELECT coalesce(sum(events - CASE row WHEN ? THEN ? ELSE 0 END), 0) FROM entries"
@@ -160,15 +154,6 @@ class EventLog:
     async def close(self) -> None:
         await self._appends.drain()
         await self._file.close()
-
-
-async def _wait(stop: asyncio.Event, seconds: float) -> bool:
-    """True when `stop` was set within `seconds`."""
-    try:
-        await asyncio.wait_for(stop.wait(), seconds)
-    except TimeoutError:
-        return False
-    return True
 
 
 def _data_version(db: sqlite3.Connection) -> int:
@@ -206,99 +191,3 @@ def _forget(db: sqlite3.Connection, before_ms: int) -> None:
             " AND enqueued_ms < ? ORDER BY row LIMIT 500)",
             (partition, position >> INDEX_BITS, before_ms),
         )
-
-
-def _checkpoint(db: sqlite3.Connection, group: str, partition: int) -> int:
-    found = db.execute(
-        "SELECT next FROM checkpoints WHERE consumer_group = ? AND partition = ?", (group, partition)
-    ).fetchone()
-    return int(found[0]) if found else 0
-
-
-class _PartitionReader:
-    """Reads one partition from its checkpoint on; keeps a decoded row while its events are handed out in parts."""
-
-    def __init__(self, file: SqliteFile, group: str, partition: int, batch_events_max: int) -> None:
-        self._file = file
-        self._group = group
-        self.partition = partition
-        self.batch_events_max = batch_events_max
-        self._next: int | None = None
-        self._events: deque[StreamEvent] = deque()
-
-    async def batch(self) -> EventBatch | None:
-        """The next events, or None when there are none. Does not move on until `advance`."""
-        if self._next is None:
-            self._next = await self._file.read(lambda db: _checkpoint(db, self._group, self.partition))
-        if not self._events:
-            position = self._next
-            rows = await self._file.read(lambda db: self._fetch(db, position))
-            self._events.extend(
-                event for row in rows for event in _stream_events(*row) if event.sequence_number >= position
-            )
-        if not self._events:
-            return None
-        return EventBatch(
-            str(self.partition), tuple(self._events[i] for i in range(min(self.batch_events_max, len(self._events))))
-        )
-
-    async def advance(self, batch: EventBatch) -> None:
-        """Make the checkpoint durable behind `batch`."""
-        following = batch.events[-1].sequence_number + 1
-        await self._file.write(
-            lambda db: (
-                db.execute(
-                    "INSERT INTO checkpoints VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next",
-                    (self._group, self.partition, following),
-                ).rowcount
-            )
-        )
-        for _ in batch.events:
-            self._events.popleft()
-        self._next = following
-
-    def _fetch(self, db: sqlite3.Connection, position: int) -> list[tuple[int, int, bytes]]:
-        """Rows from `position` on until they hold a full batch."""
-        rows, events = [], 0
-        for row, enqueued_ms, count, body in db.execute(
-            "SELECT row, enqueued_ms, events, body FROM entries WHERE partition = ? AND row >= ? ORDER BY row",
-            (self.partition, position >> INDEX_BITS),
-        ):
-            rows.append((row, enqueued_ms, body))
-            events += count
-            if events - (position & (EVENTS_PER_ROW_MAX - 1)) >= self.batch_events_max:
-                break
-        return rows
-
-
-def _stream_events(row: int, enqueued_ms: int, body: bytes) -> list[StreamEvent]:
-    enqueued_at = datetime.fromtimestamp(enqueued_ms / 1000, UTC)
-    first = row << INDEX_BITS
-    return [
-        StreamEvent(event, key, first + index, str(first + index), enqueued_at)
-        for index, (key, event) in enumerate(_decode(body))
-    ]
-
-
-async def _consume_partition(
-    reader: _PartitionReader, handler: Handler, waker: asyncio.Event, stop: asyncio.Event
-) -> None:
-    pause = RETRY_FIRST_S
-    while not stop.is_set():
-        try:
-            # Order matters: cleared before the read, so that a commit during the read wakes us again.
-            waker.clear()
-            batch = await reader.batch()
-            if batch is None:
-                await waker.wait()
-                continue
-            await handler(batch)
-            # The handler's effects are durable here, the checkpoint is not: a kill in between delivers them again.
-            await reader.advance(batch)
-            pause = RETRY_FIRST_S
-            if len(batch.events) < reader.batch_events_max:
-                await _wait(stop, LINGER_S)
-        except Exception:
-            _logger.exception("batch of partition %s failed; again in %.1f s", reader.partition, pause)
-            await _wait(stop, pause)
-            pause = min(pause * 2, RETRY_MAX_S)
