@@ -49,6 +49,7 @@ _SCHEMA = (
     "CREATE INDEX IF NOT EXISTS entries_by_partition ON entries (partition, row, events)",
     "CREATE TABLE IF NOT EXISTS checkpoints (consumer_group TEXT, partition INTEGER, next INTEGER NOT NULL,"
     " PRIMARY KEY (consumer_group, partition)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS shape (only INTEGER PRIMARY KEY CHECK (only = 1), partitions INTEGER NOT NULL)",
 )
 
 _Item = tuple[str, bytes]
@@ -57,10 +58,15 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class EventLog:
-    """`partitions` is fixed when the file is first used: a different number would reorder the events of a key."""
+    """`partitions` is fixed when the file is first used: with fewer, events would wait where nobody reads. Raises
+    ValueError when the file has another number."""
 
     def __init__(self, path: Path, partitions: int = 4) -> None:
-        self._file = SqliteFile(path, _SCHEMA, EventsUnavailable)
+        shape = f"INSERT OR IGNORE INTO shape VALUES (1, {int(partitions)})"
+        self._file = SqliteFile(path, (*_SCHEMA, shape), EventsUnavailable)
+        existing = self._file.read_now(lambda db: db.execute("SELECT partitions FROM shape").fetchone()[0])
+        if existing != partitions:
+            raise ValueError(f"{path} has {existing} partitions, not {partitions}: AMS_EVENT_PARTITIONS cannot change")
         self._partitions = partitions
         self._appends = Coalescer(self._append)
 
