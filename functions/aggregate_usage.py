@@ -18,6 +18,8 @@ CONSUMER_GROUP = "aggregate"
     arg_name="events",
     event_hub_name="%AMS_USAGE_HUB_NAME%",
     connection="USAGE_HUB",
+    # Without it the host parses every body as JSON, and one that is not would fail the whole batch before AMS sees it.
+    data_type=func.DataType.BINARY,
     cardinality="many",
     consumer_group=CONSUMER_GROUP,
 )

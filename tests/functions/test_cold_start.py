@@ -1,0 +1,68 @@
+"""Cold start: a new instance imports function_app before its first call, so what only some calls need must wait."""
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NEEDED = "azure.functions, msgspec, prometheus_client, pydantic"
+"""What no start can do without; what it takes to import is the measure, so that a slow machine is measured as such."""
+
+RATIO_MAX = 4.0
+"""Seen: 1.7. FastAPI alone would add 2, the Azure SDKs more."""
+
+PAIRS = 5
+TOO_EARLY = (
+    "aiohttp",
+    "azure.cosmos",
+    "azure.eventhub",
+    "azure.identity",
+    "azure.keyvault",
+    "azure.mgmt",
+    "azure.storage",
+    "fastapi",
+    "reportlab",
+    "sqlite3",
+    "starlette",
+    "uvicorn",
+)
+
+_IMPORT = """
+import json, sys, time
+started = time.perf_counter()
+import {modules}
+print(json.dumps({{"seconds": time.perf_counter() - started, "modules": sorted(sys.modules)}}))
+"""
+
+
+def _import(modules: str) -> dict[str, Any]:
+    """Import `modules` in a new process: the seconds it took, and all modules that are loaded then."""
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORT.format(modules=modules)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    measured: dict[str, Any] = json.loads(done.stdout)
+    return measured
+
+
+@pytest.fixture(scope="module")
+def loaded() -> set[str]:
+    return set(_import("function_app")["modules"])
+
+
+@pytest.mark.parametrize("module", TOO_EARLY)
+def test_importing_the_app_does_not_load(loaded: set[str], module: str) -> None:
+    assert {"azure.functions", "shared.bootstrap"} <= loaded  # else this proves nothing
+    assert {name for name in loaded if name == module or name.startswith(f"{module}.")} == set()
+
+
+def test_importing_the_app_stays_within_its_budget() -> None:
+    pairs = [(_import(NEEDED)["seconds"], _import("function_app")["seconds"]) for _ in range(PAIRS)]
+    ratio = statistics.median(app / needed for needed, app in pairs)
+
+    assert ratio <= RATIO_MAX, pairs
