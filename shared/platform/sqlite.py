@@ -90,11 +90,15 @@ class SqliteFile:
 
     async def close(self) -> None:
         """Commit what is queued, then close."""
+        await asyncio.to_thread(self.close_now)
+
+    def close_now(self) -> None:
+        """`close` for a caller without a loop to free: waits for the writer thread."""
         if self._closed:
             return
         self._closed = True
         self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        self._thread.join()
         self._release()
 
     def _release(self) -> None:

@@ -66,6 +66,7 @@ class EventLog:
         self._file = SqliteFile(path, (*_SCHEMA, shape), EventsUnavailable)
         existing = self._file.read_now(lambda db: db.execute("SELECT partitions FROM shape").fetchone()[0])
         if existing != partitions:
+            self._file.close_now()
             raise ValueError(f"{path} has {existing} partitions, not {partitions}: AMS_EVENT_PARTITIONS cannot change")
         self._partitions = partitions
         self._appends = Coalescer(self._append)
