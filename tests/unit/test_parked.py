@@ -1,0 +1,131 @@
+"""The parked store: kept until replayed, replayed without loss, counted once."""
+
+from typing import Any
+
+import pytest
+
+from shared.metering.aggregate import RawEvent
+from shared.metering.events import encode_event
+from shared.metering.parked import PREFIX, REPLAYING, Parked
+from shared.platform.blobs import BlobsUnavailable
+from shared.platform.events import EventsUnavailable
+from tests.unit.support import Market, drain, raw, requests_counted, usage_event
+
+UNKNOWN = usage_event("late", api_key_id="key_2")
+
+
+async def names(market: Market) -> list[str]:
+    return [name async for name in market.parked().names()]
+
+
+async def park_one(market: Market) -> str:
+    await market.aggregator().apply([RawEvent(encode_event(UNKNOWN), "con_1:0")])
+    [name] = await names(market)
+    return name
+
+
+async def replay_and_count(market: Market, name: str) -> None:
+    """What the operator and then the stream's consumer do."""
+    assert await market.parked().replay(name)
+    for event in await drain(market.events):
+        await market.aggregator().apply(raw(event))
+
+
+async def test_the_same_bytes_are_parked_under_one_name(market):
+    for reason in ("unreadable", "key_unknown"):
+        await market.parked().park(b"bytes", None, reason, "why")
+    [name] = await names(market)
+    assert name.startswith(PREFIX)
+    parked = await market.parked().get(name)
+    assert (parked.body, parked.reason) == (b"bytes", "key_unknown")
+
+
+async def test_different_bytes_are_parked_under_different_names(market):
+    for body in (b"a", b"b"):
+        await market.parked().park(body, None, "unreadable", "why")
+    assert len(await names(market)) == 2
+
+
+async def test_after_a_fix_a_replayed_event_is_counted_once_and_gone_from_here(market):
+    name = await park_one(market)
+    await market.put_key(id="key_2")
+    await replay_and_count(market, name)
+    assert await requests_counted(market.documents) == 1
+    assert await names(market) == []
+    await market.aggregator().apply(raw(UNKNOWN))
+    assert await requests_counted(market.documents) == 1
+
+
+async def test_an_event_that_is_still_bad_comes_back(market):
+    name = await park_one(market)
+    await replay_and_count(market, name)
+    assert await names(market) == [name]
+    assert await requests_counted(market.documents) == 0
+
+
+async def test_replaying_what_is_not_there_is_false(market):
+    assert not await market.parked().replay(f"{PREFIX}nothing.json")
+    assert await market.parked().get(f"{PREFIX}nothing.json") is None
+
+
+async def test_the_replayed_bytes_are_those_that_were_parked(market):
+    await market.parked().replay(await park_one(market))
+    assert [encode_event(event) for event in await drain(market.events)] == [encode_event(UNKNOWN)]
+
+
+async def test_given_the_stream_is_down_a_replay_keeps_the_event(market):
+    name = await park_one(market)
+    await market.events.close()
+    with pytest.raises(EventsUnavailable):
+        await market.parked().replay(name)
+    [kept] = await names(market)
+    assert (await market.parked().get(kept)).body == encode_event(UNKNOWN)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class MortalBlobs:
+    """The real store; the process dies before its call number `dies_at`."""
+
+    def __init__(self, blobs: Any, dies_at: int) -> None:
+        self._blobs = blobs
+        self._left = dies_at
+
+    def __getattr__(self, name: str) -> Any:
+        async def call(*args: Any, **options: Any) -> Any:
+            self._left -= 1
+            if self._left == 0:
+                raise Killed
+            return await getattr(self._blobs, name)(*args, **options)
+
+        return call
+
+
+@pytest.mark.parametrize("dies_at", [1, 2, 3, 4])
+async def test_killed_between_any_two_steps_a_replay_can_be_repeated_and_counts_once(market, dies_at):
+    name = await park_one(market)
+    await market.put_key(id="key_2")
+    with pytest.raises(Killed):
+        await Parked(MortalBlobs(market.blobs, dies_at), market.events, market.time).replay(name)
+    left = await names(market)
+    assert left, "the event must not be lost"
+    for one in left:  # both names, when it died between them: the first replay ends the second
+        if await market.parked().get(one) is not None:
+            await replay_and_count(market, one)
+    assert await names(market) == []
+    assert await requests_counted(market.documents) == 1
+
+
+async def test_what_a_killed_replay_left_is_listed(market):
+    name = await park_one(market)
+    with pytest.raises(Killed):
+        await Parked(MortalBlobs(market.blobs, 4), market.events, market.time).replay(name)
+    assert await names(market) == [name.replace(PREFIX, REPLAYING)]
+
+
+async def test_given_the_blobs_fail_parking_raises(market, tmp_path):
+    (tmp_path / "blobs" / "incoming").rmdir()
+    with pytest.raises(BlobsUnavailable):
+        await market.parked().park(b"bytes", None, "unreadable", "why")
