@@ -10,7 +10,6 @@ AZURE_REQUIRED = (
     "ams_cosmos_endpoint",
     "usage_hub_fully_qualified_namespace",
     "ams_blob_account_url",
-    "ams_keyvault_url",
 )
 
 
