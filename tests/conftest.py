@@ -1,0 +1,26 @@
+"""Options of the whole test suite."""
+
+import secrets
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests marked long too: they take many minutes")
+    parser.addoption("--chaos-seed", type=int, help="repeat a chaos run's plan and faults; its report prints the seed")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    skip = pytest.mark.skip(reason="takes many minutes: run it with --long")
+    for item in items:
+        if "long" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def chaos_seed(pytestconfig: pytest.Config) -> int:
+    given = pytestconfig.getoption("--chaos-seed")
+    # Not from `random`, which pytest-randomly resets to one seed for all.
+    return secrets.randbits(32) if given is None else int(given)
