@@ -1,0 +1,161 @@
+"""The documentation names what the code has, and nothing else."""
+
+import ast
+import json
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import get_args
+
+from pydantic import BaseModel
+
+from scripts.host.options import LIMITS_VARIABLE
+from scripts.host.options import Limits as HostLimits
+from scripts.seed import DescribedConsumer, DescribedGrant, DescribedKey, DescribedProject, Market
+from shared.catalog.models import Limits, Merchant, Service, Upstream
+from shared.metering.events import ReportedEvent, UsageData
+from shared.metering.parked import Reason
+from shared.settings import Settings, variable
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+
+def _rows(text: str) -> list[list[str]]:
+    """The cells of every table row whose first cell is a name in backticks."""
+    lines = [line.strip("| ") for line in text.splitlines() if line.startswith("| `")]
+    return [[cell.strip(" `") for cell in line.split("|")] for line in lines]
+
+
+def _named(document: str, heading: str | None = None) -> list[str]:
+    """What the first column of the tables of a document, or of one of its sections, names."""
+    text = (DOCS / document).read_text()
+    if heading is not None:
+        _, found, rest = text.partition(f"\n{heading}\n")
+        assert found, f"{document} has no {heading}"
+        text = re.split(r"\n#+ ", rest)[0]
+    return [row[0] for row in _rows(text)]
+
+
+def _assert_same(documented: list[str], actual: Iterable[str]) -> None:
+    assert sorted(documented) == sorted(actual)  # sorted lists: one that is named twice is told too
+
+
+def test_every_setting_is_documented_once() -> None:
+    settings = {variable(name) for name in Settings.model_fields}
+    sample = set(json.loads((ROOT / "local.settings.sample.json").read_text())["Values"])
+    of_the_host = {"AMS_PORT", LIMITS_VARIABLE}
+
+    _assert_same(
+        _named("settings.md"), settings | sample | of_the_host | {"AMS_SECRET_<NAME>"} | set(HostLimits.model_fields)
+    )
+
+
+def test_the_sample_has_every_setting() -> None:
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
+
+    assert {variable(name) for name in Settings.model_fields} <= set(sample)
+
+
+def test_documented_defaults_are_the_settings_defaults() -> None:
+    documented = {row[0]: row[1] for row in _rows((DOCS / "settings.md").read_text())}
+
+    for name, field in Settings.model_fields.items():
+        default = {None: "", False: "false"}.get(field.default, field.default)
+        assert _number(documented[variable(name)]) == _number(str(default)), name
+    for name, field in HostLimits.model_fields.items():
+        assert _number(documented[name]) == _number(str(field.default)), name
+
+
+def _number(text: str) -> float | str:
+    return float(text) if re.fullmatch(r"[0-9.]+", text) else text
+
+
+def test_every_problem_code_is_documented_once_with_its_status() -> None:
+    documented = {row[0]: row[1] for row in _rows((DOCS / "errors.md").read_text())}
+    raised = [problem for file in _sources() for problem in _problems(ast.parse(file.read_text()))]
+
+    _assert_same(_named("errors.md"), {code for code, _ in raised})
+    for code, status in raised:
+        assert status in (None, documented[code]), code
+
+
+def test_every_field_of_a_usage_event_is_documented() -> None:
+    _assert_same(_named("usage-events.md", "### Attributes"), ReportedEvent.__struct_fields__)
+    _assert_same(_named("usage-events.md", "### `data`"), UsageData.__struct_fields__)
+
+
+def test_every_field_of_a_seed_file_is_documented() -> None:
+    sections: dict[str, type[BaseModel]] = {
+        "### `merchants[]`": Merchant,
+        "### `services[]`": Service,
+        "### `services[].upstream`": Upstream,
+        "### `limits` of a service or a key": Limits,
+        "### `consumers[]`": DescribedConsumer,
+        "### `consumers[].projects[]`": DescribedProject,
+        "### `consumers[].grants[]`": DescribedGrant,
+        "### `consumers[].keys[]`": DescribedKey,
+    }
+
+    for heading, model in sections.items():
+        _assert_same(_named("seed.md", heading), model.model_fields)
+    assert {"merchants", "services", "consumers"} == set(Market.model_fields)
+
+
+def test_every_reason_for_parking_is_documented() -> None:
+    _assert_same(_named("parked.md"), get_args(Reason))
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for document in [*DOCS.glob("*.md"), ROOT / "README.md"]:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", document.read_text()):
+            assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+def _sources() -> Iterator[Path]:
+    for folder in ("functions", "scripts", "shared"):
+        yield from (ROOT / folder).rglob("*.py")
+
+
+def _calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name:
+            yield node
+
+
+def _problems(tree: ast.Module) -> Iterator[tuple[str, str | None]]:
+    """Code and status (None when it varies) of every `Problem(status, code, …)` that a module can make."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    for scope in (tree, *functions):
+        for call in _calls(scope, "Problem"):
+            status, code = call.args[:2]
+            codes = _values(tree, scope, code.id) if isinstance(code, ast.Name) else _constants(code)
+            for text in codes:
+                yield text, str(status.value) if isinstance(status, ast.Constant) else None
+
+
+def _values(tree: ast.Module, scope: ast.AST, name: str) -> Iterator[str]:
+    """Texts that a variable can have: passed as that parameter, or from what it was assigned."""
+    if not isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
+        return
+    parameters = [parameter.arg for parameter in scope.args.args]
+    if name in parameters:
+        position = parameters.index(name)
+        yield from (code for call in _calls(tree, scope.name) for code in _constants(call.args[position]))
+    for value in _assigned(scope, name):
+        yield from _constants(value)
+        for used in ast.walk(value):  # such as a table of the module that it is looked up in
+            if isinstance(used, ast.Name):
+                yield from (code for table in _assigned(tree, used.id) for code in _constants(table))
+
+
+def _assigned(scope: ast.AST, name: str) -> Iterator[ast.expr]:
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
+            yield node.value
+
+
+def _constants(node: ast.AST) -> Iterator[str]:
+    for found in ast.walk(node):
+        if isinstance(found, ast.Constant) and isinstance(found.value, str):
+            yield found.value
