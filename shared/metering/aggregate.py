@@ -112,7 +112,8 @@ class Aggregator:
         self._sound_times: set[str] = set()
 
     async def apply(self, batch: Sequence[RawEvent]) -> Outcome:
-        """Count a batch. Raises what the ports raise when infrastructure fails: try the same batch again."""
+        """Count a batch. Raises BlobsUnavailable, or an ExceptionGroup of DocumentsUnavailable, when infrastructure
+        fails: try the same batch again."""
         started = time.perf_counter()
         outcome = Outcome()
         partitions = await self._sort(batch, outcome)

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from shared.access.models import Consumer
 from shared.kernel.clock import format_time
-from shared.metering.counters import MONTH_BUCKET, Bucket, counter_key, sum_events, with_months
+from shared.metering.counters import MONTH_BUCKET, Bucket, counter_key, encode_counter, sum_events, with_months
 from shared.metering.events import UsageEvent
-from shared.platform.documents import OPERATIONS_PER_TRANSACTION_MAX, DocumentsUnavailable
+from shared.metering.queries import USAGE
+from shared.platform.documents import BODY_BYTES_MAX, OPERATIONS_PER_TRANSACTION_MAX, DocumentsUnavailable
 from shared.platform.documents.sqlite import SqliteDocuments
 from tests.unit.support import (
     NOW,
@@ -40,7 +41,7 @@ async def assert_counted_once(market: Market, events: list[UsageEvent], shard: i
     for key, buckets in with_months(sum_events((counter_key(e), e) for e in distinct.values())).items():
         expected[key.id] = buckets
     counters = await stored_counters(market.documents, shard=shard)
-    assert {id: counter.buckets for id, counter in counters.items()} == expected
+    assert {name: counter.buckets for name, counter in counters.items()} == expected
 
 
 async def test_an_event_becomes_a_record_a_day_counter_and_a_month_counter(market):
@@ -152,30 +153,20 @@ async def test_large_events_are_spread_over_transactions(market):
 
 async def test_counters_that_grew_large_do_not_stop_their_partition(market):
     """A counter with every status in every quarter is over half a megabyte: a few of them fill a transaction."""
-    aggregator = market.aggregator()
-    counter = usage_event(data={"feature": "f0"})
-    await aggregator.apply(raw(*(usage_event(f"first{f}", data={"feature": f"f{f}"}) for f in range(5))))
-    stored = await stored_counters(market.documents)
-    full = {str(code): 10**9 for code in range(100, 600)}
-    for id, grown in stored.items():
-        if id.startswith("d:"):
-            grown.buckets.update(
-                {f"{m // 60:02d}:{m % 60:02d}": Bucket(status=dict(full)) for m in range(0, 1440, 15) if m != 600}
-            )
-            await write_counter(market, id, grown)
-    events = [usage_event(f"second{f}", data={"feature": f"f{f}"}) for f in range(5)]
+    features = [f"f{number}" for number in range(5)]
+    await market.aggregator().apply(raw(*(usage_event(f"first {f}", data={"feature": f}) for f in features)))
+    every_status = {str(code): 10**9 for code in range(100, 600)}
+    for name, counter in (await stored_counters(market.documents)).items():
+        if name.startswith("d:"):
+            for minute in range(0, 600, 15):
+                counter.buckets[f"{minute // 60:02d}:{minute % 60:02d}"] = Bucket(status=dict(every_status))
+            body = encode_counter(counter)
+            assert 5 * len(body) > BODY_BYTES_MAX
+            await market.documents.upsert(USAGE, "con_1:0", name, body)
+    events = [usage_event(f"second {f}", data={"feature": f}) for f in features]
     assert (await market.aggregator().apply(raw(*events))).counted == 5
     after = await stored_counters(market.documents)
     assert [after[counter_key(event).id].buckets["10:00"].events for event in events] == [2] * 5
-    assert counter_key(counter).id in after
-
-
-async def write_counter(market: Market, id: str, counter: object) -> None:
-    from shared.metering.counters import Counter, encode_counter
-    from shared.metering.queries import USAGE
-
-    assert isinstance(counter, Counter)
-    await market.documents.upsert(USAGE, "con_1:0", id, encode_counter(counter))
 
 
 async def test_each_consumer_and_shard_has_a_partition_of_its_own(market):
@@ -240,7 +231,7 @@ async def test_after_a_lost_answer_the_next_batch_is_counted_on_top(market):
     with pytest.raises(ExceptionGroup):
         await aggregator.apply(raw(usage_event("b")))
     await aggregator.apply(raw(usage_event("c")))  # its cached counter is older than the store's
-    await assert_counted_once(market, [usage_event(id) for id in "abc"])
+    await assert_counted_once(market, [usage_event(letter) for letter in "abc"])
 
 
 async def test_a_store_that_is_down_changes_nothing(market):
@@ -276,8 +267,8 @@ async def test_two_processes_apply_shuffled_overlapping_batches_at_once(market):
 BATCHES = st.lists(
     st.lists(
         st.builds(
-            lambda id, source, day, feature, requests: usage_event(
-                f"e{id}", source=source, time=f"2026-03-{day}T09:00:00.000Z",
+            lambda number, source, day, feature, requests: usage_event(
+                f"e{number}", source=source, time=f"2026-03-{day}T09:00:00.000Z",
                 data={"requests": requests, "feature": feature},
             ),
             st.integers(0, 15), st.sampled_from(["s", "t"]), st.sampled_from(["14", "15"]),
