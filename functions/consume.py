@@ -1,6 +1,7 @@
 """Consume, the hot path: usage reports in, or a call forwarded. Native triggers, no web framework."""
 
 import logging
+import re
 import time
 from collections.abc import Mapping
 from functools import cache
@@ -22,6 +23,7 @@ from shared.metering.reports import Receipt, Rejected, ReportKind, report_kind
 
 blueprint = func.Blueprint()
 
+_ROUTE = re.compile("/consume/", re.IGNORECASE)  # as routes are matched
 _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 _logger = logging.getLogger(__name__)
 NO_HEADERS: Mapping[str, str] = {}
@@ -50,7 +52,7 @@ async def consume(req: func.HttpRequest) -> func.HttpResponse:
 async def consume_path(req: func.HttpRequest) -> func.HttpResponse:
     """A call to a service, any method and path below it."""
     # From the URL, not from the route: forwarding needs the path byte for byte, still percent-encoded.
-    _, _, rest = urlsplit(req.url).path.partition("/consume/")
+    *_, rest = _ROUTE.split(urlsplit(req.url).path, maxsplit=1)
     service, _, path = rest.partition("/")
     return await _Exchange(req, "forward").forward(service, path)
 
@@ -71,7 +73,7 @@ class _Exchange:
         consume = application().consume
         try:
             holder = await consume.identify(self._req.headers)
-            receipt = await consume.report(holder, kind, body_chunks(self._req))
+            receipt = await consume.report(holder, kind, body_chunks(self._req), self._content_length())
         except Exception as error:  # noqa: BLE001 - sorted out in one place
             return self._refuse(error)
         return self._receipt(receipt)
@@ -87,14 +89,17 @@ class _Exchange:
         except Exception as error:  # noqa: BLE001 - sorted out in one place
             return self._refuse(error)
 
+    def _content_length(self) -> int | None:
+        """None when the body's length is not known before its end."""
+        if not isinstance(self._req, StreamedRequest):
+            return len(self._req.get_body())
+        length = self._req.headers.get("content-length")
+        if length is None:
+            return None if "transfer-encoding" in self._req.headers else 0
+        return int(length)  # digits, or the host would have refused the request
+
     def _call(self, path: str) -> Call:
-        req = self._req
-        if isinstance(req, StreamedRequest):
-            length = req.headers.get("content-length")
-            has_body = "transfer-encoding" in req.headers if length is None else length != "0"
-        else:
-            length = str(len(req.get_body()))
-            has_body = length != "0"
+        req, length = self._req, self._content_length()
         return Call(
             request_id=self._request_id,
             method=req.method,
@@ -102,19 +107,27 @@ class _Exchange:
             query=urlsplit(req.url).query,
             headers=req.headers,
             body=body_chunks(req),
-            has_body=has_body,
-            content_length=None if length is None else int(length),
+            has_body=length != 0,
+            content_length=length,
             trace_id=self._trace_id,
             trace_flags=self._trace_flags,
         )
 
     async def _answer(self, answer: Answer, headers: dict[str, str]) -> func.HttpResponse:
-        headers = {**answer.headers, **headers, **self._own_headers("upstream")}
+        own = {**headers, **self._own_headers("upstream")}
+        replaced = {name.lower() for name in own}
+        headers = {**{name: value for name, value in answer.headers.items() if name not in replaced}, **own}
         self._observe("forwarded")
         if answer.chunks is None:
+            if answer.body:
+                # Else the host calls it text. This says no more than the upstream did (RFC 9110 §8.3).
+                headers.setdefault("content-type", "application/octet-stream")
             return func.HttpResponse(answer.body, status_code=answer.status, headers=headers)
         streamed = StreamedResponse(status_code=answer.status, headers=headers, chunks=answer.chunks)
-        return await complete(self._req, streamed)
+        try:
+            return await complete(self._req, streamed)
+        except ConnectionError as error:  # only where the host wants the whole answer first
+            raise Problem(502, "upstream_unreachable", f"The merchant's API could not be reached: {error}.") from None
 
     def _receipt(self, receipt: Receipt) -> func.HttpResponse:
         document: dict[str, object] = {

@@ -25,6 +25,7 @@ SERVICES_CACHED_MAX = 20_000
 IDENTITY_DETAIL = "A valid API key is required, in X-AMS-Key or as Authorization: Bearer."
 """The same for every 401, so that the answer does not tell which keys exist."""
 
+NOT_READY_DETAIL = "The merchant's service is not ready to be called."
 FOREVER_S = 365 * 24 * 3600.0
 
 
@@ -120,7 +121,7 @@ class Gate:
         merchant = offer.merchant
         configured = service.upstream is not None or not forwarding
         if service.status != "active" or merchant is None or merchant.status != "active" or not configured:
-            raise Problem(502, "merchant_misconfigured", "The merchant's service is not ready to be called.")
+            raise Problem(502, "merchant_misconfigured", NOT_READY_DETAIL)
         return Admission(holder, service, merchant)
 
     async def knows(self, consumer_id: str, key_id: str) -> bool:

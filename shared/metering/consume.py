@@ -1,14 +1,18 @@
 """The one consume endpoint: identify, then take usage reports or forward a call."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 
 from shared.access.gate import Gate, Holder
 from shared.kernel.errors import Problem
 from shared.kernel.telemetry import EVENTS_ACCEPTED
 from shared.metering.forward import Answer, Call, Forwarder
-from shared.metering.headers import bearer_key
+from shared.metering.headers import bearer_keys
 from shared.metering.rates import RateLimiter
 from shared.metering.reports import REPORT_BYTES_MAX, Receipt, ReportKind, Reports
+
+REPORT_S_MAX = 60.0
+"""For the whole body of a report: a host is patient with every single byte."""
 
 
 class Consume:
@@ -22,9 +26,11 @@ class Consume:
         """Raises Problem 400 `key_ambiguous`, 401 or 403."""
         return await self._gate.identify(presented_key(headers))
 
-    async def report(self, holder: Holder, kind: ReportKind, body: AsyncIterator[bytes]) -> Receipt:
+    async def report(
+        self, holder: Holder, kind: ReportKind, body: AsyncIterator[bytes], content_length: int | None
+    ) -> Receipt:
         """Raises Problem. A refused single event is the whole answer; a batch tells of each of its events."""
-        receipt = await self._reports.take(holder, await read_report(body), batch=kind == "batch")
+        receipt = await self._reports.take(holder, await read_report(body, content_length), batch=kind == "batch")
         EVENTS_ACCEPTED.labels("report").inc(receipt.accepted)
         if kind == "event" and receipt.rejected:
             raise receipt.rejected[0].problem
@@ -33,6 +39,7 @@ class Consume:
     async def forward(self, holder: Holder, service: str, call: Call) -> tuple[Answer, dict[str, str]]:
         """The upstream's answer, and AMS's own headers for it. Raises Problem."""
         admission = await self._gate.admit(holder, service, forwarding=True)
+        self._forwarder.check(admission, call)  # first, so that what cannot be forwarded uses no limit up
         headers = await self._limiter.take_call(admission)
         await self._limiter.take_quota(admission, 1)
         return await self._forwarder.forward(admission, call), headers
@@ -41,20 +48,29 @@ class Consume:
 def presented_key(headers: Mapping[str, str]) -> str | None:
     """The one key of a request. Raises Problem 400 when there are two different ones."""
     own = headers.get("x-ams-key")
-    bearer = bearer_key(headers.get("authorization") or "")
+    bearers = bearer_keys(headers.get("authorization") or "")
     # A repeated header arrives joined with a comma, which no key contains.
-    given = {key.strip() for key in (own or "").split(",") if key.strip()} | ({bearer} if bearer else set())
+    given = {key.strip() for key in (own or "").split(",") if key.strip()} | bearers
     if len(given) > 1:
         raise Problem(400, "key_ambiguous", "The request carries two different API keys. Send one.")
     return given.pop() if given else None
 
 
-async def read_report(body: AsyncIterator[bytes]) -> bytes:
-    """The whole body, or Problem 413 as soon as it is over the limit."""
+async def read_report(
+    body: AsyncIterator[bytes], content_length: int | None = None, seconds_max: float = REPORT_S_MAX
+) -> bytes:
+    """The whole body. Raises Problem 413 as soon as it is, or is announced to be, over the limit; TimeoutError."""
+    if content_length is not None and content_length > REPORT_BYTES_MAX:
+        raise _too_large()
     chunks, length = [], 0
-    async for chunk in body:
-        length += len(chunk)
-        if length > REPORT_BYTES_MAX:
-            raise Problem(413, "body_too_large", f"A usage report is at most {REPORT_BYTES_MAX} bytes.")
-        chunks.append(chunk)
+    async with asyncio.timeout(seconds_max):
+        async for chunk in body:
+            length += len(chunk)
+            if length > REPORT_BYTES_MAX:
+                raise _too_large()
+            chunks.append(chunk)
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _too_large() -> Problem:
+    return Problem(413, "body_too_large", f"A usage report is at most {REPORT_BYTES_MAX} bytes.")

@@ -5,22 +5,24 @@ the whole answer has been counted. A call that breaks off half-way is counted wi
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from urllib.parse import unquote
 from zlib import crc32
 
 import msgspec
 
-from shared.access.gate import Admission
+from shared.access.gate import NOT_READY_DETAIL, Admission
+from shared.catalog.models import Upstream as UpstreamSettings
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.errors import Problem
 from shared.kernel.telemetry import EVENTS_ACCEPTED, UPSTREAM_SECONDS
 from shared.metering.events import CONSUME_SOURCE, EVENT_TYPE, UsageData, UsageEvent, encode_event, partition_of
 from shared.metering.headers import to_consumer, to_upstream, traceparent
 from shared.platform.events import Events, EventsUnavailable
-from shared.platform.secrets import Secrets
+from shared.platform.secrets import SecretMissing, Secrets
 from shared.platform.spool import Spool, SpoolUnavailable
 from shared.platform.upstream import (
     Upstream,
@@ -98,39 +100,43 @@ class Forwarder:
         self._secrets = secrets
         self._now = now
 
-    async def forward(self, admission: Admission, call: Call) -> Answer:
-        """Raises Problem 400 `path_invalid`, 413 `request_too_large`, 502 `upstream_unreachable`, 504
-        `upstream_timeout`, 503 `usage_backlog` when the call could not be counted."""
-        target = self._target(admission, call)
-        self._check_length(admission, call)
+    def check(self, admission: Admission, call: Call) -> None:
+        """What can be known before anything is counted. Raises Problem 400 `path_invalid`, 413 `request_too_large`,
+        503 `usage_backlog` when the call could not be recorded."""
+        check_path(call.path)
+        bytes_max = _upstream(admission).request_bytes_max
+        if call.content_length is not None and call.content_length > bytes_max:
+            raise _too_large(bytes_max)
         try:
             self._spool.check()
         except SpoolUnavailable:
             raise backlog() from None
-        return await _Exchange(self, admission, call, _Meter(self._now())).run(target)
 
-    def _target(self, admission: Admission, call: Call) -> str:
-        check_path(call.path)
-        upstream = admission.service.upstream
-        assert upstream is not None, "the gate admits no call to a service without one"
-        url = f"{upstream.base_url}/{call.path}" if call.path else upstream.base_url
-        return f"{url}?{call.query}" if call.query else url
+    async def forward(self, admission: Admission, call: Call) -> Answer:
+        """A call that `check` let pass. Raises Problem 502 `merchant_misconfigured`, `upstream_unreachable`,
+        `upstream_response_too_large`, 504 `upstream_timeout`, 413 `request_too_large` for a body that turns out to be,
+        503 `usage_backlog` when the call could not be recorded after all."""
+        headers = await self._headers(admission, call)
+        return await _Exchange(self, admission, call, _Meter(self._now())).run(headers)
 
-    def _check_length(self, admission: Admission, call: Call) -> None:
-        upstream = admission.service.upstream
-        assert upstream is not None
-        if call.content_length is not None and call.content_length > upstream.request_bytes_max:
-            raise _too_large(upstream.request_bytes_max)
-
-    async def send(self, admission: Admission, call: Call, target: str, meter: _Meter) -> UpstreamResponse:
-        upstream = admission.service.upstream
-        assert upstream is not None
+    async def _headers(self, admission: Admission, call: Call) -> dict[str, str]:
+        upstream = _upstream(admission)
         headers = to_upstream(call.headers)
         headers["X-AMS-Request-Id"] = call.request_id
         headers["traceparent"] = traceparent(call.trace_id, call.trace_flags)
         if upstream.auth_header is not None and upstream.auth_secret is not None:
             headers = {name: value for name, value in headers.items() if name.lower() != upstream.auth_header.lower()}
-            headers[upstream.auth_header] = await self._secrets.get(upstream.auth_secret)
+            try:
+                headers[upstream.auth_header] = await self._secrets.get(upstream.auth_secret)
+            except (SecretMissing, ValueError):
+                raise Problem(502, "merchant_misconfigured", NOT_READY_DETAIL) from None
+        return headers
+
+    async def send(self, admission: Admission, call: Call, headers: dict[str, str], meter: _Meter) -> UpstreamResponse:
+        upstream = _upstream(admission)
+        target = f"{upstream.base_url}/{call.path}" if call.path else upstream.base_url
+        if call.query:
+            target = f"{target}?{call.query}"
         body = _counted(call.body, meter, upstream.request_bytes_max) if call.has_body else None
         request = UpstreamRequest(call.method, target, headers, body, call.content_length, upstream.timeout_s)
         return await self._upstream.send(request)
@@ -172,32 +178,31 @@ class _Exchange:
         self._admission = admission
         self._call = call
         self._meter = meter
-        upstream = admission.service.upstream
-        assert upstream is not None
-        self._request_bytes_max = upstream.request_bytes_max
-        self._response_bytes_max = upstream.response_bytes_max
+        self._request_bytes_max = _upstream(admission).request_bytes_max
+        self._response_bytes_max = _upstream(admission).response_bytes_max
 
-    async def run(self, target: str) -> Answer:
+    async def run(self, headers: dict[str, str]) -> Answer:
         meter = self._meter
         try:
-            response = await self._forwarder.send(self._admission, self._call, target, meter)
+            response = await self._forwarder.send(self._admission, self._call, headers, meter)
         except UpstreamError as error:
             raise await self._failed(error) from None
         meter.response_time_ms = round((time.perf_counter() - meter.started) * 1000, 3)
         UPSTREAM_SECONDS.observe(meter.response_time_ms / 1000)
         meter.status = response.status
-        if response.content_length is not None and response.content_length > self._response_bytes_max:
+        length = response.content_length
+        bodiless = self._call.method == "HEAD" or response.status in (204, 304)
+        if not bodiless and length is not None and length > self._response_bytes_max:
             response.close()
             meter.status = 502
             await self._record()
             raise Problem(502, "upstream_response_too_large", "The upstream's answer is over the service's limit.")
-        headers = to_consumer(response.headers)
-        bodiless = self._call.method == "HEAD" or response.status in (204, 304)
-        if response.content_length is not None and response.status != 204:
-            headers["content-length"] = str(response.content_length)
-        if bodiless or (response.content_length is not None and response.content_length <= WHOLE_BYTES_MAX):
-            return await self._whole(response, headers)
-        return Answer(response.status, headers, None, self._stream(response))
+        answered = to_consumer(response.headers)
+        if length is not None and response.status != 204:
+            answered["content-length"] = str(length)
+        if bodiless or (length is not None and length <= WHOLE_BYTES_MAX):
+            return await self._whole(response, answered)
+        return Answer(response.status, answered, None, _Chunks(self._stream(response), partial(self._end, response)))
 
     async def _whole(self, response: UpstreamResponse, headers: dict[str, str]) -> Answer:
         try:
@@ -210,7 +215,7 @@ class _Exchange:
         await self._record()
         return Answer(response.status, headers, body, None)
 
-    async def _stream(self, response: UpstreamResponse) -> AsyncIterator[bytes]:
+    async def _stream(self, response: UpstreamResponse) -> AsyncGenerator[bytes, None]:
         """The answer, one chunk behind the upstream: the last chunk leaves when the event is safe."""
         meter = self._meter
         held: bytes | None = None
@@ -231,8 +236,11 @@ class _Exchange:
             # The status line is long gone: break the connection, so that nobody takes half an answer for a whole one.
             raise ConnectionAbortedError(str(error)) from None
         finally:
-            response.close()
-            await self._record()
+            await self._end(response)
+
+    async def _end(self, response: UpstreamResponse) -> None:
+        response.close()
+        await self._record()
 
     async def _failed(self, error: UpstreamError) -> Exception:
         if isinstance(self._meter.body_error, BodyTooLarge):
@@ -250,6 +258,25 @@ class _Exchange:
 
     async def _record(self) -> None:
         await self._forwarder.record(self._admission, self._call, self._meter)
+
+
+class _Chunks:
+    """A streamed answer that is counted when it is closed, also before anybody asked for its first chunk: a generator
+    that was never started does nothing when it is closed."""
+
+    def __init__(self, chunks: AsyncGenerator[bytes, None], end: Callable[[], Awaitable[None]]) -> None:
+        self._chunks = chunks
+        self._end = end
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        return await anext(self._chunks)
+
+    async def aclose(self) -> None:
+        await self._chunks.aclose()
+        await self._end()
 
 
 async def _counted(body: AsyncIterator[bytes], meter: _Meter, bytes_max: int) -> AsyncIterator[bytes]:
@@ -273,6 +300,12 @@ def check_path(path: str) -> None:
     segments = (segment.partition(";")[0] for segment in decoded.split("/"))
     if path.startswith("/") or any(segment in (".", "..") for segment in segments) or "\0" in decoded:
         raise Problem(400, "path_invalid", "The path must not hold `.` or `..` segments, start with `//`, or hold NUL.")
+
+
+def _upstream(admission: Admission) -> UpstreamSettings:
+    upstream = admission.service.upstream
+    assert upstream is not None, "the gate admits no call to a service without one"
+    return upstream
 
 
 def _too_large(bytes_max: int) -> Problem:

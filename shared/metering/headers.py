@@ -10,10 +10,14 @@ HOP_BY_HOP = frozenset(
 )  # fmt: skip
 """RFC 9110 §7.6.1, with the obsolete ones still in use."""
 
-_NOT_TO_UPSTREAM = HOP_BY_HOP | {"host", "content-length", "cookie", "expect", "forwarded", "via"}
+_NOT_TO_UPSTREAM = HOP_BY_HOP | {"host", "content-length", "cookie", "expect", "forwarded", "traceparent", "via"}
 _NOT_TO_CONSUMER = HOP_BY_HOP | {"content-length", "set-cookie", "set-cookie2", "server", "date", "alt-svc",
                                  "strict-transport-security", "clear-site-data"}  # fmt: skip
-_TRACEPARENT = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-([0-9a-f]{2})", re.ASCII)
+_TRACEPARENT = re.compile(
+    r"(?!ff)(?P<version>[0-9a-f]{2})-(?!0{32})(?P<trace>[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-(?P<flags>[0-9a-f]{2})"
+    r"(?P<more>-.*)?",
+    re.ASCII,
+)
 
 
 def _named_by_connection(headers: Iterable[tuple[str, str]]) -> set[str]:
@@ -25,12 +29,14 @@ def _named_by_connection(headers: Iterable[tuple[str, str]]) -> set[str]:
 def to_upstream(headers: Mapping[str, str]) -> dict[str, str]:
     """A consumer's headers without hop-by-hop ones, cookies, the AMS key, `X-AMS-*` and forwarding claims."""
     dropped = _NOT_TO_UPSTREAM | _named_by_connection(headers.items())
+    if _continued(headers.get("traceparent")) is None:
+        dropped |= {"tracestate"}  # it belongs to the trace that is not continued
     kept = {}
     for name, value in headers.items():
         lower = name.lower()
         if lower in dropped or lower.startswith(("x-ams-", "x-forwarded-")):
             continue
-        if lower == "authorization" and bearer_key(value) is not None:
+        if lower == "authorization" and bearer_keys(value):
             continue
         kept[name] = value
     return kept
@@ -49,17 +55,28 @@ def to_consumer(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
     return kept
 
 
-def bearer_key(authorization: str) -> str | None:
-    """The AMS key in an `Authorization` value; None when it is somebody else's credential."""
-    scheme, _, token = authorization.partition(" ")
-    token = token.strip()
-    return token if scheme.lower() == "bearer" and token.startswith("ams_") else None
+def bearer_keys(authorization: str) -> set[str]:
+    """The AMS keys in an `Authorization` value, of which there is more than one only where the header was repeated;
+    empty when it is somebody else's credential."""
+    found = set()
+    for credential in authorization.split(","):
+        scheme, _, token = credential.strip().partition(" ")
+        if scheme.lower() == "bearer" and token.strip().startswith("ams_"):
+            found.add(token.strip())
+    return found
 
 
 def trace_of(traceparent: str | None) -> tuple[str, str]:
     """(trace id, flags) of a W3C `traceparent`, or of a new trace when there is none or it is not valid."""
+    return _continued(traceparent) or (secrets.token_hex(16), "00")
+
+
+def _continued(traceparent: str | None) -> tuple[str, str] | None:
     match = _TRACEPARENT.fullmatch(traceparent.strip()) if traceparent else None
-    return (match[1], match[2]) if match else (secrets.token_hex(16), "00")
+    # A later version may have more fields; this one must not (W3C Trace Context, versioning).
+    if match is None or (match["version"] == "00" and match["more"]):
+        return None
+    return match["trace"], match["flags"]
 
 
 def traceparent(trace_id: str, flags: str) -> str:

@@ -5,7 +5,7 @@ import socket
 from collections.abc import AsyncIterator
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.abc import AbstractResolver
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
@@ -24,40 +24,38 @@ DNS_CACHE_S = 10
 KEEP_ALIVE_S = 30.0
 CHUNK_BYTES = 64 * 1024
 RESPONSE_HEADER_BYTES_MAX = 16 * 1024
+NOT_PUBLIC = "the host's address is not public"
 
 _NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
-class _CheckedResolver(AbstractResolver):
-    """Drops addresses that may not be called. aiohttp connects to exactly what this returns."""
-
-    def __init__(self) -> None:
-        self._resolver = ThreadedResolver()
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        results = await self._resolver.resolve(host, port, family)
-        public = [result for result in results if is_public(result["host"])]
-        if not public:
-            raise OSError(None, "the host's address is not public")
-        return public
-
-    async def close(self) -> None:
-        await self._resolver.close()
+def _checked_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket for exactly this address. However the URL or the resolver spelled it: it is connected to as it is here,
+    so it cannot be exchanged between check and use."""
+    family, kind, protocol, _, (host, *_) = address
+    try:
+        public = is_public(str(host))
+    except ValueError:
+        public = False
+    if not public:
+        raise OSError(None, NOT_PUBLIC)
+    return socket.socket(family, kind, protocol)
 
 
 class HttpUpstream:
-    """`allow_private` lets calls go to any address: for development and for merchants inside the operator's network."""
+    """`allow_private` lets calls go to any address: for development and for merchants inside the operator's network.
+    `resolver` turns names into addresses; the system's by default."""
 
-    def __init__(self, *, allow_private: bool) -> None:
+    def __init__(self, *, allow_private: bool, resolver: AbstractResolver | None = None) -> None:
         self._allow_private = allow_private
+        self._resolver = resolver or ThreadedResolver()
         self._session: aiohttp.ClientSession | None = None
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
             connector = aiohttp.TCPConnector(
-                resolver=ThreadedResolver() if self._allow_private else _CheckedResolver(),
+                resolver=self._resolver,
+                socket_factory=None if self._allow_private else _checked_socket,
                 limit=CONNECTIONS_MAX,
                 limit_per_host=CONNECTIONS_PER_HOST_MAX,
                 ttl_dns_cache=DNS_CACHE_S,
@@ -75,15 +73,14 @@ class HttpUpstream:
         return self._session
 
     async def send(self, request: UpstreamRequest) -> "HttpUpstreamResponse":
-        url = URL(request.url, encoded=True)
-        self._check_literal(url)
-        headers = dict(request.headers)
+        headers = {name: _as_sent(value) for name, value in request.headers.items()}
         if request.body is not None and request.content_length is not None:
             headers["Content-Length"] = str(request.content_length)
         timeout = aiohttp.ClientTimeout(
             total=CALL_S_MAX, sock_connect=request.timeout_s, sock_read=request.timeout_s, connect=request.timeout_s
         )
         try:
+            url = URL(request.url, encoded=True)
             response = await self._client().request(
                 request.method, url, headers=headers, data=request.body, timeout=timeout, allow_redirects=False
             )
@@ -91,23 +88,14 @@ class HttpUpstream:
             raise UpstreamTimeout("no answer in time") from None
         except aiohttp.ClientConnectionError as error:
             raise UpstreamUnreachable(_reason(error)) from error
-        except (aiohttp.ClientError, ValueError) as error:
+        except ValueError as error:  # aiohttp's InvalidURL is one
+            raise UpstreamUnreachable("the URL is not valid") from error
+        except aiohttp.ClientError as error:
             raise UpstreamUnreachable("the answer is not valid HTTP") from error
+        if not 200 <= response.status <= 599:
+            response.close()
+            raise UpstreamUnreachable("the answer is not valid HTTP")
         return HttpUpstreamResponse(response)
-
-    def _check_literal(self, url: URL) -> None:
-        """An address in the URL never passes the resolver, so it is checked here."""
-        host = url.host
-        if host is None:
-            raise UpstreamUnreachable("the upstream has no host")
-        if self._allow_private:
-            return
-        try:
-            public = is_public(host)
-        except ValueError:
-            return  # a name, or an odd spelling of an address, which the resolver turns into one
-        if not public:
-            raise UpstreamUnreachable("the host's address is not public")
 
     async def close(self) -> None:
         if self._session is not None:
@@ -143,6 +131,16 @@ class HttpUpstreamResponse:
             self._response.close()
 
 
+def _as_sent(value: str) -> str:
+    """aiohttp writes headers as UTF-8; here their bytes come as Latin-1, and most often were UTF-8."""
+    if value.isascii():
+        return value
+    try:
+        return value.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return value
+
+
 def _broken(error: Exception) -> UpstreamError:
     if isinstance(error, TimeoutError):
         return UpstreamTimeout("the body stopped")
@@ -152,7 +150,7 @@ def _broken(error: Exception) -> UpstreamError:
 def _reason(error: aiohttp.ClientConnectionError) -> str:
     """Why there is no connection, without the address, which is the merchant's business."""
     if isinstance(error, aiohttp.ClientConnectorError):
-        if error.os_error.strerror == "the host's address is not public":
-            return "the host's address is not public"
+        if error.os_error.strerror == NOT_PUBLIC:
+            return NOT_PUBLIC
         return "no connection"
     return "the connection broke"
