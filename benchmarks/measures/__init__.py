@@ -1,0 +1,1 @@
+"""One file per benchmark, each with `measure(scale) -> Result`, in the order of the table."""
