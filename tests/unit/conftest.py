@@ -1,15 +1,17 @@
 """Fixtures of the unit tests."""
 
+import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from tests.unit.support import Market, open_market
+from tests.unit.support import IN_MEMORY, Market, open_market
 
 
 @pytest.fixture
-async def market(tmp_path: Path) -> AsyncIterator[Market]:
-    opened = await open_market(tmp_path)
-    yield opened
-    await opened.close()
+async def market() -> AsyncIterator[Market]:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        opened = await open_market(Path(folder))
+        yield opened
+        await opened.close()

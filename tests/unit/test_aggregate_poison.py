@@ -120,13 +120,13 @@ async def test_an_event_that_waited_as_long_as_records_allow_is_counted(market):
     assert (await market.aggregator().apply(raw(usage_event(time=received, received_at=received)))).counted == 1
 
 
-async def test_when_the_event_cannot_be_parked_the_batch_is_not_taken(market, tmp_path):
-    (tmp_path / "blobs" / "incoming").rmdir()
+async def test_when_the_event_cannot_be_parked_the_batch_is_not_taken(market):
+    (market.folder / "blobs" / "incoming").rmdir()
     batch = raw(usage_event("good"), b"poison")
     aggregator = market.aggregator()
     with pytest.raises(BlobsUnavailable):
         await aggregator.apply(batch)
-    (tmp_path / "blobs" / "incoming").mkdir()
+    (market.folder / "blobs" / "incoming").mkdir()
     await aggregator.apply(batch)
     assert len(await parked_of(market)) == 1
     assert await requests_counted(market.documents) == 1

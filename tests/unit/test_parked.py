@@ -125,7 +125,7 @@ async def test_what_a_killed_replay_left_is_listed(market):
     assert await names(market) == [name.replace(PREFIX, REPLAYING)]
 
 
-async def test_given_the_blobs_fail_parking_raises(market, tmp_path):
-    (tmp_path / "blobs" / "incoming").rmdir()
+async def test_given_the_blobs_fail_parking_raises(market):
+    (market.folder / "blobs" / "incoming").rmdir()
     with pytest.raises(BlobsUnavailable):
         await market.parked().park(b"bytes", None, "unreadable", "why")

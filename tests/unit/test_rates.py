@@ -13,14 +13,14 @@ from shared.kernel.errors import Problem
 from shared.metering.queries import UsageQueries
 from shared.metering.rates import RateLimiter
 from shared.platform.limits.memory import MemoryLimits
-from tests.unit.support import api_key, raw, service, usage_event
+from tests.unit.support import Market, api_key, raw, service, usage_event
 
 NONE = Limits()
 
 
 @pytest.fixture
-async def limiter(market: Any, tmp_path: Any) -> AsyncIterator[RateLimiter]:
-    limits = MemoryLimits(tmp_path / "limits.bin", market.time.seconds)
+async def limiter(market: Market) -> AsyncIterator[RateLimiter]:
+    limits = MemoryLimits(market.folder / "limits.bin", market.time.seconds)
     yield RateLimiter(limits, UsageQueries(market.documents), market.time)
     await limits.close()
 

@@ -18,8 +18,8 @@ GOOD = {"specversion": "1.0", "id": "e1", "source": "tests", "type": "ams.usage.
 
 
 @pytest.fixture
-async def reports(market: Market, tmp_path: Any) -> AsyncIterator[Reports]:
-    limits = MemoryLimits(tmp_path / "limits.bin", market.time.seconds)
+async def reports(market: Market) -> AsyncIterator[Reports]:
+    limits = MemoryLimits(market.folder / "limits.bin", market.time.seconds)
     limiter = RateLimiter(limits, UsageQueries(market.documents), market.time)
     yield Reports(market.gate(), limiter, market.events, market.time)
     await limits.close()
