@@ -33,7 +33,7 @@ async def work(options: Options, lifeline: int | None) -> None:
         check_triggers(functions)
         timers = make_timers(functions, options.data)
     stop = asyncio.Event()
-    lifecycle.on_stop(stop.set, lifeline)
+    lifecycle.on_stop(stop.set, lifeline, options.limits.end_s)
     tasks = [asyncio.create_task(timer.run(stop)) for timer in timers]
     if hubs := [function for function in functions if function.kind == "eventHubTrigger"]:
         # Imported late: an app without event triggers may not need the composition root at all.

@@ -21,6 +21,9 @@ _FORBIDDEN_IN_VALUE = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
 _OURS = frozenset({b"connection", b"transfer-encoding", b"keep-alive", b"upgrade", b"content-length", b"date"})
 """The framing is this host's business, whatever a function says about it."""
 
+FAIR_BYTES = 256 * 1024
+"""What one response may send before others get their turn."""
+
 _BODILESS = frozenset({204, 304})
 _logger = logging.getLogger(__name__)
 
@@ -184,16 +187,22 @@ class Exchange(RequestResponseCycle):
 
     async def _send_chunks(self, chunks: AsyncIterator[bytes], chunked: bool, length: int | None) -> bool:
         """False when the client went away."""
-        sent = 0
+        sent = unyielding_bytes = 0
         while True:
             if self.flow.write_paused:
                 await self.flow.drain()
+            elif unyielding_bytes > FAIR_BYTES or self.transport.is_closing():
+                # Chunks that are there without waiting would keep the loop from everything else, also from noticing
+                # that the client is gone.
+                await asyncio.sleep(0)
+                unyielding_bytes = 0
             chunk = None if self.disconnected else await self._next(chunks)
             if chunk is None:
                 break
             if not chunk:
                 continue
             sent += len(chunk)
+            unyielding_bytes += len(chunk)
             if length is not None and sent > length:
                 raise ResponseError(f"more than the {length} bytes of its content-length")
             self.transport.writelines([b"%x\r\n" % len(chunk), chunk, b"\r\n"] if chunked else [chunk])

@@ -7,6 +7,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -54,9 +56,9 @@ def run(main: Coroutine[Any, Any, None]) -> None:
     uvloop.run(main)
 
 
-def on_stop(stop: Callable[[], None], lifeline: int | None) -> None:
+def on_stop(stop: Callable[[], None], lifeline: int | None, end_s: float) -> None:
     """Call `stop` once, at the first signal to end, or when the supervisor, which holds the other end of the pipe
-    `lifeline`, is gone. A second signal ends the process at once."""
+    `lifeline`, is gone; in that case the process ends after `end_s` at the latest. A second signal ends it at once."""
     loop = asyncio.get_running_loop()
     stopping = False
 
@@ -75,17 +77,21 @@ def on_stop(stop: Callable[[], None], lifeline: int | None) -> None:
         loop.add_signal_handler(number, by_signal)
     if lifeline is not None:
 
-        def closed() -> None:
-            loop.remove_reader(lifeline)
+        def watch() -> None:
+            os.read(lifeline, 1)  # nothing is ever written: this returns at the end of the pipe
             _logger.warning("the supervisor is gone")
-            first()
+            with contextlib.suppress(RuntimeError):  # the loop is closed: this process is ending already
+                loop.call_soon_threadsafe(first)
+            time.sleep(end_s)
+            os._exit(1)
 
-        loop.add_reader(lifeline, closed)
+        # A thread, because a function may block the loop for ever, and then nobody would be left to end this process.
+        threading.Thread(target=watch, name="lifeline", daemon=True).start()
 
 
 async def close_application(options: Options) -> None:
-    """Flush and close what the functions of this process opened, if they did; for at most `drain_s`."""
+    """Flush and close what the functions of this process opened. Raises TimeoutError after `close_s`."""
     bootstrap = sys.modules.get("shared.bootstrap")
     if bootstrap is not None:
-        async with asyncio.timeout(options.limits.drain_s):
+        async with asyncio.timeout(options.limits.close_s):
             await bootstrap.close()

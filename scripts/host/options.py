@@ -56,6 +56,14 @@ class Limits(BaseModel):
     drain_s: Seconds = 30.0
     """For requests, event batches and timers under way when the host is told to stop."""
 
+    close_s: Seconds = 10.0
+    """For closing what the functions opened, after that."""
+
+    @property
+    def end_s(self) -> float:
+        """A process that was told to stop and is still there after this is killed."""
+        return self.drain_s + self.close_s + 1.0
+
 
 class Options(BaseModel):
     """`root` holds function_app.py, host.json and portal-static/; `module` is the function app's module name."""

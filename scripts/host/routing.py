@@ -126,6 +126,8 @@ class Router(Generic[T]):
         literal = self._literal.get((raw_path, method))
         if literal is not None:
             return literal
+        if not self.covers(raw_path):
+            return None
         below = raw_path[len(self.prefix) + 1 :]
         parts = [_decode(part) for part in below.removesuffix(b"/").split(b"/")] if below else []
         allowed: set[str] = set()

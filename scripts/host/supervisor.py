@@ -21,8 +21,8 @@ BACK_OFF_FIRST_S, BACK_OFF_MAX_S = 0.1, 10.0
 SETTLED_S = 30.0
 """A process that lived this long is started again without delay."""
 
-STOP_MARGIN_S = 10.0
-"""For a process's clean end after its requests are drained; then it is killed."""
+PROJECT = Path(__file__).resolve().parents[2]
+"""Where `scripts` can be imported from."""
 
 _logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class Supervisor:
         for process in self._running.values():
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)
-        asyncio.get_running_loop().call_later(self._options.limits.drain_s + STOP_MARGIN_S, self._kill)
+        asyncio.get_running_loop().call_later(self._options.limits.end_s, self._kill)
 
     def _kill(self) -> None:
         for process in self._running.values():
@@ -103,6 +103,7 @@ class Supervisor:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             *child.command,
+            cwd=PROJECT,
             pass_fds=child.descriptors,
             env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(self._metrics)},
             # Ctrl-C goes to the whole group of a terminal; the children are to hear of it from here, once.

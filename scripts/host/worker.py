@@ -66,7 +66,7 @@ async def serve(options: Options, listener: socket.socket, lifeline: int | None)
     def stop() -> None:
         server.should_exit = True
 
-    lifecycle.on_stop(stop, lifeline)
+    lifecycle.on_stop(stop, lifeline, options.limits.end_s)
     await server.serve(sockets=[listener])
     await lifecycle.close_application(options)
 
