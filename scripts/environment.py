@@ -10,6 +10,8 @@ ROOT = Path(__file__).resolve().parent.parent
 def use_local_settings() -> None:
     """Put `Values` of local.settings.json, else of the sample, into the environment; what is set already stays.
 
+    A relative AMS_DATA starts at the project's folder, as for the local host, wherever a command is called.
+
     Raises ValueError, naming the file, when it is not what the Functions tools would accept.
     """
     own, sample = ROOT / "local.settings.json", ROOT / "local.settings.sample.json"
@@ -20,3 +22,4 @@ def use_local_settings() -> None:
         raise ValueError(f"{path.name} must be JSON with an object named Values: {error}") from error
     for name, value in values.items():
         os.environ.setdefault(name, str(value))
+    os.environ["AMS_DATA"] = str(ROOT / (os.environ.get("AMS_DATA") or ".local"))

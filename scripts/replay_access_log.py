@@ -23,7 +23,7 @@ from scripts.replay.run import SETTLE_S, Outcome, replay_log
 from scripts.seed import MarketError
 from shared.kernel.errors import Unavailable
 from shared.platform.secrets import SecretMissing
-from shared.settings import SettingsError, load_settings
+from shared.settings import load_settings
 
 FAILED, UNUSABLE = 1, 2
 """Exit codes: not all was counted; nothing was tried."""
@@ -51,9 +51,12 @@ def main(
     ] = False,
 ) -> None:
     """Report an access log as usage and print what AMS counted. Doing it again counts nothing twice."""
-    use_local_settings()
     try:
+        use_local_settings()
         folder = load_settings(os.environ).ams_data / "replay"
+    except ValueError as error:
+        raise _failure(str(error), UNUSABLE) from None
+    try:
         survey = survey_log(file)
         _print_malformed(survey)
         if not survey.events:
@@ -61,7 +64,7 @@ def main(
         replay = asyncio.run(open_replay(folder, survey.log, len(survey.addresses), consumers))
     except LogUnreadable as error:
         raise _failure(f"{file}: {error}", UNUSABLE) from None
-    except (SettingsError, ReplayRefused, MarketError, SecretMissing, Unavailable) as error:
+    except (ReplayRefused, MarketError, SecretMissing, Unavailable) as error:
         raise _failure(str(error), UNUSABLE) from None
     _run(file, url, survey, replay, folder, keep_times=keep_times)
 
@@ -89,7 +92,7 @@ def _progress() -> Progress:
 def _print_malformed(survey: Survey) -> None:
     if not survey.malformed:
         return
-    _errors.print(f"{survey.malformed:,} malformed lines are left out:")
+    _errors.print(f"malformed lines, left out: {survey.malformed:,}")
     for number, reason in survey.first_malformed:
         _errors.print(f"  line {number}: {reason}", markup=False)
     if survey.malformed > len(survey.first_malformed):

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from types import TracebackType
@@ -45,12 +46,13 @@ class Receipt:
 
 
 class UsageClient:
-    """`url` is where AMS answers, without `/api`. Use as an asynchronous context manager."""
+    """`url` is where AMS answers, without `/api`; `notice` is told, once, that AMS lets it wait and why. Use as an
+    asynchronous context manager."""
 
-    def __init__(self, url: str, *, connections_max: int, give_up_s: float = GIVE_UP_S) -> None:
+    def __init__(self, url: str, *, connections_max: int, notice: Callable[[str], None]) -> None:
         self._url = url.rstrip("/")
         self._connections_max = connections_max
-        self._give_up_s = give_up_s
+        self._notice: Callable[[str], None] | None = notice
 
     async def __aenter__(self) -> "UsageClient":
         connector = aiohttp.TCPConnector(limit=self._connections_max)
@@ -91,7 +93,7 @@ class UsageClient:
         query: dict[str, str] | None = None,
     ) -> tuple[int, dict[str, Any]]:
         """The first answer that is neither 429 nor 503."""
-        deadline = time.monotonic() + self._give_up_s
+        deadline = time.monotonic() + GIVE_UP_S
         pause_s = RETRY_FIRST_S
         while True:
             wait_s = 0.0
@@ -107,7 +109,10 @@ class UsageClient:
             except aiohttp.InvalidURL:
                 raise AmsError(f"{self._url} is not a URL such as http://127.0.0.1:7071") from None
             if time.monotonic() >= deadline:
-                raise AmsError(f"{self._url} {reason}; gave up after {self._give_up_s:g} s")
+                raise AmsError(f"{self._url} {reason}; gave up after {GIVE_UP_S:g} s")
+            if self._notice is not None:
+                self._notice(f"{self._url} {reason}; trying again for up to {GIVE_UP_S:g} s")
+                self._notice = None
             await asyncio.sleep(max(wait_s, pause_s * random.uniform(0.5, 1.0)))  # noqa: S311 - spreads retries, no secret
             pause_s = min(2 * pause_s, RETRY_MAX_S)
 

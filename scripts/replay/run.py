@@ -122,7 +122,11 @@ async def replay_log(
     """Raises AmsError, LogUnreadable."""
     assert survey.newest is not None, "a log without events is not replayed"
     shift = timedelta(0) if keep_times else replay.first_run_at - survey.newest
-    async with UsageClient(url, connections_max=CALLS_AT_ONCE_MAX) as client:
+
+    def notice(text: str) -> None:
+        progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    async with UsageClient(url, connections_max=CALLS_AT_ONCE_MAX, notice=notice) as client:
         before = await read_totals(client, replay.keys, range(len(replay.keys)))
         sending = progress.add_task("reported", total=survey.events)
         source = batches(path, survey, replay, shift)
