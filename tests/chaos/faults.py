@@ -102,14 +102,14 @@ def _dealt(kinds: Sequence[str], rng: random.Random, enough: asyncio.Event) -> I
 class SpoolDisk:
     """A small disk of its own for the spool, where this process may mount one; `why_not` says why it may not."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, size_bytes: int = DISK_BYTES) -> None:
+        self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.why_not: str | None = None
         if shutil.which("mount") is None:
             self.why_not = "there is no mount command"
             return
-        options = ["-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "tmpfs", str(folder)]
+        options = ["-t", "tmpfs", "-o", f"size={size_bytes},mode=700", "tmpfs", str(folder)]
         done = subprocess.run(["mount", *options], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             self.why_not = done.stderr.strip() or "mount failed"
@@ -121,7 +121,7 @@ class SpoolDisk:
     @contextlib.contextmanager
     def full(self) -> Iterator[None]:
         """Not a byte is left while inside."""
-        ballast = self._folder / "ballast"
+        ballast = self.folder / "ballast"
         try:
             with ballast.open("wb", buffering=0) as file:
                 _fill(file.fileno())
@@ -131,7 +131,7 @@ class SpoolDisk:
 
     def close(self) -> None:
         if self.is_mounted:
-            subprocess.run(["umount", "--lazy", str(self._folder)], check=True)
+            subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
 
 
 def _fill(descriptor: int) -> None:

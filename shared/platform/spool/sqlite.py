@@ -52,6 +52,7 @@ class SqliteSpool:
         self._failure: str | None = None
         self._closing = asyncio.Event()
         self._open: tuple[int, SqliteFile] | None = None
+        self._appending = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -81,17 +82,18 @@ class SqliteSpool:
 
     async def _append(self, items: list[_Item]) -> None:
         self._start()
-        try:
-            if self._open is None:
-                self._open = _create(self._folder)
-            last = await self._open[1].write(lambda db: _insert(db, items))
-        except (SpoolUnavailable, OSError) as error:
-            self._failure = str(error)
-            self._work.set()  # the shipper probes the disk until it works again
-            raise SpoolUnavailable(str(error)) from error
-        self._failure = None
-        first = last - len(items) + 1
-        self._queue.extend((first + index, item) for index, item in enumerate(items))
+        async with self._appending:
+            try:
+                if self._open is None:
+                    self._open = _create(self._folder)
+                last = await self._open[1].write(lambda db: _insert(db, items))
+            except (SpoolUnavailable, OSError) as error:
+                self._failure = str(error)
+                self._work.set()  # the shipper probes the disk until it works again
+                raise SpoolUnavailable(str(error)) from error
+            self._failure = None
+            first = last - len(items) + 1
+            self._queue.extend((first + index, item) for index, item in enumerate(items))
         SPOOL_EVENTS.set(len(self._queue))
         self._work.set()
 
@@ -130,11 +132,27 @@ class SqliteSpool:
             return
         taken = [self._queue[i] for i in range(min(len(self._queue), EVENTS_PER_SHIPMENT_MAX))]
         await _publish_all(self._publish, [item for _, item in taken])
-        assert self._open is not None
-        await self._open[1].write(lambda db: db.execute("DELETE FROM waiting WHERE row <= ?", (taken[-1][0],)).rowcount)
+        # Before the deletion: should that fail for long, what the stream has is not shipped over and over.
         for _ in taken:
             self._queue.popleft()
         SPOOL_EVENTS.set(len(self._queue))
+        await self._forget(taken[-1][0])
+
+    async def _forget(self, row: int) -> None:
+        """Delete up to `row`. A deletion needs room too: of a disk that is full, only the whole file can be given back,
+        once all that is in it has been shipped."""
+        assert self._open is not None
+        descriptor, file = self._open
+        try:
+            await file.write(lambda db: db.execute("DELETE FROM waiting WHERE row <= ?", (row,)).rowcount)
+        except SpoolUnavailable:
+            async with self._appending:  # else an event could be on its way into the file
+                if self._queue:
+                    raise  # the next deletion covers these rows
+                self._open = None
+            await file.close()
+            _remove(file.path)
+            os.close(descriptor)
 
     async def _adopt(self) -> None:
         while not self._closing.is_set():
