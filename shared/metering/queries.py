@@ -118,7 +118,8 @@ class UsageQueries:
     ) -> RecordPage:
         """One key's raw usage events of a UTC day, by time. A page may be shorter than `limit` and still not be the
         last. Raises Problem 400 `cursor_invalid`."""
-        shard, inner = _decode_cursor(cursor)
+        asked = f"{consumer.id}:{api_key_id}:{day}"
+        shard, inner = _decode_cursor(asked, cursor)
         where = (Where("time", "starts_with", f"{day}T"),)
         found: list[UsageEvent] = []
         for _ in range(RECORD_PAGES_PER_CALL_MAX):
@@ -134,7 +135,7 @@ class UsageQueries:
                 return RecordPage(tuple(found), None)
             if found:
                 break
-        return RecordPage(tuple(found), _encode_cursor(shard, inner))
+        return RecordPage(tuple(found), _encode_cursor(asked, shard, inner))
 
 
 def check_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
@@ -171,18 +172,19 @@ def _start_text(moment: str | None) -> str | None:
     return None if moment is None else f"{moment}{'0000-01-01T00:00:00.000Z'[len(moment) :]}"
 
 
-def _encode_cursor(shard: int, inner: str | None) -> str:
-    return base64.urlsafe_b64encode(json.dumps([shard, inner]).encode()).decode().rstrip("=")
+def _encode_cursor(asked: str, shard: int, inner: str | None) -> str:
+    return base64.urlsafe_b64encode(json.dumps([asked, shard, inner]).encode()).decode().rstrip("=")
 
 
-def _decode_cursor(cursor: str | None) -> tuple[int, str | None]:
+def _decode_cursor(asked: str, cursor: str | None) -> tuple[int, str | None]:
+    """`asked` is the query that the cursor must have come from: in another one it would skip without a word."""
     if cursor is None:
         return 0, None
     try:
         decoded = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        shard, inner = decoded
+        of, shard, inner = decoded
     except (binascii.Error, ValueError, TypeError, RecursionError):
         raise _bad_cursor() from None
-    if not isinstance(shard, int) or shard < 0 or not isinstance(inner, str | None):
+    if of != asked or not isinstance(shard, int) or shard < 0 or not isinstance(inner, str | None):
         raise _bad_cursor()
     return shard, inner
