@@ -98,7 +98,8 @@ Behaviour = Callable[[Request], Awaitable[None]]
 async def echo(request: Request) -> None:
     await request.read()
     shown = {"method": request.method, "target": request.target, "headers": request.headers, "bytes": request.received}
-    await request.send(answer(200, json.dumps(shown).encode(), "Content-Type: application/json"))
+    whole = answer(200, json.dumps(shown).encode(), "Content-Type: application/json")
+    await request.send(whole.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" if request.method == "HEAD" else whole)
 
 
 def answer(status: int, body: bytes = b"", *headers: str) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.emulators.upstream import UpstreamPeer
+from tests.functions.forwarding import Route
 from tests.hosting import Desk, Host, hosting
 
 HEADER_READ_S, BODY_STALL_S = 2.0, 3.0
@@ -29,3 +30,8 @@ def desk(host: Host) -> Iterator[Desk]:
 def upstream() -> Iterator[UpstreamPeer]:
     with UpstreamPeer() as peer:
         yield peer
+
+
+@pytest.fixture(scope="module")
+def route(host: Host, desk: Desk, upstream: UpstreamPeer) -> Route:
+    return Route.make(host, desk, upstream)
