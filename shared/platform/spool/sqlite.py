@@ -190,9 +190,9 @@ class SqliteSpool:
             os.close(descriptor)
 
     async def close(self) -> None:
+        await self._appends.drain()  # before closing: the first append under way starts the shipper
         self._closing.set()
         self._work.set()
-        await self._appends.drain()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=CLOSE_S)
             for task in late:
