@@ -12,6 +12,7 @@ import os
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +23,8 @@ Work = Callable[[sqlite3.Connection], T]
 WRITES_PER_COMMIT_MAX = 256
 BUSY_TIMEOUT_MS = 1_000
 """How long to wait for somebody who holds SQLite's own lock (a backup, an operator's shell) before refusing."""
+
+BUSY_POLL_S = 0.01
 
 _Job = tuple[Work[Any], "asyncio.Future[Any]", asyncio.AbstractEventLoop]
 _Outcome = tuple["asyncio.Future[Any]", Any, BaseException | None]
@@ -50,6 +53,7 @@ class SqliteFile:
                 self._writer = connect(path)
                 for statement in schema:
                     self._writer.execute(statement)
+                self._writer.execute("PRAGMA busy_timeout=0")  # `_transaction` waits instead
             self.reader = connect(path)
             self._query_connection = connect(path)
         except (OSError, sqlite3.Error) as error:
@@ -117,6 +121,24 @@ class SqliteFile:
         finally:
             fcntl.flock(self._lock_fd, fcntl.LOCK_UN)
 
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """Holds both locks. While somebody else holds SQLite's own, the lock file is free between attempts: so writers
+        of many processes wait side by side and are refused in time, and not each after all those before it."""
+        deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+        while True:
+            with self._exclusive():
+                try:
+                    self._writer.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError as error:
+                    is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                    if not is_busy or time.monotonic() >= deadline:
+                        raise
+                else:
+                    yield
+                    return
+            time.sleep(BUSY_POLL_S)
+
     def _run(self) -> None:
         ending = False
         while not ending:
@@ -136,8 +158,7 @@ class SqliteFile:
 
     def _commit(self, jobs: Sequence[_Job]) -> list[_Outcome]:
         try:
-            with self._exclusive():
-                self._writer.execute("BEGIN IMMEDIATE")
+            with self._transaction():
                 outcomes = [self._apply(work, future, alone=len(jobs) == 1) for work, future, _ in jobs]
                 if self._writer.in_transaction:  # a refused work that was alone has ended it
                     self._writer.execute("COMMIT")
