@@ -20,12 +20,22 @@ from rich.progress import Progress
 
 from scripts.environment import ROOT, use_local_settings
 from shared.access.keys import PREFIX_CHARACTERS, KeyHasher, new_key
-from shared.access.models import ApiKey, Consumer, Environment, Grant, GrantStatus, KeyStatus, Project
+from shared.access.models import (
+    ApiKey,
+    Consumer,
+    ConsumerStatus,
+    Environment,
+    Grant,
+    GrantStatus,
+    KeyStatus,
+    Project,
+    Shards,
+)
 from shared.bootstrap import Application, application, close
 from shared.catalog.models import Limits, Merchant, Service
 from shared.catalog.store import SlugTaken
 from shared.kernel.clock import utc_now
-from shared.kernel.stored import Identifier
+from shared.kernel.stored import Identifier, Name
 from shared.platform.documents import DocumentExists
 
 DEMO = ROOT / "scripts" / "demo_market.json"
@@ -38,7 +48,7 @@ class _Described(BaseModel):
 
 class DescribedProject(_Described):
     id: Identifier
-    name: str
+    name: Name
 
 
 class DescribedGrant(_Described):
@@ -53,7 +63,7 @@ class DescribedKey(_Described):
     """`services` are slugs or ids. `ttl_days` may be negative: a key that has expired."""
 
     id: Identifier
-    name: str = "key"
+    name: Name = "key"
     services: tuple[str, ...] = ()
     project: Identifier | None = None
     environment: Environment = "live"
@@ -66,9 +76,9 @@ class DescribedConsumer(_Described):
     """`count` above 1 makes that many consumers alike, with `_<number>` behind their ids and their keys' ids."""
 
     id: Identifier
-    name: str
-    status: str = "active"
-    shards: int = 1
+    name: Name
+    status: ConsumerStatus = "active"
+    shards: Shards = 1
     count: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     projects: tuple[DescribedProject, ...] = ()
     grants: tuple[DescribedGrant, ...] = ()
@@ -97,7 +107,7 @@ def read_market(path: Path) -> Market:
     """`${AMS_PORT}` in the file is where AMS serves, so that the demo can call it. Raises MarketError."""
     try:
         text = path.read_text().replace("${AMS_PORT}", os.environ.get("AMS_PORT", "7071"))
-        return Market.model_validate_json(text)
+        return Market.model_validate_json(text, extra="forbid")  # in merchants and services too
     except (OSError, UnicodeDecodeError) as error:
         raise MarketError(f"cannot read the file: {error}") from None
     except ValidationError as error:

@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from shared.catalog.models import Limits
-from shared.kernel.stored import Identifier, StoredModel
+from shared.kernel.stored import Identifier, Name, StoredModel
 
 ConsumerStatus = Literal["active", "suspended"]
 GrantStatus = Literal["requested", "approved", "denied", "withdrawn"]
 KeyStatus = Literal["active", "disabled", "revoked"]
 Environment = Literal["live", "test"]
+Shards = Annotated[int, Field(ge=1, le=256)]
 
 
 class Consumer(StoredModel):
@@ -20,16 +21,16 @@ class Consumer(StoredModel):
 
     kind: Literal["consumer"] = "consumer"
     id: Identifier
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
     status: ConsumerStatus = "active"
-    shards: Annotated[int, Field(ge=1, le=256)] = 1
+    shards: Shards = 1
 
 
 class Project(StoredModel):
     kind: Literal["project"] = "project"
     id: Identifier
     consumer_id: Identifier
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
 
 
 class Grant(StoredModel):
@@ -54,7 +55,7 @@ class ApiKey(StoredModel):
     hash: str
     prefix: str
     last4: str
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
     environment: Environment = "live"
     status: KeyStatus = "active"
     service_ids: tuple[Identifier, ...] = ()

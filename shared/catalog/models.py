@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from shared.kernel.stored import Identifier, Slug, StoredModel
+from shared.kernel.stored import Identifier, Name, Slug, StoredModel
 
 MerchantStatus = Literal["pending", "active", "suspended", "disabled"]
 ServiceStatus = Literal["draft", "pending_approval", "active", "rejected", "suspended", "retired"]
@@ -50,7 +50,7 @@ class Limits(StoredModel):
 class Merchant(StoredModel):
     id: Identifier
     slug: Slug
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
     status: MerchantStatus = "pending"
 
 
@@ -61,7 +61,7 @@ class Service(StoredModel):
     id: Annotated[Identifier, Field(pattern="_")]
     merchant_id: Identifier
     slug: Slug
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Name
     type: ServiceType = "api"
     status: ServiceStatus = "draft"
     upstream: Upstream | None = None

@@ -10,6 +10,8 @@ Slug = Annotated[str, Field(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
 
 class StoredModel(BaseModel):
     """`to_json` and `model_validate_json` are the only ways to and from a document's body."""

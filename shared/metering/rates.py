@@ -57,7 +57,7 @@ class RateLimiter:
         length_s = int((following - start).total_seconds())
         cells = (
             (f"service:{key.consumer_id}:{service.id}", service.limits.quota_per_month),
-            (f"key:{key.id}", key.limits.quota_per_month),
+            (f"key:{key.consumer_id}:{key.id}", key.limits.quota_per_month),
         )
         return [
             Demand(cell, "month", limit, length_s, int(start.timestamp())) for cell, limit in cells if limit is not None
@@ -75,7 +75,10 @@ class RateLimiter:
 def _rate_demands(admission: Admission) -> list[Demand]:
     key, service = admission.holder.key, admission.service
     demands: list[Demand] = []
-    for cell, limits in ((f"service:{key.consumer_id}:{service.id}", service.limits), (f"key:{key.id}", key.limits)):
+    for cell, limits in (
+        (f"service:{key.consumer_id}:{service.id}", service.limits),
+        (f"key:{key.consumer_id}:{key.id}", key.limits),
+    ):
         demands += _windows(cell, limits)
     return demands
 
