@@ -1,6 +1,7 @@
 """The background process: event triggers and timers."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from scripts.host.event_trigger import consume
 from scripts.host.indexing import IndexedFunction, IndexingError
 from scripts.host.options import Options, read_host_file
 from scripts.host.timers import Timer, TimerBusy
+from shared.kernel.errors import Unavailable
 
 SERVED = frozenset({"httpTrigger", "eventHubTrigger", "timerTrigger"})
 
@@ -39,6 +41,9 @@ async def work(options: Options, lifeline: int | None) -> None:
         # Imported late: an app without event triggers may not need the composition root at all.
         from shared.bootstrap import application
 
+        # From here on this process ships what dead workers left in their spools, also when nobody calls.
+        with contextlib.suppress(Unavailable):
+            await application().spool.ready()
         events = application().events
         batch_events_max = read_host_file(options.root).extensions.event_hubs.max_event_batch_size
         tasks += [asyncio.create_task(consume(events, function, stop, batch_events_max)) for function in hubs]

@@ -39,6 +39,7 @@ class Supervisor:
 
     def __init__(self, options: Options, listener: socket.socket, workers: int) -> None:
         self._options = options
+        self._listener = listener
         self._metrics = options.data.absolute() / "metrics"
         # Nothing is ever written to it: the children see its end when this process is gone, however it ended.
         self._lifeline, self._lifeline_held = os.pipe()
@@ -71,6 +72,8 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stopping.set()
+        # While any process has it open, the kernel takes connections that nobody would ever answer.
+        self._listener.close()
         for process in self._running.values():
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(signal.SIGTERM)

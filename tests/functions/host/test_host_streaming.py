@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functions.host.support import Host
+from tests.functions.host.support import Host, eventually
 
 SIZE = 200_000_000
 CHUNK = bytes(range(256)) * 256
@@ -33,7 +33,7 @@ def parts(size: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("framing", ["chunked", "content-length"])
 def test_200_mb_are_echoed_in_bounded_memory(host: Host, framing: str) -> None:
-    (worker,) = host.children("worker")
+    (worker,) = eventually(lambda: host.children("worker"), "a worker runs")
     host.request("POST", "/api/stream", b"warm")
     before = peak_bytes(worker)
     expected, received = hashlib.sha256(), hashlib.sha256()
@@ -68,7 +68,7 @@ def test_200_mb_are_echoed_in_bounded_memory(host: Host, framing: str) -> None:
 
 def test_a_client_that_sends_faster_than_the_function_reads_is_held_back(host: Host) -> None:
     """The function echoes, and this client takes nothing back: after buffers are full, nothing more may be taken."""
-    (worker,) = host.children("worker")
+    (worker,) = eventually(lambda: host.children("worker"), "a worker runs")
     before = peak_bytes(worker)
     sent = 0
     with host.connect() as client:
