@@ -22,6 +22,7 @@ from tests.chaos.processes import SETTINGS, Host, free_port
 
 DYING = "tests.chaos.dying"
 EVENTS = 400
+SHIPPED_S = 60.0
 
 
 @pytest.fixture
@@ -83,6 +84,19 @@ async def test_a_death_between_shipment_and_deletion_ships_again_and_counts_once
     assert sorted(record["id"] for record in stored.records) == sorted(f"req_{number}" for number in range(SPOOLED))
     assert sum(bucket["events"] for day in stored.days for bucket in day["buckets"].values()) == SPOOLED
     assert not stored.reconciled
+
+
+async def test_what_a_dead_worker_left_is_shipped_although_nobody_calls(host: Host, keys: dict[str, str]) -> None:
+    assert host.run(DYING, "ship", "1").returncode == -signal.SIGKILL
+    try:
+        host.start()
+        async with asyncio.timeout(SHIPPED_S):
+            while verify.waiting_in_spool(host.data):  # noqa: ASYNC110 - looked up on the disk
+                await asyncio.sleep(0.05)
+        assert host.stop() == 0, host.tail()
+    finally:
+        host.power_cut()
+    assert SPOOLED < (await verify.read(host.data)).published <= 2 * SPOOLED
 
 
 async def _acknowledged(app: Application, keys: dict[str, str], seed: int) -> Ledger:
