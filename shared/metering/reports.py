@@ -79,8 +79,9 @@ class _Intake:
         self._events = events
         self._holder = holder
         self._received_at = format_time(now)
-        self._earliest = format_time(now - ACCEPTED_PAST)
-        self._latest = format_time(now + ACCEPTED_FUTURE)
+        self._earliest = now - ACCEPTED_PAST
+        self._latest = now + ACCEPTED_FUTURE
+        self._times: dict[str, str] = {}  # events of one report share many
         self._services: dict[str, Admission | Problem] = {}
         self._receipt = Receipt()
 
@@ -127,19 +128,25 @@ class _Intake:
         _check_metadata(bytes(event.data.metadata))
         if event.data.quantity is not None and event.data.feature is None:
             raise invalid("data.feature", "is required beside `quantity`")
-        return self._received_at if event.time is None else self._check_time(event.time)
+        if event.time is None:
+            return self._received_at
+        return self._times.get(event.time) or self._check_time(event.time)
 
     def _check_time(self, text: str) -> str:
         try:
-            time = format_time(parse_time(text))
+            moment = parse_time(text)
+            time = format_time(moment)
         except (ValueError, OverflowError):
             raise invalid("time", "must be RFC 3339 with an offset, such as 2026-01-31T10:00:00Z") from None
-        if time < self._earliest:
+        if moment < self._earliest:
+            rule = f"must be at or after {format_time(self._earliest)}"
             raise Problem(422, "event_too_old", f"`time` must be at most {ACCEPTED_PAST.days} days in the past.",
-                          errors=(FieldError("time", f"must be at or after {self._earliest}"),))  # fmt: skip
-        if time > self._latest:
+                          errors=(FieldError("time", rule),))  # fmt: skip
+        if moment > self._latest:
+            rule = f"must be at or before {format_time(self._latest)}"
             raise Problem(422, "event_in_future", "`time` must be at most 5 minutes in the future.",
-                          errors=(FieldError("time", f"must be at or before {self._latest}"),))  # fmt: skip
+                          errors=(FieldError("time", rule),))  # fmt: skip
+        self._times[text] = time
         return time
 
     async def _admit(self, subject: str) -> Admission | Problem:
@@ -225,6 +232,8 @@ def _check_metadata(metadata: bytes) -> None:
         layer: list[object] = [_decode_any(metadata)]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         raise invalid("data.metadata", "must hold UTF-8 text and numbers that a 64-bit float can hold") from None
+    if metadata.count(b"{") + metadata.count(b"[") < METADATA_LEVELS_MAX:
+        return  # most metadata: too few brackets to be nested that deeply
     for _ in range(METADATA_LEVELS_MAX):
         layer = [child for item in layer for child in _children(item)]
     if layer:
