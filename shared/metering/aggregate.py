@@ -112,8 +112,8 @@ class Aggregator:
         self._sound_times: set[str] = set()
 
     async def apply(self, batch: Sequence[RawEvent]) -> Outcome:
-        """Count a batch. Raises BlobsUnavailable, or an ExceptionGroup of DocumentsUnavailable, when infrastructure
-        fails: try the same batch again."""
+        """Count a batch. Raises BlobsUnavailable or DocumentsUnavailable when infrastructure fails: try the same batch
+        again."""
         started = time.perf_counter()
         outcome = Outcome()
         partitions = await self._sort(batch, outcome)
@@ -126,9 +126,12 @@ class Aggregator:
                     outcome.counted += counted
                     outcome.duplicates += len(chunk) - counted
 
-        async with asyncio.TaskGroup() as tasks:
-            for partition, entries in partitions.items():
-                tasks.create_task(apply_group(partition, entries))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for partition, entries in partitions.items():
+                    tasks.create_task(apply_group(partition, entries))
+        except ExceptionGroup as group:  # one reason says more to an operator than "unhandled errors in a TaskGroup"
+            raise group.exceptions[0] from group
         EVENTS_COUNTED.inc(outcome.counted)
         EVENTS_DUPLICATE.inc(outcome.duplicates)
         AGGREGATE_SECONDS.observe(time.perf_counter() - started)

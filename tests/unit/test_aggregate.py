@@ -215,9 +215,8 @@ async def test_a_batch_that_failed_is_counted_once_by_its_retries(market, failur
     await aggregator.apply(raw(*events[:10]))
     setattr(documents, failure, times)
     for _ in range(times):
-        with pytest.raises(ExceptionGroup) as caught:
+        with pytest.raises(DocumentsUnavailable):
             await aggregator.apply(raw(*events))
-        assert caught.group_contains(DocumentsUnavailable)
     await aggregator.apply(raw(*events))
     await assert_counted_once(market, events)
 
@@ -227,7 +226,7 @@ async def test_after_a_lost_answer_the_next_batch_is_counted_on_top(market):
     aggregator = market.aggregator(documents)
     await aggregator.apply(raw(usage_event("a")))
     documents.fail_after = 1
-    with pytest.raises(ExceptionGroup):
+    with pytest.raises(DocumentsUnavailable):
         await aggregator.apply(raw(usage_event("b")))
     await aggregator.apply(raw(usage_event("c")))  # its cached counter is older than the store's
     await assert_counted_once(market, [usage_event(letter) for letter in "abc"])
@@ -236,7 +235,7 @@ async def test_after_a_lost_answer_the_next_batch_is_counted_on_top(market):
 async def test_a_store_that_is_down_changes_nothing(market):
     documents = FailingDocuments(market.documents)
     documents.fail_before = 1
-    with pytest.raises(ExceptionGroup):
+    with pytest.raises(DocumentsUnavailable):
         await market.aggregator(documents).apply(raw(usage_event()))
     assert await stored_records(market.documents) == []
     assert await stored_counters(market.documents) == {}
