@@ -72,7 +72,7 @@ class JsonFormatter(logging.Formatter):
         for name, variable in (("request_id", request_id), ("trace_id", trace_id)):
             if value := variable.get():
                 line[name] = value
-        line.update({k: v for k, v in vars(record).items() if k not in _RESERVED})
+        line.update({k: v for k, v in vars(record).items() if k not in _RESERVED and k not in line})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)

@@ -19,14 +19,14 @@ from tests.unit.support import IN_MEMORY
 SCHEMA = ("CREATE TABLE IF NOT EXISTS rows (n INTEGER UNIQUE)",)
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """The port's error, for these tests."""
 
 
 @pytest.fixture
 async def file() -> AsyncIterator[SqliteFile]:
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
-        opened = SqliteFile(Path(folder) / "test.db", SCHEMA, Unusable)
+        opened = SqliteFile(Path(folder) / "test.db", SCHEMA, UnusableError)
         yield opened
         await opened.close()
 
@@ -88,7 +88,7 @@ async def test_a_work_that_fails_alone_changes_nothing(file):
 @pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), sqlite3.DatabaseError("malformed")])
 async def test_a_failing_disk_or_damaged_file_is_the_ports_error_for_the_whole_group(file, error):
     outcomes = await in_one_commit(file, insert(1), insert(2, then=error), insert(3))
-    assert [type(outcome) for outcome in outcomes] == [Unusable] * 3
+    assert [type(outcome) for outcome in outcomes] == [UnusableError] * 3
     assert rows(file) == []
     await file.write(insert(1))
     assert rows(file) == [1]
@@ -98,7 +98,7 @@ async def test_given_somebody_holds_the_lock_a_write_is_refused_in_bounded_time(
     with sqlite3.connect(file.path, isolation_level=None) as other:
         other.execute("BEGIN IMMEDIATE")
         started = time.monotonic()
-        with pytest.raises(Unusable, match="locked"):
+        with pytest.raises(UnusableError, match="locked"):
             await file.write(insert(1))
         assert time.monotonic() - started < 5 * BUSY_TIMEOUT_MS / 1000
         other.execute("ROLLBACK")
@@ -125,29 +125,29 @@ async def test_a_cancelled_write_does_not_disturb_the_others(file):
 
 
 async def test_closing_commits_what_is_queued_and_refuses_what_comes_after(tmp_path):
-    file = SqliteFile(tmp_path / "test.db", SCHEMA, Unusable)
+    file = SqliteFile(tmp_path / "test.db", SCHEMA, UnusableError)
     writes = [asyncio.create_task(file.write(insert(number))) for number in range(50)]
     await asyncio.sleep(0)
     await file.close()
     assert await asyncio.gather(*writes) == [1] * 50
     for refused in (file.write(insert(99)), file.read(lambda db: db.execute("SELECT 1"))):
-        with pytest.raises(Unusable):
+        with pytest.raises(UnusableError):
             await refused
-    with pytest.raises(Unusable):
+    with pytest.raises(UnusableError):
         rows(file)
     await file.close()
 
 
 async def test_a_place_that_is_no_folder_is_the_ports_error(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(Unusable):
-        SqliteFile(tmp_path / "file" / "test.db", SCHEMA, Unusable)
+    with pytest.raises(UnusableError):
+        SqliteFile(tmp_path / "file" / "test.db", SCHEMA, UnusableError)
 
 
 async def test_a_file_that_is_no_database_is_the_ports_error(tmp_path):
     (tmp_path / "test.db").write_bytes(b"nothing of the kind" * 1000)
-    with pytest.raises(Unusable):
-        SqliteFile(tmp_path / "test.db", SCHEMA, Unusable)
+    with pytest.raises(UnusableError):
+        SqliteFile(tmp_path / "test.db", SCHEMA, UnusableError)
 
 
 def test_two_processes_that_write_at_once_lose_nothing():
