@@ -216,22 +216,19 @@ class _Exchange:
         return Answer(response.status, headers, body, None)
 
     async def _stream(self, response: UpstreamResponse) -> AsyncGenerator[bytes, None]:
-        """The answer, one chunk behind the upstream: the last chunk leaves when the event is safe."""
+        """The answer as it comes; only what ends it waits until the event is safe: the last chunk of a known length,
+        or else the end itself, which the host sends when this is exhausted."""
         meter = self._meter
-        held: bytes | None = None
         try:
             async for chunk in response.chunks():
-                if meter.response_bytes + len(held or b"") + len(chunk) > self._response_bytes_max:
+                if meter.response_bytes + len(chunk) > self._response_bytes_max:
                     raise ConnectionAbortedError("the upstream's answer is over the service's limit")
-                if held is not None:
-                    # Counted before it is handed over: a consumer who leaves here may or may not have it.
-                    meter.response_bytes += len(held)
-                    yield held
-                held = chunk
-            meter.response_bytes += len(held or b"")
+                # Counted before it is handed over: a consumer who leaves here may or may not have it.
+                meter.response_bytes += len(chunk)
+                if meter.response_bytes == response.content_length:
+                    await self._record()
+                yield chunk
             await self._record()
-            if held is not None:
-                yield held
         except UpstreamError as error:
             # The status line is long gone: break the connection, so that nobody takes half an answer for a whole one.
             raise ConnectionAbortedError(str(error)) from None
