@@ -77,6 +77,10 @@ class Request:
             self._writer.write(part)
             await self._writer.drain()
 
+    async def pause(self) -> None:
+        """A moment in which others get their turn."""
+        await asyncio.sleep(0.005)
+
     def close(self) -> None:
         self._writer.close()
 
