@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import uvloop
+
 from scripts.host import lifecycle
 from scripts.host.event_trigger import consume
 from scripts.host.indexing import IndexedFunction, IndexingError
@@ -83,7 +85,7 @@ def main() -> None:
     """`python -m scripts.host.background OPTIONS LIFELINE`, the latter an inherited file descriptor."""
     options = Options.model_validate_json(sys.argv[1])
     lifecycle.prepare(options)
-    lifecycle.run(work(options, int(sys.argv[2])))
+    uvloop.run(work(options, int(sys.argv[2])))
 
 
 if __name__ == "__main__":

@@ -1,20 +1,19 @@
 """From an HTTP exchange to a function and back."""
 
-import logging
 from collections.abc import AsyncIterator, Iterable
 from urllib.parse import parse_qsl
 
 import azure.functions as func
 
 from functions.http import StreamedRequest, StreamedResponse
-from scripts.host.exchange import Exchange, header_map, too_large
+from scripts.host.exchange import Exchange
 from scripts.host.indexing import IndexedFunction, IndexingError
 from scripts.host.invocation import invoke
+from scripts.host.messages import header_map, too_large
 from scripts.host.routing import ALL_METHODS, BadPath, Match, MethodNotAllowed, RouteError, Router
 from scripts.host.static import StaticSite
 from shared.kernel.errors import Problem
 
-_access = logging.getLogger("scripts.host.access")
 _TEXT = "text/plain; charset=utf-8"
 
 
@@ -28,13 +27,10 @@ class Dispatcher:
         self._router = _router(route_prefix, [f for f in functions if f.kind == "httpTrigger"])
         self._site = site
         self._body_bytes_max = body_bytes_max
-        self._logs_access = _access.isEnabledFor(logging.DEBUG)
 
     async def __call__(self, exchange: Exchange) -> None:
         if exchange.flow.write_paused:  # a client that pipelines requests and reads no answers
             await exchange.flow.drain()
-        if self._logs_access:
-            _access.debug("%s %s", exchange.method, exchange.target.decode("latin-1"))
         path, _, query = exchange.target.partition(b"?")
         match = self._match(exchange, path)
         if match is None:

@@ -2,48 +2,33 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from functools import lru_cache
 from typing import Any
 
-import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-from shared.kernel import telemetry
+from scripts.host.messages import (
+    FRAMING,
+    ResponseError,
+    internal_error,
+    parse_length,
+    problem_body,
+    too_large,
+    wire_name,
+    wire_value,
+)
 from shared.kernel.errors import Problem
-from shared.kernel.ids import new_id
-from shared.kernel.problems import PROBLEM_CONTENT_TYPE, problem_document
-
-_FORBIDDEN_IN_NAME = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
-_FORBIDDEN_IN_VALUE = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
-_OURS = frozenset({b"connection", b"transfer-encoding", b"keep-alive", b"upgrade", b"content-length", b"date"})
-"""The framing is this host's business, whatever a function says about it."""
+from shared.kernel.problems import PROBLEM_CONTENT_TYPE
 
 FAIR_BYTES = 256 * 1024
 """What one response may send before others get their turn."""
 
 _BODILESS = frozenset({204, 304})
+_access = logging.getLogger("scripts.host.access")
 _logger = logging.getLogger(__name__)
 
 Headers = Iterable[tuple[str, str]]
-
-
-class ResponseError(Exception):
-    """A function's response cannot be sent as it is."""
-
-
-@lru_cache(maxsize=1024)
-def _wire_name(name: str) -> bytes:
-    if not name or _FORBIDDEN_IN_NAME.search(name):
-        raise ResponseError(f"header name {name!r}")
-    return name.lower().encode("ascii")
-
-
-def problem_body(problem: Problem) -> bytes:
-    request_id = telemetry.request_id.get() or new_id("req")
-    return msgspec.json.encode(problem_document(problem, request_id))
 
 
 class Exchange(RequestResponseCycle):
@@ -59,10 +44,14 @@ class Exchange(RequestResponseCycle):
         self.target = target
         self.host = host
         self.headers = headers
+        self.status = 0
+        """Of the response, once it was begun."""
+
         self._task: asyncio.Task[Any] | None = None
         """Set while a stream waits for its next chunk."""
 
     async def run_asgi(self, app: Callable[["Exchange"], Awaitable[None]]) -> None:  # type: ignore[override]  # the protocol of this class passes a handler
+        self._began = asyncio.get_running_loop().time()
         try:
             await app(self)
         except Problem as problem:
@@ -76,6 +65,8 @@ class Exchange(RequestResponseCycle):
             raise
         finally:
             self.on_response = _nothing
+            if _access.isEnabledFor(logging.DEBUG):
+                self._log()
 
     def _break_off(self, error: Exception) -> None:
         if self.response_started or self.disconnected:
@@ -232,22 +223,18 @@ class Exchange(RequestResponseCycle):
         """Status line and headers without the framing, and the content-length that the function gave."""
         if not 200 <= status <= 599:
             raise ResponseError(f"status {status}")
+        self.status = status
         head = [STATUS_LINE[status]]
         for name, value in self.default_headers:
             head += (name, b": ", value, b"\r\n")
         length: int | None = None
         for name_text, text in headers:
-            wire_name = _wire_name(name_text)
-            if wire_name in _OURS:
-                if wire_name == b"content-length":
-                    length = _length(text)
+            name = wire_name(name_text)
+            if name in FRAMING:
+                if name == b"content-length":
+                    length = parse_length(text)
                 continue
-            if _FORBIDDEN_IN_VALUE.search(text):
-                raise ResponseError(f"value of the header {name_text}")
-            try:
-                head += (wire_name, b": ", text.encode("latin-1"), b"\r\n")
-            except UnicodeEncodeError:
-                raise ResponseError(f"value of the header {name_text} is not Latin-1") from None
+            head += (name, b": ", wire_value(name_text, text), b"\r\n")
         if self.waiting_for_100_continue:
             # The client may send its body or not: what comes next on this connection could be either.
             self.keep_alive = self.waiting_for_100_continue = False
@@ -260,14 +247,14 @@ class Exchange(RequestResponseCycle):
         self.message_event.set()
         self.on_response()
 
+    def _log(self) -> None:
+        """Without the query, which may hold what nobody is to read in a log."""
+        seconds = asyncio.get_running_loop().time() - self._began
+        extra = {"status": self.status, "duration_ms": round(seconds * 1000, 3), "disconnected": self.disconnected}
+        _access.debug("%s %s", self.method, self._path(), extra=extra)
+
     def _path(self) -> str:
         return self.target.partition(b"?")[0].decode("latin-1")
-
-
-def _length(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
-        raise ResponseError(f"content-length {text!r}")
-    return int(text)
 
 
 def _closing(chunks: AsyncIterator[bytes]) -> Any:
@@ -282,22 +269,3 @@ class _Open:
 
 
 def _nothing() -> None: ...
-
-
-def internal_error() -> Problem:
-    return Problem(500, "internal_error", "Something went wrong on our side.")
-
-
-def too_large(bytes_max: int) -> Problem:
-    return Problem(413, "request_too_large", f"A request body may have at most {bytes_max} bytes.")
-
-
-def header_map(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Header lines → one value per lower-case name; repeated lines are joined as RFC 9110 and RFC 6265 say."""
-    joined: dict[str, str] = {}
-    for name_bytes, value_bytes in headers:
-        name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
-        if name in joined:
-            value = f"{joined[name]}{'; ' if name == 'cookie' else ', '}{value}"
-        joined[name] = value
-    return joined

@@ -9,10 +9,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
-
-import uvloop
+from collections.abc import Callable, Iterator
 
 from scripts.host.environment import load_local_settings
 from scripts.host.indexing import IndexedFunction, IndexingError, index_module
@@ -50,10 +47,6 @@ def misconfigured_exits(options: Options) -> Iterator[None]:
         # What is wrong with a function is said in one line; what the import of the app raised needs its traceback.
         _logger.critical("cannot serve %s: %s", options.module, error, exc_info=not isinstance(error, IndexingError))
         sys.exit(EXIT_MISCONFIGURED)
-
-
-def run(main: Coroutine[Any, Any, None]) -> None:
-    uvloop.run(main)
 
 
 def on_stop(stop: Callable[[], None], lifeline: int | None, end_s: float) -> None:

@@ -5,27 +5,25 @@ them ten times a second (`sweep`).
 """
 
 import asyncio
-import re
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from enum import Enum, auto
-from functools import lru_cache
 from math import inf
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NoReturn
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from scripts.host.exchange import Exchange, problem_body
+from scripts.host.exchange import Exchange
+from scripts.host.messages import problem_body
 from scripts.host.options import Limits
+from scripts.host.request_head import check_head, malformed, origin_form
 from shared.kernel.errors import Problem
 from shared.kernel.problems import PROBLEM_CONTENT_TYPE
 
 Handler = Callable[[Exchange], Awaitable[None]]
-_HOST = re.compile(r"(?:[A-Za-z0-9._~-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
 
 
 class _Phase(Enum):
@@ -106,7 +104,7 @@ class HostProtocol(HttpToolsProtocol):
                 if data:
                     continue
             except httptools.HttpParserError:
-                self._refuse(self._problem or _malformed("The request is not valid HTTP/1.1."))
+                self._refuse(self._problem or malformed("The request is not valid HTTP/1.1."))
                 return
             break
         if self._in_headers:
@@ -141,12 +139,15 @@ class HostProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         if self._phase is _Phase.LINGER:
-            self._fail(_malformed("The connection is closing."))
+            self._fail(malformed("The connection is closing."))
         version = self.parser.get_http_version()
-        host = self._check_head(version)
+        try:
+            host = check_head(version, self.url, self.headers)
+        except Problem as problem:
+            self._fail(problem)
         exchange = Exchange(
             self.parser.get_method().decode("ascii"),
-            _origin_form(self.url),
+            origin_form(self.url),
             host,
             self.headers,
             transport=self.transport,
@@ -169,23 +170,9 @@ class HostProtocol(HttpToolsProtocol):
             self._start(exchange)
         else:
             if len(self._queue) >= self._limits.pipeline_requests_max:
-                self._fail(_malformed("Too many requests wait on this connection."))
+                self._fail(malformed("Too many requests wait on this connection."))
             self.flow.pause_reading()
             self._queue.append(exchange)
-
-    def _check_head(self, version: str) -> str:
-        """The value of Host; uvicorn and the parser leave these checks to others."""
-        hosts = [value for name, value in self.headers if name == b"host"]
-        if len(hosts) > 1 or (not hosts and version != "1.0"):
-            self._fail(_malformed("There must be one Host header."))
-        if version == "1.0" and any(name == b"transfer-encoding" for name, _ in self.headers):
-            self._fail(_malformed("HTTP/1.0 has no Transfer-Encoding."))
-        host = hosts[0].decode("latin-1") if hosts else "localhost"
-        if not _is_host(host):
-            self._fail(_malformed("The Host header is not valid."))
-        if not self.url.startswith((b"/", b"http://", b"https://")) or b"#" in self.url or not self.url.isascii():
-            self._fail(_malformed("The request target is not valid."))
-        return host
 
     def on_body(self, body: bytes) -> None:
         exchange: Exchange = self.cycle  # type: ignore[assignment]  # made above
@@ -265,7 +252,7 @@ class HostProtocol(HttpToolsProtocol):
 
     # Refusals
 
-    def _fail(self, problem: Problem) -> None:
+    def _fail(self, problem: Problem) -> NoReturn:
         """End parsing from inside a parser callback."""
         self._problem = problem
         raise ValueError(problem.code)
@@ -320,27 +307,3 @@ def sweep(connections: Iterable[Any]) -> None:
     now = time.monotonic()
     for connection in tuple(connections):
         connection.check_deadline(now)
-
-
-def _malformed(detail: str) -> Problem:
-    return Problem(400, "request_malformed", detail)
-
-
-@lru_cache(maxsize=1024)
-def _is_host(host: str) -> bool:
-    """Whether URLs made of it mean what they say."""
-    if len(host) > 255 or not _HOST.fullmatch(host):
-        return False
-    try:
-        urlsplit(f"http://{host}/")
-    except ValueError:
-        return False
-    return True
-
-
-def _origin_form(target: bytes) -> bytes:
-    """`http://host/path` → `/path`: a proxy's form, which a server must take too (RFC 9112, 3.2.2)."""
-    if target.startswith(b"/"):
-        return target
-    slash = target.find(b"/", target.index(b"//") + 2)
-    return target[slash:] if slash >= 0 else b"/"

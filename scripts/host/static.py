@@ -65,8 +65,7 @@ def _not_found() -> Problem:
 
 
 def find_site(root: Path) -> StaticSite | None:
-    """The built portal of the project at `root`, if there is one."""
-    for directory in (root / "portal-static" / "dist", root / "portal-static"):
-        if (directory / "index.html").is_file():
-            return StaticSite(directory)
-    return None
+    """The built portal of the project at `root`, if there is one; its sources are not for the public."""
+    folder = root / "portal-static"
+    directory = folder / "dist" if (folder / "package.json").exists() else folder
+    return StaticSite(directory) if (directory / "index.html").is_file() else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
+import uvloop
 from uvicorn import Config, Server
 
 from scripts.host import lifecycle
@@ -76,7 +77,7 @@ def main() -> None:
     options = Options.model_validate_json(sys.argv[1])
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     lifecycle.prepare(options)
-    lifecycle.run(serve(options, socket.socket(fileno=int(sys.argv[2])), int(sys.argv[3])))
+    uvloop.run(serve(options, socket.socket(fileno=int(sys.argv[2])), int(sys.argv[3])))
 
 
 if __name__ == "__main__":

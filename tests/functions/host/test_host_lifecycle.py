@@ -138,12 +138,39 @@ def test_a_port_that_is_taken_is_named(root: Path) -> None:
     assert f"cannot listen on 127.0.0.1 port {first.port}: Address already in use" in second.messages()
 
 
-@pytest.mark.parametrize("variable", ["AMS_HOST_LIMITS", "AMS_PORT"])
-def test_settings_that_make_no_sense_are_refused(root: Path, variable: str) -> None:
-    options = () if variable == "AMS_HOST_LIMITS" else ("--workers", "0")
-    with running_host(root, APP, *options, env={"AMS_HOST_LIMITS": '{"header_read_s": -1}'}) as host:
-        assert host.process.wait(10) != 0
-    assert host.messages()
+@pytest.mark.parametrize(
+    ("variable", "value", "names"),
+    [("AMS_HOST_LIMITS", '{"header_read_s": -1}', "header_read_s"), ("AMS_LOG_LEVEL", "loud", "LOUD")],
+)
+def test_settings_that_make_no_sense_are_refused(root: Path, variable: str, value: str, names: str) -> None:
+    with running_host(root, APP, env={variable: value}) as host:
+        assert host.process.wait(10) == 78
+    assert names in host.messages()
+
+
+def test_access_is_logged_at_debug_only_and_without_the_query(root: Path) -> None:
+    with running_host(root, APP, env={"AMS_LOG_LEVEL": "debug"}) as host:
+        host.request("GET", "/api/pid?token=secret")
+        (line,) = eventually(lambda: [x for x in host.log if x["message"] == "GET /api/pid"], "the call is logged")
+        assert (line["level"], line["status"]) == ("debug", 200)
+        assert "secret" not in host.messages()
+    with running_host(root, APP) as host:
+        host.request("GET", "/api/pid")
+        host.stop()
+    assert "/api/pid" not in host.messages()
+
+
+def test_the_portals_sources_are_not_served(root: Path) -> None:
+    site = root / "portal-static"
+    site.mkdir(parents=True)
+    (site / "package.json").write_text("{}")
+    (site / "index.html").write_text("source")
+    with running_host(root, APP) as host:
+        assert host.request("GET", "/")[0] == 404
+    (site / "dist").mkdir()
+    (site / "dist" / "index.html").write_text("built")
+    with running_host(root, APP) as host:
+        assert host.request("GET", "/")[2] == b"built"
 
 
 def test_local_settings_are_loaded_and_never_override(root: Path) -> None:
