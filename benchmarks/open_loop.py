@@ -10,10 +10,16 @@ import socket
 import statistics
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import get_context
+from typing import TypeVar
 
+from benchmarks.scale import BenchmarkFailed
+
+T = TypeVar("T")
+U = TypeVar("U")
 CONNECTIONS = 16
 TIMEOUT_S = 30.0
 START_DELAY_S = 0.2
@@ -97,10 +103,18 @@ def encode(request: Request, key: str, id: str) -> bytes:
     return f"{headers}\r\n{body}".encode()
 
 
-def measure(load: Constant) -> Latencies:
-    """Put the load on, from a process of its own. Raises ConnectionError, or ValueError for an unexpected status."""
+def elsewhere(generate: Callable[[T], U], load: T) -> U:
+    """`generate(load)` in a new process, which shares no interpreter lock with this one. Raises BenchmarkFailed."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_generate, load).result()
+        try:
+            return pool.submit(generate, load).result()
+        except (OSError, ValueError) as error:
+            raise BenchmarkFailed(f"{type(error).__name__}: {error}") from error
+
+
+def measure(load: Constant) -> Latencies:
+    """Put the load on, from a process of its own. Raises BenchmarkFailed for a lost or an unexpected answer."""
+    return elsewhere(_generate, load)
 
 
 def _generate(load: Constant) -> Latencies:

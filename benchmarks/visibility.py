@@ -5,11 +5,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 
-from benchmarks.open_loop import START_DELAY_S, Connection, Request, encode
+from benchmarks.open_loop import START_DELAY_S, Connection, Request, elsewhere, encode
 
 LOOK_S = 0.1
 """Between two looks at one key's summary; a measured delay is up to this much too long."""
@@ -55,10 +53,9 @@ _Work = Callable[[Stream, int, _Key, float], None]
 
 
 def measure(stream: Stream) -> Seen:
-    """Put the load on, from a process of its own. Raises ConnectionError, ValueError, or TimeoutError when an
-    acknowledged event does not become visible."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_generate, stream).result()
+    """Put the load on, from a process of its own. Raises BenchmarkFailed, also when an acknowledged event does not
+    become visible."""
+    return elsewhere(_generate, stream)
 
 
 def _generate(stream: Stream) -> Seen:

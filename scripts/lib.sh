@@ -66,3 +66,12 @@ need_commands() {
   "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null ||
     fail "apt-get could not install: ${missing[*]}"
 }
+
+# wrk, and PostgreSQL's server programs, which Debian keeps off the PATH.
+need_benchmark_tools() {
+  local PATH="$PATH" folder
+  for folder in /usr/lib/postgresql/*/bin; do
+    PATH="$PATH:$folder"
+  done
+  need_commands wrk:wrk initdb:postgresql
+}

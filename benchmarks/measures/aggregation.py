@@ -32,16 +32,16 @@ def measure(scale: Scale) -> Result:
     large = {ids: _copied(template, folder / f"large-{ids}") for ids in IDS}
     held = dict.fromkeys(IDS, stored)
     for ids, data in large.items():
-        _count(data, stored, ids, expected=stored)
+        count_more(data, stored, ids, expected=stored)
     runs = []
     for number in range(scale.runs):
         run: dict[str, Any] = {}
         for ids in IDS:
             fresh = _copied(template, folder / f"{ids}-{number}")
-            run[f"{ids}, new store"] = _count(fresh, events, ids, expected=events)
+            run[f"{ids}, new store"] = count_more(fresh, events, ids, expected=events)
             shutil.rmtree(fresh)
             held[ids] += events
-            run[f"{ids}, large store"] = _count(large[ids], events, ids, expected=held[ids])
+            run[f"{ids}, large store"] = count_more(large[ids], events, ids, expected=held[ids])
         runs.append(run)
     shutil.rmtree(folder)
     conditions = {
@@ -76,7 +76,7 @@ def _copied(template: Path, to: Path) -> Path:
     return to
 
 
-def _count(data: Path, events: int, ids: str, *, expected: int) -> dict[str, float]:
+def count_more(data: Path, events: int, ids: str, *, expected: int) -> dict[str, float]:
     """Publish and count `events` more in a process of their own. `expected` is what the store holds afterwards."""
     command = [sys.executable, "-m", "benchmarks.aggregator", str(data), str(events), str(CONSUMERS), ids]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -4,24 +4,19 @@ Two variants of AMS: with aggregation running in the background, as in productio
 taking in costs by itself. Only one of the systems has work at any time; the next one starts when AMS has counted all.
 """
 
-import asyncio
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import asyncpg  # type: ignore[import-untyped]  # it ships no types
-
 from benchmarks import checks, market, postgres, wrk
-from benchmarks.baseline.app import hash_key
+from benchmarks.baseline import server
 from benchmarks.results import Line, Result, at_least, median, ratios, spread
 from benchmarks.scale import BenchmarkFailed, Scale
-from benchmarks.systems import ROOT, Served, free_port, local_host
+from benchmarks.systems import local_host
 
 CONSUMERS = 50
-POOL_PER_WORKER = 16
 TUNING_S = 2.0
 
 
@@ -80,8 +75,8 @@ class Ingest:
             empty,
             postgres.running(folder / "postgres") as dsn,
         ):
-            asyncio.run(_create_tables(dsn, keys))
-            with _baseline(dsn, scale.workers, folder) as baseline:
+            server.create_tables(dsn, keys)
+            with server.baseline(dsn, scale.workers, folder) as baseline:
                 suffix = "/batch" if self._events > 1 else ""
                 targets = {
                     "ams": Target(ams.port, "/api/consume", _ams_settled(full)),
@@ -95,9 +90,12 @@ class Ingest:
     def _tune(self, targets: dict[str, Target], keys: Path, scale: Scale) -> None:
         """Each system is measured with the number of connections that suits it best."""
         for target in targets.values():
+            target.connections = self._connections[0]
+            if scale.seconds < TUNING_S:
+                continue
             tried = {
-                connections: self._run(target, keys, connections, min(TUNING_S, scale.seconds))["events_per_s"]
-                for connections in (self._connections if scale.seconds >= TUNING_S else self._connections[:1])
+                connections: self._run(target, keys, connections, TUNING_S)["events_per_s"]
+                for connections in self._connections
             }
             target.connections = max(tried, key=tried.__getitem__)
 
@@ -154,7 +152,7 @@ class Ingest:
             "connections": ", ".join(f"{name} {target.connections}" for name, target in targets.items()),
             "latency p50": ", ".join(f"{name} {value:.1f} ms" for name, value in p50.items()),
             "counted after the run's end": f"{backlog:,.0f} events, which the aggregation was behind",
-            "baseline": f"{POOL_PER_WORKER} connections to PostgreSQL for each worker, over a Unix socket",
+            "baseline": f"{server.POOL_PER_WORKER} connections to PostgreSQL for each worker, over a Unix socket",
             "checked": "after every run: nothing refused; counters equal records; all acknowledged events counted",
         }
 
@@ -184,49 +182,13 @@ def _stream_settled(data: Path) -> Callable[[int, int], dict[str, float]]:
 
 
 def _baseline_settled(dsn: str) -> Callable[[int, int], dict[str, float]]:
-    async def count() -> checks.Counted:
-        connection = await asyncpg.connect(dsn)
-        try:
-            events = await connection.fetchval("SELECT coalesce(sum(events), 0)::bigint FROM usage_counters")
-            rows = await connection.fetchval("SELECT count(*) FROM usage_events")
-        finally:
-            await connection.close()
-        return checks.Counted(events, rows)
-
-    async def write_out() -> None:
-        connection = await asyncpg.connect(dsn)
-        try:
-            await connection.execute("CHECKPOINT")
-        finally:
-            await connection.close()
-
     def settle(acknowledged: int, sent: int) -> dict[str, float]:
-        found = checks.at_rest(lambda: asyncio.run(count()))
-        asyncio.run(write_out())  # what it would write later is not to disturb the next one
+        found = checks.at_rest(lambda: server.counted(dsn))
+        server.write_out(dsn)
         checks.check(found, at_least=acknowledged, at_most=sent)
         return {}
 
     return settle
-
-
-async def _create_tables(dsn: str, keys: list[str]) -> None:
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute((ROOT / "benchmarks" / "baseline" / "schema.sql").read_text())
-        rows = [(hash_key(key), f"key_{number}", f"con_{number}", [market.SERVICE]) for number, key in enumerate(keys)]
-        await connection.executemany("INSERT INTO api_keys VALUES ($1, $2, $3, $4)", rows)
-    finally:
-        await connection.close()
-
-
-def _baseline(dsn: str, workers: int, folder: Path) -> Served:
-    port = free_port()
-    command = [
-        sys.executable, "-m", "uvicorn", "benchmarks.baseline.app:app", "--port", str(port),
-        "--workers", str(workers), "--loop", "uvloop", "--http", "httptools", "--no-access-log",
-    ]  # fmt: skip
-    settings = {"BASELINE_DSN": dsn, "BASELINE_POOL": str(POOL_PER_WORKER)}
-    return Served(command, port, "/health", folder / "baseline.log", settings)
 
 
 single = Ingest("single", 1, (64, 16, 32, 128, 256), Goals(None, 0.4, 3))

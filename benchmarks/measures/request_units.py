@@ -44,9 +44,7 @@ def measure(scale: Scale) -> Result:
     default = asyncio.run(_charges(folder / "default", INDEX_EVERYTHING))
     shutil.rmtree(folder)
     lines = [
-        Line(
-            f"Cosmos DB, request units per event, batch of {EVENTS}, busy day", f"{ours['busy_day']:.2f} RU", "stated"
-        ),
+        Line(f"Cosmos DB, request units per event, batch of {EVENTS}, busy day", f"{ours['busy_day']:.2f} RU"),
         Line("the same, first batch of a day", f"{ours['first_of_day']:.2f} RU"),
         Line("the same, busy day, default indexing policy", f"{default['busy_day']:.2f} RU"),
     ]
@@ -54,7 +52,8 @@ def measure(scale: Scale) -> Result:
         "indexing policy": "only /body/time and /body/period are indexed"
         " (shared/platform/documents/containers.json); the default indexes every field of the record and the counters",
         "busy day": f"counters with {QUARTERS} quarter hours of {len(set(STATUSES))} status codes and {len(TIMES_MS)}"
-        " latency classes each",
+        f" latency classes each: {ours['d:bytes']:,.0f} bytes a day's counter, {ours['m:bytes']:,.0f} a month's,"
+        f" {ours['r:bytes']:,.0f} a record",
         "charged by": "tests/emulators/cosmos_charges.py, Microsoft's published model; not measured on an account",
         "checked": f"each transaction created {EVENTS} records and replaced the two counters",
     }
@@ -89,7 +88,9 @@ async def _count_a_day(documents: CosmosDocuments, peer: CosmosPeer, parked: Par
     first = await _charge(aggregator, peer, _events(day, 0))
     for quarter in range(1, QUARTERS):
         await _charge(aggregator, peer, _events(day + timedelta(minutes=15 * quarter), quarter))
-    return {"first_of_day": first, "busy_day": await _charge(aggregator, peer, _events(day, QUARTERS))}
+    busy = await _charge(aggregator, peer, _events(day, QUARTERS))
+    sizes = {name[:2]: stored.size for (_, name), stored in peer.databases["ams"]["usage"].documents.items()}
+    return {"first_of_day": first, "busy_day": busy, **{f"{kind}bytes": size for kind, size in sizes.items()}}
 
 
 async def _charge(aggregator: Aggregator, peer: CosmosPeer, events: Sequence[RawEvent]) -> float:

@@ -17,7 +17,7 @@ RUN_TIMES = 3
 
 
 def measure(scale: Scale) -> Result:
-    """Raises BenchmarkFailed, or TimeoutError when an acknowledged event does not become visible."""
+    """Raises BenchmarkFailed."""
     folder = scale.folder / "visible"
     folder.mkdir()
     data = folder / "ams"
