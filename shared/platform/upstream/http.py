@@ -1,6 +1,7 @@
 """The upstream over HTTP/1.1 with aiohttp: pooled connections, addresses checked where they are connected."""
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator
 
@@ -26,6 +27,7 @@ CHUNK_BYTES = 64 * 1024
 RESPONSE_HEADER_BYTES_MAX = 16 * 1024
 NOT_PUBLIC = "the host's address is not public"
 
+_CONTROLS = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 _NOT_ADDED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
 
 
@@ -92,7 +94,7 @@ class HttpUpstream:
             raise UpstreamUnreachable("the URL is not valid") from error
         except aiohttp.ClientError as error:
             raise UpstreamUnreachable("the answer is not valid HTTP") from error
-        if not 200 <= response.status <= 599:
+        if not _can_be_passed_on(response):
             response.close()
             raise UpstreamUnreachable("the answer is not valid HTTP")
         return HttpUpstreamResponse(response)
@@ -129,6 +131,12 @@ class HttpUpstreamResponse:
             self._response.release()
         else:
             self._response.close()
+
+
+def _can_be_passed_on(response: aiohttp.ClientResponse) -> bool:
+    """aiohttp's parser takes some answers that no server may send on."""
+    controls = any(_CONTROLS.search(value) for _, value in response.raw_headers)
+    return 200 <= response.status <= 599 and not controls
 
 
 def _as_sent(value: str) -> str:
