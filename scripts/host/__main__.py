@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
 
-from scripts.host import background, lifecycle, supervisor
+from scripts.host import supervisor
 from scripts.host.environment import load_local_settings
 from scripts.host.options import EXIT_MISCONFIGURED, Options, limits_from_environment
 from shared.kernel import telemetry
@@ -68,6 +67,11 @@ def serve(
 @app.command()
 def fire(context: typer.Context, timer: Annotated[str, typer.Argument(help="The timer's function name.")]) -> None:
     """Run one timer now, in this process, whatever its schedule."""
+    # Imported here: the supervisor, which starts with this module too, has no use for the functions' libraries.
+    import uvloop
+
+    from scripts.host import background, lifecycle
+
     options: Options = context.obj
     lifecycle.prepare(options)
     refusal = uvloop.run(background.fire(options, timer))
