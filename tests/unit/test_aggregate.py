@@ -1,6 +1,7 @@
 """Aggregation: every event is counted exactly once, whatever comes twice, late, shuffled or from two processes."""
 
 import asyncio
+import contextlib
 import random
 import tempfile
 from datetime import timedelta
@@ -31,7 +32,6 @@ from tests.unit.support import (
     stored_records,
     usage_event,
 )
-import contextlib
 
 
 async def assert_counted_once(market: Market, events: list[UsageEvent], shard: int = 0) -> None:
