@@ -47,11 +47,13 @@ def streams_body(trigger: Trigger) -> Trigger:
     return trigger
 
 
-async def body_chunks(request: func.HttpRequest) -> AsyncIterator[bytes]:
-    if isinstance(request, StreamedRequest):
-        async for chunk in request.chunks:
-            yield chunk
-    elif body := request.get_body():
+def body_chunks(request: func.HttpRequest) -> AsyncIterator[bytes]:
+    """The request's body, as a stream or in one chunk."""
+    return request.chunks if isinstance(request, StreamedRequest) else _whole(request.get_body())
+
+
+async def _whole(body: bytes) -> AsyncIterator[bytes]:
+    if body:
         yield body
 
 
