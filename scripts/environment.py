@@ -1,25 +1,30 @@
-"""Settings for commands outside Azure, found as the Functions tools find them."""
+"""Settings outside Azure, found as `func start` finds them: `Values` of local.settings.json become variables."""
 
-import json
 import os
 from pathlib import Path
 
+import msgspec
+
 ROOT = Path(__file__).resolve().parent.parent
+_FILES = ("local.settings.json", "local.settings.sample.json")
 
 
-def use_local_settings() -> None:
-    """Put `Values` of local.settings.json, else of the sample, into the environment; what is set already stays.
+class _LocalSettings(msgspec.Struct):
+    values: dict[str, str] = msgspec.field(name="Values", default_factory=dict)
 
-    A relative AMS_DATA starts at the project's folder, as for the local host, wherever a command is called.
 
-    Raises ValueError, naming the file, when it is not what the Functions tools would accept.
+def use_local_settings(root: Path = ROOT) -> None:
+    """Set what is not set yet, from the first of the two files that `root` has.
+
+    A relative AMS_DATA starts at `root`, wherever a command is called. Raises ValueError, naming the file, when it is
+    not what the Functions tools would accept.
     """
-    own, sample = ROOT / "local.settings.json", ROOT / "local.settings.sample.json"
-    path = own if own.exists() else sample
-    try:
-        values = json.loads(path.read_text())["Values"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path.name} must be JSON with an object named Values: {error}") from error
-    for name, value in values.items():
-        os.environ.setdefault(name, str(value))
-    os.environ["AMS_DATA"] = str(ROOT / (os.environ.get("AMS_DATA") or ".local"))
+    path = next((path for path in (root / name for name in _FILES) if path.exists()), None)
+    if path is not None:
+        try:
+            settings = msgspec.json.decode(path.read_bytes(), type=_LocalSettings)
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path.name}: {error}") from None
+        for name, value in settings.values.items():
+            os.environ.setdefault(name, value)
+    os.environ["AMS_DATA"] = str(root / (os.environ.get("AMS_DATA") or ".local"))

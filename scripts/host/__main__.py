@@ -10,26 +10,24 @@ from typing import Annotated
 
 import typer
 
+from scripts.environment import ROOT, use_local_settings
 from scripts.host import supervisor
-from scripts.host.environment import load_local_settings
 from scripts.host.options import EXIT_MISCONFIGURED, Options, limits_from_environment
 from shared.kernel import telemetry
-
-ROOT = Path(__file__).resolve().parents[2]
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)
 _logger = logging.getLogger("scripts.host")
 
 
 def _options(root: Path, data: Path | None, module: str) -> Options:
-    load_local_settings(root)
-    data = data.absolute() if data else root / (os.environ.get("AMS_DATA") or ".local")
-    os.environ["AMS_DATA"] = str(data)
+    if data is not None:
+        os.environ["AMS_DATA"] = str(data.absolute())
+    use_local_settings(root)
     log_level = os.environ.get("AMS_LOG_LEVEL") or "info"
     telemetry.log_json(log_level)
     return Options(
         root=root,
-        data=data,
+        data=Path(os.environ["AMS_DATA"]),
         module=module,
         log_level=log_level,
         limits=limits_from_environment(),

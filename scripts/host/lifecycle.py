@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from scripts.host.environment import load_local_settings
+from scripts.environment import use_local_settings
 from scripts.host.indexing import IndexedFunction, IndexingError, index_module
 from scripts.host.options import EXIT_MISCONFIGURED, Options
 from shared.kernel import telemetry
@@ -25,7 +25,7 @@ def prepare(options: Options) -> None:
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # what it says of starting and stopping is said here
     os.chdir(options.root)
     sys.path.insert(0, str(options.root))
-    load_local_settings(options.root)
+    use_local_settings(options.root)
 
 
 def index_or_exit(options: Options) -> tuple[IndexedFunction, ...]:
