@@ -22,6 +22,7 @@ from shared.access.models import ApiKey, Consumer, Grant
 from shared.access.store import AccessStore
 from shared.catalog.models import Limits, Merchant, Service, Upstream
 from shared.catalog.store import CatalogStore
+from shared.kernel.stored import StoredModel
 from shared.platform.documents.sqlite import SqliteDocuments
 from tests.e2e.installation import Ams
 from tests.functions.client import Answer, Client
@@ -34,6 +35,7 @@ VISIBLE_S = 3.0
 WAIT_S = 20.0
 _POLL_S = 0.02
 T = TypeVar("T")
+Model = TypeVar("Model", bound=StoredModel)
 
 
 @dataclass
@@ -104,9 +106,9 @@ class Desk:
         self._runner.run(self.access.add_key(key))
         return key, clear
 
-    def put(self, model: T, **changes: Any) -> T:
+    def put(self, model: Model, **changes: Any) -> Model:
         """Store a model, changed."""
-        changed: T = model.model_copy(update=changes)  # type: ignore[attr-defined]  # every model is pydantic's
+        changed = type(model).model_validate({**model.model_dump(), **changes})
         puts: dict[type, Callable[[Any], Any]] = {
             Merchant: self.catalog.put_merchant, Service: self.catalog.put_service,
             Consumer: self.access.put_consumer, Grant: self.access.put_grant, ApiKey: self.access.put_key,
