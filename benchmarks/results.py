@@ -78,6 +78,7 @@ def _table(results: Sequence[Result]) -> list[str]:
         "Each figure is the median of the paired runs, in brackets the lowest and the highest. Ratios are taken",
         "pair by pair.",
         "",
+        *([] if results else ["Nothing has been measured yet.", ""]),
         "| What | Measured | Goal | |",
         "|---|---|---|---|",
     ]
