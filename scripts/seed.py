@@ -35,8 +35,10 @@ from shared.bootstrap import Application, application, close
 from shared.catalog.models import Limits, Merchant, Service
 from shared.catalog.store import SlugTaken
 from shared.kernel.clock import utc_now
+from shared.kernel.errors import Unavailable
 from shared.kernel.stored import Identifier, Name
 from shared.platform.documents import DocumentExists
+from shared.platform.secrets import SecretMissing
 
 DEMO = ROOT / "scripts" / "demo_market.json"
 WRITES_AT_ONCE = 512
@@ -222,12 +224,15 @@ def main(
     source: Annotated[Path, typer.Option("--from", help="The market to load, see docs/seed.md.")] = DEMO,
 ) -> None:
     """Load a market and print its new API keys as JSON. They are shown this once."""
-    use_local_settings()
     try:
+        use_local_settings()
         keys = asyncio.run(seed(read_market(source)))
     except MarketError as error:
         typer.echo(f"{source}: {error}", err=True)
         raise typer.Exit(2) from None
+    except (SecretMissing, Unavailable, ValueError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
     typer.echo(json.dumps({"keys": keys}, indent=2))
 
 
