@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from shared.access.gate import Holder
+from shared.api.openapi import describe
 from shared.kernel.errors import FieldError, Problem, Unavailable
 from shared.kernel.ids import new_id
 from shared.kernel.problems import PROBLEM_CONTENT_TYPE, problem_document, unavailable
@@ -30,6 +31,7 @@ def create_app(identify: Callable[[Mapping[str, str]], Awaitable[Holder]], queri
     app.state.identify = identify
     app.state.queries = queries
     app.include_router(metering_routes.router, prefix="/api/v1")
+    describe(app)
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(Unavailable, _on_unavailable)
     app.add_exception_handler(RequestValidationError, _on_invalid)

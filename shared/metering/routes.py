@@ -5,7 +5,8 @@ from datetime import date, timedelta
 from typing import Annotated, Any, cast, get_args
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query, Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.access.gate import Holder
@@ -17,7 +18,14 @@ from shared.metering.queries import TIME_GROUPS, Group, GroupBy, UsageQueries
 router = APIRouter(tags=["usage"])
 
 
-async def holder(request: Request) -> Holder:
+_own_header = APIKeyHeader(name="X-AMS-Key", scheme_name="AmsKey", auto_error=False)
+_bearer = HTTPBearer(scheme_name="AmsBearer", auto_error=False, description="An API key of AMS.")
+
+
+async def holder(
+    request: Request, _key: Annotated[object, Security(_own_header)], _token: Annotated[object, Security(_bearer)]
+) -> Holder:
+    """Either way of sending the key is for the description only: `identify` reads the headers itself."""
     return await request.app.state.identify(request.headers)  # type: ignore[no-any-return]  # set by create_app
 
 
