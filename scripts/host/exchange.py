@@ -56,6 +56,10 @@ class Exchange(RequestResponseCycle):
             await app(self)
         except Problem as problem:
             self._break_off(problem)
+        except ConnectionError as error:  # of the client, or of whoever the answer came from: nobody's mistake here
+            if not self.disconnected:
+                _logger.warning("%s %s broke off: %s", self.method, self._path(), error)
+            self._break_off(error)
         except Exception as error:
             if not self.disconnected:
                 _logger.exception("%s %s failed", self.method, self._path())
