@@ -70,8 +70,8 @@ class _Exchange:
         telemetry.trace_id.set(self._trace_id)
 
     async def report(self, kind: ReportKind) -> func.HttpResponse:
-        consume = application().consume
         try:
+            consume = application().consume  # the first call opens the stores, which may refuse
             holder = await consume.identify(self._req.headers)
             receipt = await consume.report(holder, kind, body_chunks(self._req), self._content_length())
         except Exception as error:  # noqa: BLE001 - sorted out in one place
@@ -79,8 +79,8 @@ class _Exchange:
         return self._receipt(receipt)
 
     async def forward(self, service: str | None, path: str) -> func.HttpResponse:
-        consume = application().consume
         try:
+            consume = application().consume
             holder = await consume.identify(self._req.headers)
             if not service:
                 raise _no_service()

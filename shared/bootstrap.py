@@ -151,11 +151,12 @@ class Application:
     async def readiness(self) -> dict[str, str | None]:
         """What consume needs, by name: None when it works, else why it does not."""
         checks: dict[str, Callable[[], Awaitable[object]]] = {
-            "documents": self.documents.ready,
-            "events": self.events.ready,
-            "blobs": self.blobs.ready,
+            # Called late: an adapter that is opened here for the first time may refuse as well.
+            "documents": lambda: self.documents.ready(),
+            "events": lambda: self.events.ready(),
+            "blobs": lambda: self.blobs.ready(),
             "secrets": self.load_hasher,
-            "spool": self.spool.ready,
+            "spool": lambda: self.spool.ready(),
         }
         return {name: await _reason(check) for name, check in checks.items()}
 

@@ -83,16 +83,17 @@ class Host:
                 self.start()
             await asyncio.sleep(POLL_S * 4)
 
-    async def ready(self) -> None:
+    async def ready(self, check: str = "ready") -> None:
+        """Until the health check `ready`, or `live`, passes."""
         deadline = time.monotonic() + READY_S
-        while (reason := await asyncio.to_thread(self._not_ready)) is not None:
-            assert time.monotonic() < deadline, f"the host is not ready: {reason}\n{self.tail()}"
+        while (reason := await asyncio.to_thread(self._failing, check)) is not None:
+            assert time.monotonic() < deadline, f"the host is not {check}: {reason}\n{self.tail()}"
             await asyncio.sleep(POLL_S)
 
-    def _not_ready(self) -> str | None:
+    def _failing(self, check: str) -> str | None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         try:
-            connection.request("GET", "/api/health/ready")
+            connection.request("GET", f"/api/health/{check}")
             response = connection.getresponse()
             body = response.read()
             return None if response.status == 200 else body.decode()
