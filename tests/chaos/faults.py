@@ -39,7 +39,7 @@ class Faults:
         for kind in _dealt(KILLS, self.rng, enough):
             await asyncio.sleep(self.rng.uniform(*self.kill_pause_s))
             if kind == "power cut":
-                await asyncio.to_thread(self.host.power_cut)
+                self.host.power_cut()  # not in a thread: nobody must start the host again meanwhile
             else:
                 # A process that is down already cannot be killed: as soon as it is back.
                 while not self.host.kill(kind, self.rng):  # noqa: ASYNC110 - another process
