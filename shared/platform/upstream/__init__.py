@@ -13,7 +13,17 @@ from typing import Protocol
 CALL_S_MAX = 230.0
 """No call takes longer in all: Azure's front end gives up then."""
 
-_PLATFORM = frozenset({ipaddress.ip_address("168.63.129.16")})  # Azure's wire server, on a public-looking address
+_NOT_CALLED = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "168.63.129.16/32",  # Azure's wire server, on a public-looking address
+        "192.0.0.0/24",  # protocol assignments, a cloud's metadata among them; older Pythons call parts of it global
+        "192.88.99.0/24",  # the retired anycast relay of 6to4
+    )
+)
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_UNICAST = ipaddress.IPv6Network("2000::/3")
+"""All that was ever allocated of IPv6 to be called from anywhere."""
 
 
 class UpstreamError(Exception):
@@ -33,11 +43,12 @@ def is_public(address: str) -> bool:
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         embedded = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if embedded is None and ip in ipaddress.ip_network("64:ff9b::/96"):  # NAT64
+        if embedded is None and ip in _NAT64:
             embedded = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if embedded is not None:
             return is_public(str(embedded))
-    return ip.is_global and not ip.is_multicast and ip not in _PLATFORM
+        return ip.is_global and ip in _UNICAST
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_CALLED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,11 +46,14 @@ def _checked_socket(address: aiohttp.AddrInfoType) -> socket.socket:
 
 class HttpUpstream:
     """`allow_private` lets calls go to any address: for development and for merchants inside the operator's network.
-    `resolver` turns names into addresses; the system's by default."""
+    `resolver` turns names into addresses; the system's by default. What it says is used for `dns_cache_s` seconds."""
 
-    def __init__(self, *, allow_private: bool, resolver: AbstractResolver | None = None) -> None:
+    def __init__(
+        self, *, allow_private: bool, resolver: AbstractResolver | None = None, dns_cache_s: int = DNS_CACHE_S
+    ) -> None:
         self._allow_private = allow_private
         self._resolver = resolver or ThreadedResolver()
+        self._dns_cache_s = dns_cache_s
         self._session: aiohttp.ClientSession | None = None
 
     def _client(self) -> aiohttp.ClientSession:
@@ -60,7 +63,7 @@ class HttpUpstream:
                 socket_factory=None if self._allow_private else _checked_socket,
                 limit=CONNECTIONS_MAX,
                 limit_per_host=CONNECTIONS_PER_HOST_MAX,
-                ttl_dns_cache=DNS_CACHE_S,
+                ttl_dns_cache=self._dns_cache_s,
                 keepalive_timeout=KEEP_ALIVE_S,
             )
             self._session = aiohttp.ClientSession(
