@@ -129,10 +129,11 @@ def replying(*parts: bytes) -> Behaviour:
 class UpstreamPeer:
     """`requests` are all that arrived, in order; `behaviours` maps a path to what happens there."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = HOST, port: int = 0) -> None:
+        self.host = host
         self.requests: list[Request] = []
         self.behaviours: dict[str, Behaviour] = {}
-        self.port = 0
+        self.port = port
         self._connections = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
@@ -140,7 +141,7 @@ class UpstreamPeer:
 
     @property
     def url(self) -> str:
-        return f"http://{HOST}:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def with_header(self, name: str, value: str) -> Iterable[Request]:
         return [request for request in self.requests if value in request.all(name)]
@@ -154,7 +155,7 @@ class UpstreamPeer:
         return [request for request in self.requests if request.path == path]
 
     def __enter__(self) -> Self:
-        listener = socket.create_server((HOST, 0), backlog=256)
+        listener = socket.create_server((self.host, self.port), backlog=256)
         self.port = listener.getsockname()[1]
         self._listener = listener
         self._stop = asyncio.Event()
