@@ -24,6 +24,9 @@ WORKERS = 2
 SETTLE_S = 240.0
 """For everything outstanding to be acknowledged, and then counted, once the faults have ended."""
 
+SLOWNESS_MAX = 4
+"""By how much a slow machine may take longer for the load and the faults."""
+
 
 @dataclass(frozen=True)
 class Scale:
@@ -81,15 +84,15 @@ async def _installation(folder: Path, scale: Scale, seed: int) -> AsyncIterator[
 
 async def _storm(load: Load, faults: Faults, load_s: float) -> None:
     """The load, under faults until all that is planned was sent once; then until all is acknowledged."""
-    async with asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(load_s * SLOWNESS_MAX + SETTLE_S), asyncio.TaskGroup() as tasks:
         keeper = tasks.create_task(faults.host.keep_running())
         async with asyncio.TaskGroup() as storm:
             kills = storm.create_task(faults.kills(load.planned_out))
             outages = storm.create_task(faults.outages(load.planned_out))
             working = storm.create_task(load.run())
             await asyncio.wait([kills, outages])
-            await asyncio.wait_for(load.planned_out.wait(), load_s + SETTLE_S)
-            await asyncio.wait_for(working, SETTLE_S)
+            async with asyncio.timeout(SETTLE_S):
+                await working
         keeper.cancel()
 
 

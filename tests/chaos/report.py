@@ -62,8 +62,8 @@ class Report:
             [
                 "# Chaos",
                 "",
-                f"{self.started_at}, {self.machine}. Seed {self.seed}; {self.faults_s:.0f} s of faults,"
-                f" {self.total_s:.0f} s in all. Again: `pytest tests/chaos --long --chaos-seed {self.seed}`.",
+                f"{self.started_at}, {self.machine}. Seed {self.seed} (`--chaos-seed`);"
+                f" {self.faults_s:.0f} s under fire, {self.total_s:.0f} s in all.",
                 "",
                 *_table(("Events", ""), rows),
                 "",
