@@ -1,7 +1,7 @@
 """Which headers cross from consumer to upstream and back, and how a trace is continued."""
 
+import os
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 
 HOP_BY_HOP = frozenset(
@@ -68,7 +68,7 @@ def bearer_keys(authorization: str) -> set[str]:
 
 def trace_of(traceparent: str | None) -> tuple[str, str]:
     """(trace id, flags) of a W3C `traceparent`, or of a new trace when there is none or it is not valid."""
-    return _continued(traceparent) or (secrets.token_hex(16), "00")
+    return _continued(traceparent) or (os.urandom(16).hex(), "00")
 
 
 def _continued(traceparent: str | None) -> tuple[str, str] | None:
@@ -81,4 +81,4 @@ def _continued(traceparent: str | None) -> tuple[str, str] | None:
 
 def traceparent(trace_id: str, flags: str) -> str:
     """The header for the next hop: the same trace, a new parent."""
-    return f"00-{trace_id}-{secrets.token_hex(8)}-{flags}"
+    return f"00-{trace_id}-{os.urandom(8).hex()}-{flags}"
