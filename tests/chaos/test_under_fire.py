@@ -15,7 +15,7 @@ SHORT = Scale(
     events=6_000, calls=300, load_s=20, kill_pause_s=(0.3, 2.5), outage_pause_s=(0.2, 1.0), outage_s=(1.2, 3.0)
 )
 LONG = Scale(
-    events=200_000, calls=10_000, load_s=480, kill_pause_s=(0.5, 8.0), outage_pause_s=(0.5, 10.0), outage_s=(1.2, 4.0)
+    events=200_000, calls=10_000, load_s=480, kill_pause_s=(0.3, 5.0), outage_pause_s=(0.5, 10.0), outage_s=(1.2, 4.0)
 )
 
 Show = Callable[[str], None]
