@@ -13,13 +13,12 @@ from scripts.host.messages import (
     ResponseError,
     internal_error,
     parse_length,
-    problem_body,
+    problem_message,
     too_large,
     wire_name,
     wire_value,
 )
 from shared.kernel.errors import Problem
-from shared.kernel.problems import PROBLEM_CONTENT_TYPE
 
 FAIR_BYTES = 256 * 1024
 """What one response may send before others get their turn."""
@@ -81,8 +80,8 @@ class Exchange(RequestResponseCycle):
         self.refuse(problem)
 
     def refuse(self, problem: Problem) -> None:
-        headers = {"content-type": PROBLEM_CONTENT_TYPE, "cache-control": "no-store", **problem.headers}
-        self.respond(problem.status, headers.items(), problem_body(problem))
+        headers, body = problem_message(problem)
+        self.respond(problem.status, headers.items(), body)
 
     def gone(self) -> None:
         """The client went away: wake whoever reads its body or streams to it."""

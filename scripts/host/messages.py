@@ -9,7 +9,7 @@ import msgspec
 from shared.kernel import telemetry
 from shared.kernel.errors import Problem
 from shared.kernel.ids import new_id
-from shared.kernel.problems import problem_document
+from shared.kernel.problems import PROBLEM_CONTENT_TYPE, problem_document
 
 _FORBIDDEN_IN_NAME = re.compile(r"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _FORBIDDEN_IN_VALUE = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
@@ -46,10 +46,17 @@ def parse_length(text: str) -> int:
     return int(text)
 
 
-def problem_body(problem: Problem) -> bytes:
-    """With the request id that the function has set, if it came that far."""
+def problem_message(problem: Problem) -> tuple[dict[str, str], bytes]:
+    """Headers and body, with the request id that the function has set, if it came that far."""
     request_id = telemetry.request_id.get() or new_id("req")
-    return msgspec.json.encode(problem_document(problem, request_id))
+    headers = {
+        "content-type": PROBLEM_CONTENT_TYPE,
+        "cache-control": "no-store",
+        "x-ams-request-id": request_id,
+        "x-ams-answered-by": "ams",
+        **problem.headers,
+    }
+    return headers, msgspec.json.encode(problem_document(problem, request_id))
 
 
 def internal_error() -> Problem:

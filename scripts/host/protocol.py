@@ -17,11 +17,10 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from scripts.host.exchange import Exchange
-from scripts.host.messages import problem_body
+from scripts.host.messages import problem_message
 from scripts.host.options import Limits
 from scripts.host.request_head import check_head, malformed, origin_form
 from shared.kernel.errors import Problem
-from shared.kernel.problems import PROBLEM_CONTENT_TYPE
 
 Handler = Callable[[Exchange], Awaitable[None]]
 
@@ -281,11 +280,11 @@ class HostProtocol(HttpToolsProtocol):
             self._phase, self._deadline = _Phase.BUSY, inf
 
     def _send_refusal(self, problem: Problem) -> None:
-        body = problem_body(problem)
+        headers, body = problem_message(problem)
         head = [STATUS_LINE[problem.status]]
         for name, value in self.server_state.default_headers:
             head += (name, b": ", value, b"\r\n")
-        head.append(b"content-type: %s\r\n" % PROBLEM_CONTENT_TYPE.encode())
+        head += (f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items())
         head.append(b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body))
         self.transport.write(b"".join([*head, body]))
         self._linger()

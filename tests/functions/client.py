@@ -48,7 +48,7 @@ class Answer:
         assert document["type"] == f"urn:ams:problem:{code}"
         assert document["title"]
         assert document["detail"]
-        assert document["request_id"] == (self.one("x-ams-request-id") or document["request_id"])
+        assert document["request_id"] == self.one("x-ams-request-id")
         assert b"Traceback" not in self.body
         assert b".py" not in self.body
         return document

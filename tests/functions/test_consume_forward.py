@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.emulators.upstream import Request, answer, raw, replying
+from tests.emulators.upstream import Request, UpstreamPeer, answer, raw, replying
 from tests.functions.client import head
 from tests.functions.forwarding import Route
 
@@ -172,10 +172,11 @@ def test_100_continue_is_answered_and_stays_on_its_hop(route: Route) -> None:
 
 
 def test_connections_to_the_upstream_are_used_again(route: Route) -> None:
-    with route.host.client.connect() as connection:  # one connection of a client meets one worker
-        target = route.target("again")
-        given = [connection.call("GET", target, route.customer.clear) for _ in range(10)]
-    assert len({route.arrived(each).connection for each in given}) == 1
+    with UpstreamPeer() as own, route.host.client.connect() as connection:  # which one worker serves
+        there = Route.make(route.host, route.desk, own)
+        for _ in range(10):
+            assert connection.call("GET", there.target("again"), there.customer.clear).status == 200
+        assert [request.connection for request in own.requests] == [1] * 10
 
 
 def test_an_early_answer_never_leaves_half_a_body_to_the_next_call(route: Route) -> None:
