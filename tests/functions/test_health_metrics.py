@@ -120,6 +120,8 @@ def test_numbers_move_over_all_processes(route: Route) -> None:
         "latency": ("ams_consume_seconds_count", {"way": "forward"}),
         "upstream": ("ams_upstream_seconds_count", {}),
     }
+    for waiting in ("ams_spool_events", "ams_stream_lag_events"):  # of tests before this one
+        eventually(lambda waiting=waiting: host.metric(waiting), lambda events: events == 0)  # type: ignore[misc]  # default binds the loop variable
     before = {name: host.metric(metric, **labels) for name, (metric, labels) in series.items()}
     broken = fresh.behave(replying(b""))
     twice = event(fresh.service)
