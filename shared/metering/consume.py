@@ -41,7 +41,7 @@ class Consume:
     async def forward(self, holder: Holder, service: str, call: Call) -> tuple[Answer, dict[str, str]]:
         """The upstream's answer, and AMS's own headers for it. Raises Problem."""
         admission = await self._gate.admit(holder, service, forwarding=True)
-        self._forwarder.check(admission, call)  # first, so that what cannot be forwarded uses no limit up
+        await self._forwarder.check(admission, call)  # first, so that what cannot be forwarded uses no limit up
         headers = await self._limiter.take_call(admission)
         await self._limiter.take_quota(admission, 1)
         return await self._forwarder.forward(admission, call), headers

@@ -100,7 +100,7 @@ class Forwarder:
         self._secrets = secrets
         self._now = now
 
-    def check(self, admission: Admission, call: Call) -> None:
+    async def check(self, admission: Admission, call: Call) -> None:
         """What can be known before anything is counted. Raises Problem 400 `path_invalid`, 413 `request_too_large`,
         503 `usage_backlog` when the call could not be recorded."""
         check_path(call.path)
@@ -110,7 +110,10 @@ class Forwarder:
         try:
             self._spool.check()
         except SpoolUnavailable:
-            raise backlog() from None
+            try:
+                await self._events.ready()  # then `record` can do without the spool
+            except EventsUnavailable:
+                raise backlog() from None
 
     async def forward(self, admission: Admission, call: Call) -> Answer:
         """A call that `check` let pass. Raises Problem 502 `merchant_misconfigured`, `upstream_unreachable`,

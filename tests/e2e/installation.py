@@ -191,7 +191,12 @@ def _free_port() -> int:
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
-    """Everything the host has started is in its process group; a dead group is fine."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    """SIGKILL to the host and its children, which have process groups of their own; a dead one is fine."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    pids = [process.pid]
+    with contextlib.suppress(FileNotFoundError):
+        pids += [int(pid) for pid in children.read_text().split()]
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     process.wait()
