@@ -24,7 +24,7 @@ from shared.catalog.models import Limits, Merchant, Service, Upstream
 from shared.catalog.store import CatalogStore
 from shared.kernel.stored import StoredModel
 from shared.platform.documents.sqlite import SqliteDocuments
-from tests.e2e.installation import Ams
+from tests.e2e.installation import Ams, children_of
 from tests.functions.client import Answer, Client
 
 NO_LIMITS = Limits()
@@ -226,20 +226,6 @@ def eventually(look: Callable[[], T], good: Callable[[T], bool], wait_s: float =
     while not good(found := look()) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
     assert good(found), found
-    return found
-
-
-def children_of(parent: int) -> list[int]:
-    found = []
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            stat = Path(f"/proc/{entry}/stat").read_text()
-        except OSError:  # it ended meanwhile
-            continue
-        if int(stat.rpartition(") ")[2].split()[1]) == parent:
-            found.append(int(entry))
     return found
 
 

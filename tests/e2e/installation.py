@@ -190,13 +190,23 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def children_of(parent: int) -> list[int]:
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            stat = Path(f"/proc/{entry}/stat").read_text()
+        except OSError:  # it ended meanwhile
+            continue
+        if int(stat.rpartition(") ")[2].split()[1]) == parent:
+            found.append(int(entry))
+    return found
+
+
 def _end_group(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL to the host and its children, which have process groups of their own; a dead one is fine."""
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    pids = [process.pid]
-    with contextlib.suppress(FileNotFoundError):
-        pids += [int(pid) for pid in children.read_text().split()]
-    for pid in pids:
+    for pid in (process.pid, *children_of(process.pid)):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     process.wait()
