@@ -1,17 +1,14 @@
 """Usage reports: what is refused, how, and that nothing else suffers."""
 
 import json
-import time
 from typing import Any
 
 import pytest
 
-from shared.access.keys import new_key
 from shared.catalog.models import Service
-from tests.functions.client import BATCH, EVENT, Client, Connection, head
-from tests.functions.conftest import BODY_STALL_S, HEADER_READ_S
+from tests.functions.client import BATCH, EVENT
 from tests.functions.reports import ago, event
-from tests.hosting import Customer, Desk, Host, eventually
+from tests.hosting import Customer, Desk, Host
 
 MIB = 1024 * 1024
 
@@ -256,172 +253,6 @@ def test_another_consumers_key_reports_for_its_own_consumer_only(
     stranger = desk.customer(service)
     assert host.client.report(stranger.clear, event(service)).status == 202
     assert host.counted(stranger, 1)["requests"] == 1
-    assert host.settled(customer)["events"] == 0
-
-
-def test_every_key_that_does_not_exist_gets_the_same_401(host: Host, customer: Customer, service: Service) -> None:
-    clear = customer.clear
-    refused: list[tuple[str | None, str]] = [
-        (None, "key_missing"),
-        ("let me in", "key_malformed"),
-        (clear[:-6], "key_malformed"),
-        (clear[:-1] + ("0" if clear[-1] != "0" else "1"), "key_malformed"),  # a wrong checksum
-        (clear.replace("_test_", "_live_"), "key_malformed"),
-        (clear + "é", "key_malformed"),
-        (new_key("live"), "key_unknown"),
-    ]
-    details = set()
-    for key, code in refused:
-        answer = host.client.post(key, json.dumps(event(service)).encode(), EVENT)
-        details.add(answer.problem(401, code)["detail"])
-        assert answer.one("www-authenticate") == 'Bearer realm="ams"'
-    assert len(details) == 1
-    assert host.settled(customer)["events"] == 0
-
-
-@pytest.mark.parametrize(
-    ("fields", "code"),
-    [
-        ({"status": "disabled"}, "key_disabled"),
-        ({"status": "revoked"}, "key_revoked"),
-        ({"expires_at": "2020-01-01T00:00:00Z"}, "key_expired"),
-    ],
-)
-def test_a_key_that_is_not_active_is_refused(
-    host: Host, desk: Desk, service: Service, fields: dict[str, Any], code: str
-) -> None:
-    customer = desk.customer(service, **fields)
-    host.client.report(customer.clear, event(service)).problem(403, code)
-
-
-def test_a_suspended_consumer_is_refused(host: Host, desk: Desk, service: Service) -> None:
-    customer = desk.customer(service)
-    desk.put(customer.consumer, status="suspended")
-    host.client.report(customer.clear, event(service)).problem(403, "consumer_suspended")
-
-
-def bearer(key: str) -> tuple[str, str]:
-    return "Authorization", f"Bearer {key}"
-
-
-def own(key: str) -> tuple[str, str]:
-    return "X-AMS-Key", key
-
-
-@pytest.mark.parametrize("ways", [(own, bearer), (bearer, own), (own, own), (bearer, bearer)])
-def test_two_different_keys_are_ambiguous_and_the_same_twice_is_one(
-    host: Host, desk: Desk, customer: Customer, service: Service, ways: Any
-) -> None:
-    other = desk.customer(service)
-    body = json.dumps(event(service)).encode()
-    first, second = ways
-    headers = [("Content-Type", EVENT), first(customer.clear)]
-    answer = host.client.call("POST", "/api/consume", None, [*headers, second(other.clear)], body)
-    answer.problem(400, "key_ambiguous")
-    assert host.client.call("POST", "/api/consume", None, [*headers, second(customer.clear)], body).status == 202
-    assert host.counted(customer, 1)["requests"] == 1
-    assert host.settled(other)["events"] == 0
-
-
-def test_a_bearer_key_is_taken(host: Host, customer: Customer, service: Service) -> None:
-    headers = [("Content-Type", EVENT), ("authorization", f"bearer {customer.clear}")]
-    answer = host.client.call("POST", "/api/consume", None, headers, json.dumps(event(service)).encode())
-    assert answer.status == 202
-
-
-def padded(size: int, service: Service) -> bytes:
-    text = json.dumps(event(service)).encode()
-    return text + b" " * (size - len(text))
-
-
-def post_chunked(client: Client, key: str, body: bytes) -> Any:
-    with client.connect() as connection:
-        connection.send(head("POST", "/api/consume", report_headers(key, ("Transfer-Encoding", "chunked"))))
-        connection.send_chunked(*(body[start : start + 65_536] for start in range(0, len(body), 65_536)))
-        return connection.answer()
-
-
-def report_headers(key: str, *more: tuple[str, str]) -> list[tuple[str, str]]:
-    return [own(key), ("Content-Type", EVENT), *more]
-
-
-def test_one_mebibyte_is_taken_and_a_byte_more_refused(host: Host, customer: Customer, service: Service) -> None:
-    host.client.post(customer.clear, padded(MIB + 1, service), EVENT).problem(413, "body_too_large")
-    post_chunked(host.client, customer.clear, padded(MIB + 1, service)).problem(413, "body_too_large")
-    assert host.settled(customer)["events"] == 0
-    assert host.client.post(customer.clear, padded(MIB, service), EVENT).status == 202
-    assert post_chunked(host.client, customer.clear, padded(MIB, service)).status == 202
-    assert host.settled(customer)["events"] == 2
-
-
-def test_a_body_that_never_ends_is_refused_while_it_comes(host: Host, customer: Customer, service: Service) -> None:
-    with host.client.connect() as connection:
-        connection.send(head("POST", "/api/consume", report_headers(customer.clear, ("Transfer-Encoding", "chunked"))))
-        sent = send_until_refused(connection)
-        connection.answer().problem(413, "body_too_large")
-    assert sent < 32 * MIB
-
-
-def send_until_refused(connection: Connection) -> int:
-    """Bytes that were taken before an answer came."""
-    connection.socket.settimeout(0.01)
-    sent = 0
-    try:
-        while sent < 256 * MIB:
-            connection.socket.sendall(b"10000\r\n" + b" " * 65_536 + b"\r\n")
-            sent += 65_536
-            try:
-                if connection.socket.recv(1, 2):  # MSG_PEEK
-                    break
-            except TimeoutError:
-                continue
-    finally:
-        connection.socket.settimeout(30)
-    return sent
-
-
-def test_a_length_that_is_announced_too_long_is_refused_before_it_comes(host: Host, customer: Customer) -> None:
-    with host.client.connect() as connection:
-        connection.send(head("POST", "/api/consume", report_headers(customer.clear, ("Content-Length", str(10**12)))))
-        connection.answer().problem(413, "body_too_large")
-
-
-def test_10000_headers_are_refused(host: Host, customer: Customer) -> None:
-    headers = [own(customer.clear), *((f"X-Header-{number}", "value") for number in range(10_000))]
-    with host.client.connect() as connection:
-        connection.send(head("POST", "/api/consume", headers))
-        connection.answer().problem(431, "headers_too_large")
-
-
-def test_slow_headers_are_refused(host: Host) -> None:
-    with host.client.connect() as connection:
-        started = time.monotonic()
-        connection.send(b"POST /api/consume HTTP/1.1\r\nHost: ams.test\r\nX-Slow: ")
-        connection.answer().problem(408, "request_timeout")
-        assert HEADER_READ_S - 0.5 < time.monotonic() - started < HEADER_READ_S + 5
-
-
-def test_a_slow_body_is_refused_and_nothing_of_it_counted(host: Host, customer: Customer, service: Service) -> None:
-    body = json.dumps(event(service)).encode()
-    with host.client.connect() as connection:
-        started = time.monotonic()
-        headers = report_headers(customer.clear, ("Content-Length", str(len(body) + 1)))
-        connection.send(head("POST", "/api/consume", headers) + body)
-        connection.answer().problem(408, "request_timeout")
-        assert BODY_STALL_S - 0.5 < time.monotonic() - started < BODY_STALL_S + 5
-    assert host.settled(customer)["events"] == 0
-
-
-def test_a_client_that_goes_away_in_its_body_is_not_counted(host: Host, customer: Customer, service: Service) -> None:
-    body = json.dumps(event(service)).encode()
-    before = host.metric("ams_consume_requests_total", outcome="client_closed_request")
-    with host.client.connect() as connection:
-        headers = report_headers(customer.clear, ("Content-Length", str(len(body) + 1)))
-        connection.send(head("POST", "/api/consume", headers) + body)
-        connection.reset()
-    eventually(
-        lambda: host.metric("ams_consume_requests_total", outcome="client_closed_request"), lambda now: now > before
-    )
     assert host.settled(customer)["events"] == 0
 
 
