@@ -1,0 +1,52 @@
+"""When a call is refused because it could not be counted: only when neither spool nor stream would take its event."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shared.access.gate import Admission
+from shared.kernel.errors import Problem
+from shared.metering.forward import Call, Forwarder
+from shared.platform.secrets.environment import EnvironmentSecrets
+from shared.platform.spool import SpoolUnavailable
+from shared.platform.spool.sqlite import SqliteSpool
+from shared.platform.upstream.http import HttpUpstream
+
+
+async def _no_body() -> AsyncIterator[bytes]:
+    return
+    yield b""
+
+
+CALL = Call("req_1", "GET", "x", "", {}, _no_body(), False, None, "0" * 32, "00")
+
+
+@pytest.fixture
+async def admission(market) -> Admission:
+    gate = market.gate()
+    return await gate.admit(await gate.identify(market.key), "maps", forwarding=True)
+
+
+@pytest.fixture
+async def forwarder(market) -> AsyncIterator[Forwarder]:
+    """Its spool's folder is a file, so every append fails."""
+    (market.folder / "spool").write_text("in the way")
+    spool = SqliteSpool(market.folder / "spool", market.events.publish, 10)
+    with pytest.raises(SpoolUnavailable):
+        await spool.append("con_1:0", b"an event")
+    with pytest.raises(SpoolUnavailable):
+        spool.check()
+    yield Forwarder(HttpUpstream(allow_private=False), spool, market.events, EnvironmentSecrets({}))
+    await spool.close()
+
+
+async def test_with_a_failing_spool_calls_pass_while_the_stream_takes_events(forwarder, admission):
+    await forwarder.check(admission, CALL)
+
+
+async def test_with_a_failing_spool_and_stream_calls_are_refused_before_they_are_made(forwarder, admission, market):
+    await market.events.close()
+    with pytest.raises(Problem) as refused:
+        await forwarder.check(admission, CALL)
+    assert (refused.value.status, refused.value.code) == (503, "usage_backlog")
+    assert refused.value.headers["Retry-After"] == "1"
