@@ -10,7 +10,6 @@ import re
 import secrets
 import zlib
 from collections.abc import Mapping
-from hashlib import sha256
 
 from shared.access.models import Environment
 
@@ -50,18 +49,16 @@ class KeyHasher:
     def __init__(self, peppers: Mapping[int, str], current: int) -> None:
         if current not in peppers:
             raise ValueError(f"pepper version {current} is missing")
-        self._current = current
-        self._keyed = {version: hmac.new(pepper.encode(), digestmod=sha256) for version, pepper in peppers.items()}
+        versions = sorted(peppers, key=lambda version: version != current)
+        self._peppers = [(version, peppers[version].encode()) for version in versions]
 
     def hash(self, key: str) -> str:
-        return self._hash(key, self._current)
+        return _hash(key, *self._peppers[0])
 
     def candidates(self, key: str) -> list[str]:
         """Hashes under which the key may be stored, the current pepper's first."""
-        versions = sorted(self._keyed, key=lambda version: version != self._current)
-        return [self._hash(key, version) for version in versions]
+        return [_hash(key, version, pepper) for version, pepper in self._peppers]
 
-    def _hash(self, key: str, version: int) -> str:
-        digest = self._keyed[version].copy()
-        digest.update(key.encode())
-        return f"v{version}.{digest.hexdigest()}"
+
+def _hash(key: str, version: int, pepper: bytes) -> str:
+    return f"v{version}.{hmac.digest(pepper, key.encode(), 'sha256').hex()}"

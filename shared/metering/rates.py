@@ -75,12 +75,15 @@ class RateLimiter:
 def _rate_demands(admission: Admission) -> list[Demand]:
     key, service = admission.holder.key, admission.service
     demands: list[Demand] = []
-    for cell, limits in (
-        (f"service:{key.consumer_id}:{service.id}", service.limits),
-        (f"key:{key.consumer_id}:{key.id}", key.limits),
-    ):
-        demands += _windows(cell, limits)
+    if _limits_calls(service.limits):
+        demands += _windows(f"service:{key.consumer_id}:{service.id}", service.limits)
+    if _limits_calls(key.limits):
+        demands += _windows(f"key:{key.consumer_id}:{key.id}", key.limits)
     return demands
+
+
+def _limits_calls(limits: LimitSettings) -> bool:
+    return limits.per_minute is not None or limits.per_hour is not None or limits.per_day is not None
 
 
 def _windows(cell: str, limits: LimitSettings) -> list[Demand]:
