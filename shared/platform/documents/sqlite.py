@@ -190,22 +190,34 @@ def _expiry(now: float, ttl_s: int | None) -> float | None:
 def _insert_all(
     db: sqlite3.Connection, container: Container, rows: Sequence[tuple[Any, ...]], end: int, now: float
 ) -> None:
-    """Insert documents that must be new; `end` is the index of the operation after the last of them."""
+    """Insert documents that must be new; `end` is the index of the operation after the last of them.
+
+    In one statement while none is taken: every statement gives up the interpreter lock, and one per row makes this
+    thread and the event loop's hand it to and fro.
+    """
     if not rows:
         return
-    sql = f"INSERT INTO {container.name} (partition, id, etag, ttl_s, expires_at, body) VALUES (?, ?, ?, ?, ?, ?)"
-    before = db.total_changes
+    table = f"INSERT INTO {container.name} (partition, id, etag, ttl_s, expires_at, body) VALUES "
     try:
-        db.executemany(sql, rows)
+        db.execute(table + ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(rows)), [value for row in rows for value in row])
     except sqlite3.IntegrityError:
-        done = db.total_changes - before
-        partition, taken = rows[done][:2]
-        expired = db.execute(
-            f"DELETE FROM {container.name} WHERE partition = ? AND id = ? AND expires_at <= ?", (partition, taken, now)
-        ).rowcount
-        if not expired:
-            raise TransactionFailed(end - len(rows) + done, DocumentExists(taken)) from None
-        _insert_all(db, container, rows[done:], end, now)
+        _insert_each(db, table + "(?, ?, ?, ?, ?, ?)", container, rows, end, now)
+
+
+def _insert_each(
+    db: sqlite3.Connection, sql: str, container: Container, rows: Sequence[tuple[Any, ...]], end: int, now: float
+) -> None:
+    """The same row by row, to learn which one is taken; an expired document gives way."""
+    for index, row in enumerate(rows, end - len(rows)):
+        try:
+            db.execute(sql, row)
+        except sqlite3.IntegrityError:
+            expired = db.execute(
+                f"DELETE FROM {container.name} WHERE partition = ? AND id = ? AND expires_at <= ?", (*row[:2], now)
+            ).rowcount
+            if not expired:
+                raise TransactionFailed(index, DocumentExists(row[1])) from None
+            db.execute(sql, row)
 
 
 def _change(
