@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING
 from shared.access.gate import Gate
 from shared.access.keys import KeyHasher
 from shared.access.store import AccessStore
+from shared.audit.journal import Journal
+from shared.audit.log import AuditLog
+from shared.audit.platform import PlatformSettingsStore
 from shared.catalog.store import CatalogStore
+from shared.identity.mail import MAIL_TASK, send_mail
 from shared.kernel.errors import Unavailable
 from shared.metering.aggregate import Aggregator
 from shared.metering.consume import Consume
@@ -26,7 +30,9 @@ from shared.metering.reports import Reports
 from shared.platform.blobs import Blobs
 from shared.platform.documents import Documents
 from shared.platform.events import Events
+from shared.platform.gateways import Gateway
 from shared.platform.limits import Limits
+from shared.platform.mail import Mail
 from shared.platform.secrets import SecretMissing, Secrets
 from shared.platform.spool import Spool
 from shared.platform.upstream import Upstream
@@ -98,12 +104,38 @@ class Application:
         return HttpUpstream(allow_private=self.settings.ams_upstream_allow_private)
 
     @cached_property
+    def mail(self) -> Mail:
+        return _mail(self.settings)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        from shared.platform.gateways.none import NoGateway
+
+        return NoGateway()
+
+    @cached_property
     def access(self) -> AccessStore:
         return AccessStore(self.documents)
 
     @cached_property
     def catalog(self) -> CatalogStore:
         return CatalogStore(self.documents)
+
+    @cached_property
+    def audit_log(self) -> AuditLog:
+        return AuditLog(self.documents)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """Every task that a noun can leave in the outbox has its handler here."""
+        journal = Journal(self.documents, self.audit_log.append)
+        journal.on_change(lambda: self.gate.invalidate())
+        journal.on(MAIL_TASK, lambda task_id, data: send_mail(self.mail, task_id, data))
+        return journal
+
+    @cached_property
+    def platform_settings(self) -> PlatformSettingsStore:
+        return PlatformSettingsStore(self.documents, self.journal)
 
     @cached_property
     def gate(self) -> Gate:
@@ -146,7 +178,7 @@ class Application:
     def api(self) -> "FastAPI":
         from shared.api.app import create_app
 
-        return create_app(self.consume.identify, self.queries)
+        return create_app(self)
 
     async def readiness(self) -> dict[str, str | None]:
         """What consume needs, by name: None when it works, else why it does not."""
@@ -161,8 +193,10 @@ class Application:
         return {name: await _reason(check) for name, check in checks.items()}
 
     async def close(self) -> None:
-        """Close what was built; the spool first, since it ships to the stream."""
-        for name in ("spool", "upstream", "events", "documents", "blobs", "secrets", "limits"):
+        """Finish what the journal began, then close what was built; the spool first, since it ships to the stream."""
+        if "journal" in self.__dict__:
+            await self.journal.drain()
+        for name in ("mail", "gateway", "spool", "upstream", "events", "documents", "blobs", "secrets", "limits"):
             if name in self.__dict__:
                 await getattr(self, name).close()
 
@@ -225,6 +259,19 @@ def _key_vault(settings: Settings) -> Secrets:
 
     assert settings.ams_keyvault_url is not None
     return KeyVaultSecrets(settings.ams_keyvault_url, _credential(settings))
+
+
+def _mail(settings: Settings) -> Mail:
+    if settings.ams_smtp_host is None:
+        from shared.platform.mail.outbox import OutboxMail
+
+        return OutboxMail(settings.ams_data / "mail", settings.ams_mail_from)
+    from shared.platform.mail.smtp import SmtpMail
+
+    return SmtpMail(
+        settings.ams_smtp_host, settings.ams_smtp_port, settings.ams_mail_from,
+        user=settings.ams_smtp_user, password=settings.ams_smtp_password, security=settings.ams_smtp_security,
+    )  # fmt: skip
 
 
 @cache

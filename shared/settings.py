@@ -30,6 +30,14 @@ class Settings(BaseModel):
     ams_key_pepper_version: Annotated[int, Field(ge=1)] = 1
     ams_key_pepper_previous_version: Annotated[int, Field(ge=1)] | None = None
 
+    ams_public_url: Annotated[str, Field(pattern=r"^https?://[^/\s?#@]+$")] = "http://127.0.0.1:7071"
+    ams_mail_from: str = "AMS <ams@localhost>"
+    ams_smtp_host: str | None = None
+    ams_smtp_port: Annotated[int, Field(ge=1, le=65535)] = 587
+    ams_smtp_user: str | None = None
+    ams_smtp_password: str | None = Field(default=None, repr=False)
+    ams_smtp_security: Literal["none", "starttls", "tls"] = "starttls"
+
     ams_event_partitions: Annotated[int, Field(ge=1, le=32)] = 4
     # An event is accepted for 35 days, and the last reconciliation of a day, which reads its records, is 39 days later.
     ams_record_retention_days: Annotated[int, Field(ge=40, le=3650)] = 400

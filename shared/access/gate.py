@@ -10,12 +10,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.access.cache import FreshCache
 from shared.access.keys import KeyHasher, is_well_formed
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.access.store import AccessStore
 from shared.catalog.models import Merchant, Service
 from shared.catalog.store import CatalogStore
+from shared.kernel.cache import FreshCache
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
 

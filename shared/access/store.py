@@ -2,7 +2,7 @@
 
 from typing import TypeVar
 
-from shared.access.models import ApiKey, Consumer, Grant, KeyOwner, Project
+from shared.access.models import ApiKey, Consumer, Grant, KeyOwner, Member, Project
 from shared.kernel.stored import Listeners, StoredModel
 from shared.platform.documents import CONTAINERS, Documents
 
@@ -31,6 +31,9 @@ class AccessStore(Listeners):
 
     async def project(self, consumer_id: str, project_id: str) -> Project | None:
         return await self._get(Project, consumer_id, f"project:{project_id}")
+
+    async def member(self, consumer_id: str, project_id: str, account_id: str) -> Member | None:
+        return await self._get(Member, consumer_id, f"member:{project_id}:{account_id}")
 
     async def key_owner(self, key_hash: str) -> KeyOwner | None:
         document = await self._documents.get(KEY_HASHES, key_hash, key_hash)

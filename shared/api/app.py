@@ -1,7 +1,6 @@
 """The FastAPI application factory: routers, problem+json for every error, OpenAPI 3.1 at /api/v1/openapi.json."""
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -9,27 +8,25 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from shared.access.gate import Holder
 from shared.api.openapi import describe
+from shared.api.parts import Parts
 from shared.kernel.errors import FieldError, Problem, Unavailable
 from shared.kernel.ids import new_id
 from shared.kernel.problems import PROBLEM_CONTENT_TYPE, problem_document, unavailable
 from shared.metering import routes as metering_routes
-from shared.metering.queries import UsageQueries
 
 VERSION = "0.1.0"
 _CODES = {404: "not_found", 405: "method_not_allowed"}
 _logger = logging.getLogger(__name__)
 
 
-def create_app(identify: Callable[[Mapping[str, str]], Awaitable[Holder]], queries: UsageQueries) -> FastAPI:
-    """`identify` turns request headers into the holder of an API key, or raises Problem."""
+def create_app(parts: Parts) -> FastAPI:
+    """Routes find what they need, and who calls, in `app.state.parts`."""
     app = FastAPI(
         title="AMS", version=VERSION, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None,
         redirect_slashes=False,
     )  # fmt: skip
-    app.state.identify = identify
-    app.state.queries = queries
+    app.state.parts = parts
     app.include_router(metering_routes.router, prefix="/api/v1")
     describe(app)
     app.add_exception_handler(Problem, _on_problem)

@@ -3,13 +3,17 @@
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.kernel.stored import Identifier, Name, Slug, StoredModel
 
-MerchantStatus = Literal["pending", "active", "suspended", "disabled"]
+MerchantStatus = Literal["pending", "active", "rejected", "suspended", "disabled"]
 ServiceStatus = Literal["draft", "pending_approval", "active", "rejected", "suspended", "retired"]
 ServiceType = Literal["api", "image"]
+Visibility = Literal["public", "unlisted", "private"]
+PriceModel = Literal["free", "per_unit", "tiered", "package", "percentage", "subscription", "custom"]
+Tag = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9 .+#-]{0,39}$")]
+HttpsUrl = Annotated[str, Field(max_length=2_000, pattern=r"^https://[^\s/?#@]+(?:[/?#]\S*)?$")]
 
 
 def _check_base_url(url: str) -> str:
@@ -47,28 +51,92 @@ class Limits(StoredModel):
     quota_per_month: Annotated[int, Field(ge=1)] | None = None
 
 
+class Address(StoredModel):
+    """`country` is ISO 3166-1 alpha-2, `region` a state or province where invoices need it."""
+
+    lines: Annotated[tuple[Name, ...], Field(max_length=4)] = ()
+    city: Annotated[str, Field(max_length=100)] = ""
+    region: Annotated[str, Field(max_length=100)] = ""
+    postal_code: Annotated[str, Field(max_length=20)] = ""
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+
+
 class Merchant(StoredModel):
+    """`status` is an admin's decision. `flagged` marks it for review without any effect, `subscriptions_blocked` stops
+    new access requests only. `logo` names a blob, `reason` says why the status is what it is. `account_ids` are told by
+    mail; who may act for the merchant is in their accounts."""
+
+    kind: Literal["merchant"] = "merchant"
     id: Identifier
     slug: Slug
     name: Name
     status: MerchantStatus = "pending"
+    flagged: bool = False
+    subscriptions_blocked: bool = False
+    legal_name: Annotated[str, Field(max_length=200)] = ""
+    tax_id: Annotated[str, Field(max_length=40)] = ""
+    address: Address | None = None
+    logo: str | None = None
+    reason: str | None = None
+    account_ids: tuple[Identifier, ...] = ()
+    created_at: AwareDatetime | None = None
 
 
-class Service(StoredModel):
+class Listing(StoredModel):
+    """What the catalogue says of a service; a merchant's words. `description` is Markdown, sanitised when it is shown.
+
+    `price_model` is what the catalogue filters by, `pricing` the text beside it. `formats` and `authentication` are
+    free words such as `json` or `api key`.
+    """
+
+    name: Name
+    description: Annotated[str, Field(max_length=50_000)] = ""
+    documentation_url: HttpsUrl | None = None
+    version: Annotated[str, Field(max_length=50)] = ""
+    category: Annotated[str, Field(max_length=50)] = ""
+    tags: Annotated[tuple[Tag, ...], Field(max_length=20)] = ()
+    pricing: Annotated[str, Field(max_length=2_000)] = ""
+    price_model: PriceModel | None = None
+    authentication: Annotated[str, Field(max_length=200)] = ""
+    formats: Annotated[tuple[Tag, ...], Field(max_length=20)] = ()
+    sla: Annotated[str, Field(max_length=2_000)] = ""
+
+
+class Service(Listing):
     """`slug` is unique on the platform; `id` has an underscore, which no slug has. The status `suspended` is an admin's
-    decision, told apart from what the merchant does."""
+    decision, told apart from what the merchant does.
+
+    `visibility` is the merchant's wish: `public` is in the catalogue, `unlisted` is found by its address only,
+    `private` by nobody who has no grant. `visibility_override` is an admin's, and wins. `auto_approve` grants access
+    requests at once, where the platform's settings allow it. `review` is `service` while a first approval is asked for,
+    `revision` while a change of an active service is (`shared.catalog.revisions`). `listing` is the time of the last
+    change that the catalogue may show; the search index follows it.
+    """
 
     id: Annotated[Identifier, Field(pattern="_")]
     merchant_id: Identifier
     slug: Slug
-    name: Name
     type: ServiceType = "api"
     status: ServiceStatus = "draft"
     upstream: Upstream | None = None
     limits: Limits = Limits()
+    visibility: Visibility = "public"
+    visibility_override: Visibility | None = None
+    auto_approve: bool = False
+    logo: str | None = None
+    review: Literal["service", "revision"] | None = None
+    reason: str | None = None
+    listing: str | None = None
+    created_at: AwareDatetime | None = None
+
+    @property
+    def shown(self) -> Visibility:
+        return self.visibility_override or self.visibility
 
 
 class SlugOwner(StoredModel):
-    """Stored under a service's slug, which makes slugs unique."""
+    """Stored under a service's slug, which makes slugs unique. `reserved_at` lets a reservation be taken over whose
+    service was never made, because the process was killed in between."""
 
     service_id: Identifier
+    reserved_at: AwareDatetime | None = None

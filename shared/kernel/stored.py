@@ -1,7 +1,8 @@
 """The base of every stored model: frozen, known fields only on input, tolerant of newer fields in the store."""
 
 from collections.abc import Callable
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,6 +21,17 @@ class StoredModel(BaseModel):
 
     def to_json(self) -> bytes:
         return self.model_dump_json(exclude_none=True).encode()
+
+
+M = TypeVar("M", bound=StoredModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Generic[M]):
+    """A model as it was read, with the ETag that a change of it must name."""
+
+    value: M
+    etag: str
 
 
 class Listeners:

@@ -47,6 +47,8 @@ STREAM_LAG_SECONDS = Gauge("ams_stream_lag_seconds", "Age of the oldest event no
                            multiprocess_mode="mostrecent")  # fmt: skip
 COSMOS_REQUEST_UNITS = Counter("ams_cosmos_request_units", "Request units charged", ["container", "operation"])
 COSMOS_THROTTLED = Counter("ams_cosmos_throttled", "Cosmos DB answers 429 that were waited for")
+OUTBOX_RETRIES = Counter("ams_outbox_retries", "Outbox tasks that were left over and tried again")
+OUTBOX_DEAD = Counter("ams_outbox_dead", "Outbox tasks that were given up")
 
 METRICS_CONTENT_TYPE = CONTENT_TYPE_LATEST
 

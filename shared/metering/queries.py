@@ -1,8 +1,5 @@
 """Reading usage back: sums from counters, records as they were stored."""
 
-import base64
-import binascii
-import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +8,7 @@ from typing import Literal
 
 from shared.access.models import Consumer
 from shared.kernel.errors import FieldError, Problem
+from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.metering.counters import MONTH_BUCKET, Bucket, Counter, decode_counter
 from shared.metering.events import UsageEvent, decode_event, partition_of
 from shared.platform.documents import CONTAINERS, Container, Documents, Query, Where
@@ -119,7 +117,7 @@ class UsageQueries:
         """One key's raw usage events of a UTC day, by time. A page may be shorter than `limit` and still not be the
         last. Raises Problem 400 `cursor_invalid`."""
         asked = f"{consumer.id}:{api_key_id}:{day}"
-        shard, inner = _decode_cursor(asked, cursor)
+        shard, inner = _position(asked, cursor)
         where = (Where("time", "starts_with", f"{day}T"),)
         found: list[UsageEvent] = []
         for _ in range(RECORD_PAGES_PER_CALL_MAX):
@@ -127,7 +125,7 @@ class UsageQueries:
             try:
                 page = await self._documents.query(USAGE, query, inner)
             except ValueError:
-                raise _bad_cursor() from None
+                raise bad_cursor() from None
             events = (decode_event(document.body) for document in page.documents)
             found += [event for event in events if event.api_key_id == api_key_id]
             shard, inner = (shard, page.cursor) if page.cursor is not None else (shard + 1, None)
@@ -135,7 +133,7 @@ class UsageQueries:
                 return RecordPage(tuple(found), None)
             if found:
                 break
-        return RecordPage(tuple(found), _encode_cursor(asked, shard, inner))
+        return RecordPage(tuple(found), encode_cursor(asked, [shard, inner]))
 
 
 def check_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
@@ -159,11 +157,6 @@ def _bad_range(field: str, rule: str) -> Problem:
     return Problem(400, "range_invalid", f"`{field}` {rule}.", errors=(FieldError(field, rule),))
 
 
-def _bad_cursor() -> Problem:
-    rule = "must be a `next_cursor` of the same query"
-    return Problem(400, "cursor_invalid", f"`cursor` {rule}.", errors=(FieldError("cursor", rule),))
-
-
 def _quarter(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M}"
 
@@ -172,19 +165,12 @@ def _start_text(moment: str | None) -> str | None:
     return None if moment is None else f"{moment}{'0000-01-01T00:00:00.000Z'[len(moment) :]}"
 
 
-def _encode_cursor(asked: str, shard: int, inner: str | None) -> str:
-    return base64.urlsafe_b64encode(json.dumps([asked, shard, inner]).encode()).decode().rstrip("=")
-
-
-def _decode_cursor(asked: str, cursor: str | None) -> tuple[int, str | None]:
-    """`asked` is the query that the cursor must have come from: in another one it would skip without a word."""
+def _position(asked: str, cursor: str | None) -> tuple[int, str | None]:
+    """Shard, and the documents' own cursor in it."""
     if cursor is None:
         return 0, None
-    try:
-        decoded = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        of, shard, inner = decoded
-    except (binascii.Error, ValueError, TypeError, RecursionError):
-        raise _bad_cursor() from None
-    if of != asked or not isinstance(shard, int) or shard < 0 or not isinstance(inner, str | None):
-        raise _bad_cursor()
-    return shard, inner
+    match decode_cursor(asked, cursor):
+        case [int(shard), str() | None as inner] if shard >= 0:
+            return shard, inner
+        case _:
+            raise bad_cursor()

@@ -26,11 +26,11 @@ async def holder(
     request: Request, _key: Annotated[object, Security(_own_header)], _token: Annotated[object, Security(_bearer)]
 ) -> Holder:
     """Either way of sending the key is for the description only: `identify` reads the headers itself."""
-    return await request.app.state.identify(request.headers)  # type: ignore[no-any-return]  # set by create_app
+    return await request.app.state.parts.consume.identify(request.headers)  # type: ignore[no-any-return]  # set by create_app
 
 
 def queries(request: Request) -> UsageQueries:
-    return request.app.state.queries  # type: ignore[no-any-return]  # set by create_app
+    return request.app.state.parts.queries  # type: ignore[no-any-return]  # set by create_app
 
 
 CurrentHolder = Annotated[Holder, Depends(holder)]

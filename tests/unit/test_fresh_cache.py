@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared.access.cache import FreshCache
+from shared.kernel.cache import FreshCache
 from tests.unit.support import Time
 
 

@@ -1,0 +1,19 @@
+"""Who calls, and what are they to the object: the guard's questions, answered by identity, catalog and access."""
+
+from collections.abc import Mapping
+
+from shared.api.relations import Held, Relations
+from shared.identity.models import Signed
+from shared.identity.sign_in import SignIn
+
+
+class PlatformAuthority:
+    def __init__(self, sign_in: SignIn, relations: Relations) -> None:
+        self._sign_in = sign_in
+        self._relations = relations
+
+    async def authenticate(self, headers: Mapping[str, str]) -> Signed:
+        return await self._sign_in.authenticate(headers)
+
+    async def relations(self, signed: Signed, path: Mapping[str, str], query: Mapping[str, str]) -> Held:
+        return await self._relations.of(signed, path, query)

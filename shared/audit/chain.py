@@ -1,0 +1,67 @@
+"""The hash chain of the audit log: an entry that is altered, removed or put in between is found.
+
+Every calendar month (UTC, by the entry's time) is a chain: entry n carries the hash of entry n-1, the first one that of
+the month's name. `hash` is SHA-256 over the canonical JSON (sorted keys, no white space, UTF-8) of all other fields.
+What a chain cannot know by itself is that its end was cut off: for that, `Head`s are kept elsewhere (`scripts/audit`).
+"""
+
+import json
+from collections.abc import AsyncIterable
+from hashlib import sha256
+
+from shared.audit.models import Entry
+from shared.kernel.stored import StoredModel
+
+
+class Head(StoredModel):
+    """The last entry of a month: how many entries there are, and the hash of the last."""
+
+    month: str
+    seq: int
+    hash: str
+
+
+def first(month: str) -> Head:
+    """The head of an empty chain. `month` is `YYYY-MM`."""
+    return Head(month=month, seq=0, hash=sha256(f"ams.audit.v1:{month}".encode()).hexdigest())
+
+
+def entry_hash(entry: Entry) -> str:
+    fields = entry.model_dump(mode="json", exclude={"hash"})
+    canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return sha256(canonical.encode()).hexdigest()
+
+
+def link(head: Head, entry: Entry) -> Entry:
+    """`entry` as the next one after `head`."""
+    linked = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
+    return linked.model_copy(update={"hash": entry_hash(linked)})
+
+
+def head_of(month: str, entry: Entry) -> Head:
+    return Head(month=month, seq=entry.seq, hash=entry.hash)
+
+
+async def verify(month: str, entries: AsyncIterable[Entry], head: Head, anchor: Head | None = None) -> list[str]:
+    """What is wrong with a chain, in order; an empty list when nothing is. `head` is what the log says its end is,
+    `anchor` a head that was kept elsewhere earlier."""
+    faults, last = [], first(month)
+    anchored = anchor is None or anchor == last
+    async for entry in entries:
+        if entry.seq != last.seq + 1:
+            faults.append(f"{month}: after entry {last.seq} comes {entry.seq}: {_missing(last.seq, entry.seq)}")
+        elif entry.previous != last.hash:
+            faults.append(f"{month}: entry {entry.seq} ({entry.id}) does not follow from the one before it")
+        if entry.hash != entry_hash(entry):
+            faults.append(f"{month}: entry {entry.seq} ({entry.id}) was altered")
+        last = head_of(month, entry)
+        anchored = anchored or last == anchor
+    if last != head:
+        faults.append(f"{month}: the log says that it ends with entry {head.seq}, but the last one there is {last.seq}")
+    if not anchored and anchor is not None:
+        faults.append(f"{month}: entry {anchor.seq} is not, or not any more, what was anchored")
+    return faults
+
+
+def _missing(before: int, after: int) -> str:
+    return "entries are missing" if after > before else "an entry was added"

@@ -1,0 +1,266 @@
+"""Every change of the management API goes through `Journal.commit`: nothing is half-done, nothing goes unlogged.
+
+A transaction covers one partition. What else a change brings about (its audit entry, documents of other partitions, a
+mail, a webhook) is written into the same transaction as **outbox** documents, one task each, and done right after it.
+The order of durable steps: commit; do the task; delete its outbox document. A kill in between leaves the outbox
+document, which `deliver_due` (a timer) finds when it is due and does again, so every handler is idempotent. Tasks are
+tried until they succeed, with growing pauses; one that still fails after ATTEMPTS_MAX is kept and marked `dead`.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.audit.models import Change, Entry
+from shared.kernel.clock import format_time, utc_now
+from shared.kernel.errors import Problem, Unavailable
+from shared.kernel.ids import new_id
+from shared.kernel.stored import Listeners, StoredModel
+from shared.kernel.telemetry import OUTBOX_DEAD, OUTBOX_RETRIES
+from shared.platform.documents import (
+    CONTAINERS,
+    Container,
+    Create,
+    Delete,
+    Document,
+    DocumentExists,
+    DocumentMissing,
+    Documents,
+    Operation,
+    PreconditionFailed,
+    Query,
+    TransactionFailed,
+    Where,
+)
+
+FIRST_DUE = timedelta(seconds=60)
+"""Until then the process that committed does the task itself; later, anybody."""
+
+LEASE = timedelta(minutes=5)
+PAUSES_S = (5, 30, 120, 600, 1_800, 7_200, 18_000, 36_000, 86_400, 86_400)
+ATTEMPTS_MAX = len(PAUSES_S) + 1
+"""Over about 71 hours, as Standard Webhooks proposes for deliveries."""
+
+TASKS_AT_ONCE_MAX = 16
+OUTBOX = "outbox"
+_logger = logging.getLogger(__name__)
+
+Handler = Callable[[str, dict[str, Any]], Awaitable[None]]
+"""Gets the task's id, the same in every attempt, and its data. Raises to be tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something to be done after a commit. `kind` names a handler, `data` is JSON."""
+
+    kind: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+def put(container: Container, partition: str, id: str, body: StoredModel) -> Task:
+    """Write a document of another partition, over whatever is there: for derived documents only, since a task that is
+    done late would undo what was changed in between."""
+    return _write("documents.put", container, partition, id, body)
+
+
+def create(container: Container, partition: str, id: str, body: StoredModel) -> Task:
+    """Create a document of another partition; that it is there already is fine."""
+    return _write("documents.create", container, partition, id, body)
+
+
+def _write(kind: str, container: Container, partition: str, id: str, body: StoredModel) -> Task:
+    return Task(kind, {"container": container.name, "partition": partition, "id": id, "body": body.to_json().decode()})
+
+
+def remove(container: Container, partition: str, id: str) -> Task:
+    """Delete a document of another partition; that it is gone already is fine."""
+    return Task("documents.remove", {"container": container.name, "partition": partition, "id": id})
+
+
+class GaveUp(Exception):  # noqa: N818 - reads as what it says
+    """Raised by a handler whose task can never succeed: it is marked dead at once."""
+
+
+class _Outbox(StoredModel):
+    outbox: str | None
+    kind: str
+    data: dict[str, Any]
+    attempts: int = 0
+    dead: str | None = None
+
+
+class Journal(Listeners):
+    """One per process. `append` writes an audit entry, idempotently by its id."""
+
+    def __init__(
+        self, documents: Documents, append: Callable[[Entry], Awaitable[None]], now: Callable[[], datetime] = utc_now
+    ) -> None:
+        super().__init__()
+        self._documents = documents
+        self._append = append
+        self._now = now
+        self._handlers: dict[str, Handler] = {}
+        self._inline: set[str] = set()
+        self._background: set[asyncio.Task[None]] = set()
+        self.on("audit.append", self._on_append, inline=True)
+        self.on("documents.create", self._on_create, inline=True)
+        self.on("documents.put", self._on_put, inline=True)
+        self.on("documents.remove", self._on_remove, inline=True)
+
+    def on(self, kind: str, handler: Handler, *, inline: bool = False) -> None:
+        """Register the handler of a kind of task. An inline one is done before `commit` returns, the others in the
+        background."""
+        self._handlers[kind] = handler
+        if inline:
+            self._inline.add(kind)
+
+    async def commit(
+        self,
+        container: Container,
+        partition: str,
+        operations: Sequence[Operation],
+        *changes: Change,
+        tasks: Sequence[Task] = (),
+    ) -> Sequence[str]:
+        """Apply `operations`, log `changes`, see to `tasks`. Returns the ETags of the operations' documents.
+
+        Raises Problem 409 `conflict` when a document was changed, created or deleted meanwhile; DocumentsUnavailable.
+        Once the transaction is durable nothing raises any more: what remains is done from the outbox.
+        """
+        now = self._now()
+        entries = [Entry.of(change, format_time(now)) for change in changes]
+        todo = [Task("audit.append", json.loads(entry.to_json())) for entry in entries] + list(tasks)
+        due = format_time(now + FIRST_DUE)
+        written = [(f"{OUTBOX}:{new_id('job')}", _Outbox(outbox=due, kind=t.kind, data=t.data)) for t in todo]
+        creates = [Create(task_id, outbox.to_json()) for task_id, outbox in written]
+        try:
+            etags = await self._documents.transact(container, partition, [*operations, *creates])
+        except TransactionFailed as failed:
+            raise conflict() from failed
+        self.changed()
+        await self._do_inline(container, partition, written)
+        return etags[: len(operations)]
+
+    async def _do_inline(self, container: Container, partition: str, written: Sequence[tuple[str, _Outbox]]) -> None:
+        done = []
+        for task_id, outbox in written:
+            if outbox.kind in self._inline:
+                try:
+                    await self._handlers[outbox.kind](task_id, outbox.data)
+                except Exception:  # the outbox has it
+                    _logger.warning("task %s %s is left to the timer", outbox.kind, task_id, exc_info=True)
+                else:
+                    done.append(task_id)
+        later = [(task_id, outbox) for task_id, outbox in written if outbox.kind not in self._inline]
+        if done or later:
+            self._spawn(self._finish(container, partition, done, later))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _finish(
+        self, container: Container, partition: str, done: Sequence[str], later: Sequence[tuple[str, _Outbox]]
+    ) -> None:
+        """In the background: forget what is done, do what takes longer. Whatever fails here is left to the timer."""
+        try:
+            if done:
+                await self._documents.transact(container, partition, [Delete(task_id) for task_id in done])
+            for task_id, outbox in later:
+                await self._attempt(container, partition, task_id, outbox, etag=None)
+        except (Unavailable, TransactionFailed, DocumentMissing, PreconditionFailed):
+            _logger.warning("the outbox of %s/%s is left to the timer", container.name, partition, exc_info=True)
+
+    async def drain(self) -> None:
+        """Wait for what this process does in the background."""
+        while self._background:
+            await asyncio.wait(self._background)
+
+    async def deliver_due(self) -> int:
+        """Do every task of every container that is due. Returns how many were done. Safe to run concurrently: a task
+        is leased before it is done."""
+        done = 0
+        for container in CONTAINERS.values():
+            if OUTBOX in container.across:
+                done += await self._deliver_container(container)
+        return done
+
+    async def _deliver_container(self, container: Container) -> int:
+        done, cursor = 0, None
+        where = (Where(OUTBOX, "<=", format_time(self._now())),)
+        while True:
+            # Across tenants: the platform's own outbox.
+            page = await self._documents.query(container, Query(None, where, order_by=OUTBOX), cursor)
+            for start in range(0, len(page.documents), TASKS_AT_ONCE_MAX):
+                group = page.documents[start : start + TASKS_AT_ONCE_MAX]
+                done += sum(await asyncio.gather(*(self._deliver(container, document) for document in group)))
+            cursor = page.cursor
+            if cursor is None:
+                return done
+
+    async def _deliver(self, container: Container, document: Document) -> bool:
+        outbox = _Outbox.model_validate_json(document.body)
+        leased = outbox.model_copy(update={"outbox": format_time(self._now() + LEASE)})
+        try:
+            etag = await self._documents.replace(
+                container, document.partition, document.id, leased.to_json(), etag=document.etag
+            )
+            OUTBOX_RETRIES.inc()
+            return await self._attempt(container, document.partition, document.id, outbox, etag=etag)
+        except (DocumentMissing, PreconditionFailed):
+            return False  # somebody else has it
+
+    async def _attempt(
+        self, container: Container, partition: str, id: str, outbox: _Outbox, *, etag: str | None
+    ) -> bool:
+        """Do one task; delete its document, or put it off."""
+        try:
+            handler = self._handlers.get(outbox.kind)
+            if handler is None:
+                raise LookupError(f"there is no handler for {outbox.kind}")
+            await handler(id, outbox.data)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the task is tried again
+            _logger.warning("task %s %s failed: %s", outbox.kind, id, error)
+            after = self._put_off(outbox, error)
+            await self._documents.replace(container, partition, id, after.to_json(), etag=etag)
+            return False
+        await self._documents.delete(container, partition, id)
+        return True
+
+    def _put_off(self, outbox: _Outbox, error: Exception) -> _Outbox:
+        attempts = outbox.attempts + 1
+        if attempts >= ATTEMPTS_MAX or isinstance(error, GaveUp):
+            OUTBOX_DEAD.inc()
+            _logger.error("task %s is given up: %s", outbox.kind, error)
+            return outbox.model_copy(update={"outbox": None, "attempts": attempts, "dead": str(error)[:1000]})
+        due = self._now() + timedelta(seconds=PAUSES_S[attempts - 1])
+        return outbox.model_copy(update={"outbox": format_time(due), "attempts": attempts})
+
+    async def _on_append(self, id: str, data: dict[str, Any]) -> None:
+        await self._append(Entry.model_validate(data))
+
+    async def _on_create(self, id: str, data: dict[str, Any]) -> None:
+        container = CONTAINERS[data["container"]]
+        with contextlib.suppress(DocumentExists):
+            await self._documents.create(container, data["partition"], data["id"], data["body"].encode())
+        self.changed()
+
+    async def _on_put(self, id: str, data: dict[str, Any]) -> None:
+        container = CONTAINERS[data["container"]]
+        await self._documents.upsert(container, data["partition"], data["id"], data["body"].encode())
+        self.changed()
+
+    async def _on_remove(self, id: str, data: dict[str, Any]) -> None:
+        with contextlib.suppress(DocumentMissing):
+            await self._documents.delete(CONTAINERS[data["container"]], data["partition"], data["id"])
+        self.changed()
+
+
+def conflict() -> Problem:
+    return Problem(409, "conflict", "It was changed by somebody else at the same time. Read it again, then repeat.")

@@ -1,0 +1,92 @@
+"""The audit log in the documents port: appended to, never changed.
+
+One partition per month holds the entries and the chain's head, so an entry and the head that covers it are one
+transaction; the head's ETag orders concurrent writers.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+
+from shared.audit.chain import Head, first, head_of, link
+from shared.audit.models import Entry
+from shared.kernel.stored import StoredModel
+from shared.platform.documents import (
+    CONTAINERS,
+    Create,
+    DocumentExists,
+    Documents,
+    DocumentsUnavailable,
+    Query,
+    Replace,
+    TransactionFailed,
+    Where,
+)
+
+AUDIT = CONTAINERS["audit"]
+ATTEMPTS_MAX = 50
+_HEAD = "head"
+_MONTHS = "months"
+
+
+class _Month(StoredModel):
+    month: str
+
+
+class AuditLog:
+    """One per process: its own writers queue up, so only other processes are raced with."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._turn = asyncio.Lock()
+
+    async def append(self, entry: Entry) -> None:
+        """Put `entry` at the end of its month's chain, once: an id that is there already is left as it is.
+        Raises DocumentsUnavailable."""
+        month = entry.time[:7]
+        async with self._turn:
+            for _ in range(ATTEMPTS_MAX):
+                if await self._try_append(month, entry):
+                    return
+                await asyncio.sleep(random.uniform(0, 0.05))  # noqa: S311 - not for secrets
+        raise DocumentsUnavailable("the audit log has too many writers at once")
+
+    async def _try_append(self, month: str, entry: Entry) -> bool:
+        document = await self._documents.get(AUDIT, month, _HEAD)
+        head = first(month) if document is None else Head.model_validate_json(document.body)
+        linked = link(head, entry)
+        after = head_of(month, linked).to_json()
+        if document is None:  # the month first: a month that is listed without entries does no harm
+            await self._documents.upsert(AUDIT, _MONTHS, month, _Month(month=month).to_json())
+        move = Create(_HEAD, after) if document is None else Replace(_HEAD, after, document.etag)
+        try:
+            await self._documents.transact(AUDIT, month, [Create(linked.id, linked.to_json()), move])
+        except TransactionFailed as failed:
+            # Position 0 is the entry itself: known already.
+            return failed.index == 0 and isinstance(failed.reason, DocumentExists)
+        return True
+
+    async def months(self) -> list[str]:
+        """Months that have entries (`YYYY-MM`), in order."""
+        found, cursor = [], None
+        while True:
+            page = await self._documents.query(AUDIT, Query(_MONTHS, order_by="id", limit=1000), cursor)
+            found += [document.id for document in page.documents]
+            cursor = page.cursor
+            if cursor is None:
+                return found
+
+    async def head(self, month: str) -> Head:
+        document = await self._documents.get(AUDIT, month, _HEAD)
+        return first(month) if document is None else Head.model_validate_json(document.body)
+
+    async def entries(self, month: str, *where: Where) -> AsyncIterator[Entry]:
+        """Entries of a month in the order of the chain."""
+        cursor = None
+        while True:
+            page = await self._documents.query(AUDIT, Query(month, where, order_by="seq", limit=1000), cursor)
+            for document in page.documents:
+                yield Entry.model_validate_json(document.body)
+            cursor = page.cursor
+            if cursor is None:
+                return

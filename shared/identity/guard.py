@@ -1,0 +1,85 @@
+"""The one dependency that decides on every route: `caller: Annotated[Caller, Depends(allowed("key.create"))]`.
+
+It verifies the token, finds out in which relations the account stands to the object that the path names, and looks the
+action up in the permission table. A test lists the routes and fails for one that has neither this nor a place in
+`PUBLIC_ROUTES`.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Protocol, get_args
+
+from fastapi import Header, Request, Security
+from fastapi.security import HTTPBearer
+
+from shared.identity.models import Caller, Role, Signed
+from shared.identity.permissions import PERMISSIONS, Relation, decide
+from shared.kernel.errors import FieldError, Problem
+from shared.kernel.ids import new_id
+
+ROLE_HEADER = "X-AMS-Role"
+_token = HTTPBearer(
+    scheme_name="SignIn", auto_error=False, description="An access token of the sign-in provider (OpenID Connect)."
+)
+
+
+class Authority(Protocol):
+    """Found as `app.state.parts.authority`."""
+
+    async def authenticate(self, headers: Mapping[str, str]) -> Signed:
+        """Raises Problem 401 `token_missing`, `token_invalid`; 403 `account_suspended`; 503."""
+        ...
+
+    async def relations(
+        self, signed: Signed, path: Mapping[str, str], query: Mapping[str, str]
+    ) -> frozenset[tuple[Role, Relation]]:
+        """What the account is to the object that the path names. Empty: nothing, or there is no such object."""
+        ...
+
+
+class Allowed:
+    """See the module. `action` is one of the permission table."""
+
+    def __init__(self, action: str) -> None:
+        if action not in PERMISSIONS:
+            raise ValueError(f"{action} is not in the permission table")
+        self.action = action
+
+    async def __call__(
+        self,
+        request: Request,
+        _token: Annotated[object, Security(_token)],
+        active_role: Annotated[
+            str | None, Header(alias=ROLE_HEADER, description="Act in this role only: admin, merchant or consumer.")
+        ] = None,
+    ) -> Caller:
+        authority: Authority = request.app.state.parts.authority
+        signed = await authority.authenticate(request.headers)
+        held = await authority.relations(signed, request.path_params, request.query_params)
+        if active_role is not None:
+            held = _narrow(signed, held, active_role)
+        if not held:
+            raise not_found()
+        decided = decide(self.action, held)
+        if decided is None:
+            raise Problem(403, "forbidden", f"Your role does not allow {self.action} here.")
+        role, relation = decided
+        request_id: str = getattr(request.state, "request_id", "") or new_id("req")
+        return Caller(signed.account, signed.session_id, role, relation, request_id)
+
+
+def allowed(action: str) -> Allowed:
+    return Allowed(action)
+
+
+def not_found() -> Problem:
+    """Also for what belongs to somebody else."""
+    return Problem(404, "not_found", "There is no such thing, or it is not yours.")
+
+
+def _narrow(signed: Signed, held: frozenset[tuple[Role, Relation]], active: str) -> frozenset[tuple[Role, Relation]]:
+    if active not in get_args(Role):
+        rule = f"must be one of {', '.join(get_args(Role))}"
+        raise Problem(400, "request_invalid", f"`{ROLE_HEADER}` {rule}.", errors=(FieldError(ROLE_HEADER, rule),))
+    if active not in signed.roles:
+        raise Problem(403, "role_not_held", f"Your account does not hold the role {active}.")
+    return frozenset(pair for pair in held if pair[0] == active)

@@ -1,0 +1,37 @@
+"""The gateways port: tell the API gateway in front of AMS which services there are. It never decides who may call.
+
+`publish` and `withdraw` are idempotent: they are repeated until they succeed. Contract suite:
+`tests/contract/test_gateways.py`.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.kernel.errors import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A service as the gateway needs it. `openapi` is a vetted document (JSON text), if there is one."""
+
+    service_id: str
+    slug: str
+    name: str
+    description: str
+    openapi: str | None
+
+
+class GatewayUnavailable(Unavailable):
+    """The gateway's management API did not answer; try again."""
+
+
+class Gateway(Protocol):
+    async def publish(self, offer: Offer) -> None:
+        """Make the service callable through the gateway, or bring it up to date. Raises GatewayUnavailable."""
+        ...
+
+    async def withdraw(self, service_id: str) -> None:
+        """Take it away; that it is not there is fine. Raises GatewayUnavailable."""
+        ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,50 @@
+"""The mail port: hand one message over. Contract suite: `tests/contract/test_mail.py`."""
+
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import formatdate, parseaddr
+from typing import Protocol
+
+from shared.kernel.errors import Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Plain text to one address. `id` becomes the Message-ID, so that a message that is handed over twice, because a
+    process was killed in between, can be recognised."""
+
+    id: str
+    to: str
+    subject: str
+    text: str
+
+
+class MailUnavailable(Unavailable):
+    """The server could not be reached, or does not take mail now; try again."""
+
+
+class MailRefused(Exception):  # noqa: N818 - an answer, not a failure
+    """The server will never take this message, such as for an address that does not exist."""
+
+
+class Mail(Protocol):
+    async def send(self, message: Message) -> None:
+        """Returns when the message is handed over durably. Raises MailUnavailable, MailRefused; ValueError for a
+        header with a line break."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def as_email(message: Message, sender: str) -> EmailMessage:
+    """RFC 5322. Raises ValueError for a header with a line break."""
+    email = EmailMessage()
+    email["From"] = sender
+    email["To"] = message.to
+    email["Subject"] = message.subject
+    email["Date"] = formatdate(usegmt=True)
+    domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
+    email["Message-ID"] = f"<{message.id.replace(':', '.')}@{domain}>"
+    email["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation replies
+    email.set_content(message.text)
+    return email
