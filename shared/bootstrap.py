@@ -16,6 +16,7 @@ from shared.access.store import AccessStore
 from shared.audit.journal import Journal
 from shared.audit.log import AuditLog
 from shared.audit.platform import PlatformSettingsStore
+from shared.audit.search import AuditSearch
 from shared.catalog.store import CatalogStore
 from shared.identity.mail import MAIL_TASK, send_mail
 from shared.kernel.errors import Unavailable
@@ -124,6 +125,10 @@ class Application:
     @cached_property
     def audit_log(self) -> AuditLog:
         return AuditLog(self.documents)
+
+    @cached_property
+    def audit_search(self) -> AuditSearch:
+        return AuditSearch(self.documents, self.audit_log)
 
     @cached_property
     def journal(self) -> Journal:

@@ -1,23 +1,22 @@
 """The FastAPI application factory: routers, problem+json for every error, OpenAPI 3.1 at /api/v1/openapi.json."""
 
-import logging
+from fastapi import FastAPI
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
-
+from shared.api.answers import answer_errors
+from shared.api.edge import Edge
+from shared.api.idempotency import Idempotency
 from shared.api.openapi import describe
 from shared.api.parts import Parts
-from shared.kernel.errors import FieldError, Problem, Unavailable
-from shared.kernel.ids import new_id
-from shared.kernel.problems import PROBLEM_CONTENT_TYPE, problem_document, unavailable
+from shared.api.routes import audit, settings
 from shared.metering import routes as metering_routes
 
 VERSION = "0.1.0"
-_CODES = {404: "not_found", 405: "method_not_allowed"}
-_logger = logging.getLogger(__name__)
+
+ROUTERS = (
+    audit.router,
+    settings.router,
+    metering_routes.router,
+)
 
 
 def create_app(parts: Parts) -> FastAPI:
@@ -27,45 +26,10 @@ def create_app(parts: Parts) -> FastAPI:
         redirect_slashes=False,
     )  # fmt: skip
     app.state.parts = parts
-    app.include_router(metering_routes.router, prefix="/api/v1")
+    for router in ROUTERS:
+        app.include_router(router, prefix="/api/v1")
     describe(app)
-    app.add_exception_handler(Problem, _on_problem)
-    app.add_exception_handler(Unavailable, _on_unavailable)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_error)
+    answer_errors(app)
+    app.add_middleware(Idempotency, documents=lambda: parts.documents, authority=lambda: parts.authority)
+    app.add_middleware(Edge)  # outermost: it was added last
     return app
-
-
-def _respond(problem: Problem) -> Response:
-    request_id = new_id("req")
-    headers = {"X-AMS-Request-Id": request_id, "Cache-Control": "no-store", **problem.headers}
-    return JSONResponse(problem_document(problem, request_id), problem.status, headers, PROBLEM_CONTENT_TYPE)
-
-
-async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return _respond(error)
-
-
-async def _on_unavailable(request: Request, error: Exception) -> Response:
-    _logger.warning("the api is unavailable: %s", error)
-    return _respond(unavailable())
-
-
-async def _on_invalid(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
-    errors = [FieldError(".".join(str(part) for part in e["loc"][1:]), e["msg"]) for e in error.errors()]
-    detail = "; ".join(f"`{e.field}`: {e.rule}" for e in errors)
-    return _respond(Problem(400, "request_invalid", detail, errors))
-
-
-async def _on_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = _CODES.get(error.status_code, "request_invalid")
-    return _respond(Problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {})))
-
-
-async def _on_error(request: Request, error: Exception) -> Response:
-    _logger.error("the api failed", exc_info=error)
-    return _respond(Problem(500, "internal_error", "Something went wrong on our side."))

@@ -1,7 +1,8 @@
 """Platform settings: what operators decide while AMS runs. One document, audited like everything else."""
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -64,11 +65,13 @@ class PlatformSettingsStore:
         return Held(PlatformSettings.model_validate_json(document.body), document.etag)
 
     async def change(
-        self, actor: Actor, after: PlatformSettings, *, if_match: str | None, reason: str
+        self, actor: Actor, values: Mapping[str, Any], *, if_match: str | None, reason: str
     ) -> Held[PlatformSettings]:
-        """Raises Problem 412, 428 and, when somebody changes them at the same time, 409."""
+        """Set `values`, which are valid, by field name. Raises Problem 412, 428 and, when somebody changes them at the
+        same time, 409."""
         held = await self.held()
         check_match(if_match, held.etag)
+        after = held.value.model_copy(update=dict(values))
         change = changed(actor, "settings.update", f"settings:{_ID}", held.value, after, reason=reason)
         write = Replace(_ID, after.to_json(), held.etag) if held.etag else Create(_ID, after.to_json())
         etags = await self._journal.commit(PLATFORM, _ID, [write], change)

@@ -1,0 +1,68 @@
+"""Every error of the API as a problem document (RFC 9457)."""
+
+import logging
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from shared.kernel.errors import FieldError, Problem, Unavailable
+from shared.kernel.ids import new_id
+from shared.kernel.problems import PROBLEM_CONTENT_TYPE, problem_document, unavailable
+
+_CODES = {404: "not_found", 405: "method_not_allowed"}
+_logger = logging.getLogger(__name__)
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Register the handlers."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(Unavailable, _on_unavailable)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_error)
+
+
+def problem_response(problem: Problem, request_id: str) -> Response:
+    headers = {"X-AMS-Request-Id": request_id, "Cache-Control": "no-store", **problem.headers}
+    return JSONResponse(problem_document(problem, request_id), problem.status, headers, PROBLEM_CONTENT_TYPE)
+
+
+def _respond(request: Request, problem: Problem) -> Response:
+    return problem_response(problem, getattr(request.state, "request_id", None) or new_id("req"))
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return _respond(request, error)
+
+
+async def _on_unavailable(request: Request, error: Exception) -> Response:
+    _logger.warning("the api is unavailable: %s", error)
+    return _respond(request, unavailable())
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [FieldError(_field(e["loc"]), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+    detail = "; ".join(f"`{e.field}`: {e.rule}" for e in errors)
+    return _respond(request, Problem(400, "request_invalid", detail, errors))
+
+
+def _field(location: tuple[str | int, ...]) -> str:
+    """Without where it is (body, query); for a body that is no JSON at all, `body` itself."""
+    inner = location[1:]
+    return "body" if not inner or (isinstance(inner[0], int) and len(inner) == 1) else ".".join(str(p) for p in inner)
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "request_invalid")
+    return _respond(request, Problem(error.status_code, code, str(error.detail), headers=dict(error.headers or {})))
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    _logger.error("the api failed", exc_info=error)
+    return _respond(request, Problem(500, "internal_error", "Something went wrong on our side."))

@@ -1,0 +1,109 @@
+"""`/api/v1/admin/audit`: who changed what, when and why."""
+
+import csv
+import io
+from collections.abc import AsyncIterator, Sequence
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime
+
+from shared.audit.models import Entry
+from shared.audit.search import AuditSearch, Wanted
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.csv_cells import safe_cell
+from shared.kernel.wire import View
+
+router = APIRouter(tags=["audit"])
+
+_COLUMNS = ("month", "seq", "time", "actor", "role", "action", "resource", "reason", "request_id", "hash")
+
+
+class AuditEntry(View):
+    """One change. `before` and `after` hold the fields that differ; `hash` covers this entry and, through `previous`,
+    all before it in its month."""
+
+    id: str
+    time: str
+    actor: str
+    role: str
+    action: str
+    resource: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    reason: str | None
+    request_id: str
+    seq: int
+    previous: str
+    hash: str
+
+
+class AuditEntries(View):
+    items: list[AuditEntry]
+    next_cursor: str | None
+
+
+def search(request: Request) -> AuditSearch:
+    return request.app.state.parts.audit_search  # type: ignore[no-any-return]  # set by create_app
+
+
+def wanted(
+    actor: Annotated[str | None, Query(max_length=64, description="Account id, or `system`")] = None,
+    action: Annotated[str | None, Query(max_length=64, examples=["service.approve"])] = None,
+    resource: Annotated[str | None, Query(max_length=140, examples=["service:svc_weather"])] = None,
+    start: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+    to: Annotated[AwareDatetime | None, Query(description="Exclusive")] = None,
+) -> Wanted:
+    return Wanted(actor, action, resource, start, to)
+
+
+@router.get("/admin/audit")
+async def list_audit(
+    caller: Annotated[Caller, Depends(allowed("audit.read"))],
+    search: Annotated[AuditSearch, Depends(search)],
+    wanted: Annotated[Wanted, Depends(wanted)],
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: str | None = None,
+) -> AuditEntries:
+    """Entries of the audit log, newest first. A page may be short and still not be the last."""
+    page = await search.find(wanted, limit, cursor)
+    items = [AuditEntry.model_validate(entry.model_dump()) for entry in page.entries]
+    return AuditEntries(items=items, next_cursor=page.cursor)
+
+
+@router.get(
+    "/admin/audit/export",
+    response_class=StreamingResponse,
+    responses={200: {"description": "Oldest first", "content": {"application/x-ndjson": {}, "text/csv": {}}}},
+)
+async def export_audit(
+    caller: Annotated[Caller, Depends(allowed("audit.read"))],
+    search: Annotated[AuditSearch, Depends(search)],
+    wanted: Annotated[Wanted, Depends(wanted)],
+    format: Annotated[Literal["ndjson", "csv"], Query(description="NDJSON can be verified offline")] = "ndjson",
+) -> StreamingResponse:
+    """All entries that match, streamed."""
+    entries = search.export(wanted)
+    lines, content_type = (_csv(entries), "text/csv") if format == "csv" else (_ndjson(entries), "application/x-ndjson")
+    headers = {"Content-Disposition": f'attachment; filename="audit.{format}"', "Cache-Control": "no-store"}
+    return StreamingResponse(lines, media_type=content_type, headers=headers)
+
+
+async def _ndjson(entries: AsyncIterator[Entry]) -> AsyncIterator[bytes]:
+    async for entry in entries:
+        yield entry.model_dump_json().encode() + b"\n"
+
+
+async def _csv(entries: AsyncIterator[Entry]) -> AsyncIterator[bytes]:
+    yield _row(_COLUMNS)
+    async for entry in entries:
+        values = {**entry.model_dump(), "month": entry.time[:7], "reason": entry.reason or ""}
+        yield _row([safe_cell(values[name]) for name in _COLUMNS])
+
+
+def _row(cells: Sequence[object]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue().encode()

@@ -1,0 +1,57 @@
+"""`/api/v1/admin/settings`: what operators decide while AMS runs."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from pydantic import ConfigDict, Field
+
+from shared.audit.platform import PlatformSettings, PlatformSettingsStore
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.preconditions import entity_tag
+
+router = APIRouter(tags=["platform settings"])
+
+
+class PlatformSettingsView(PlatformSettings):
+    """All settings, those at their default too. `commission_percent` is a decimal as text."""
+
+
+class PlatformSettingsChange(PlatformSettings):
+    """Only what is given is changed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    reason: Annotated[str, Field(min_length=1, max_length=1_000, description="For the audit log")]
+
+
+def store(request: Request) -> PlatformSettingsStore:
+    return request.app.state.parts.platform_settings  # type: ignore[no-any-return]  # set by create_app
+
+
+Store = Annotated[PlatformSettingsStore, Depends(store)]
+
+
+@router.get("/admin/settings")
+async def read_settings(
+    caller: Annotated[Caller, Depends(allowed("settings.read"))], store: Store, response: Response
+) -> PlatformSettingsView:
+    """The platform's settings."""
+    held = await store.held()
+    response.headers["ETag"] = entity_tag(held.etag)
+    return PlatformSettingsView.model_validate(held.value.model_dump())
+
+
+@router.patch("/admin/settings")
+async def change_settings(
+    caller: Annotated[Caller, Depends(allowed("settings.update"))],
+    store: Store,
+    change: PlatformSettingsChange,
+    response: Response,
+    if_match: Annotated[str | None, Header(description="The ETag that was read")] = None,
+) -> PlatformSettingsView:
+    """Change some of the platform's settings. They hold everywhere within a second or two."""
+    given = {name: getattr(change, name) for name in change.model_fields_set - {"reason"}}
+    held = await store.change(caller.actor, given, if_match=if_match, reason=change.reason)
+    response.headers["ETag"] = entity_tag(held.etag)
+    return PlatformSettingsView.model_validate(held.value.model_dump())
