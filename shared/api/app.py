@@ -7,7 +7,7 @@ from shared.api.edge import Edge
 from shared.api.idempotency import Idempotency
 from shared.api.openapi import describe
 from shared.api.parts import Parts
-from shared.api.routes import audit, settings
+from shared.api.routes import audit, docs, settings
 from shared.metering import routes as metering_routes
 
 VERSION = "0.1.0"
@@ -28,6 +28,7 @@ def create_app(parts: Parts) -> FastAPI:
     app.state.parts = parts
     for router in ROUTERS:
         app.include_router(router, prefix="/api/v1")
+    app.include_router(docs.router, prefix="/api")
     describe(app)
     answer_errors(app)
     app.add_middleware(Idempotency, documents=lambda: parts.documents, authority=lambda: parts.authority)
