@@ -1,18 +1,32 @@
-"""What FastAPI's own OpenAPI document does not say: that every refusal is a problem document (RFC 9457)."""
+"""What FastAPI's own OpenAPI document does not say: which refusals an operation can answer with, and who may call it.
+
+Every refusal is a problem document (RFC 9457). Which statuses an operation can have follows from what it takes: a
+guard, a path with objects, a body, `If-Match`. A route that has more says so itself (`responses=`).
+"""
 
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 
+from shared.identity.guard import Allowed
+from shared.identity.permissions import PERMISSIONS
 from shared.kernel.problems import PROBLEM_CONTENT_TYPE
 
-_REFUSALS = {
-    "400": "The request cannot be read; `errors` names the fields.",
-    "401": "There is no API key, or none that exists.",
-    "403": "The API key may not be used.",
+_TEXTS = {
+    "400": "The request breaks a rule; `errors` names fields and rules.",
+    "401": "Nobody is signed in, or the token or key is not valid.",
+    "403": "Signed in, but not allowed.",
+    "404": "There is no such thing, or it is somebody else's.",
+    "409": "It is not in a state for this, or was changed by somebody else at the same time.",
+    "412": "It was changed since it was read.",
+    "413": "The body is too large.",
+    "422": "The Idempotency-Key was used for another request.",
+    "428": "`If-Match` is required.",
+    "429": "Too often. Try again after `Retry-After`.",
+    "500": "A fault of the platform.",
     "503": "A part of the platform does not answer. Try again after `Retry-After`.",
-    "default": "Any other problem.",
 }
 _TEXT = {"type": "string"}
 _FIELD_ERROR = {
@@ -34,6 +48,13 @@ _PROBLEM = {
         "errors": {"type": "array", "items": _FIELD_ERROR},
     },
 }
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+    "description": "A random text of the caller's: a repetition with the same one is answered, not done again.",
+}
 
 
 def describe(app: FastAPI) -> None:
@@ -41,21 +62,74 @@ def describe(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = _complete(get_openapi(title=app.title, version=app.version, routes=app.routes))
+            document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+            app.openapi_schema = _complete(document, _actions(app))
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
 
 
-def _complete(document: dict[str, Any]) -> dict[str, Any]:
-    content = {PROBLEM_CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    refusals = {status: {"description": text, "content": content} for status, text in _REFUSALS.items()}
-    for path in document["paths"].values():
-        for operation in path.values():
-            answers = {status: answer for status, answer in operation["responses"].items() if status != "422"}
-            operation["responses"] = {**answers, **refusals}
+def action_of(route: APIRoute) -> str | None:
+    """The action that the route's guard asks the permission table for, or None when it has no guard."""
+    actions = [d.call.action for d in route.dependant.dependencies if isinstance(d.call, Allowed)]
+    return actions[0] if actions else None
+
+
+def _actions(app: FastAPI) -> dict[tuple[str, str], str]:
+    return {
+        (route.path_format, method.lower()): action
+        for route in app.routes
+        if isinstance(route, APIRoute) and (action := action_of(route)) is not None
+        for method in route.methods or ()
+    }
+
+
+def _complete(document: dict[str, Any], actions: dict[tuple[str, str], str]) -> dict[str, Any]:
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            action = actions.get((path, method))
+            if action is not None:
+                operation["x-ams-action"] = action
+                operation["description"] = f"{operation.get('description', '')}\n\n{_who(action)}".strip()
+            if action is not None and method == "post":
+                operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
+            _add_refusals(path, method, operation, guarded=action is not None)
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):  # AMS answers 400 with its own document
         schemas.pop(unused, None)
     schemas["Problem"] = _PROBLEM
     return document
+
+
+def _who(action: str) -> str:
+    pairs = sorted(PERMISSIONS[action])
+    return f"Action `{action}`, for: " + ", ".join(f"{role} ({relation})" for role, relation in pairs) + "."
+
+
+def _add_refusals(path: str, method: str, operation: dict[str, Any], *, guarded: bool) -> None:
+    content = {PROBLEM_CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    responses = operation["responses"]
+    responses.pop("422", None)  # FastAPI's own
+    for status in _statuses(path, method, operation, guarded=guarded):
+        responses.setdefault(status, {"description": _TEXTS[status]})
+    for status, response in responses.items():
+        if status >= "400" and "content" not in response:
+            response["content"] = content
+
+
+def _statuses(path: str, method: str, operation: dict[str, Any], *, guarded: bool) -> list[str]:
+    statuses = {"400", "500", "503"}
+    parameters = {parameter["name"].lower() for parameter in operation.get("parameters", [])}
+    if guarded or operation.get("security"):
+        statuses |= {"401", "403"}
+    if "{" in path:
+        statuses.add("404")
+    if method != "get":
+        statuses.add("409")
+    if method == "post" and guarded:
+        statuses.add("422")
+    if "requestBody" in operation:
+        statuses.add("413")
+    if "if-match" in parameters:
+        statuses |= {"412", "428"}
+    return sorted(statuses)

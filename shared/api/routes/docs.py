@@ -24,7 +24,7 @@ _PAGE = """<!doctype html>
 <link rel="icon" type="image/png" href="/api/docs/favicon-32x32.png">
 </head>
 <body>
-<noscript>This page needs JavaScript. The description itself is at <a href="/api/v1/openapi.json">openapi.json</a>.</noscript>
+<noscript>This page needs JavaScript; the description itself is <a href="/api/v1/openapi.json">here</a>.</noscript>
 <div id="api"></div>
 <script src="/api/docs/swagger-ui-bundle.js"></script>
 <script src="/api/docs/start.js"></script>
