@@ -14,16 +14,16 @@ from shared.kernel.stored import StoredModel
 
 
 class Head(StoredModel):
-    """The last entry of a month: how many entries there are, and the hash of the last."""
+    """Where a month's chain ends: how many entries there are, and the hash of the last."""
 
     month: str
-    seq: int
+    entries: int
     hash: str
 
 
 def first(month: str) -> Head:
     """The head of an empty chain. `month` is `YYYY-MM`."""
-    return Head(month=month, seq=0, hash=sha256(f"ams.audit.v1:{month}".encode()).hexdigest())
+    return Head(month=month, entries=0, hash=sha256(f"ams.audit.v1:{month}".encode()).hexdigest())
 
 
 def entry_hash(entry: Entry) -> str:
@@ -34,12 +34,12 @@ def entry_hash(entry: Entry) -> str:
 
 def link(head: Head, entry: Entry) -> Entry:
     """`entry` as the next one after `head`."""
-    linked = entry.model_copy(update={"seq": head.seq + 1, "previous": head.hash})
+    linked = entry.model_copy(update={"seq": head.entries + 1, "previous": head.hash})
     return linked.model_copy(update={"hash": entry_hash(linked)})
 
 
 def head_of(month: str, entry: Entry) -> Head:
-    return Head(month=month, seq=entry.seq, hash=entry.hash)
+    return Head(month=month, entries=entry.seq, hash=entry.hash)
 
 
 async def verify(month: str, entries: AsyncIterable[Entry], head: Head, anchor: Head | None = None) -> list[str]:
@@ -48,8 +48,8 @@ async def verify(month: str, entries: AsyncIterable[Entry], head: Head, anchor: 
     faults, last = [], first(month)
     anchored = anchor is None or anchor == last
     async for entry in entries:
-        if entry.seq != last.seq + 1:
-            faults.append(f"{month}: after entry {last.seq} comes {entry.seq}: {_missing(last.seq, entry.seq)}")
+        if entry.seq != last.entries + 1:
+            faults.append(f"{month}: after entry {last.entries} comes {entry.seq}: {_missing(last.entries, entry.seq)}")
         elif entry.previous != last.hash:
             faults.append(f"{month}: entry {entry.seq} ({entry.id}) does not follow from the one before it")
         if entry.hash != entry_hash(entry):
@@ -57,9 +57,11 @@ async def verify(month: str, entries: AsyncIterable[Entry], head: Head, anchor: 
         last = head_of(month, entry)
         anchored = anchored or last == anchor
     if last != head:
-        faults.append(f"{month}: the log says that it ends with entry {head.seq}, but the last one there is {last.seq}")
+        faults.append(
+            f"{month}: the log says that it ends with entry {head.entries}, but the last one there is {last.entries}"
+        )
     if not anchored and anchor is not None:
-        faults.append(f"{month}: entry {anchor.seq} is not, or not any more, what was anchored")
+        faults.append(f"{month}: entry {anchor.entries} is not, or not any more, what was anchored")
     return faults
 
 
