@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.access.keys import KeyHasher, is_well_formed
-from shared.access.models import ApiKey, Consumer, Grant
+from shared.access.models import ApiKey, Consumer, Grant, Project
 from shared.access.store import AccessStore
 from shared.catalog.models import Merchant, Service
 from shared.catalog.store import CatalogStore
@@ -74,13 +74,14 @@ class Gate:
         self._lookups: FreshCache[str, tuple[str, str] | None] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
         self._holders: FreshCache[tuple[str, str], Holder | None] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
         self._grants: FreshCache[tuple[str, str], Grant | None] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
+        self._projects: FreshCache[tuple[str, str], Project | None] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
         self._offers: FreshCache[str, _Offer | None] = FreshCache(cache_s, SERVICES_CACHED_MAX, monotonic)
         access.on_change(self.invalidate)
         catalog.on_change(self.invalidate)
 
     def invalidate(self) -> None:
         """Forget everything that may have changed, reads under way included."""
-        for cache in (self._lookups, self._holders, self._grants, self._offers):
+        for cache in (self._lookups, self._holders, self._grants, self._projects, self._offers):
             cache.clear()
 
     async def identify(self, key: str | None) -> Holder:
@@ -112,7 +113,7 @@ class Gate:
             raise _not_granted()
         service = offer.service
         grant = await self._grants.get((holder.consumer.id, service.id), self._load_grant)
-        if grant is None or grant.status != "approved":
+        if grant is None or grant.status != "approved" or not await self._open_to_project(grant, holder.key):
             raise _not_granted()
         if grant.restricted:
             raise Problem(403, "consumer_restricted", "The merchant has restricted this consumer for the service.")
@@ -123,6 +124,13 @@ class Gate:
         if service.status != "active" or merchant is None or merchant.status != "active" or not configured:
             raise Problem(502, "merchant_misconfigured", NOT_READY_DETAIL)
         return Admission(holder, service, merchant)
+
+    async def _open_to_project(self, grant: Grant, key: ApiKey) -> bool:
+        """A key of a project that is gone may do nothing."""
+        if key.project_id is None:
+            return grant.open_to(None)
+        project = await self._projects.get((key.consumer_id, key.project_id), self._load_project)
+        return project is not None and grant.open_to(project)
 
     async def knows(self, consumer_id: str, key_id: str) -> bool:
         """Whether the key exists, in whatever state: usage that it made still counts."""
@@ -155,6 +163,9 @@ class Gate:
 
     async def _load_grant(self, pair: tuple[str, str]) -> Grant | None:
         return await self._access.grant(*pair)
+
+    async def _load_project(self, pair: tuple[str, str]) -> Project | None:
+        return await self._access.project(*pair)
 
     async def _load_offer(self, reference: str) -> _Offer | None:
         service = await self._catalog.find_service(reference)

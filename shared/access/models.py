@@ -94,6 +94,13 @@ class Grant(StoredModel):
     requested_at: AwareDatetime | None = None
     decided_at: AwareDatetime | None = None
 
+    def open_to(self, project: Project | None) -> bool:
+        """Whether keys of this project (None: keys of none) may use the grant, as far as projects decide."""
+        if project is None:
+            return not self.project_ids
+        named = not self.project_ids or project.id in self.project_ids
+        return named and (not project.service_ids or self.service_id in project.service_ids)
+
 
 class ApiKey(StoredModel):
     """What is kept of a key: never the key. `hash` is its HMAC, `prefix` and `last4` let its holder recognise it.
