@@ -134,3 +134,11 @@ def decide(action: str, held: frozenset[tuple[Role, Relation]]) -> tuple[Role, R
     that the table does not have."""
     allowed = PERMISSIONS[action] & held
     return min(allowed) if allowed else None
+
+PUBLIC_ROUTES: Mapping[str, str] = {
+    "GET /api/v1/usage/summary": "the API key is the authorisation",
+    "GET /api/v1/usage/events": "the API key is the authorisation",
+    "GET /api/docs": "documentation",
+    "GET /api/docs/{name}": "documentation",
+}
+"""Routes that anybody may call, with the reason."""

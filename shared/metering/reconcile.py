@@ -93,6 +93,7 @@ class Reconciler:
         found: set[str] = set()
         cursor: str | None = None
         while True:
+            # Across tenants: the platform recounts everybody's days.
             query = Query(None, (Where("period", "in", periods),), order_by="period", limit=PAGE)
             page = await self._documents.query(USAGE, query, cursor)
             found.update(document.partition for document in page.documents)
