@@ -12,10 +12,9 @@ from typing import Any, cast
 
 import typer
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 
 from shared.api.app import create_app
-from shared.api.openapi import action_of
+from shared.api.operations import operations
 from shared.identity.permissions import PERMISSIONS, PUBLIC_ROUTES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -26,22 +25,18 @@ _PLATFORM = "shared/platform/"
 
 
 def route_faults(app: FastAPI) -> Iterator[str]:
-    """Routes without a guard, with several, or public without need; actions that no route asks for."""
+    """Routes without a guard, or public without need; actions that no route asks for."""
     used, public = set(), set()
-    for route in app.routes:
-        if not isinstance(route, APIRoute):
-            continue
-        action = action_of(route)
-        for method in sorted(route.methods or ()):
-            name = f"{method} {route.path_format}"
-            if action is not None:
-                used.add(action)
-                if name in PUBLIC_ROUTES:
-                    yield f"{name}: is guarded, so it has no place in PUBLIC_ROUTES"
-            elif name in PUBLIC_ROUTES:
-                public.add(name)
-            else:
-                yield f'{name}: needs Depends(allowed("<action>")), or a reason in PUBLIC_ROUTES'
+    for method, path, action in operations(app):
+        name = f"{method} {path}"
+        if action is not None:
+            used.add(action)
+            if name in PUBLIC_ROUTES:
+                yield f"{name}: is guarded, so it has no place in PUBLIC_ROUTES"
+        elif name in PUBLIC_ROUTES:
+            public.add(name)
+        else:
+            yield f'{name}: needs Depends(allowed("<action>")), or a reason in PUBLIC_ROUTES'
     for name in sorted(set(PUBLIC_ROUTES) - public):
         yield f"{name}: is in PUBLIC_ROUTES, but there is no such route"
     for action in sorted(set(PERMISSIONS) - used):

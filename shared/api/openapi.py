@@ -8,9 +8,8 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import APIRoute
 
-from shared.identity.guard import Allowed
+from shared.api.operations import operations
 from shared.identity.permissions import PERMISSIONS
 from shared.kernel.problems import PROBLEM_CONTENT_TYPE
 
@@ -69,24 +68,13 @@ def describe(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way
 
 
-def action_of(route: APIRoute) -> str | None:
-    """The action that the route's guard asks the permission table for, or None when it has no guard."""
-    actions = [d.call.action for d in route.dependant.dependencies if isinstance(d.call, Allowed)]
-    return actions[0] if actions else None
-
-
 def _actions(app: FastAPI) -> dict[tuple[str, str], str]:
-    return {
-        (route.path_format, method.lower()): action
-        for route in app.routes
-        if isinstance(route, APIRoute) and (action := action_of(route)) is not None
-        for method in route.methods or ()
-    }
+    return {(path, method.lower()): action for method, path, action in operations(app) if action is not None}
 
 
 def _complete(document: dict[str, Any], actions: dict[tuple[str, str], str]) -> dict[str, Any]:
-    for path, operations in document["paths"].items():
-        for method, operation in operations.items():
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
             action = actions.get((path, method))
             if action is not None:
                 operation["x-ams-action"] = action
