@@ -1,14 +1,42 @@
 """Consumers, grants, keys and projects in and out of the documents port."""
 
-from typing import TypeVar
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from shared.access.models import ApiKey, Consumer, Grant, KeyOwner, Member, Project
-from shared.kernel.stored import Listeners, StoredModel
-from shared.platform.documents import CONTAINERS, Documents
+from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.stored import Held, Listeners, StoredModel
+from shared.platform.documents import CONTAINERS, Documents, Page, Query, Where
 
 ACCESS, KEY_HASHES = CONTAINERS["access"], CONTAINERS["key_hashes"]
 
+CONSUMER = "consumer"
+SCAN_PAGE = 100
+SCAN_PAGES_MAX = 20
+"""Documents that one call looks through for those that match: at most 2,000."""
+
 Model = TypeVar("Model", bound=StoredModel)
+
+
+def grant_document(service_id: str) -> str:
+    return f"grant:{service_id}"
+
+
+def project_document(project_id: str) -> str:
+    return f"project:{project_id}"
+
+
+def member_document(project_id: str, account_id: str) -> str:
+    return f"member:{project_id}:{account_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[Model]):
+    """A page of a list. It may be short and still not be the last one, which has no cursor."""
+
+    items: tuple[Held[Model], ...]
+    cursor: str | None
 
 
 class AccessStore(Listeners):
@@ -20,35 +48,85 @@ class AccessStore(Listeners):
         document = await self._documents.get(ACCESS, consumer_id, id)
         return None if document is None else model.model_validate_json(document.body)
 
+    async def held(self, model: type[Model], consumer_id: str, id: str) -> Held[Model] | None:
+        """A document with its ETag. `id` is one of the `…_document` functions', or CONSUMER."""
+        document = await self._documents.get(ACCESS, consumer_id, id)
+        return None if document is None else Held(model.model_validate_json(document.body), document.etag)
+
+    async def stream(self, model: type[Model], query: Query) -> AsyncIterator[Held[Model]]:
+        """Everything that matches."""
+        cursor = None
+        while True:
+            page = await self._documents.query(ACCESS, query, cursor)
+            for document in page.documents:
+                yield Held(model.model_validate_json(document.body), document.etag)
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def all_of(self, model: type[Model], consumer_id: str, prefix: str) -> list[Held[Model]]:
+        """All documents of one consumer whose ids start with `prefix`, in the order of their ids."""
+        where = (Where("id", "starts_with", prefix),)
+        return [held async for held in self.stream(model, Query(consumer_id, where, order_by="id", limit=1_000))]
+
+    async def scan(
+        self, model: type[Model], query: Query, keep: Callable[[Model], bool], *, asked: str, limit: int,
+        cursor: str | None,
+    ) -> Listed[Model]:  # fmt: skip
+        """At most `limit` documents of the query that `keep` takes: for filters that have no index. `asked` names the
+        list with its filters, to which the cursor is bound. Raises Problem 400 `cursor_invalid`."""
+        inner, skip = _position(asked, cursor)
+        found: list[Held[Model]] = []
+        for _ in range(SCAN_PAGES_MAX):
+            page = await self._page(query, inner)
+            for index, document in enumerate(page.documents[skip:], skip):
+                value = model.model_validate_json(document.body)
+                if keep(value):
+                    if len(found) == limit:
+                        return Listed(tuple(found), encode_cursor(asked, [inner, index]))
+                    found.append(Held(value, document.etag))
+            inner, skip = page.cursor, 0
+            if inner is None:
+                return Listed(tuple(found), None)
+        return Listed(tuple(found), encode_cursor(asked, [inner, 0]))
+
+    async def _page(self, query: Query, cursor: str | None) -> Page:
+        try:
+            return await self._documents.query(ACCESS, query, cursor)
+        except ValueError:  # a cursor that was made up
+            if cursor is None:
+                raise
+            raise bad_cursor() from None
+
     async def consumer(self, id: str) -> Consumer | None:
-        return await self._get(Consumer, id, "consumer")
+        return await self._get(Consumer, id, CONSUMER)
 
     async def grant(self, consumer_id: str, service_id: str) -> Grant | None:
-        return await self._get(Grant, consumer_id, f"grant:{service_id}")
+        return await self._get(Grant, consumer_id, grant_document(service_id))
 
     async def key(self, consumer_id: str, key_id: str) -> ApiKey | None:
         return await self._get(ApiKey, consumer_id, f"key:{key_id}")
 
     async def project(self, consumer_id: str, project_id: str) -> Project | None:
-        return await self._get(Project, consumer_id, f"project:{project_id}")
+        return await self._get(Project, consumer_id, project_document(project_id))
 
     async def member(self, consumer_id: str, project_id: str, account_id: str) -> Member | None:
-        return await self._get(Member, consumer_id, f"member:{project_id}:{account_id}")
+        return await self._get(Member, consumer_id, member_document(project_id, account_id))
 
     async def key_owner(self, key_hash: str) -> KeyOwner | None:
         document = await self._documents.get(KEY_HASHES, key_hash, key_hash)
         return None if document is None else KeyOwner.model_validate_json(document.body)
 
     async def put_consumer(self, consumer: Consumer) -> None:
-        await self._documents.upsert(ACCESS, consumer.id, "consumer", consumer.to_json())
+        await self._documents.upsert(ACCESS, consumer.id, CONSUMER, consumer.to_json())
         self.changed()
 
     async def put_project(self, project: Project) -> None:
-        await self._documents.upsert(ACCESS, project.consumer_id, f"project:{project.id}", project.to_json())
+        await self._documents.upsert(ACCESS, project.consumer_id, project_document(project.id), project.to_json())
         self.changed()
 
     async def put_grant(self, grant: Grant) -> None:
-        await self._documents.upsert(ACCESS, grant.consumer_id, f"grant:{grant.service_id}", grant.to_json())
+        await self._documents.upsert(ACCESS, grant.consumer_id, grant_document(grant.service_id), grant.to_json())
         self.changed()
 
     async def add_key(self, key: ApiKey) -> None:
@@ -63,3 +141,13 @@ class AccessStore(Listeners):
         """Change what is kept of an existing key; its hash never changes."""
         await self._documents.upsert(ACCESS, key.consumer_id, f"key:{key.id}", key.to_json())
         self.changed()
+
+
+def _position(asked: str, cursor: str | None) -> tuple[str | None, int]:
+    if cursor is None:
+        return None, 0
+    match decode_cursor(asked, cursor):
+        case [str() | None as inner, int(skip)] if skip >= 0:
+            return inner, skip
+        case _:
+            raise bad_cursor()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.access.models import Consumer, Grant
+from shared.access.models import Consumer, Grant, Project
 from shared.catalog.models import Limits
 from shared.metering.queries import UsageQueries
 from shared.metering.rates import RateLimiter
@@ -36,6 +36,7 @@ def event(id: str = "e1", **changes: Any) -> dict[str, Any]:
 
 
 async def test_ams_adds_what_the_client_cannot_be_trusted_with(market, reports):
+    await market.access.put_project(Project(id="prj_1", consumer_id="con_1", name="Project"))
     await market.access.put_key(api_key(market.key, project_id="prj_1"))
     await take(market, reports, event(time="2026-03-15T15:30:00+05:30", data={"requests": 3}))
     [taken] = await drain(market.events)
