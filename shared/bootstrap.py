@@ -5,20 +5,24 @@ Adapters are imported where they are chosen, so that a process pays only for tho
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from shared.access.gate import Gate
 from shared.access.keys import KeyHasher
-from shared.access.store import AccessStore
-from shared.audit.journal import Journal
+from shared.access.models import Consumer
+from shared.access.store import ACCESS, AccessStore
+from shared.audit.journal import Journal, Task, create
 from shared.audit.log import AuditLog
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
 from shared.catalog.store import CatalogStore
+from shared.identity.admins import ADMINS_TASK, Admins
 from shared.identity.mail import MAIL_TASK, send_mail
+from shared.identity.models import Account
+from shared.identity.store import RELEASE_TASK, AccountStore
 from shared.kernel.errors import Unavailable
 from shared.metering.aggregate import Aggregator
 from shared.metering.consume import Consume
@@ -43,9 +47,20 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from fastapi import FastAPI
 
+    from shared.api.authority import PlatformAuthority
+    from shared.api.relations import Relations
+    from shared.identity.enrolment import Enrolment
+    from shared.identity.sessions import Sessions
+    from shared.identity.sign_in import SignIn
+    from shared.identity.tokens import Tokens
+
 READY_S = 5.0
 CHECKPOINT_CONTAINER = "checkpoints"
 BLOB_CONTAINER = "ams"
+_CLOSED = (
+    "tokens", "provider_http", "mail", "gateway", "spool", "upstream", "events", "documents", "blobs", "secrets",
+    "limits",
+)  # fmt: skip
 
 
 @dataclass
@@ -105,6 +120,13 @@ class Application:
         return HttpUpstream(allow_private=self.settings.ams_upstream_allow_private)
 
     @cached_property
+    def provider_http(self) -> Upstream:
+        """To the sign-in providers: any address, because the operator names them."""
+        from shared.platform.upstream.http import HttpUpstream
+
+        return HttpUpstream(allow_private=True)
+
+    @cached_property
     def mail(self) -> Mail:
         return _mail(self.settings)
 
@@ -136,11 +158,57 @@ class Application:
         journal = Journal(self.documents, self.audit_log.append)
         journal.on_change(lambda: self.gate.invalidate())
         journal.on(MAIL_TASK, lambda task_id, data: send_mail(self.mail, task_id, data))
+        journal.on(ADMINS_TASK, lambda task_id, data: self.admins.on_task(task_id, data), inline=True)
+        journal.on(RELEASE_TASK, lambda task_id, data: self.identity.on_release(task_id, data), inline=True)
         return journal
 
     @cached_property
     def platform_settings(self) -> PlatformSettingsStore:
         return PlatformSettingsStore(self.documents, self.journal)
+
+    @cached_property
+    def identity(self) -> AccountStore:
+        return AccountStore(self.documents)
+
+    @cached_property
+    def admins(self) -> Admins:
+        return Admins(self.documents, self.journal, self.identity)
+
+    @cached_property
+    def tokens(self) -> "Tokens":
+        from shared.identity.tokens import Tokens
+
+        return Tokens(self.settings.ams_oidc_issuers, self.provider_http)
+
+    @cached_property
+    def sessions(self) -> "Sessions":
+        from shared.identity.sessions import Sessions
+
+        return Sessions(self.documents, self.journal, self.identity, self.settings.ams_auth_cache_s)
+
+    @cached_property
+    def enrolment(self) -> "Enrolment":
+        from shared.identity.enrolment import Enrolment
+
+        return Enrolment(self.identity, self.journal, self.admins, self.settings.ams_admins, _first_tasks)
+
+    @cached_property
+    def sign_in(self) -> "SignIn":
+        from shared.identity.sign_in import SignIn
+
+        return SignIn(self.tokens, self.enrolment, self.sessions, self.journal, self.settings.ams_auth_cache_s)
+
+    @cached_property
+    def relations(self) -> "Relations":
+        from shared.api.relations import Relations
+
+        return Relations(self.catalog, self.access)
+
+    @cached_property
+    def authority(self) -> "PlatformAuthority":
+        from shared.api.authority import PlatformAuthority
+
+        return PlatformAuthority(self.sign_in, self.relations)
 
     @cached_property
     def gate(self) -> Gate:
@@ -199,9 +267,11 @@ class Application:
 
     async def close(self) -> None:
         """Finish what the journal began, then close what was built; the spool first, since it ships to the stream."""
+        if "sessions" in self.__dict__:
+            await self.sessions.drain()
         if "journal" in self.__dict__:
             await self.journal.drain()
-        for name in ("mail", "gateway", "spool", "upstream", "events", "documents", "blobs", "secrets", "limits"):
+        for name in _CLOSED:
             if name in self.__dict__:
                 await getattr(self, name).close()
 
@@ -215,6 +285,14 @@ async def _reason(check: Callable[[], Awaitable[object]]) -> str | None:
     except (Unavailable, SecretMissing, ValueError) as error:
         return str(error)
     return None
+
+
+def _first_tasks(account: Account) -> Sequence[Task]:
+    """Everybody is a consumer: the tenant comes into being with the account."""
+    consumer = Consumer(
+        id=account.consumer_id, name=account.name, account_id=account.id, created_at=account.created_at
+    )  # fmt: skip
+    return [create(ACCESS, consumer.id, "consumer", consumer)]
 
 
 def _cosmos(settings: Settings) -> Documents:

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from shared.identity.issuers import Issuers
+from shared.identity.models import clean_email
 
 AZURE_REQUIRED = (
     "ams_cosmos_endpoint",
@@ -15,6 +18,17 @@ AZURE_REQUIRED = (
 
 class SettingsError(ValueError):
     """The environment does not describe a working configuration; the message names each variable and its rule."""
+
+
+def _split_admins(value: object) -> object:
+    """E-mail addresses in lower case, and `issuer|subject` as they are."""
+    if not isinstance(value, str):
+        return value
+    names = [part.strip() for part in value.split(",") if part.strip()]
+    admins = [name if "|" in name else clean_email(name) for name in names]
+    if None in admins:
+        raise ValueError("must be e-mail addresses or issuer|subject, separated by commas")
+    return tuple(admins)
 
 
 class Settings(BaseModel):
@@ -29,6 +43,9 @@ class Settings(BaseModel):
     ams_auth_cache_s: Annotated[float, Field(ge=0, le=1)] = 1.0
     ams_key_pepper_version: Annotated[int, Field(ge=1)] = 1
     ams_key_pepper_previous_version: Annotated[int, Field(ge=1)] | None = None
+
+    ams_oidc_issuers: Issuers = ()
+    ams_admins: Annotated[tuple[str, ...], BeforeValidator(_split_admins)] = ()
 
     ams_public_url: Annotated[str, Field(pattern=r"^https?://[^/\s?#@]+$")] = "http://127.0.0.1:7071"
     ams_mail_from: str = "AMS <ams@localhost>"
@@ -81,6 +98,11 @@ def variable(field: str) -> str:
     return field.upper()
 
 
+def _path(loc: tuple[str | int, ...]) -> str:
+    """Such as `AMS_OIDC_ISSUERS[0].audience`."""
+    return variable(str(loc[0])) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc[1:])
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read the known variables; empty ones count as unset. Raises SettingsError."""
     values = {name: environ[variable(name)] for name in Settings.model_fields if environ.get(variable(name))}
@@ -88,7 +110,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         return Settings.model_validate(values)
     except ValidationError as error:
         lines = [
-            f"{variable(str(e['loc'][0])) + ': ' if e['loc'] else ''}{e['msg'].removeprefix('Value error, ')}"
+            f"{_path(e['loc']) + ': ' if e['loc'] else ''}{e['msg'].removeprefix('Value error, ')}"
             for e in error.errors(include_input=False)
         ]
         raise SettingsError("; ".join(lines)) from None

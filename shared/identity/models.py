@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from shared.audit.models import Actor
 from shared.kernel.stored import Identifier, Name, StoredModel
@@ -12,6 +12,17 @@ Role = Literal["admin", "merchant", "consumer"]
 AccountStatus = Literal["active", "suspended"]
 Email = Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
 """Kept in lower case: accounts are linked by it. Deliverability is proven by the provider, not by its shape."""
+
+
+_email = TypeAdapter(Email)
+
+
+def clean_email(value: object) -> str | None:
+    """An e-mail address as accounts are linked by it, or None when it is not one."""
+    try:
+        return _email.validate_python(value.strip().lower()) if isinstance(value, str) else None
+    except ValidationError:
+        return None
 
 
 class Account(StoredModel):
@@ -34,8 +45,23 @@ class Account(StoredModel):
     created_at: AwareDatetime
 
 
+class Login(StoredModel):
+    """One way to sign in to an account: a person's `subject` at an `issuer`. `email` is the last address that the
+    provider vouched for."""
+
+    kind: Literal["login"] = "login"
+    account_id: Identifier
+    issuer: str
+    subject: str
+    email: Email | None = None
+    linked_at: AwareDatetime
+
+
 class Session(StoredModel):
-    """One sign-in, told apart by the provider's `sid`, else by the token's `jti`. `seen_at` is 5 minutes exact."""
+    """One sign-in, told apart by the provider's `sid`, else by the token's `jti`. `seen_at` is 5 minutes exact.
+
+    It is over when it was `ended`, and when it started before the account's `tokens_not_before`: a provider keeps the
+    `sid` when it renews a token, so the time of issue alone would end nothing."""
 
     kind: Literal["session"] = "session"
     id: Identifier

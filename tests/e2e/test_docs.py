@@ -61,7 +61,7 @@ def test_documented_defaults_are_the_settings_defaults() -> None:
     documented = {row[0]: row[1] for row in _rows((DOCS / "settings.md").read_text())}
 
     for name, field in Settings.model_fields.items():
-        default = {None: "", False: "false"}.get(field.default, field.default)
+        default = {None: "", False: "false", (): ""}.get(field.default, field.default)
         assert _number(documented[variable(name)]) == _number(str(default)), name
     for name, field in HostLimits.model_fields.items():
         assert _number(documented[name]) == _number(str(field.default)), name

@@ -1,0 +1,112 @@
+"""Accounts, logins and sessions in and out of the documents port.
+
+An account's partition holds `account`, `login:<hash>` for each way to sign in to it, and `session:<id>`. The container
+`logins` turns (issuer, subject), and a verified e-mail address, into the one account that it belongs to: reserved there
+first, so that concurrent first sign-ins agree.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, TypeVar
+
+from shared.identity.models import Account, Login, Session
+from shared.kernel.stored import Held, Identifier, StoredModel
+from shared.platform.documents import (
+    CONTAINERS,
+    DocumentExists,
+    DocumentMissing,
+    Documents,
+    PreconditionFailed,
+    Query,
+    Where,
+)
+
+ACCOUNTS, LOGINS = CONTAINERS["accounts"], CONTAINERS["logins"]
+ACCOUNT_DOCUMENT = "account"
+RELEASE_TASK = "login.release"
+
+Model = TypeVar("Model", bound=StoredModel)
+
+
+class Reservation(StoredModel):
+    """What a login or an e-mail address stands for; never changed, only released."""
+
+    account_id: Identifier
+
+
+def login_key(issuer: str, subject: str) -> str:
+    return sha256(f"{issuer}\0{subject}".encode()).hexdigest()
+
+
+def email_key(email: str) -> str:
+    """`email` as `clean_email` gives it. No issuer is empty, so this is never a login's."""
+    return login_key("", email)
+
+
+def login_document(key: str) -> str:
+    return f"login:{key}"
+
+
+def session_document(session_id: str) -> str:
+    return f"session:{session_id}"
+
+
+class AccountStore:
+    """Reads, and the reservations. Everything else is written through the journal."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    async def _held(self, model: type[Model], account_id: str, id: str) -> Held[Model] | None:
+        document = await self._documents.get(ACCOUNTS, account_id, id)
+        return None if document is None else Held(model.model_validate_json(document.body), document.etag)
+
+    async def account(self, id: str) -> Held[Account] | None:
+        return await self._held(Account, id, ACCOUNT_DOCUMENT)
+
+    async def account_by_email(self, email: str) -> Held[Account] | None:
+        """The account that this verified address belongs to, whatever its case."""
+        account_id = await self.reserved_for(email_key(email.strip().lower()))
+        return None if account_id is None else await self.account(account_id)
+
+    async def login(self, account_id: str, key: str) -> Held[Login] | None:
+        return await self._held(Login, account_id, login_document(key))
+
+    async def session(self, account_id: str, session_id: str) -> Held[Session] | None:
+        return await self._held(Session, account_id, session_document(session_id))
+
+    async def reserved_for(self, key: str) -> str | None:
+        """The account id that a login or e-mail key stands for."""
+        document = await self._documents.get(LOGINS, key, key)
+        return None if document is None else Reservation.model_validate_json(document.body).account_id
+
+    async def reserve(self, key: str, account_id: str) -> str:
+        """Whom the key belongs to from now on: `account_id`, unless somebody was there before."""
+        body = Reservation(account_id=account_id).to_json()
+        while True:
+            try:
+                await self._documents.create(LOGINS, key, key, body)
+            except DocumentExists:
+                if (owner := await self.reserved_for(key)) is not None:
+                    return owner  # else it was released in between
+            else:
+                return account_id
+
+    async def release(self, key: str, account_id: str) -> None:
+        """Give the key up, if it is still this account's."""
+        document = await self._documents.get(LOGINS, key, key)
+        if document is None or Reservation.model_validate_json(document.body).account_id != account_id:
+            return
+        try:
+            await self._documents.delete(LOGINS, key, key, etag=document.etag)
+        except (DocumentMissing, PreconditionFailed):
+            return  # somebody else's by now
+
+    async def on_release(self, id: str, data: dict[str, Any]) -> None:
+        """The handler of RELEASE_TASK."""
+        await self.release(data["key"], data["account_id"])
+
+    async def logins(self, account_id: str) -> Sequence[Login]:
+        """At most 100: nobody has that many providers."""
+        page = await self._documents.query(ACCOUNTS, Query(account_id, (Where("kind", "=", "login"),)))
+        return [Login.model_validate_json(document.body) for document in page.documents]

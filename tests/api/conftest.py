@@ -1,0 +1,30 @@
+"""Fixtures of the tests of the management API."""
+
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.api.harness import PEPPER, Api
+from tests.emulators.issuer import Issuer
+from tests.unit.support import IN_MEMORY
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as made:
+        yield Path(made)
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with Issuer() as running:
+        yield running
+
+
+@pytest.fixture
+async def api(folder: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
+    monkeypatch.setenv("AMS_SECRET_KEY_PEPPER_V1", PEPPER)
+    async with Api(folder, issuer) as opened:
+        yield opened
