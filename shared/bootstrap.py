@@ -42,6 +42,10 @@ from shared.platform.secrets import SecretMissing, Secrets
 from shared.platform.spool import Spool
 from shared.platform.upstream import Upstream
 from shared.settings import Settings, load_settings
+from shared.webhooks.desk import WebhookDesk
+from shared.webhooks.events import DELIVER_TASK, EMIT_TASK
+from shared.webhooks.sender import WebhookSender
+from shared.webhooks.store import WebhookStore
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -158,6 +162,8 @@ class Application:
         journal = Journal(self.documents, self.audit_log.append)
         journal.on_change(lambda: self.gate.invalidate())
         journal.on(MAIL_TASK, lambda task_id, data: send_mail(self.mail, task_id, data))
+        journal.on(EMIT_TASK, lambda task_id, data: self.webhook_sender.on_emit(task_id, data))
+        journal.on(DELIVER_TASK, lambda task_id, data: self.webhook_sender.on_deliver(task_id, data))
         journal.on(ADMINS_TASK, lambda task_id, data: self.admins.on_task(task_id, data), inline=True)
         journal.on(RELEASE_TASK, lambda task_id, data: self.identity.on_release(task_id, data), inline=True)
         return journal
@@ -209,6 +215,20 @@ class Application:
         from shared.api.authority import PlatformAuthority
 
         return PlatformAuthority(self.sign_in, self.relations)
+
+    @cached_property
+    def webhook_store(self) -> WebhookStore:
+        return WebhookStore(self.documents)
+
+    @cached_property
+    def webhooks(self) -> WebhookDesk:
+        return WebhookDesk(self.webhook_store, self.journal, self.secrets)
+
+    @cached_property
+    def webhook_sender(self) -> WebhookSender:
+        return WebhookSender(
+            self.documents, self.webhook_store, self.journal, self.secrets, self.upstream, self.platform_settings
+        )
 
     @cached_property
     def gate(self) -> Gate:

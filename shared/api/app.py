@@ -9,6 +9,7 @@ from shared.api.openapi import describe
 from shared.api.parts import Parts
 from shared.api.routes import audit, docs, settings
 from shared.metering import routes as metering_routes
+from shared.webhooks import routes as webhooks
 
 VERSION = "0.1.0"
 
@@ -16,6 +17,7 @@ ROUTERS = (
     audit.router,
     settings.router,
     metering_routes.router,
+    *webhooks.routers,
 )
 
 

@@ -8,6 +8,7 @@ from shared.identity.guard import Authority
 from shared.metering.consume import Consume
 from shared.metering.queries import UsageQueries
 from shared.platform.documents import Documents
+from shared.webhooks.desk import WebhookDesk
 
 
 class Parts(Protocol):
@@ -30,3 +31,6 @@ class Parts(Protocol):
 
     @property
     def queries(self) -> UsageQueries: ...
+
+    @property
+    def webhooks(self) -> WebhookDesk: ...

@@ -1,0 +1,1 @@
+"""Webhooks: what happened is posted, signed, to whoever asked for it (Standard Webhooks)."""

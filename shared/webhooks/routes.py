@@ -1,0 +1,185 @@
+"""Webhooks of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from pydantic import AwareDatetime, Field
+
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.preconditions import entity_tag
+from shared.kernel.stored import Held
+from shared.kernel.wire import Input, View
+from shared.webhooks.desk import WebhookDesk
+from shared.webhooks.models import PLATFORM_OWNER, Attempt, Delivery, Subscription, Webhook, WebhookUrl
+
+Events = Annotated[tuple[Subscription, ...], Field(min_length=1, examples=[["alert.fired"]])]
+Description = Annotated[str, Field(max_length=200)]
+
+
+class WebhookInput(Input):
+    url: Annotated[WebhookUrl, Field(examples=["https://example.com/ams-events"])]
+    description: Description = ""
+    events: Events = ("alert.fired",)
+
+
+class WebhookChange(Input):
+    """Only what is given is changed."""
+
+    url: WebhookUrl | None = None
+    description: Description | None = None
+    events: Events | None = None
+    status: Literal["enabled", "disabled"] | None = None
+
+
+class WebhookView(View):
+    """`reason` says why AMS disabled it, `previous_until` how long the secret before the last rotation signs too."""
+
+    id: str
+    url: str
+    description: str
+    events: list[Subscription]
+    status: Literal["enabled", "disabled"]
+    reason: str | None
+    previous_until: AwareDatetime | None
+    created_at: AwareDatetime
+
+
+class WebhookWithSecret(WebhookView):
+    """`secret` (`whsec_…`, Standard Webhooks) is shown this once."""
+
+    secret: str
+
+
+class Webhooks(View):
+    items: list[WebhookView]
+
+
+class DeliveryView(View):
+    """One event as it was posted; `id` is its `webhook-id` header."""
+
+    id: str
+    type: str
+    status: Literal["pending", "delivered", "failed"]
+    attempts: list[Attempt]
+    body: str
+    created_at: AwareDatetime
+
+
+class Deliveries(View):
+    items: list[DeliveryView]
+    next_cursor: str | None
+
+
+def desk(request: Request) -> WebhookDesk:
+    return request.app.state.parts.webhooks  # type: ignore[no-any-return]  # set by create_app
+
+
+Desk = Annotated[WebhookDesk, Depends(desk)]
+WebhookId = Annotated[str, Path(max_length=64)]
+
+
+def _view(held: Held[Webhook], response: Response) -> WebhookView:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return WebhookView.model_validate(held.value.model_dump())
+
+
+def _delivery(delivery: Delivery) -> DeliveryView:
+    return DeliveryView.model_validate(delivery.model_dump())
+
+
+def _consumer(consumer_id: Annotated[str, Path(max_length=64)]) -> str:
+    return consumer_id
+
+
+def _merchant(merchant_id: Annotated[str, Path(max_length=64)]) -> str:
+    return merchant_id
+
+
+def _platform() -> str:
+    return PLATFORM_OWNER
+
+
+def _routes(prefix: str, action: str, owner: Callable[..., str]) -> APIRouter:
+    """The routes for one kind of owner."""
+    router = APIRouter(prefix=prefix, tags=["webhooks"])
+    Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type
+    Owner = Annotated[str, Depends(owner)]  # noqa: N806 - a type
+
+    @router.post("/webhooks", status_code=201)
+    async def add_webhook(
+        caller: Allowed, owner_id: Owner, desk: Desk, body: WebhookInput, response: Response
+    ) -> WebhookWithSecret:
+        """Have events posted to a URL. The secret in the answer verifies their signatures; it is shown this once."""
+        held, secret = await desk.add(caller.actor, owner_id, body.url, body.description, body.events)
+        return WebhookWithSecret(**_view(held, response).model_dump(), secret=secret)
+
+    @router.get("/webhooks")
+    async def list_webhooks(caller: Allowed, owner_id: Owner, desk: Desk) -> Webhooks:
+        """All webhooks, oldest first."""
+        held = await desk.list(owner_id)
+        return Webhooks(items=[WebhookView.model_validate(one.value.model_dump()) for one in held])
+
+    @router.get("/webhooks/{webhook_id}")
+    async def read_webhook(
+        caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId, response: Response
+    ) -> WebhookView:
+        """One webhook."""
+        return _view(await desk.find(owner_id, webhook_id), response)
+
+    @router.patch("/webhooks/{webhook_id}")
+    async def change_webhook(
+        caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId, body: WebhookChange, response: Response,
+        if_match: Annotated[str | None, Header()] = None,
+    ) -> WebhookView:  # fmt: skip
+        """Change a webhook, or switch it off or on."""
+        values = body.model_dump(exclude_unset=True, exclude_none=True)
+        return _view(await desk.update(caller.actor, owner_id, webhook_id, values, if_match), response)
+
+    @router.delete("/webhooks/{webhook_id}", status_code=204)
+    async def delete_webhook(
+        caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId,
+        if_match: Annotated[str | None, Header()] = None,
+    ) -> None:  # fmt: skip
+        """Delete a webhook. Nothing more is posted to it."""
+        await desk.remove(caller.actor, owner_id, webhook_id, if_match)
+
+    @router.post("/webhooks/{webhook_id}/rotate-secret")
+    async def rotate_secret(
+        caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId, response: Response
+    ) -> WebhookWithSecret:
+        """A new secret, shown this once. The old one signs beside it for 24 hours."""
+        held, secret = await desk.rotate(caller.actor, owner_id, webhook_id)
+        return WebhookWithSecret(**_view(held, response).model_dump(), secret=secret)
+
+    @router.post("/webhooks/{webhook_id}/test", status_code=202)
+    async def test_webhook(caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId) -> None:
+        """Post a `ping`; its delivery is in the log soon after."""
+        await desk.test(caller.actor, owner_id, webhook_id)
+
+    @router.get("/webhooks/{webhook_id}/deliveries")
+    async def list_deliveries(
+        caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20, cursor: str | None = None,
+    ) -> Deliveries:  # fmt: skip
+        """What was posted, newest first, with every attempt."""
+        found, next_cursor = await desk.deliveries(owner_id, webhook_id, limit, cursor)
+        return Deliveries(items=[_delivery(one) for one in found], next_cursor=next_cursor)
+
+    @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", status_code=202)
+    async def redeliver(
+        caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId,
+        delivery_id: Annotated[str, Path(max_length=64)],
+    ) -> DeliveryView:  # fmt: skip
+        """Post it again, with the same id."""
+        return _delivery(await desk.redeliver(caller.actor, owner_id, webhook_id, delivery_id))
+
+    return router
+
+
+routers = (
+    _routes("/consumers/{consumer_id}", "webhook.manage", _consumer),
+    _routes("/merchants/{merchant_id}", "webhook.manage_merchant", _merchant),
+    _routes("/admin", "webhook.manage_platform", _platform),
+)

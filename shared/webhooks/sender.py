@@ -1,0 +1,154 @@
+"""Posting events: signed as Standard Webhooks says, tried again for about three days, every attempt on record.
+
+Order: the event's task makes one delivery document per webhook, each with a task of its own; a delivery's task posts,
+records the attempt, and raises unless the receiver took it, which has the journal try again later. A kill in between
+posts twice with the same `webhook-id`, never not at all.
+"""
+
+import contextlib
+import json
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from standardwebhooks import Webhook as Signer
+
+from shared.audit.journal import ATTEMPTS_MAX, GaveUp, Journal
+from shared.audit.models import SYSTEM, changed
+from shared.audit.platform import PlatformSettingsStore
+from shared.kernel.clock import parse_time, utc_now
+from shared.kernel.errors import Problem
+from shared.kernel.stored import Held
+from shared.platform.documents import Create, Documents, Replace
+from shared.platform.secrets import SecretMissing, Secrets
+from shared.platform.upstream import Upstream, UpstreamError, UpstreamRequest
+from shared.webhooks.events import deliver, secret_name
+from shared.webhooks.models import Attempt, Delivery, Webhook
+from shared.webhooks.store import ALERTS, WebhookStore, delivery_document, webhook_document
+
+TIMEOUT_S = 20.0
+ATTEMPTS_KEPT_MAX = 30
+ERROR_CHARACTERS_MAX = 300
+_logger = logging.getLogger(__name__)
+
+
+class NotTaken(Exception):  # noqa: N818 - reads as what it says
+    """The receiver did not take the event; the journal tries again."""
+
+
+class WebhookSender:
+    """The handlers of the journal's tasks `webhook.emit` and `webhook.deliver`."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        store: WebhookStore,
+        journal: Journal,
+        vault: Secrets,
+        upstream: Upstream,
+        settings: PlatformSettingsStore,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._documents = documents
+        self._store = store
+        self._journal = journal
+        self._vault = vault
+        self._upstream = upstream
+        self._settings = settings
+        self._now = now
+
+    async def on_emit(self, task_id: str, data: dict[str, Any]) -> None:
+        """One delivery for each webhook that wants the event; those that are there already are left alone."""
+        body = json.dumps({"type": data["type"], "timestamp": data["timestamp"], "data": data["data"]})
+        for held in await self._store.webhooks(data["owner_id"]):
+            webhook = held.value
+            chosen = data["webhook_id"] == webhook.id if data["webhook_id"] else data["type"] in webhook.events
+            if not chosen or webhook.status == "disabled":
+                continue
+            moment = int(parse_time(data["timestamp"]).timestamp() * 1000)
+            unique = sha256(f"{task_id}:{webhook.id}".encode()).hexdigest()[:20]
+            delivery = Delivery(
+                id=f"msg_{moment:012x}{unique}", webhook_id=webhook.id, owner_id=webhook.owner_id, type=data["type"],
+                body=body, created_at=self._now(),
+            )  # fmt: skip
+            await self._begin(delivery)
+
+    async def _begin(self, delivery: Delivery) -> None:
+        document = delivery_document(delivery.webhook_id, delivery.id)
+        write = Create(document, delivery.to_json(), await self._ttl_s())
+        task = deliver(delivery.owner_id, delivery.webhook_id, delivery.id)
+        with contextlib.suppress(Problem):  # 409: it was begun before
+            await self._journal.commit(ALERTS, delivery.owner_id, [write], tasks=[task])
+
+    async def on_deliver(self, task_id: str, data: dict[str, Any]) -> None:
+        """Raises NotTaken, GaveUp."""
+        webhook = await self._store.webhook(data["owner_id"], data["webhook_id"])
+        delivery = await self._store.delivery(data["owner_id"], data["webhook_id"], data["delivery_id"])
+        if webhook is None or delivery is None or webhook.value.status == "disabled":
+            return  # deleted or switched off meanwhile, or the log's time is over: nothing is owed
+        attempt = await self._post(webhook.value, delivery.value)
+        taken = attempt.status is not None and 200 <= attempt.status < 300
+        await self._record(delivery, attempt, taken=taken)
+        if attempt.status == 410:
+            await self._disable(webhook)
+            raise GaveUp("the receiver answered 410: it wants no more")
+        if not taken:
+            raise NotTaken(attempt.error or f"the receiver answered {attempt.status}")
+
+    async def _post(self, webhook: Webhook, delivery: Delivery) -> Attempt:
+        at, started = self._now(), time.perf_counter()
+        status, error = None, None
+        try:
+            status = await self._send(webhook, delivery, at)
+        except (UpstreamError, SecretMissing) as failed:
+            error = str(failed)[:ERROR_CHARACTERS_MAX]
+        took_ms = round((time.perf_counter() - started) * 1000)
+        return Attempt(at=at, status=status, error=error, took_ms=took_ms)
+
+    async def _send(self, webhook: Webhook, delivery: Delivery, at: datetime) -> int:
+        body = delivery.body.encode()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "AMS-Webhooks/1",
+            "webhook-id": delivery.id,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": await self._signatures(webhook, delivery, at),
+        }
+        request = UpstreamRequest("POST", webhook.url, headers, _once(body), len(body), TIMEOUT_S)
+        response = await self._upstream.send(request)
+        response.close()  # what it says beside its status is of no use
+        return response.status
+
+    async def _signatures(self, webhook: Webhook, delivery: Delivery, at: datetime) -> str:
+        versions = [webhook.secret_version]
+        if webhook.previous_until is not None and webhook.previous_until > at:
+            versions.append(webhook.secret_version - 1)
+        secrets = [await self._vault.get(secret_name(webhook.id, version)) for version in versions]
+        return " ".join(Signer(secret).sign(delivery.id, at, delivery.body) for secret in secrets)
+
+    async def _record(self, held: Held[Delivery], attempt: Attempt, *, taken: bool) -> None:
+        delivery = held.value
+        attempts = (*delivery.attempts, attempt)[-ATTEMPTS_KEPT_MAX:]
+        status = "delivered" if taken else "failed" if len(attempts) >= ATTEMPTS_MAX else delivery.status
+        after = delivery.model_copy(update={"attempts": attempts, "status": status})
+        document = delivery_document(delivery.webhook_id, delivery.id)
+        # Not conditional: two attempts at the same moment lose a line of the log, not a delivery.
+        await self._documents.upsert(ALERTS, delivery.owner_id, document, after.to_json(), ttl_s=await self._ttl_s())
+
+    async def _disable(self, held: Held[Webhook]) -> None:
+        reason = "the receiver answered 410 Gone"
+        after = held.value.model_copy(update={"status": "disabled", "reason": reason})
+        change = changed(SYSTEM, "webhook.disable", f"webhook:{after.id}", held.value, after, reason=reason)
+        write = Replace(webhook_document(after.id), after.to_json(), held.etag)
+        with contextlib.suppress(Problem):  # 409: its owner changed it meanwhile, and decides
+            await self._journal.commit(ALERTS, after.owner_id, [write], change)
+
+    async def _ttl_s(self) -> int:
+        return (await self._settings.current()).delivery_log_days * 24 * 3600
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body

@@ -1,0 +1,62 @@
+"""Webhooks and deliveries in and out of the documents port."""
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.stored import Held, StoredModel
+from shared.platform.documents import CONTAINERS, Documents, Query, Where
+from shared.webhooks.models import Delivery, Webhook
+
+ALERTS = CONTAINERS["alerts"]
+WEBHOOKS_MAX = 20
+Model = TypeVar("Model", bound=StoredModel)
+
+
+def webhook_document(id: str) -> str:
+    return f"webhook:{id}"
+
+
+def delivery_document(webhook_id: str, id: str) -> str:
+    """Ids sort by time, so a webhook's deliveries are a range in order."""
+    return f"delivery:{webhook_id}:{id}"
+
+
+class WebhookStore:
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    async def _get(self, model: type[Model], owner_id: str, id: str) -> Held[Model] | None:
+        document = await self._documents.get(ALERTS, owner_id, id)
+        return None if document is None else Held(model.model_validate_json(document.body), document.etag)
+
+    async def webhook(self, owner_id: str, id: str) -> Held[Webhook] | None:
+        return await self._get(Webhook, owner_id, webhook_document(id))
+
+    async def webhooks(self, owner_id: str) -> list[Held[Webhook]]:
+        """All of an owner's, of which there are at most WEBHOOKS_MAX, oldest first."""
+        query = Query(owner_id, (Where("kind", "=", "webhook"),), limit=1000)
+        page = await self._documents.query(ALERTS, query)
+        held = [Held(Webhook.model_validate_json(document.body), document.etag) for document in page.documents]
+        return sorted(held, key=lambda one: one.value.id)
+
+    async def delivery(self, owner_id: str, webhook_id: str, id: str) -> Held[Delivery] | None:
+        return await self._get(Delivery, owner_id, delivery_document(webhook_id, id))
+
+    async def deliveries(
+        self, owner_id: str, webhook_id: str, limit: int, cursor: str | None
+    ) -> tuple[Sequence[Delivery], str | None]:
+        """Newest first, and the cursor of the next page. Raises Problem 400 `cursor_invalid`."""
+        asked = f"deliveries:{owner_id}:{webhook_id}"
+        inner = None if cursor is None else decode_cursor(asked, cursor)
+        if not isinstance(inner, str | None):
+            raise bad_cursor()
+        where = (Where("id", "starts_with", delivery_document(webhook_id, "")),)
+        try:
+            page = await self._documents.query(
+                ALERTS, Query(owner_id, where, order_by="id", descending=True, limit=limit), inner
+            )
+        except ValueError:
+            raise bad_cursor() from None
+        found = [Delivery.model_validate_json(document.body) for document in page.documents]
+        return found, None if page.cursor is None else encode_cursor(asked, page.cursor)
