@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.api.answers import problem_response
-from shared.kernel.errors import Problem
 from shared.kernel.ids import new_id
 from shared.kernel.telemetry import request_id as current_request_id
 
@@ -46,14 +45,8 @@ class Edge:
 
         try:
             await self._app(scope, _bounded(receive), send_with_headers)
-        except BodyTooLarge as refused:
-            await problem_response(refused.problem, request_id)(scope, receive, send_with_headers)
         finally:
             current_request_id.reset(token)
-
-
-class BodyTooLarge(Exception):  # noqa: N818 - reads as what it says
-    problem = Problem(413, "body_too_large", f"A request's body is at most {BODY_BYTES_MAX} bytes.")
 
 
 def _bounded(receive: Receive) -> Receive:
@@ -64,7 +57,8 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         length += len(message.get("body", b""))
         if length > BODY_BYTES_MAX:
-            raise BodyTooLarge
+            # What FastAPI lets through while it reads a body.
+            raise HTTPException(413, f"A request's body is at most {BODY_BYTES_MAX} bytes.")
         return message
 
     return read
