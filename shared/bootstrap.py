@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 
     from shared.api.authority import PlatformAuthority
     from shared.api.relations import Relations
+    from shared.identity.accounts import Accounts
     from shared.identity.enrolment import Enrolment
     from shared.identity.sessions import Sessions
     from shared.identity.sign_in import SignIn
@@ -203,6 +204,12 @@ class Application:
         from shared.identity.sign_in import SignIn
 
         return SignIn(self.tokens, self.enrolment, self.sessions, self.journal, self.settings.ams_auth_cache_s)
+
+    @cached_property
+    def accounts(self) -> "Accounts":
+        from shared.identity.accounts import Accounts
+
+        return Accounts(self.identity, self.journal, self.admins, self.enrolment)
 
     @cached_property
     def relations(self) -> "Relations":

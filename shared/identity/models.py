@@ -44,6 +44,16 @@ class Account(StoredModel):
     tokens_not_before: int = 0
     created_at: AwareDatetime
 
+    @property
+    def roles(self) -> frozenset[Role]:
+        """Everybody is a consumer."""
+        held: set[Role] = {"consumer"}
+        if self.role == "admin":
+            held.add("admin")
+        if self.merchant_ids:
+            held.add("merchant")
+        return frozenset(held)
+
 
 class Login(StoredModel):
     """One way to sign in to an account: a person's `subject` at an `issuer`. `email` is the last address that the
@@ -92,12 +102,7 @@ class Signed:
 
     @property
     def roles(self) -> frozenset[Role]:
-        held: set[Role] = {"consumer"}
-        if self.account.role == "admin":
-            held.add("admin")
-        if self.account.merchant_ids:
-            held.add("merchant")
-        return frozenset(held)
+        return self.account.roles
 
 
 @dataclass(frozen=True, slots=True)

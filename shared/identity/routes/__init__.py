@@ -1,0 +1,1 @@
+"""`/api/v1/me` and `/api/v1/admin/accounts`."""
