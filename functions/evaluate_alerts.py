@@ -1,0 +1,14 @@
+"""Alerts: look at every rule."""
+
+import azure.functions as func
+
+from shared.bootstrap import application
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("evaluate_alerts")
+@blueprint.timer_trigger(arg_name="timer", schedule="30 * * * * *", run_on_startup=False, use_monitor=False)
+async def evaluate_alerts(timer: func.TimerRequest) -> None:
+    """Every minute. A rule fires once in a period, however often this runs."""
+    await application().evaluator.run()

@@ -1,0 +1,1 @@
+"""Alerts: rules over usage that tell an owner once when a threshold is reached."""

@@ -1,0 +1,42 @@
+"""To whom a fired rule is told. Addresses are read here and go nowhere else; one that was not verified gets nothing."""
+
+from collections.abc import Sequence
+
+from shared.access.store import AccessStore
+from shared.alerts.models import Rule
+from shared.audit.journal import Task
+from shared.audit.platform import PlatformSettingsStore
+from shared.catalog.store import CatalogStore
+from shared.identity.mail import mail
+from shared.identity.store import AccountStore
+
+
+class OwnersPeople:
+    """A consumer's owner, a merchant's people, or the platform's alert recipients."""
+
+    def __init__(
+        self, accounts: AccountStore, access: AccessStore, catalog: CatalogStore, settings: PlatformSettingsStore
+    ) -> None:
+        self._accounts = accounts
+        self._access = access
+        self._catalog = catalog
+        self._settings = settings
+
+    async def mails(self, rule: Rule, subject: str, text: str) -> list[Task]:
+        return [mail(address, subject, text) for address in await self._addresses(rule)]
+
+    async def _addresses(self, rule: Rule) -> Sequence[str]:
+        if rule.owner_kind == "platform":
+            return (await self._settings.current()).alert_recipients
+        if rule.owner_kind == "merchant":
+            merchant = await self._catalog.merchant(rule.owner_id)
+            account_ids = () if merchant is None else merchant.account_ids
+        else:
+            consumer = await self._access.consumer(rule.owner_id)
+            account_ids = () if consumer is None or consumer.account_id is None else (consumer.account_id,)
+        held = [await self._accounts.account(account_id) for account_id in account_ids]
+        return [
+            one.value.email
+            for one in held
+            if one is not None and one.value.email is not None and one.value.email_verified
+        ]

@@ -1,0 +1,169 @@
+"""Alert rules of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from pydantic import AwareDatetime, Field
+
+from shared.alerts.desk import AlertDesk
+from shared.alerts.models import Metric, OwnerKind, Rule, Threshold, Window
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.preconditions import entity_tag
+from shared.kernel.stored import Held, Identifier, Name
+from shared.kernel.wire import Input, View
+from shared.webhooks.models import PLATFORM_OWNER
+
+RequestsMin = Annotated[int, Field(ge=1, le=10**9)]
+
+
+class RuleInput(Input):
+    """`threshold` is a decimal as text. `quota_percent` needs `api_key_id` and the window `month`."""
+
+    name: Annotated[Name, Field(examples=["Half of the month's quota"])]
+    metric: Metric
+    window: Window
+    threshold: Annotated[Threshold, Field(examples=["50"])]
+    service_id: Identifier | None = None
+    api_key_id: Identifier | None = None
+    project_id: Identifier | None = None
+    requests_min: RequestsMin = 100
+    mail: bool = True
+    webhook: bool = True
+
+
+class RuleChange(Input):
+    """Only what is given is changed. What a rule looks at stays: make another rule for that."""
+
+    name: Name | None = None
+    threshold: Threshold | None = None
+    requests_min: RequestsMin | None = None
+    mail: bool | None = None
+    webhook: bool | None = None
+    status: Literal["enabled", "disabled"] | None = None
+
+
+class RuleView(View):
+    id: str
+    name: str
+    metric: Metric
+    window: Window
+    threshold: str
+    service_id: str | None
+    api_key_id: str | None
+    project_id: str | None
+    requests_min: int
+    mail: bool
+    webhook: bool
+    status: Literal["enabled", "disabled"]
+    created_at: AwareDatetime
+
+
+class Rules(View):
+    items: list[RuleView]
+
+
+class FiredView(View):
+    """`period` is the UTC day or month in which the rule fired; `value` what was reached then."""
+
+    id: str
+    rule_id: str
+    name: str
+    metric: Metric
+    period: str
+    threshold: str
+    value: str
+    fired_at: AwareDatetime
+
+
+class FiredList(View):
+    items: list[FiredView]
+    next_cursor: str | None
+
+
+def desk(request: Request) -> AlertDesk:
+    return request.app.state.parts.alerts  # type: ignore[no-any-return]  # set by create_app
+
+
+Desk = Annotated[AlertDesk, Depends(desk)]
+RuleId = Annotated[str, Path(max_length=64)]
+IfMatch = Annotated[str | None, Header()]
+
+
+def _view(rule: Rule) -> RuleView:
+    return RuleView.model_validate({**rule.model_dump(), "threshold": f"{rule.threshold.normalize():f}"})
+
+
+def _answer(held: Held[Rule], response: Response) -> RuleView:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return _view(held.value)
+
+
+def _consumer(consumer_id: Annotated[str, Path(max_length=64)]) -> str:
+    return consumer_id
+
+
+def _merchant(merchant_id: Annotated[str, Path(max_length=64)]) -> str:
+    return merchant_id
+
+
+def _platform() -> str:
+    return PLATFORM_OWNER
+
+
+def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., str]) -> APIRouter:
+    """The routes for one kind of owner."""
+    router = APIRouter(prefix=prefix, tags=["alerts"])
+    Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type
+    Owner = Annotated[str, Depends(owner)]  # noqa: N806 - a type
+
+    @router.post("/alerts", status_code=201)
+    async def add_alert(caller: Allowed, owner_id: Owner, desk: Desk, body: RuleInput, response: Response) -> RuleView:
+        """Add a rule: it is told once in each period in which the threshold is reached."""
+        return _answer(await desk.add(caller.actor, kind, owner_id, body.model_dump()), response)
+
+    @router.get("/alerts")
+    async def list_alerts(caller: Allowed, owner_id: Owner, desk: Desk) -> Rules:
+        """All rules, oldest first."""
+        return Rules(items=[_view(rule) for rule in await desk.list(owner_id)])
+
+    @router.get("/alerts/fired")
+    async def list_fired(
+        caller: Allowed, owner_id: Owner, desk: Desk,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20, cursor: str | None = None,
+    ) -> FiredList:  # fmt: skip
+        """What fired, the latest period first."""
+        found, next_cursor = await desk.fired(owner_id, limit, cursor)
+        items = [FiredView.model_validate(one.model_dump(mode="json")) for one in found]
+        return FiredList(items=items, next_cursor=next_cursor)
+
+    @router.get("/alerts/{rule_id}")
+    async def read_alert(caller: Allowed, owner_id: Owner, desk: Desk, rule_id: RuleId, response: Response) -> RuleView:
+        """One rule."""
+        return _answer(await desk.find(owner_id, rule_id), response)
+
+    @router.patch("/alerts/{rule_id}")
+    async def change_alert(
+        caller: Allowed, owner_id: Owner, desk: Desk, rule_id: RuleId, body: RuleChange, response: Response,
+        if_match: IfMatch = None,
+    ) -> RuleView:  # fmt: skip
+        """Change a rule, or switch it off or on."""
+        values = body.model_dump(exclude_unset=True, exclude_none=True)
+        return _answer(await desk.update(caller.actor, owner_id, rule_id, values, if_match), response)
+
+    @router.delete("/alerts/{rule_id}", status_code=204)
+    async def delete_alert(
+        caller: Allowed, owner_id: Owner, desk: Desk, rule_id: RuleId, if_match: IfMatch = None
+    ) -> None:
+        """Delete a rule."""
+        await desk.remove(caller.actor, owner_id, rule_id, if_match)
+
+    return router
+
+
+routers = (
+    _routes("/consumers/{consumer_id}", "alert.manage", "consumer", _consumer),
+    _routes("/merchants/{merchant_id}", "alert.manage_merchant", "merchant", _merchant),
+    _routes("/admin", "alert.manage_platform", "platform", _platform),
+)
