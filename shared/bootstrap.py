@@ -14,6 +14,7 @@ from shared.access.gate import Gate
 from shared.access.keys import KeyHasher
 from shared.access.models import Consumer
 from shared.access.store import ACCESS, AccessStore
+from shared.access.tasks import CLEAR_TASK, KEYS_TASK, MEMBERSHIP_TASK
 from shared.audit.journal import Journal, Task, create
 from shared.audit.log import AuditLog
 from shared.audit.platform import PlatformSettingsStore
@@ -51,6 +52,14 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from fastapi import FastAPI
 
+    from shared.access.consumers import Consumers
+    from shared.access.grants import Grants
+    from shared.access.letters import Letters
+    from shared.access.members import Members
+    from shared.access.memberships import Memberships
+    from shared.access.projects import Projects
+    from shared.access.pseudonyms import Pseudonyms
+    from shared.access.subscribers import Subscribers
     from shared.api.authority import PlatformAuthority
     from shared.api.relations import Relations
     from shared.identity.accounts import Accounts
@@ -167,7 +176,14 @@ class Application:
         journal.on(DELIVER_TASK, lambda task_id, data: self.webhook_sender.on_deliver(task_id, data))
         journal.on(ADMINS_TASK, lambda task_id, data: self.admins.on_task(task_id, data), inline=True)
         journal.on(RELEASE_TASK, lambda task_id, data: self.identity.on_release(task_id, data), inline=True)
+        self._on_access_tasks(journal)
         return journal
+
+    def _on_access_tasks(self, journal: Journal) -> None:
+        """Imported when the first of them is done: consume's start does not wait for it."""
+        journal.on(MEMBERSHIP_TASK, lambda task_id, data: self.memberships.on_follow(task_id, data), inline=True)
+        journal.on(KEYS_TASK, lambda task_id, data: self.members.on_disable_keys(task_id, data), inline=True)
+        journal.on(CLEAR_TASK, lambda task_id, data: self.projects.on_clear(task_id, data), inline=True)
 
     @cached_property
     def platform_settings(self) -> PlatformSettingsStore:
@@ -236,6 +252,54 @@ class Application:
         return WebhookSender(
             self.documents, self.webhook_store, self.journal, self.secrets, self.upstream, self.platform_settings
         )
+
+    @cached_property
+    def pseudonyms(self) -> "Pseudonyms":
+        from shared.access.pseudonyms import Pseudonyms
+
+        return Pseudonyms(self.secrets.get)
+
+    @cached_property
+    def letters(self) -> "Letters":
+        from shared.access.letters import Letters
+
+        return Letters(self.identity, self.platform_settings)
+
+    @cached_property
+    def consumers(self) -> "Consumers":
+        from shared.access.consumers import Consumers
+
+        return Consumers(self.access, self.journal, self.letters)
+
+    @cached_property
+    def grants(self) -> "Grants":
+        from shared.access.grants import Grants
+
+        return Grants(self.access, self.catalog, self.journal, self.platform_settings, self.pseudonyms, self.letters)
+
+    @cached_property
+    def subscribers(self) -> "Subscribers":
+        from shared.access.subscribers import Subscribers
+
+        return Subscribers(self.access, self.catalog, self.journal, self.letters)
+
+    @cached_property
+    def projects(self) -> "Projects":
+        from shared.access.projects import Projects
+
+        return Projects(self.access, self.journal, self.platform_settings)
+
+    @cached_property
+    def members(self) -> "Members":
+        from shared.access.members import Members
+
+        return Members(self.access, self.journal, self.platform_settings)
+
+    @cached_property
+    def memberships(self) -> "Memberships":
+        from shared.access.memberships import Memberships
+
+        return Memberships(self.documents, self.access)
 
     @cached_property
     def gate(self) -> Gate:

@@ -53,6 +53,11 @@ class AccessStore(Listeners):
         document = await self._documents.get(ACCESS, consumer_id, id)
         return None if document is None else Held(model.model_validate_json(document.body), document.etag)
 
+    async def first(self, model: type[Model], query: Query) -> list[Held[Model]]:
+        """The first `query.limit` that match."""
+        page = await self._documents.query(ACCESS, query)
+        return [Held(model.model_validate_json(document.body), document.etag) for document in page.documents]
+
     async def stream(self, model: type[Model], query: Query) -> AsyncIterator[Held[Model]]:
         """Everything that matches."""
         cursor = None

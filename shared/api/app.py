@@ -2,12 +2,14 @@
 
 from fastapi import FastAPI
 
+from shared.access.routes import consumers, grants, members, projects, subscribers
 from shared.api.answers import answer_errors
 from shared.api.edge import Edge
 from shared.api.idempotency import Idempotency
 from shared.api.openapi import describe
 from shared.api.parts import Parts
 from shared.api.routes import audit, docs, settings
+from shared.identity.routes import accounts, me
 from shared.metering import routes as metering_routes
 from shared.webhooks import routes as webhooks
 
@@ -16,6 +18,13 @@ VERSION = "0.1.0"
 ROUTERS = (
     audit.router,
     settings.router,
+    me.router,
+    accounts.router,
+    consumers.router,
+    grants.router,
+    subscribers.router,
+    projects.router,
+    members.router,
     metering_routes.router,
     *webhooks.routers,
 )

@@ -2,9 +2,18 @@
 
 from typing import Protocol
 
+from shared.access.consumers import Consumers
+from shared.access.grants import Grants
+from shared.access.members import Members
+from shared.access.memberships import Memberships
+from shared.access.projects import Projects
+from shared.access.subscribers import Subscribers
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
+from shared.identity.accounts import Accounts
 from shared.identity.guard import Authority
+from shared.identity.sessions import Sessions
+from shared.identity.store import AccountStore
 from shared.metering.consume import Consume
 from shared.metering.queries import UsageQueries
 from shared.platform.documents import Documents
@@ -21,10 +30,37 @@ class Parts(Protocol):
     def authority(self) -> Authority: ...
 
     @property
+    def identity(self) -> AccountStore: ...
+
+    @property
+    def accounts(self) -> Accounts: ...
+
+    @property
+    def sessions(self) -> Sessions: ...
+
+    @property
     def audit_search(self) -> AuditSearch: ...
 
     @property
     def platform_settings(self) -> PlatformSettingsStore: ...
+
+    @property
+    def consumers(self) -> Consumers: ...
+
+    @property
+    def grants(self) -> Grants: ...
+
+    @property
+    def subscribers(self) -> Subscribers: ...
+
+    @property
+    def projects(self) -> Projects: ...
+
+    @property
+    def members(self) -> Members: ...
+
+    @property
+    def memberships(self) -> Memberships: ...
 
     @property
     def consume(self) -> Consume: ...

@@ -1,0 +1,1 @@
+"""Endpoints of access: consumers, grants, subscribers, projects and their people, keys."""
