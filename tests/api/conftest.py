@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.api.access_market import AccessMarket, open_access_market
 from tests.api.harness import PEPPER, Api
 from tests.emulators.issuer import Issuer
 from tests.unit.support import IN_MEMORY
@@ -26,5 +27,11 @@ def issuer() -> Iterator[Issuer]:
 @pytest.fixture
 async def api(folder: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Api]:
     monkeypatch.setenv("AMS_SECRET_KEY_PEPPER_V1", PEPPER)
+    monkeypatch.setenv("AMS_SECRET_PSEUDONYM_PEPPER", PEPPER)
     async with Api(folder, issuer) as opened:
         yield opened
+
+
+@pytest.fixture
+async def market(api: Api) -> AccessMarket:
+    return await open_access_market(api)
