@@ -7,6 +7,7 @@ Exception
     ├── DocumentsUnavailable    shared.platform.documents
     ├── EventsUnavailable       shared.platform.events
     ├── BlobsUnavailable        shared.platform.blobs
+    ├── SearchUnavailable       shared.platform.search
     ├── SecretsUnavailable      shared.platform.secrets
     └── SpoolUnavailable        shared.platform.spool
 """
