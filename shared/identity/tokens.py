@@ -4,6 +4,7 @@ AMS never sees a password and makes no token itself. What a token's own header p
 never looked at: keys come from the configured issuers only, and so do the algorithms.
 """
 
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -106,8 +107,8 @@ def _read(payload: Mapping[str, Any], issuer: Issuer, token: str) -> Claims:
     if any(name in payload for name in _OF_ID_TOKENS):  # where `typ` does not tell them from access tokens
         raise _Refused("it is an ID token")
     subject, issued_at = payload["sub"], payload["iat"]
-    if not 1 <= len(subject) <= SUBJECT_CHARACTERS_MAX:
-        raise _Refused("its subject is empty or too long")
+    if not 1 <= len(subject) <= SUBJECT_CHARACTERS_MAX or not subject.isprintable():
+        raise _Refused("its subject is empty, too long or not text")
     if isinstance(issued_at, bool) or not isinstance(issued_at, int | float):
         raise _Refused("its time of issue is not a number")
     names = issuer.claims
@@ -128,7 +129,7 @@ def _clean_name(value: object) -> str | None:
 def _session_id(payload: Mapping[str, Any], issuer: Issuer, token: str) -> str:
     by = ("session", payload.get(issuer.claims.session)), ("jti", payload.get("jti")), ("token", token)
     kind, value = next((kind, value) for kind, value in by if isinstance(value, str) and value)
-    return "ses_" + sha256(f"{issuer.issuer}\0{payload['sub']}\0{kind}\0{value}".encode()).hexdigest()[:40]
+    return "ses_" + sha256(json.dumps([issuer.issuer, payload["sub"], kind, value]).encode()).hexdigest()[:40]
 
 
 def bearer(headers: Mapping[str, str]) -> str:

@@ -21,6 +21,7 @@ from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 DISCOVERY = "/.well-known/openid-configuration"
 JWKS = "/jwks"
 AUDIENCE = "https://ams.test/api"
+HOLD_S_MAX = 30.0
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 
@@ -31,6 +32,21 @@ def rsa_key(number: int) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that went away is none of a test's business."""
+
+
+class Hold:
+    """A request that is kept waiting: `arrived` when it is there, answered after `release`."""
+
+    def __init__(self) -> None:
+        self.arrived = threading.Event()
+        self.release = threading.Event()
+
+
 class Issuer:
     """`fetches` counts requests by path, `answers` replaces what a path answers: (status, body)."""
 
@@ -39,6 +55,7 @@ class Issuer:
         self.fetches: Counter[str] = Counter()
         self.answers: dict[str, tuple[int, bytes]] = {}
         self.keys: dict[str, tuple[str, PrivateKey]] = {}
+        self._holds: dict[str, Hold] = {}
         self._turn = 0
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
@@ -76,8 +93,7 @@ class Issuer:
             def log_message(self, *_: object) -> None:
                 """Tests read `fetches`."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", self._port), Handler)
         self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
@@ -87,6 +103,11 @@ class Issuer:
             server, self._server = self._server, None
             server.shutdown()
             server.server_close()
+
+    def hold(self, path: str) -> Hold:
+        """Keep the next request of a path waiting."""
+        self._holds[path] = Hold()
+        return self._holds[path]
 
     def rotate(self) -> None:
         """New keys, and only those: tokens of the old ones are worth nothing once AMS has read the new ones."""
@@ -128,6 +149,9 @@ class Issuer:
     def _answer(self, target: str) -> tuple[int, bytes]:
         path = target.partition("?")[0]
         self.fetches[path] += 1
+        if (hold := self._holds.pop(path, None)) is not None:
+            hold.arrived.set()
+            hold.release.wait(HOLD_S_MAX)
         if path in self.answers:
             return self.answers[path]
         if path == DISCOVERY:
