@@ -113,7 +113,12 @@ class Application:
             return _key_vault(self.settings)
         from shared.platform.secrets.environment import EnvironmentSecrets
 
-        return EnvironmentSecrets(os.environ)
+        environment = EnvironmentSecrets(os.environ)
+        if self.settings.ams_profile == "azure":
+            return environment  # an instance's own disk would keep a secret from the others
+        from shared.platform.secrets.files import FileSecrets
+
+        return FileSecrets(self.settings.ams_data / "secrets", environment)
 
     @cached_property
     def limits(self) -> Limits:

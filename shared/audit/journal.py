@@ -56,10 +56,12 @@ Handler = Callable[[str, dict[str, Any]], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something to be done after a commit. `kind` names a handler, `data` is JSON."""
+    """Something to be done after a commit. `kind` names a handler, `data` is JSON. `delay_s` leaves it to the timer,
+    that many seconds later: for what others may still be using."""
 
     kind: str
     data: dict[str, Any] = field(default_factory=dict)
+    delay_s: int = 0
 
 
 def put(container: Container, partition: str, id: str, body: StoredModel) -> Task:
@@ -135,15 +137,15 @@ class Journal(Listeners):
         now = self._now()
         entries = [Entry.of(change, format_time(now)) for change in changes]
         todo = [Task("audit.append", json.loads(entry.to_json())) for entry in entries] + list(tasks)
-        due = format_time(now + FIRST_DUE)
-        written = [(f"{OUTBOX}:{new_id('job')}", _Outbox(outbox=due, kind=t.kind, data=t.data)) for t in todo]
-        creates = [Create(task_id, outbox.to_json()) for task_id, outbox in written]
+        written = [(f"{OUTBOX}:{new_id('job')}", _outbox(task, now), task.delay_s == 0) for task in todo]
+        creates = [Create(task_id, outbox.to_json()) for task_id, outbox, _ in written]
         try:
             etags = await self._documents.transact(container, partition, [*operations, *creates])
         except TransactionFailed as failed:
             raise conflict() from failed
         self.changed()
-        await self._do_inline(container, partition, written)
+        at_once = [(task_id, outbox) for task_id, outbox, is_due in written if is_due]
+        await self._do_inline(container, partition, at_once)
         return etags[: len(operations)]
 
     async def _do_inline(self, container: Container, partition: str, written: Sequence[tuple[str, _Outbox]]) -> None:
@@ -260,6 +262,11 @@ class Journal(Listeners):
         with contextlib.suppress(DocumentMissing):
             await self._documents.delete(CONTAINERS[data["container"]], data["partition"], data["id"])
         self.changed()
+
+
+def _outbox(task: Task, now: datetime) -> _Outbox:
+    due = now + (timedelta(seconds=task.delay_s) if task.delay_s else FIRST_DUE)
+    return _Outbox(outbox=format_time(due), kind=task.kind, data=task.data)
 
 
 def conflict() -> Problem:

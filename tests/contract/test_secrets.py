@@ -1,6 +1,7 @@
-"""The contract of the secrets port, for both adapters, and what only Key Vault can do wrong."""
+"""The contract of the secrets port, for every adapter, and what only one of them can do wrong."""
 
 import asyncio
+import stat
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from azure.core.credentials import AccessToken
 
 from shared.platform.secrets import SecretMissing, Secrets, SecretsUnavailable
 from shared.platform.secrets.environment import EnvironmentSecrets
+from shared.platform.secrets.files import FileSecrets
 from shared.platform.secrets.keyvault import CACHE_ENTRIES_MAX, RETRIES_MAX, KeyVaultSecrets
 from tests.emulators.key_vault import Fault, KeyVaultPeer, Secret
 
@@ -81,10 +83,26 @@ class Harness:
         self.vault.secrets[name] = Secret(value)
 
 
-@pytest.fixture(params=["environment", "keyvault"])
-def harness(request: pytest.FixtureRequest, vault: KeyVaultPeer, keyvault: KeyVaultSecrets) -> Harness:
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "secrets"
+
+
+@pytest.fixture(params=["environment", "files", "keyvault"])
+def harness(request: pytest.FixtureRequest, vault: KeyVaultPeer, keyvault: KeyVaultSecrets, folder: Path) -> Harness:
     environ: dict[str, str] = {}
-    return Harness(keyvault if request.param == "keyvault" else EnvironmentSecrets(environ), environ, vault)
+    adapters: dict[str, Secrets] = {
+        "environment": EnvironmentSecrets(environ),
+        "files": FileSecrets(folder, EnvironmentSecrets(environ)),
+        "keyvault": keyvault,
+    }
+    return Harness(adapters[request.param], environ, vault)
+
+
+@pytest.fixture(params=["files", "keyvault"])
+def keeper(request: pytest.FixtureRequest, keyvault: KeyVaultSecrets, folder: Path) -> Secrets:
+    """Adapters that keep secrets themselves."""
+    return keyvault if request.param == "keyvault" else FileSecrets(folder, EnvironmentSecrets({}))
 
 
 # The contract
@@ -140,7 +158,58 @@ async def test_closing_twice_is_harmless(harness: Harness) -> None:
     await harness.secrets.close()
 
 
+async def test_a_kept_secret_is_given_as_it_was_kept(keeper: Secrets) -> None:
+    value = ' päper=" \\ \r\n' + "x" * 20_000
+    await keeper.put("upstream-1", value)
+    assert await keeper.get("upstream-1") == value
+
+
+async def test_keeping_again_replaces_the_value_at_once(keeper: Secrets) -> None:
+    await keeper.put("a", "old")
+    assert await keeper.get("a") == "old"
+    await keeper.put("a", "new")
+    assert await keeper.get("a") == "new"
+
+
+async def test_a_deleted_secret_is_missing_at_once_and_others_stay(keeper: Secrets) -> None:
+    await keeper.put("a", "one")
+    await keeper.put("b", "two")
+    assert await keeper.get("a") == "one"
+    await keeper.delete("a")
+    with pytest.raises(SecretMissing):
+        await keeper.get("a")
+    assert await keeper.get("b") == "two"
+
+
+async def test_deleting_what_is_not_there_is_fine(harness: Harness) -> None:
+    await harness.secrets.delete("never-was")
+
+
+async def test_an_empty_secret_is_not_kept(harness: Harness) -> None:
+    with pytest.raises(ValueError, match="must not be empty"):
+        await harness.secrets.put("a", "")
+
+
+@pytest.mark.parametrize("name", ["", "A", "a_b", "../a", ".a", "a/b"])
+async def test_other_names_are_neither_kept_nor_deleted(harness: Harness, name: str) -> None:
+    with pytest.raises(ValueError, match="secret name"):
+        await harness.secrets.put(name, "value")
+    with pytest.raises(ValueError, match="secret name"):
+        await harness.secrets.delete(name)
+
+
 # Environment only
+
+
+async def test_environment_keeps_and_deletes_nothing() -> None:
+    environ = {"AMS_SECRET_A": "value"}
+    secrets = EnvironmentSecrets(environ)
+    with pytest.raises(SecretsUnavailable) as caught:
+        await secrets.put("b", "value-to-hide")
+    assert "value-to-hide" not in str(caught.value)
+    with pytest.raises(SecretsUnavailable):
+        await secrets.delete("a")
+    assert environ == {"AMS_SECRET_A": "value"}
 
 
 async def test_environment_follows_a_change_of_the_variable() -> None:
@@ -149,6 +218,47 @@ async def test_environment_follows_a_change_of_the_variable() -> None:
     assert await secrets.get("a") == "old"
     environ["AMS_SECRET_A"] = "new"
     assert await secrets.get("a") == "new"
+
+
+# Files only
+
+
+def modes(folder: Path) -> dict[str, int]:
+    """Of the folder and of everything in it."""
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
+
+
+async def test_files_are_for_their_owner_only(folder: Path) -> None:
+    await FileSecrets(folder, EnvironmentSecrets({})).put("a", "value")
+    assert modes(folder) == {"secrets": 0o700, "a": 0o600}
+
+
+async def test_what_the_operator_sets_wins_over_a_file(folder: Path) -> None:
+    environ = {"AMS_SECRET_A": "the operator's"}
+    secrets = FileSecrets(folder, EnvironmentSecrets(environ))
+    await secrets.put("a", "kept")
+    assert await secrets.get("a") == "the operator's"
+    del environ["AMS_SECRET_A"]
+    assert await secrets.get("a") == "kept"
+
+
+async def test_a_folder_that_cannot_be_written_is_unavailable_and_leaves_the_old_value(folder: Path) -> None:
+    secrets = FileSecrets(folder, EnvironmentSecrets({}))
+    await secrets.put("a", "old")
+    (folder / "b").mkdir()  # where a file should go
+    with pytest.raises(SecretsUnavailable) as caught:
+        await secrets.put("b", "value-to-hide")
+    assert "value-to-hide" not in str(caught.value)
+    assert await secrets.get("a") == "old"
+    assert set(modes(folder)) == {"secrets", "a", "b"}
+
+
+async def test_another_process_sees_a_kept_file_at_once(folder: Path) -> None:
+    one, other = (FileSecrets(folder, EnvironmentSecrets({})) for _ in range(2))
+    with pytest.raises(SecretMissing, match="AMS_SECRET_A"):
+        await other.get("a")
+    await one.put("a", "value")
+    assert await other.get("a") == "value"
 
 
 # Key Vault only: access
@@ -289,6 +399,25 @@ async def test_an_old_value_is_not_served_in_place_of_an_error(
     vault.faults.append(Fault(403, "Forbidden"))
     with pytest.raises(SecretsUnavailable):
         await keyvault.get("a")
+
+
+async def test_a_vault_that_refuses_to_keep_is_unavailable(vault: KeyVaultPeer, keyvault: KeyVaultSecrets) -> None:
+    await keyvault.put("a", "value")
+    await keyvault.delete("a")
+    with pytest.raises(SecretsUnavailable, match="409") as caught:  # the name is reserved for a while
+        await keyvault.put("a", "value-to-hide")
+    assert "value-to-hide" not in str(caught.value)
+
+
+async def test_a_reading_under_way_does_not_bring_back_what_was_changed(
+    vault: KeyVaultPeer, keyvault: KeyVaultSecrets
+) -> None:
+    vault.secrets["a"] = Secret("old")
+    reading = asyncio.create_task(keyvault.get("a"))
+    await asyncio.sleep(0)  # it has asked
+    await keyvault.put("a", "new")
+    await reading
+    assert await keyvault.get("a") == "new"
 
 
 async def test_many_callers_share_one_reading(vault: KeyVaultPeer, keyvault: KeyVaultSecrets) -> None:

@@ -83,6 +83,22 @@ async def test_a_commit_writes_logs_and_leaves_nothing_behind(
     assert await outbox(documents) == []
 
 
+async def test_a_delayed_task_waits_for_its_time(journal: Journal, clock: Clock) -> None:
+    done: list[str] = []
+
+    async def note(id: str, data: dict[str, Any]) -> None:
+        done.append(data["name"])
+
+    journal.on("note", note)
+    tasks = [Task("note", {"name": "late"}, delay_s=120), Task("note", {"name": "now"})]
+    await journal.commit(PLATFORM, "here", [write()], tasks=tasks)
+    await journal.drain()
+    clock.now += timedelta(seconds=119)
+    assert (await journal.deliver_due(), done) == (0, ["now"])
+    clock.now += timedelta(seconds=1)
+    assert (await journal.deliver_due(), done) == (1, ["now", "late"])
+
+
 async def test_a_lost_race_is_a_conflict_and_logs_nothing(
     journal: Journal, documents: SqliteDocuments, log: AuditLog
 ) -> None:

@@ -6,21 +6,22 @@ After it, the vault must answer: an old value is never served in place of an err
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError
 from azure.keyvault.secrets.aio import SecretClient
 
-from shared.platform.secrets import SecretMissing, SecretsUnavailable, check_name
+from shared.platform.secrets import SecretMissing, SecretsUnavailable, check_name, check_value
 
 CACHE_SECONDS = 300
 CACHE_ENTRIES_MAX = 256
 """When full, the value that was read longest ago makes room."""
 
 GET_SECONDS_MAX = 15
-"""For one reading with its retries and their pauses, whatever pause a throttling vault asks for."""
+"""For one reading or change with its retries and their pauses, whatever pause a throttling vault asks for."""
 
 CONNECT_SECONDS_MAX = 5
 READ_SECONDS_MAX = 5
@@ -64,6 +65,7 @@ class KeyVaultSecrets:
         self._client: SecretClient | None = None
         self._cache: dict[str, _Cached] = {}
         self._readings: dict[str, asyncio.Task[str]] = {}
+        self._changes = 0
 
     async def get(self, name: str) -> str:
         """The current value, at most `cache_seconds` old. Raises SecretMissing, SecretsUnavailable; ValueError."""
@@ -78,6 +80,22 @@ class KeyVaultSecrets:
             reading.add_done_callback(lambda done: self._end_reading(name, done))
         return await asyncio.shield(reading)  # shared: one caller's cancellation must not fail the others
 
+    async def put(self, name: str, value: str) -> None:
+        """Raises SecretsUnavailable; ValueError."""
+        check_name(name)
+        check_value(value)
+        async with self._asking(name):
+            await self._secret_client().set_secret(name, value)
+        self._forget(name)
+
+    async def delete(self, name: str) -> None:
+        """Soft-deleted where the vault does that: the name stays reserved. Raises SecretsUnavailable; ValueError."""
+        check_name(name)
+        with suppress(SecretMissing):
+            async with self._asking(name):
+                await self._secret_client().delete_secret(name)
+        self._forget(name)
+
     async def close(self) -> None:
         """Wait for readings under way, then close the connections. The credential stays open."""
         await asyncio.gather(*self._readings.values(), return_exceptions=True)
@@ -87,29 +105,41 @@ class KeyVaultSecrets:
             await client.close()
 
     async def _read(self, name: str) -> str:
-        asked = self._clock()  # before the answer: the value may be replaced while it travels
+        asked, changes = self._clock(), self._changes  # before the answer: the value may be replaced while it travels
         self._cache.pop(name, None)
         value = await self._ask(name)
         if not value:
             raise SecretMissing(f"secret {name} is empty in {self._vault_url}")
-        while len(self._cache) >= CACHE_ENTRIES_MAX:
-            del self._cache[next(iter(self._cache))]
-        self._cache[name] = _Cached(value, asked + self._cache_seconds)
+        if changes == self._changes:
+            while len(self._cache) >= CACHE_ENTRIES_MAX:
+                del self._cache[next(iter(self._cache))]
+            self._cache[name] = _Cached(value, asked + self._cache_seconds)
         return value
 
     async def _ask(self, name: str) -> str | None:
+        async with self._asking(name):
+            return (await self._secret_client().get_secret(name)).value
+
+    @asynccontextmanager
+    async def _asking(self, name: str) -> AsyncIterator[None]:
+        """What the vault does not do in time, or does not do, is told in the port's words."""
         try:
             async with asyncio.timeout(self._get_seconds_max):
-                return (await self._secret_client().get_secret(name)).value
+                yield
         except HttpResponseError as error:
             if _is_missing(error):
                 raise SecretMissing(f"secret {name} is missing or disabled in {self._vault_url}") from error
             raise SecretsUnavailable(f"{self._vault_url} answered {error.status_code} for secret {name}") from error
         except TimeoutError as error:
-            late = f"did not give secret {name} within {self._get_seconds_max} s"
+            late = f"did not answer for secret {name} within {self._get_seconds_max} s"
             raise SecretsUnavailable(f"{self._vault_url} {late}") from error
         except (AzureError, ValueError) as error:  # ValueError: the challenge is not that of an Azure vault
             raise SecretsUnavailable(f"{self._vault_url}, secret {name}: {error}") from error
+
+    def _forget(self, name: str) -> None:
+        """A reading under way may still bring the old value, which is not kept."""
+        self._changes += 1
+        self._cache.pop(name, None)
 
     def _secret_client(self) -> SecretClient:
         if self._client is None:
