@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, JsonValue
 
 from shared.kernel.stored import Identifier, Name, Slug, StoredModel
 
@@ -27,6 +27,12 @@ def _check_base_url(url: str) -> str:
     return url.rstrip("/")
 
 
+BaseUrl = Annotated[str, Field(max_length=2_000), AfterValidator(_check_base_url)]
+TimeoutS = Annotated[float, Field(gt=0, le=220)]
+BodyBytes = Annotated[int, Field(ge=0, le=10 * 2**30)]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
+
+
 class Upstream(StoredModel):
     """Where a service's calls go.
 
@@ -34,11 +40,11 @@ class Upstream(StoredModel):
     or response body. `auth_header` names a header whose value is the secret named `auth_secret`.
     """
 
-    base_url: Annotated[str, AfterValidator(_check_base_url)]
-    timeout_s: Annotated[float, Field(gt=0, le=220)] = 30.0
-    request_bytes_max: Annotated[int, Field(ge=0, le=10 * 2**30)] = 100 * 2**20
-    response_bytes_max: Annotated[int, Field(ge=0, le=10 * 2**30)] = 2**30
-    auth_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")] | None = None
+    base_url: BaseUrl
+    timeout_s: TimeoutS = 30.0
+    request_bytes_max: BodyBytes = 100 * 2**20
+    response_bytes_max: BodyBytes = 2**30
+    auth_header: HeaderName | None = None
     auth_secret: str | None = None
 
 
@@ -109,8 +115,9 @@ class Service(Listing):
     `visibility` is the merchant's wish: `public` is in the catalogue, `unlisted` is found by its address only,
     `private` by nobody who has no grant. `visibility_override` is an admin's, and wins. `auto_approve` grants access
     requests at once, where the platform's settings allow it. `review` is `service` while a first approval is asked for,
-    `revision` while a change of an active service is (`shared.catalog.revisions`). `listing` is the time of the last
-    change that the catalogue may show; the search index follows it.
+    `revision` while a change of an active service is (`shared.catalog.revisions`), both since `submitted_at`. `listing`
+    is the time of the last change that the catalogue may show; the search index follows it. `openapi` names the vetted
+    document (`shared.catalog.descriptions`), `versions` counts the service's `Version` documents.
     """
 
     id: Annotated[Identifier, Field(pattern="_")]
@@ -124,7 +131,10 @@ class Service(Listing):
     visibility_override: Visibility | None = None
     auto_approve: bool = False
     logo: str | None = None
+    openapi: str | None = None
+    versions: Annotated[int, Field(ge=0)] = 0
     review: Literal["service", "revision"] | None = None
+    submitted_at: AwareDatetime | None = None
     reason: str | None = None
     listing: str | None = None
     created_at: AwareDatetime | None = None
@@ -132,6 +142,30 @@ class Service(Listing):
     @property
     def shown(self) -> Visibility:
         return self.visibility_override or self.visibility
+
+
+class Revision(StoredModel):
+    """Changes of a live service that need an approval, under `revision` in the service's partition. `values` are JSON by
+    field name; an upstream's are without its secret, which is not part of a revision. A rejected one has a `reason` and
+    waits for the merchant, who may change it or withdraw it."""
+
+    values: dict[str, JsonValue]
+    notes: Annotated[str, Field(max_length=2_000)] = ""
+    proposed_by: Identifier
+    proposed_at: AwareDatetime
+    reason: str | None = None
+
+
+class Version(StoredModel):
+    """A state of a service that consumers met, under `version:<6 digits>` in the service's partition. Every approval
+    makes one, and every release that the merchant announces. `version` is the merchant's own name for it."""
+
+    number: Annotated[int, Field(ge=1)]
+    version: Annotated[str, Field(max_length=50)] = ""
+    notes: Annotated[str, Field(max_length=2_000)] = ""
+    made_by: Identifier
+    made_at: AwareDatetime
+    openapi: str | None = None
 
 
 class SlugOwner(StoredModel):
