@@ -50,9 +50,9 @@ class Attempt(StoredModel):
     """One try. `status` is the receiver's HTTP status, None when there was no answer; then `error` says why."""
 
     at: AwareDatetime
-    status: int | None
+    status: int | None = None
     error: str | None = None
-    took_ms: int
+    took_ms: int = 0
 
 
 class Delivery(StoredModel):
