@@ -29,6 +29,7 @@ from typing import Any, Self, cast
 
 import httpx
 
+from shared.audit.models import SYSTEM
 from shared.bootstrap import Application
 from shared.identity.models import Account
 from shared.identity.store import login_key
@@ -110,8 +111,6 @@ class Api:
         assert held is not None
         person._account = held.value
         if admin:
-            from shared.audit.models import SYSTEM
-
             await self.app.admins.appoint(SYSTEM, held.value, "a test's admin")
             await person.reload()
         return person

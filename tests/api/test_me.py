@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from shared.identity.store import login_key
+from shared.identity.store import ACCOUNTS, login_key, session_document
 from tests.api.harness import Api, Person
 
 
@@ -171,8 +171,6 @@ async def test_a_session_is_noted_as_seen_without_waiting(api: Api) -> None:
     held = await api.app.identity.session(account_id, shown["id"])
     assert held is not None
     long_ago = held.value.model_copy(update={"seen_at": held.value.seen_at.replace(year=2020)})
-    from shared.identity.store import ACCOUNTS, session_document
-
     await api.app.documents.upsert(ACCOUNTS, account_id, session_document(shown["id"]), long_ago.to_json())
 
     await asyncio.gather(*(ann.get("/api/v1/me") for _ in range(5)))
