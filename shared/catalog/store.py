@@ -3,6 +3,7 @@
 import re
 
 from shared.catalog.models import Merchant, Service, SlugOwner
+from shared.kernel.clock import format_time, utc_now
 from shared.kernel.stored import Listeners
 from shared.platform.documents import CONTAINERS, DocumentExists, Documents
 
@@ -45,12 +46,14 @@ class CatalogStore(Listeners):
         return None if service_id is None else await self.service(service_id)
 
     async def put_service(self, service: Service) -> None:
-        """Raises SlugTaken. The slug is reserved first: a kill in between leaves a reservation that this repeats."""
+        """Raises SlugTaken. The slug is reserved first: a kill in between leaves a reservation that this repeats. The
+        catalogue takes notice of what is put."""
         owner = SlugOwner(service_id=service.id)
         try:
             await self._documents.create(SLUGS, service.slug, service.slug, owner.to_json())
         except DocumentExists:
             if await self.service_id(service.slug) != service.id:
                 raise SlugTaken(f"slug {service.slug} belongs to another service") from None
-        await self._documents.upsert(SERVICES, service.id, service.id, service.to_json())
+        listed = service.model_copy(update={"listing": format_time(utc_now())})
+        await self._documents.upsert(SERVICES, service.id, service.id, listed.to_json())
         self.changed()
