@@ -63,7 +63,7 @@ class Members:
         self, actor: Actor, account: Account, consumer_id: str, project_id: str, role: ProjectRole
     ) -> Held[Member]:
         """Somebody who is in it already stays what they are. They are told by mail. Raises Problem 404; 409
-        `member_limit`."""
+        `limit_reached`."""
         return await repeat_on_conflict(lambda: self._add(actor, account, consumer_id, project_id, role))
 
     async def set_role(
@@ -145,7 +145,7 @@ class Members:
             return held
         limit = (await self._settings.current()).members_per_project_max
         if len(await self._store.all_of(Member, consumer_id, member_document(project_id, ""))) >= limit:
-            raise Problem(409, "member_limit", f"The project has {limit} members already, which is the most.")
+            raise Problem(409, "limit_reached", f"The project has {limit} members already, which is the most.")
         member = Member(
             consumer_id=consumer_id, project_id=project_id, account_id=account.id, role=role, name=account.name,
             email=account.email if account.email_verified else None, joined_at=self._now(),

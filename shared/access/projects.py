@@ -62,7 +62,7 @@ class Projects:
     async def create(
         self, actor: Actor, creator: Account, consumer_id: str, name: str, description: str, service_ids: Sequence[str]
     ) -> Held[Project]:
-        """`creator` becomes its owner. Raises Problem 400, 404; 409 `project_limit`."""
+        """`creator` becomes its owner. Raises Problem 400, 404; 409 `limit_reached`."""
         project = Project(
             id=new_id("prj"), consumer_id=consumer_id, name=name, description=description,
             service_ids=tuple(dict.fromkeys(service_ids)), created_at=self._now(),
@@ -118,7 +118,7 @@ class Projects:
             raise not_found()
         limit = (await self._settings.current()).projects_per_consumer_max
         if len(await self._store.all_of(Project, project.consumer_id, project_document(""))) >= limit:
-            raise Problem(409, "project_limit", f"There are {limit} projects already, which is the most.")
+            raise Problem(409, "limit_reached", f"There are {limit} projects already, which is the most.")
         writes = [
             Create(project_document(project.id), project.to_json()),
             Create(member_document(project.id, owner.account_id), owner.to_json()),

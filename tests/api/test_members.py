@@ -234,7 +234,7 @@ async def test_the_limit_of_members_holds_under_a_race(team: Team) -> None:
     )
 
     assert [result for result in joined if result is None] == [None, None]
-    assert {result.code for result in joined if result is not None} == {"member_limit"}  # type: ignore[union-attr]
+    assert {result.code for result in joined if result is not None} == {"limit_reached"}  # type: ignore[union-attr]
     assert len(await team.roles()) == 5
 
 

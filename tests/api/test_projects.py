@@ -78,7 +78,7 @@ async def test_the_limit_of_projects_holds_under_a_race(market: AccessMarket) ->
     )
 
     assert sorted(answer.status_code for answer in made) == [201] * 3 + [409] * 9
-    assert {answer.json()["code"] for answer in made if answer.status_code == 409} == {"project_limit"}
+    assert {answer.json()["code"] for answer in made if answer.status_code == 409} == {"limit_reached"}
     assert len((await market.ann.get(f"{market.consumer}/projects")).json()["items"]) == 3
 
 
