@@ -70,7 +70,7 @@ class Accounts:
         self, actor: Actor, action: str, held: Held[Account], to: AccountStatus, reason: str
     ) -> Held[Account]:
         if held.value.status == to:
-            raise Problem(409, "state_invalid", f"The account is {to}: it cannot go from {to} to {to}.")
+            raise Problem(409, "state_invalid", f"An account cannot go from {held.value.status} to {to}.")
         return await self._replace(actor, action, held, held.value.model_copy(update={"status": to}), reason)
 
     async def _replace(
