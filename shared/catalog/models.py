@@ -145,7 +145,7 @@ class Service(Listing):
 
 
 class Revision(StoredModel):
-    """Changes of a live service that need an approval, under `revision` in the service's partition. `values` are JSON by
+    """Changes of a live service that need approval, under `revision` in the service's partition. `values` are JSON by
     field name; an upstream's are without its secret, which is not part of a revision. A rejected one has a `reason` and
     waits for the merchant, who may change it or withdraw it."""
 

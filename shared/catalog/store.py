@@ -1,20 +1,52 @@
 """Merchants and services in and out of the documents port."""
 
 import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
 
-from shared.catalog.models import Merchant, Service, SlugOwner
+from shared.catalog.models import Merchant, Revision, Service, SlugOwner, Version
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.stored import Listeners
-from shared.platform.documents import CONTAINERS, DocumentExists, Documents
+from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.stored import Held, Listeners, StoredModel
+from shared.platform.documents import (
+    CONTAINERS,
+    DocumentExists,
+    DocumentMissing,
+    Documents,
+    PreconditionFailed,
+    Query,
+    Where,
+)
 
 MERCHANTS, SERVICES, SLUGS = CONTAINERS["merchants"], CONTAINERS["services"], CONTAINERS["service_slugs"]
 
+
+REVISION = "revision"
+_VERSION = "version:"
+RESERVED = timedelta(minutes=5)
+"""How long a slug is kept for a service that is being made; longer than any request lasts."""
+
+Model = TypeVar("Model", bound=StoredModel)
 
 _REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 class SlugTaken(ValueError):  # noqa: N818 - an answer, not a failure
     """Another service has the slug."""
+
+
+def version_document(number: int) -> str:
+    return f"{_VERSION}{number:06d}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed(Generic[Model]):
+    """A page of a list. `cursor` is None on the last one."""
+
+    items: tuple[Held[Model], ...]
+    cursor: str | None
 
 
 class CatalogStore(Listeners):
@@ -34,6 +66,56 @@ class CatalogStore(Listeners):
         document = await self._documents.get(SERVICES, id, id)
         return None if document is None else Service.model_validate_json(document.body)
 
+    async def held_service(self, id: str) -> Held[Service] | None:
+        """With the ETag that a change must name."""
+        document = await self._documents.get(SERVICES, id, id)
+        return None if document is None else Held(Service.model_validate_json(document.body), document.etag)
+
+    async def revision(self, service_id: str) -> Revision | None:
+        document = await self._documents.get(SERVICES, service_id, REVISION)
+        return None if document is None else Revision.model_validate_json(document.body)
+
+    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Listed[Version]:
+        """Newest first. Raises Problem 400 `cursor_invalid`."""
+        where = (Where("id", "starts_with", _VERSION),)
+        query = Query(service_id, where, order_by="id", descending=True, limit=limit)
+        return await self._page(Version, query, f"versions:{service_id}", cursor)
+
+    async def services(
+        self, *where: Where, asked: str, order_by: str, limit: int, cursor: str | None
+    ) -> Listed[Service]:
+        """All merchants' services that match, by `order_by`. `asked` names the list with its filters; ids are newest
+        first. Raises Problem 400 `cursor_invalid`."""
+        # Across tenants: each service is its own partition; the conditions name the merchant, or an operator asks.
+        query = Query(None, where, order_by=order_by, descending=order_by == "id", limit=limit)
+        return await self._page(Service, query, asked, cursor)
+
+    async def services_of(self, merchant_id: str, *where: Where) -> AsyncIterator[Service]:
+        """All services of one merchant that match."""
+        # Across tenants: each service is its own partition; the condition names the merchant.
+        query = Query(None, (Where("merchant_id", "=", merchant_id), *where), order_by="id", limit=1_000)
+        cursor = None
+        while True:
+            page = await self._documents.query(SERVICES, query, cursor)
+            for document in page.documents:
+                yield Service.model_validate_json(document.body)
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def _page(self, model: type[Model], query: Query, asked: str, cursor: str | None) -> Listed[Model]:
+        inner = None if cursor is None else decode_cursor(asked, cursor)
+        if inner is not None and not isinstance(inner, str):
+            raise bad_cursor()
+        try:
+            page = await self._documents.query(SERVICES, query, inner)
+        except ValueError:  # a cursor that was made up
+            if inner is None:
+                raise
+            raise bad_cursor() from None
+        items = tuple(Held(model.model_validate_json(document.body), document.etag) for document in page.documents)
+        return Listed(items, None if page.cursor is None else encode_cursor(asked, page.cursor))
+
     async def service_id(self, slug: str) -> str | None:
         document = await self._documents.get(SLUGS, slug, slug)
         return None if document is None else SlugOwner.model_validate_json(document.body).service_id
@@ -44,6 +126,26 @@ class CatalogStore(Listeners):
             return None
         service_id = reference if "_" in reference else await self.service_id(reference)
         return None if service_id is None else await self.service(service_id)
+
+    async def reserve_slug(self, slug: str, service_id: str, now: datetime) -> None:
+        """Keep a slug for a service that is made next. A reservation older than RESERVED whose service never came is
+        taken over. Raises SlugTaken."""
+        owner = SlugOwner(service_id=service_id, reserved_at=now)
+        try:
+            await self._documents.create(SLUGS, slug, slug, owner.to_json())
+        except DocumentExists:
+            document = await self._documents.get(SLUGS, slug, slug)
+            if document is None or not await self._is_forsaken(SlugOwner.model_validate_json(document.body), now):
+                raise SlugTaken(f"slug {slug} belongs to another service") from None
+            try:
+                await self._documents.replace(SLUGS, slug, slug, owner.to_json(), etag=document.etag)
+            except (DocumentMissing, PreconditionFailed):
+                raise SlugTaken(f"slug {slug} belongs to another service") from None
+
+    async def _is_forsaken(self, owner: SlugOwner, now: datetime) -> bool:
+        if owner.reserved_at is None or owner.reserved_at > now - RESERVED:
+            return False
+        return await self.service(owner.service_id) is None
 
     async def put_service(self, service: Service) -> None:
         """Raises SlugTaken. The slug is reserved first: a kill in between leaves a reservation that this repeats. The
