@@ -8,9 +8,9 @@ from shared.access.models import Consumer, ConsumerStatus, Grant
 from shared.access.store import ACCESS, CONSUMER, SCAN_PAGE, AccessStore, Listed, grant_document
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
-from shared.identity.guard import not_found
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.preconditions import check_match
+from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
 from shared.platform.documents import Query, Replace, Where
 

@@ -20,10 +20,10 @@ from shared.audit.models import SYSTEM, Actor, changed
 from shared.audit.platform import PlatformSettingsStore
 from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
-from shared.identity.guard import not_found
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.preconditions import check_match
+from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
 from shared.platform.documents import Create, Operation, Query, Replace, Where
 

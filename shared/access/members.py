@@ -17,12 +17,12 @@ from shared.access.turns import repeat_on_conflict, take_turn
 from shared.audit.journal import Journal, Task
 from shared.audit.models import SYSTEM, Actor, Change, changed
 from shared.audit.platform import PlatformSettingsStore
-from shared.identity.guard import not_found
 from shared.identity.mail import mail
 from shared.identity.models import Account
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
 from shared.kernel.preconditions import check_match
+from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
 from shared.platform.documents import Create, Delete, Query, Replace, Where
 

@@ -20,12 +20,12 @@ from shared.access.turns import repeat_on_conflict, take_turn
 from shared.audit.journal import Journal, Task
 from shared.audit.models import Actor, changed
 from shared.audit.platform import PlatformSettingsStore
-from shared.identity.guard import not_found
 from shared.identity.models import Account
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.ids import new_id
 from shared.kernel.preconditions import check_match
+from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
 from shared.platform.documents import Create, Delete, Query, Replace, Where
 

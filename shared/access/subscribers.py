@@ -14,8 +14,8 @@ from shared.access.store import ACCESS, AccessStore, grant_document
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change
 from shared.catalog.store import CatalogStore
-from shared.identity.guard import not_found
 from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
 from shared.platform.documents import Query, Replace, Where
 

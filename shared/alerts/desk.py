@@ -10,11 +10,11 @@ from shared.alerts.models import Fired, OwnerKind, Rule
 from shared.alerts.store import ALERTS, RULES_MAX, AlertStore, rule_document
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
-from shared.identity.guard import not_found
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.ids import new_id
 from shared.kernel.preconditions import check_match
+from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
 from shared.platform.documents import Create, Delete, Replace
 

@@ -15,6 +15,7 @@ from shared.identity.models import Caller, Role, Signed
 from shared.identity.permissions import PERMISSIONS, Relation, decide
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.ids import new_id
+from shared.kernel.problems import not_found as not_found  # routes take it from here
 
 ROLE_HEADER = "X-AMS-Role"
 _token = HTTPBearer(
@@ -69,11 +70,6 @@ class Allowed:
 
 def allowed(action: str) -> Allowed:
     return Allowed(action)
-
-
-def not_found() -> Problem:
-    """Also for what belongs to somebody else."""
-    return Problem(404, "not_found", "There is no such thing, or it is not yours.")
 
 
 def _narrow(signed: Signed, held: frozenset[tuple[Role, Relation]], active: str) -> frozenset[tuple[Role, Relation]]:

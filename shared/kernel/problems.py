@@ -30,6 +30,11 @@ def _title(status: int) -> str:
         return "Error"
 
 
+def not_found() -> Problem:
+    """Also for what belongs to somebody else."""
+    return Problem(404, "not_found", "There is no such thing, or it is not yours.")
+
+
 def unavailable() -> Problem:
     """What a caller sees when something that AMS depends on did not answer."""
     detail = "A part of the platform is not available right now. Try again with the same event ids."

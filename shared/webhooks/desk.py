@@ -8,11 +8,11 @@ from typing import Any
 
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change, changed
-from shared.identity.guard import not_found
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.ids import new_id
 from shared.kernel.preconditions import check_match
+from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
 from shared.platform.documents import Create, Delete, Replace
 from shared.platform.secrets import Secrets
