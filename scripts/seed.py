@@ -135,19 +135,19 @@ class Loader:
         total = sum(consumer.count for consumer in market.consumers)
         task = progress.add_task("consumers", total=total)
         for described in market.consumers:
-            grants = {grant.service: await self._service_id(grant.service) for grant in described.grants}
-            services = {name: await self._service_id(name) for key in described.keys for name in key.services}
+            grants = {grant.service: await self._service(grant.service) for grant in described.grants}
+            services = {name: await self._service(name) for key in described.keys for name in key.services}
             for group in _grouped(_copies(described), WRITES_AT_ONCE):
                 await asyncio.gather(*(self._load_consumer(copy, {**grants, **services}) for copy in group))
                 progress.advance(task, len(group))
 
-    async def _service_id(self, reference: str) -> str:
+    async def _service(self, reference: str) -> Service:
         service = await self._app.catalog.find_service(reference)
         if service is None:
             raise MarketError(f"consumers: there is no service {reference}")
-        return service.id
+        return service
 
-    async def _load_consumer(self, described: DescribedConsumer, services: dict[str, str]) -> None:
+    async def _load_consumer(self, described: DescribedConsumer, services: dict[str, Service]) -> None:
         access = self._app.access
         consumer = Consumer.model_validate(described.model_dump(include={"id", "name", "status", "shards"}))
         await access.put_consumer(consumer)
@@ -157,13 +157,15 @@ class Loader:
             await access.put_grant(
                 Grant(
                     consumer_id=consumer.id,
-                    service_id=services[grant.service],
+                    service_id=services[grant.service].id,
+                    merchant_id=services[grant.service].merchant_id,
+                    pseudonym=await self._app.pseudonyms.of(services[grant.service].merchant_id, consumer.id),
                     status=grant.status,
                     restricted=grant.restricted,
                 )
             )
         for key in described.keys:
-            await self._load_key(consumer.id, key, tuple(services[name] for name in key.services))
+            await self._load_key(consumer.id, key, tuple(services[name].id for name in key.services))
 
     async def _load_key(self, consumer_id: str, described: DescribedKey, service_ids: tuple[str, ...]) -> None:
         clear = new_key(described.environment)
