@@ -168,6 +168,18 @@ async def test_whoever_leaves_is_out_too(team: Team) -> None:
     assert (await team.moe.post(f"{team.path}/leave")).status_code == 404
 
 
+async def test_whose_tenant_it_is_keeps_the_keys_they_made(team: Team) -> None:
+    ann = team.market.ann
+    await team.market.grant()
+    key = await team.market.key(project_id=team.project_id, created_by=ann.account.id)
+    await ann.post(f"{team.path}/transfer", json={"account_id": team.max.account.id})
+
+    assert (await team.max.delete(team.of(ann), headers=ANY)).status_code == 204
+
+    assert await team.market.call(key) == "ok"
+    assert (await ann.get(team.path)).status_code == 200  # her tenant's, whoever owns it
+
+
 async def test_more_keys_than_one_transaction_takes_are_all_disabled(team: Team) -> None:
     made = {"project_id": team.project_id, "created_by": team.max.account.id}
     for n in range(members_module.KEYS_AT_ONCE_MAX * 2 + 5):

@@ -9,6 +9,7 @@ import pytest
 from shared.audit.models import SYSTEM
 from shared.identity.store import ACCOUNTS
 from shared.kernel.clock import utc_now
+from shared.kernel.errors import Problem
 from tests.api.access_market import AccessMarket
 
 
@@ -111,21 +112,27 @@ async def test_a_deleted_project_is_gone_for_everybody_in_it(market: AccessMarke
     assert await market.api.app.access.member(market.consumer_id, project_id, moe.account.id) is None
 
 
-async def test_nobody_joins_a_project_while_it_is_deleted(market: AccessMarket) -> None:
-    people = [await market.api.sign_in(f"P{n}") for n in range(5)]
-    for _ in range(5):
-        project_id = await market.project()
-        path = f"{market.consumer}/projects/{project_id}"
+async def test_nobody_joins_a_project_that_is_deleted_meanwhile(
+    market: AccessMarket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moe = await market.api.sign_in("Moe")
+    project_id = await market.project()
+    path = f"{market.consumer}/projects/{project_id}"
+    settings = market.api.app.platform_settings
+    current, deleted = settings.current, []
 
-        await asyncio.gather(
-            *(market.join(person, project_id) for person in people),
-            market.ann.delete(path, headers={"If-Match": "*"}),
-            return_exceptions=True,
-        )
+    async def deleting_first() -> Any:
+        """Asked for after the project was read, and before the member is written."""
+        if not deleted:
+            deleted.append(await market.ann.delete(path, headers={"If-Match": "*"}))
+        return await current()
 
-        if (await market.ann.get(path)).status_code == 404:
-            for person in people:
-                assert await market.api.app.access.member(market.consumer_id, project_id, person.account.id) is None
+    monkeypatch.setattr(settings, "current", deleting_first)
+    with pytest.raises(Problem) as refused:
+        await market.join(moe, project_id)
+
+    assert (deleted[0].status_code, refused.value.code) == (204, "not_found")
+    assert await market.api.app.access.member(market.consumer_id, project_id, moe.account.id) is None
 
 
 async def test_one_sees_ones_own_and_others_projects_in_pages(market: AccessMarket) -> None:
