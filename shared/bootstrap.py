@@ -19,7 +19,9 @@ from shared.audit.journal import Journal, Task, create
 from shared.audit.log import AuditLog
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
+from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
+from shared.catalog.tasks import PUBLISH_TASK
 from shared.identity.admins import ADMINS_TASK, Admins
 from shared.identity.mail import MAIL_TASK, send_mail
 from shared.identity.models import Account
@@ -39,6 +41,7 @@ from shared.platform.events import Events
 from shared.platform.gateways import Gateway
 from shared.platform.limits import Limits
 from shared.platform.mail import Mail
+from shared.platform.search import SearchIndex
 from shared.platform.secrets import SecretMissing, Secrets
 from shared.platform.spool import Spool
 from shared.platform.upstream import Upstream
@@ -60,8 +63,14 @@ if TYPE_CHECKING:
     from shared.access.projects import Projects
     from shared.access.pseudonyms import Pseudonyms
     from shared.access.subscribers import Subscribers
+    from shared.access.visitors import GrantVisitors
     from shared.api.authority import PlatformAuthority
     from shared.api.relations import Relations
+    from shared.catalog.details import Details
+    from shared.catalog.pages import Pages
+    from shared.catalog.publish import Publisher
+    from shared.catalog.search import Catalogue
+    from shared.catalog.sitemap import Sitemap
     from shared.identity.accounts import Accounts
     from shared.identity.enrolment import Enrolment
     from shared.identity.sessions import Sessions
@@ -71,9 +80,11 @@ if TYPE_CHECKING:
 READY_S = 5.0
 CHECKPOINT_CONTAINER = "checkpoints"
 BLOB_CONTAINER = "ams"
+SITE_CONTAINER = "$web"
+"""Azure Storage's own name for a static website."""
 _CLOSED = (
     "tokens", "provider_http", "mail", "gateway", "spool", "upstream", "events", "documents", "blobs", "secrets",
-    "limits",
+    "limits", "site", "search_index",
 )  # fmt: skip
 
 
@@ -164,6 +175,64 @@ class Application:
         return CatalogStore(self.documents)
 
     @cached_property
+    def site(self) -> Blobs:
+        """The static site's files: of an account's static website, or in a folder."""
+        if self.settings.ams_profile == "azure":
+            return _azure_blobs(self.settings, SITE_CONTAINER)
+        from shared.platform.blobs.files import FileBlobs
+
+        return FileBlobs(self.settings.ams_data / "site")
+
+    @cached_property
+    def search_index(self) -> SearchIndex:
+        from shared.platform.search.fts import FtsIndex
+
+        return FtsIndex()
+
+    @cached_property
+    def catalogue(self) -> "Catalogue":
+        from shared.catalog.search import Catalogue
+
+        catalogue = Catalogue(self.documents, self.catalog, self.search_index)
+        self.journal.on_change(catalogue.changed)
+        self.catalog.on_change(catalogue.changed)
+        return catalogue
+
+    @cached_property
+    def details(self) -> "Details":
+        from shared.catalog.details import Details
+
+        return Details(self.documents, self.catalog, self._read_openapi)
+
+    async def _read_openapi(self, service: Service) -> bytes | None:
+        blob = None if service.openapi is None else await self.blobs.get(service.openapi)
+        return None if blob is None else blob.data
+
+    @cached_property
+    def pages(self) -> "Pages":
+        from shared.catalog.pages import Pages
+
+        return Pages(self.catalogue, self.details, self.settings.ams_public_url)
+
+    @cached_property
+    def sitemap(self) -> "Sitemap":
+        from shared.catalog.sitemap import Sitemap
+
+        return Sitemap(self.catalogue, self.settings.ams_public_url)
+
+    @cached_property
+    def publisher(self) -> "Publisher":
+        from shared.catalog.publish import Publisher
+
+        return Publisher(self.pages, self.details, self.catalogue, self.sitemap, self.site)
+
+    @cached_property
+    def visitors(self) -> "GrantVisitors":
+        from shared.access.visitors import GrantVisitors
+
+        return GrantVisitors(self.authority, self.access)
+
+    @cached_property
     def audit_log(self) -> AuditLog:
         return AuditLog(self.documents)
 
@@ -176,6 +245,7 @@ class Application:
         """Every task that a noun can leave in the outbox has its handler here."""
         journal = Journal(self.documents, self.audit_log.append)
         journal.on_change(lambda: self.gate.invalidate())
+        journal.on(PUBLISH_TASK, lambda task_id, data: self.publisher.on_task(task_id, data))
         journal.on(MAIL_TASK, lambda task_id, data: send_mail(self.mail, task_id, data))
         journal.on(EMIT_TASK, lambda task_id, data: self.webhook_sender.on_emit(task_id, data))
         journal.on(DELIVER_TASK, lambda task_id, data: self.webhook_sender.on_deliver(task_id, data))
@@ -425,12 +495,12 @@ def _event_hubs(settings: Settings) -> Events:
     )
 
 
-def _azure_blobs(settings: Settings) -> Blobs:
+def _azure_blobs(settings: Settings, container: str = BLOB_CONTAINER) -> Blobs:
     from shared.platform.blobs.azure import AzureBlobs
 
     if settings.ams_blob_connection_string is not None:
-        return AzureBlobs(BLOB_CONTAINER, connection_string=settings.ams_blob_connection_string)
-    return AzureBlobs(BLOB_CONTAINER, account_url=settings.ams_blob_account_url, credential=_credential(settings))
+        return AzureBlobs(container, connection_string=settings.ams_blob_connection_string)
+    return AzureBlobs(container, account_url=settings.ams_blob_account_url, credential=_credential(settings))
 
 
 def _key_vault(settings: Settings) -> Secrets:

@@ -9,6 +9,7 @@ from shared.api.idempotency import Idempotency
 from shared.api.openapi import describe
 from shared.api.parts import Parts
 from shared.api.routes import audit, docs, settings
+from shared.catalog.routes import catalogue
 from shared.identity.routes import accounts, me
 from shared.metering import routes as metering_routes
 from shared.webhooks import routes as webhooks
@@ -25,6 +26,7 @@ ROUTERS = (
     subscribers.router,
     projects.router,
     members.router,
+    catalogue.router,
     metering_routes.router,
     *webhooks.routers,
 )

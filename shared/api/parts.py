@@ -10,6 +10,8 @@ from shared.access.projects import Projects
 from shared.access.subscribers import Subscribers
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
+from shared.catalog.details import Details, Visitors
+from shared.catalog.search import Catalogue
 from shared.identity.accounts import Accounts
 from shared.identity.guard import Authority
 from shared.identity.sessions import Sessions
@@ -61,6 +63,15 @@ class Parts(Protocol):
 
     @property
     def memberships(self) -> Memberships: ...
+
+    @property
+    def catalogue(self) -> Catalogue: ...
+
+    @property
+    def details(self) -> Details: ...
+
+    @property
+    def visitors(self) -> Visitors: ...
 
     @property
     def consume(self) -> Consume: ...

@@ -135,9 +135,14 @@ def decide(action: str, held: frozenset[tuple[Role, Relation]]) -> tuple[Role, R
     allowed = PERMISSIONS[action] & held
     return min(allowed) if allowed else None
 
+
 PUBLIC_ROUTES: Mapping[str, str] = {
     "GET /api/v1/usage/summary": "the API key is the authorisation",
     "GET /api/v1/usage/events": "the API key is the authorisation",
+    "GET /api/v1/catalog/services": "what is offered is public",
+    "GET /api/v1/catalog/services/{slug}": "what is offered is public; a private service asks who looks",
+    "GET /api/v1/catalog/facets": "what is offered is public",
+    "GET /api/v1/catalog/merchants/{slug}": "merchants who offer something are public",
     "GET /api/docs": "documentation",
     "GET /api/docs/{name}": "documentation",
 }
