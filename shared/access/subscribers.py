@@ -4,6 +4,7 @@ Nothing here tells who a consumer is: a `Subscriber` has no field for it, except
 consumer chose to share it with this merchant.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -61,17 +62,19 @@ class Subscribers:
         after = None if cursor is None else decode_cursor(asked, cursor)
         if not isinstance(after, str | None):
             raise bad_cursor()
-        found: list[Subscriber] = []
-        scanned = 0
+        found: list[tuple[str, tuple[Grant, ...]]] = []
+        scanned, following = 0, None
         async for pseudonym, grants in self._by_pseudonym(merchant_id, service_id, after):
             if len(found) == limit or scanned >= GRANTS_SCANNED_MAX:
-                return SubscriberPage(tuple(found), encode_cursor(asked, after))
+                following = encode_cursor(asked, after)
+                break
             visible = _visible(grants)
             if any(status in (None, standing(grant)) for grant in visible):
-                found.append(await self._subscriber(merchant_id, pseudonym, visible))
+                found.append((pseudonym, visible))
             after = pseudonym
             scanned += len(grants)
-        return SubscriberPage(tuple(found), None)
+        items = await asyncio.gather(*(self._subscriber(merchant_id, *each) for each in found))
+        return SubscriberPage(tuple(items), following)
 
     async def read(self, merchant_id: str, pseudonym: str) -> Subscriber:
         """Raises Problem 404, also for another merchant's pseudonym."""
