@@ -2,9 +2,29 @@
 
 import azure.functions as func
 
-from functions import aggregate_usage, consume, deliver_outbox, health, metrics, portal, reconcile_usage
+from functions import (
+    aggregate_usage,
+    consume,
+    deliver_outbox,
+    health,
+    metrics,
+    pages,
+    portal,
+    publish_site,
+    reconcile_usage,
+)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
-for module in (aggregate_usage, consume, deliver_outbox, health, metrics, portal, reconcile_usage):
+for module in (
+    aggregate_usage,
+    consume,
+    deliver_outbox,
+    health,
+    metrics,
+    pages,
+    portal,
+    publish_site,
+    reconcile_usage,
+):
     app.register_functions(module.blueprint)

@@ -36,7 +36,7 @@ def _outcome_counter(way: str, outcome: str) -> Counter:
 
 
 @blueprint.function_name("consume")
-@blueprint.route("consume", methods=["POST"])
+@blueprint.route("api/consume", methods=["POST"])
 @streams_body
 async def consume(req: func.HttpRequest) -> func.HttpResponse:
     """A usage report by its content type; else a call to the service named in X-AMS-Service."""
@@ -47,7 +47,7 @@ async def consume(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @blueprint.function_name("consume_path")
-@blueprint.route("consume/{service}/{*path}", methods=_METHODS)
+@blueprint.route("api/consume/{service}/{*path}", methods=_METHODS)
 @streams_body
 async def consume_path(req: func.HttpRequest) -> func.HttpResponse:
     """A call to a service, any method and path below it."""

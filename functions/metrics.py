@@ -11,7 +11,7 @@ blueprint = func.Blueprint()
 
 
 @blueprint.function_name("metrics")
-@blueprint.route("metrics", methods=["GET"])
+@blueprint.route("api/metrics", methods=["GET"])
 async def metrics(req: func.HttpRequest) -> func.HttpResponse:
     """The text exposition of all processes. The lag is measured when it is asked for."""
     try:

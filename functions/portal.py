@@ -17,8 +17,20 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 @blueprint.function_name("portal")
-@blueprint.route("v1/{*route}", methods=_METHODS)
+@blueprint.route("api/v1/{*route}", methods=_METHODS)
 async def portal(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """Everything of the API's version 1."""
+    return await _serve(req, context)
+
+
+@blueprint.function_name("portal_docs")
+@blueprint.route("api/docs/{*name}", methods=["GET", "HEAD"])
+async def portal_docs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
+    """The API's description to read, which is beside its versions."""
+    return await _serve(req, context)
+
+
+async def _serve(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
     """FastAPI is imported at the first call, so that consume's cold start does not pay for it."""
     try:
         api = application().api  # the first call opens the stores, which may refuse

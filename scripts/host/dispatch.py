@@ -18,7 +18,7 @@ _TEXT = "text/plain; charset=utf-8"
 
 
 class Dispatcher:
-    """Calls the function of a request's route. Paths outside the route prefix are the portal's files."""
+    """Calls the function of a request's route. What no function covers are the portal's files."""
 
     def __init__(
         self, functions: Iterable[IndexedFunction], route_prefix: str, site: StaticSite | None, body_bytes_max: int

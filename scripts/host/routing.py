@@ -80,6 +80,11 @@ class _Route(Generic[T]):
     def precedence(self) -> tuple[int, ...]:
         return tuple(segment.rank for segment in self.segments)
 
+    @property
+    def first(self) -> str | None:
+        """The first segment, when it is a literal."""
+        return self.segments[0].text if self.segments[0].rank is _Rank.LITERAL else None
+
     def match(self, parts: list[str]) -> dict[str, str] | None:
         parameters: dict[str, str] = {}
         for index, segment in enumerate(self.segments):
@@ -102,13 +107,16 @@ class _Route(Generic[T]):
 
 
 class Router(Generic[T]):
-    """`routes` are (template, methods, target); templates are below `prefix`. Raises RouteError."""
+    """`routes` are (template, methods, target); templates are below `prefix`, which may be empty. Raises
+    RouteError."""
 
     def __init__(self, prefix: str, routes: Iterable[tuple[str, Iterable[str], T]]) -> None:
         self.prefix = f"/{prefix.strip('/')}".rstrip("/")
-        self._prefix_lower = self.prefix.lower().encode() + b"/"
         parsed = [_Route(_parse(template), frozenset(methods), target) for template, methods, target in routes]
         self._routes = sorted(parsed, key=lambda route: route.precedence)
+        # Without a prefix, the portal's files are beside the functions' routes.
+        tops = {self.prefix} if self.prefix else {f"/{route.first}" for route in parsed if route.first is not None}
+        self._covered = tuple(f"{top.lower()}/".encode() for top in tops)
         # The paths of hot functions have no parameters: one look-up by the bytes that clients usually send.
         self._literal: dict[tuple[bytes, str], Match[T]] = {}
         for route in self._routes:
@@ -118,15 +126,16 @@ class Router(Generic[T]):
                     self._literal.setdefault((path, method), Match(route.target, {}))
 
     def covers(self, raw_path: bytes) -> bool:
-        """Whether the path is below the prefix, so that only a function can answer."""
-        return (raw_path + b"/").lower().startswith(self._prefix_lower)
+        """Whether only a function can answer: the path is below the prefix or, where that is empty, below the first
+        segment of some route, unless that is a parameter."""
+        return (raw_path + b"/").lower().startswith(self._covered)
 
     def find(self, method: str, raw_path: bytes) -> Match[T] | MethodNotAllowed | None:
         """Raises BadPath."""
         literal = self._literal.get((raw_path, method))
         if literal is not None:
             return literal
-        if not self.covers(raw_path):
+        if self.prefix and not self.covers(raw_path):
             return None
         below = raw_path[len(self.prefix) + 1 :]
         parts = [_decode(part) for part in below.removesuffix(b"/").split(b"/")] if below else []

@@ -1,4 +1,4 @@
-"""The portal's static files, for paths outside the route prefix."""
+"""The portal's static files, for paths that no function covers."""
 
 import posixpath
 from pathlib import Path

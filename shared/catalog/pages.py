@@ -130,24 +130,18 @@ class Pages:
             data={"@context": "https://schema.org", "@type": "WebSite", "name": "AMS", "url": self._public_url},
         )  # fmt: skip
 
-    def missing(self) -> Page:
-        return self._missing(404)
-
-    def missing_file(self) -> Page:
-        """The same as a file, for a static site to show."""
-        return self._missing(200)
-
-    def _missing(self, status: int) -> Page:
+    def missing(self, status: int = 404) -> Page:
+        """What is shown where there is nothing. With 200 as the file that a static site shows then."""
         return self._page(
             "missing.html", status=status, title="Not found", listed=False, url=None, image=None, data=None,
             description="There is nothing at this address.",
         )  # fmt: skip
 
-    def robots(self) -> Page:
+    async def robots(self) -> Page:
         text = f"User-agent: *\nAllow: /marketplace\nDisallow: /api/\n\nSitemap: {self._public_url}/sitemap.xml\n"
         return Page(200, text.encode(), "text/plain; charset=utf-8")
 
-    def style(self) -> Page:
+    async def style(self) -> Page:
         return Page(200, _style(), "text/css; charset=utf-8")
 
     def _absolute(self, path: str | None) -> str | None:

@@ -61,9 +61,9 @@ class Publisher:
         """Everything: what is missing or changed is written, what should not be there is removed."""
         kept = {f"{_PREFIX}{_INDEX}"}
         await self._write(f"{_PREFIX}{_INDEX}", await self._pages.marketplace(Asked()))
-        for name, page in ((STYLE, self._pages.style()), ("robots.txt", self._pages.robots())):
+        for name, page in ((STYLE, await self._pages.style()), ("robots.txt", await self._pages.robots())):
             await self._write(name, page)
-        await self._write("404.html", self._pages.missing_file())
+        await self._write("404.html", self._pages.missing(200))
         async for name, render in self._all():
             kept.add(name)
             await self._put_if_changed(name, render)

@@ -12,6 +12,7 @@ from tests.runtime import messages
 from tests.runtime.worker import ROOT, Worker
 
 ANY_METHOD = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+PAGE = ["GET", "HEAD"]
 RESPONSE = {"direction": "OUT", "type": "http", "name": "$return"}
 
 
@@ -33,12 +34,37 @@ BINDINGS: dict[str, list[dict[str, Any]]] = {
             "consumerGroup": "aggregate",
         }
     ],
-    "consume": _http("consume", ["POST"]),
-    "consume_path": _http("consume/{service}/{*path}", ANY_METHOD),
-    "health_live": _http("health/live", ["GET"]),
-    "health_ready": _http("health/ready", ["GET"]),
-    "metrics": _http("metrics", ["GET"]),
-    "portal": _http("v1/{*route}", ANY_METHOD),
+    "consume": _http("api/consume", ["POST"]),
+    "consume_path": _http("api/consume/{service}/{*path}", ANY_METHOD),
+    "deliver_outbox": [
+        {
+            "direction": "IN",
+            "type": "timerTrigger",
+            "name": "timer",
+            "schedule": "15 * * * * *",
+            "runOnStartup": False,
+            "useMonitor": False,
+        }
+    ],
+    "health_live": _http("api/health/live", ["GET"]),
+    "health_ready": _http("api/health/ready", ["GET"]),
+    "marketplace": _http("marketplace", PAGE),
+    "marketplace_merchant": _http("marketplace/{merchant}", PAGE),
+    "marketplace_service": _http("marketplace/{merchant}/{service}", PAGE),
+    "marketplace_style": _http("marketplace.css", PAGE),
+    "metrics": _http("api/metrics", ["GET"]),
+    "portal": _http("api/v1/{*route}", ANY_METHOD),
+    "portal_docs": _http("api/docs/{*name}", PAGE),
+    "publish_site": [
+        {
+            "direction": "IN",
+            "type": "timerTrigger",
+            "name": "timer",
+            "schedule": "0 7 * * * *",
+            "runOnStartup": False,
+            "useMonitor": False,
+        }
+    ],
     "reconcile_usage": [
         {
             "direction": "IN",
@@ -49,6 +75,8 @@ BINDINGS: dict[str, list[dict[str, Any]]] = {
             "useMonitor": True,
         }
     ],
+    "robots": _http("robots.txt", PAGE),
+    "sitemap": _http("sitemap.xml", PAGE),
 }
 
 

@@ -89,3 +89,12 @@ def test_only_the_prefix_as_a_whole_segment_counts():
 def test_an_empty_prefix_serves_from_the_root():
     routes = Router("", [("a", ["GET"], 1)])
     assert found(routes, "/a") == (1, {})
+
+
+def test_with_an_empty_prefix_the_first_segments_of_routes_are_the_functions():
+    routes = Router("", [("api/a/{x}", ["GET"], 1), ("robots.txt", ["GET"], 2), ("{any}/below", ["GET"], 3)])
+    paths = (b"/api/unknown", b"/API", b"/robots.txt", b"/", b"/apis", b"/assets/a.js", b"/x/below")
+    assert [routes.covers(path) for path in paths] == [True, True, True, False, False, False, False]
+    assert found(routes, "/api/unknown") is None
+    assert found(routes, "/") is None
+    assert found(routes, "/x/below") == (3, {"any": "x"})
