@@ -21,7 +21,7 @@ from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
 from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
-from shared.catalog.tasks import PUBLISH_TASK
+from shared.catalog.tasks import FORGET_SECRET_TASK, GATEWAY_TASK, PUBLISH_TASK
 from shared.identity.admins import ADMINS_TASK, Admins
 from shared.identity.mail import MAIL_TASK, send_mail
 from shared.identity.models import Account
@@ -57,20 +57,30 @@ if TYPE_CHECKING:
 
     from shared.access.consumers import Consumers
     from shared.access.grants import Grants
+    from shared.access.invites import ProjectInvites
     from shared.access.letters import Letters
     from shared.access.members import Members
     from shared.access.memberships import Memberships
+    from shared.access.places import Places
     from shared.access.projects import Projects
     from shared.access.pseudonyms import Pseudonyms
     from shared.access.subscribers import Subscribers
     from shared.access.visitors import GrantVisitors
     from shared.api.authority import PlatformAuthority
     from shared.api.relations import Relations
+    from shared.catalog.changes import ServiceChanges
+    from shared.catalog.connection import ConnectionTest
+    from shared.catalog.descriptions import Descriptions
     from shared.catalog.details import Details
+    from shared.catalog.gateway import GatewaySync
+    from shared.catalog.letters import Letters as CatalogLetters
     from shared.catalog.pages import Pages
     from shared.catalog.publish import Publisher
+    from shared.catalog.reviews import Reviews
     from shared.catalog.search import Catalogue
+    from shared.catalog.services import Services
     from shared.catalog.sitemap import Sitemap
+    from shared.catalog.upstream_secrets import UpstreamSecrets
     from shared.identity.accounts import Accounts
     from shared.identity.enrolment import Enrolment
     from shared.identity.sessions import Sessions
@@ -233,6 +243,56 @@ class Application:
         return GrantVisitors(self.authority, self.access)
 
     @cached_property
+    def catalog_letters(self) -> "CatalogLetters":
+        from shared.catalog.letters import Letters
+
+        return Letters(self.identity, self.platform_settings)
+
+    @cached_property
+    def service_changes(self) -> "ServiceChanges":
+        from shared.catalog.changes import ServiceChanges
+
+        return ServiceChanges(self.journal)
+
+    @cached_property
+    def services(self) -> "Services":
+        from shared.catalog.places import Places
+        from shared.catalog.services import Services
+
+        places = Places(self.documents, self.catalog)
+        return Services(self.catalog, self.service_changes, places, self.platform_settings, self.catalog_letters)
+
+    @cached_property
+    def reviews(self) -> "Reviews":
+        from shared.catalog.reviews import Reviews
+
+        return Reviews(self.catalog, self.services, self.service_changes, self.catalog_letters)
+
+    @cached_property
+    def descriptions(self) -> "Descriptions":
+        from shared.catalog.descriptions import Descriptions
+
+        return Descriptions(self.services, self.blobs, self.limits)
+
+    @cached_property
+    def upstream_secrets(self) -> "UpstreamSecrets":
+        from shared.catalog.upstream_secrets import UpstreamSecrets
+
+        return UpstreamSecrets(self.services, self.service_changes, self.secrets)
+
+    @cached_property
+    def connection_test(self) -> "ConnectionTest":
+        from shared.catalog.connection import ConnectionTest
+
+        return ConnectionTest(self.services, self.upstream, self.secrets, self.limits)
+
+    @cached_property
+    def gateway_sync(self) -> "GatewaySync":
+        from shared.catalog.gateway import GatewaySync
+
+        return GatewaySync(self.catalog, self.blobs, self.gateway)
+
+    @cached_property
     def audit_log(self) -> AuditLog:
         return AuditLog(self.documents)
 
@@ -246,6 +306,8 @@ class Application:
         journal = Journal(self.documents, self.audit_log.append)
         journal.on_change(lambda: self.gate.invalidate())
         journal.on(PUBLISH_TASK, lambda task_id, data: self.publisher.on_task(task_id, data))
+        journal.on(GATEWAY_TASK, lambda task_id, data: self.gateway_sync.on_task(task_id, data))
+        journal.on(FORGET_SECRET_TASK, lambda task_id, data: self.upstream_secrets.on_forget(task_id, data))
         journal.on(MAIL_TASK, lambda task_id, data: send_mail(self.mail, task_id, data))
         journal.on(EMIT_TASK, lambda task_id, data: self.webhook_sender.on_emit(task_id, data))
         journal.on(DELIVER_TASK, lambda task_id, data: self.webhook_sender.on_deliver(task_id, data))
@@ -368,7 +430,29 @@ class Application:
     def members(self) -> "Members":
         from shared.access.members import Members
 
-        return Members(self.access, self.journal, self.platform_settings)
+        return Members(self.access, self.journal, self.places)
+
+    @cached_property
+    def places(self) -> "Places":
+        from shared.access.places import Places
+
+        return Places(self.access, self.platform_settings)
+
+    @cached_property
+    def project_invites(self) -> "ProjectInvites":
+        from shared.access.invites import ProjectInvites
+
+        url = self.settings.ams_public_url
+        return ProjectInvites(
+            self.documents,
+            self.access,
+            self.identity,
+            self.members,
+            self.places,
+            self.journal,
+            self.platform_settings,
+            url,
+        )
 
     @cached_property
     def memberships(self) -> "Memberships":

@@ -4,14 +4,20 @@ from typing import Protocol
 
 from shared.access.consumers import Consumers
 from shared.access.grants import Grants
+from shared.access.invites import ProjectInvites
 from shared.access.members import Members
 from shared.access.memberships import Memberships
 from shared.access.projects import Projects
 from shared.access.subscribers import Subscribers
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
+from shared.catalog.connection import ConnectionTest
+from shared.catalog.descriptions import Descriptions
 from shared.catalog.details import Details, Visitors
+from shared.catalog.reviews import Reviews
 from shared.catalog.search import Catalogue
+from shared.catalog.services import Services
+from shared.catalog.upstream_secrets import UpstreamSecrets
 from shared.identity.accounts import Accounts
 from shared.identity.guard import Authority
 from shared.identity.sessions import Sessions
@@ -41,6 +47,21 @@ class Parts(Protocol):
     def sessions(self) -> Sessions: ...
 
     @property
+    def services(self) -> Services: ...
+
+    @property
+    def reviews(self) -> Reviews: ...
+
+    @property
+    def descriptions(self) -> Descriptions: ...
+
+    @property
+    def upstream_secrets(self) -> UpstreamSecrets: ...
+
+    @property
+    def connection_test(self) -> ConnectionTest: ...
+
+    @property
     def audit_search(self) -> AuditSearch: ...
 
     @property
@@ -60,6 +81,9 @@ class Parts(Protocol):
 
     @property
     def members(self) -> Members: ...
+
+    @property
+    def project_invites(self) -> ProjectInvites: ...
 
     @property
     def memberships(self) -> Memberships: ...

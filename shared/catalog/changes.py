@@ -5,25 +5,36 @@ from datetime import datetime
 
 from shared.audit.journal import Journal, Task
 from shared.audit.models import Actor, changed
-from shared.catalog.gateway import GATEWAY_TASK
-from shared.catalog.models import Service
-from shared.catalog.store import SERVICES
+from shared.catalog.models import Service, Version
+from shared.catalog.store import SERVICES, version_document
+from shared.catalog.tasks import GATEWAY_TASK, PUBLISH_TASK
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.stored import Held
 from shared.platform.documents import Create, Operation, Replace
 
-_NOT_SHOWN = {"review", "submitted_at", "reason", "listing", "versions"}
+_NOT_SHOWN = {"review", "submitted_at", "reason", "listing"}
 """What only the merchant and the operators see."""
 
 
 def effects(service: Service) -> list[Task]:
     """What is to be done when the gateway and the public may see something else of the service than before."""
-    return [Task(GATEWAY_TASK, {"service_id": service.id})]
+    about = {"service_id": service.id}
+    return [Task(GATEWAY_TASK, about), Task(PUBLISH_TASK, about)]
 
 
 def resource(service_id: str) -> str:
     """As the audit log names it."""
     return f"service:{service_id}"
+
+
+def released(service: Service, actor: Actor, notes: str, now: datetime) -> tuple[Service, Create]:
+    """The service with one version more, and the write of that version."""
+    after = service.model_copy(update={"versions": service.versions + 1})
+    version = Version(
+        number=after.versions, version=after.version, notes=notes, made_by=actor.account_id, made_at=now,
+        openapi=after.openapi,
+    )  # fmt: skip
+    return after, Create(version_document(version.number), version.to_json())
 
 
 class ServiceChanges:

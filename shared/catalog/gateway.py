@@ -9,9 +9,6 @@ from shared.kernel.stored import Held
 from shared.platform.blobs import Blobs
 from shared.platform.gateways import Gateway, Offer
 
-GATEWAY_TASK = "gateway.sync"
-"""Its data is `service_id`."""
-
 ROUNDS_MAX = 5
 
 

@@ -1,5 +1,6 @@
 """Merchants and services in and out of the documents port."""
 
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -141,6 +142,14 @@ class CatalogStore(Listeners):
                 await self._documents.replace(SLUGS, slug, slug, owner.to_json(), etag=document.etag)
             except (DocumentMissing, PreconditionFailed):
                 raise SlugTaken(f"slug {slug} belongs to another service") from None
+
+    async def release_slug(self, slug: str, service_id: str) -> None:
+        """Give a reservation up, if it is still this service's, which was not made."""
+        document = await self._documents.get(SLUGS, slug, slug)
+        if document is None or SlugOwner.model_validate_json(document.body).service_id != service_id:
+            return
+        with contextlib.suppress(DocumentMissing, PreconditionFailed):  # somebody else's by now
+            await self._documents.delete(SLUGS, slug, slug, etag=document.etag)
 
     async def _is_forsaken(self, owner: SlugOwner, now: datetime) -> bool:
         if owner.reserved_at is None or owner.reserved_at > now - RESERVED:

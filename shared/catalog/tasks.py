@@ -1,4 +1,10 @@
 """Kinds of tasks that changes of the catalog leave in the outbox."""
 
+GATEWAY_TASK = "gateway.sync"
+"""Its data is `service_id`: tell the gateway what is true of the service by then (`shared.catalog.gateway`)."""
+
+FORGET_SECRET_TASK = "upstream_secret.forget"  # noqa: S105 - a task's name
+"""Its data is `name`, of an upstream's secret that was replaced (`shared.catalog.upstream_secrets`)."""
+
 PUBLISH_TASK = "pages.publish"
 """Its data is `service_id`: write the public page of the service as it is by then (`shared.catalog.publish`)."""
