@@ -232,6 +232,9 @@ class Aggregator:
                 )
             for name, bucket in buckets.items():
                 counters[counter_id][0].add(name, bucket)
+        now = format_time(self._now())
+        for counter, _ in counters.values():
+            counter.touch(now)
         return [
             (Create(id, encode_counter(counter)) if etag is None else Replace(id, encode_counter(counter), etag), id)
             for id, (counter, etag) in counters.items()  # noqa: A001 - the field's own word

@@ -109,7 +109,8 @@ class CounterKey(NamedTuple):
 
 
 class Counter(msgspec.Struct, omit_defaults=True):
-    """A counter's document. `buckets` maps `HH:MM` (the start of a quarter hour, UTC), or `month`, to sums."""
+    """A counter's document. `buckets` maps `HH:MM` (the start of a quarter hour, UTC), or `month`, to sums. `view` and
+    `changed` are for those who read across consumers (docs/adr/0009); counters written before these are without."""
 
     api_key_id: str
     period: str
@@ -121,10 +122,18 @@ class Counter(msgspec.Struct, omit_defaults=True):
     version: str = ""
     feature: str = ""
     buckets: dict[str, Bucket] = {}
+    view: str = ""
+    changed: str = ""
 
     @classmethod
     def empty(cls, key: CounterKey) -> "Counter":
         return cls(*key)
+
+    def touch(self, now: str) -> None:
+        """Have a day's counter found by its service and day, and by when it was written last (`now`, as on the wire).
+        A month's is derived from the same events: it would only be found twice."""
+        if len(self.period) == 10:
+            self.view, self.changed = view_of(self.service_id, self.period), now
 
     @property
     def key(self) -> CounterKey:
@@ -135,6 +144,10 @@ class Counter(msgspec.Struct, omit_defaults=True):
 
     def add(self, name: str, bucket: Bucket) -> None:
         self.buckets.setdefault(name, Bucket()).add(bucket)
+
+
+def view_of(service_id: str, day: str) -> str:
+    return f"{service_id}:{day}"
 
 
 encode_counter = msgspec.json.Encoder().encode
