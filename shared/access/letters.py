@@ -6,6 +6,8 @@ from shared.audit.platform import PlatformSettingsStore
 from shared.identity.mail import mail
 from shared.identity.store import AccountStore
 
+LINE_CHARACTERS_MAX = 80
+
 
 class Letters:
     def __init__(self, accounts: AccountStore, settings: PlatformSettingsStore) -> None:
@@ -29,4 +31,5 @@ class Letters:
 
 def line(text: str) -> str:
     """A name that people chose, on one line: no header and no paragraph can be smuggled in with it."""
-    return " ".join(text.split())
+    words = " ".join(text.split())
+    return words if len(words) <= LINE_CHARACTERS_MAX else words[:LINE_CHARACTERS_MAX] + "…"

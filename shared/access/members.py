@@ -11,12 +11,12 @@ from typing import Any
 from shared.access.letters import line
 from shared.access.memberships import follow_membership
 from shared.access.models import ApiKey, Member, Project, ProjectRole
+from shared.access.places import Places
 from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, Listed, member_document, project_document
 from shared.access.tasks import KEYS_TASK
-from shared.access.turns import repeat_on_conflict, take_turn
+from shared.access.turns import repeat_on_conflict
 from shared.audit.journal import Journal, Task
 from shared.audit.models import SYSTEM, Actor, Change, changed
-from shared.audit.platform import PlatformSettingsStore
 from shared.identity.mail import mail
 from shared.identity.models import Account
 from shared.kernel.clock import utc_now
@@ -36,12 +36,12 @@ class Members:
         self,
         store: AccessStore,
         journal: Journal,
-        settings: PlatformSettingsStore,
+        places: Places,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
         self._journal = journal
-        self._settings = settings
+        self._places = places
         self._now = now
 
     async def read(self, consumer_id: str, project_id: str, account_id: str) -> Held[Member]:
@@ -64,7 +64,7 @@ class Members:
     ) -> Held[Member]:
         """Somebody who is in it already stays what they are. They are told by mail. Raises Problem 404; 409
         `limit_reached`."""
-        return await repeat_on_conflict(lambda: self._add(actor, account, consumer_id, project_id, role))
+        return await repeat_on_conflict(lambda: self.try_add(actor, account, consumer_id, project_id, role))
 
     async def set_role(
         self, actor: Actor, consumer_id: str, project_id: str, account_id: str, role: ProjectRole, if_match: str | None
@@ -134,27 +134,32 @@ class Members:
             change = Change(SYSTEM, "member.disable_keys", resource, {"status": "active"}, after)
             await self._journal.commit(ACCESS, consumer_id, writes, change)
 
-    async def _add(
-        self, actor: Actor, account: Account, consumer_id: str, project_id: str, role: ProjectRole
+    async def try_add(
+        self,
+        actor: Actor,
+        account: Account,
+        consumer_id: str,
+        project_id: str,
+        role: ProjectRole,
+        invite_id: str | None = None,
     ) -> Held[Member]:
-        # The turn comes before the project is read: deleting the project takes it too.
-        turn = await take_turn(self._store, consumer_id, f"members:{project_id}")
-        project = await self._project(consumer_id, project_id)
+        """`add` once; invites to the same address are used up with it. Raises Problem 404, also when there is no such
+        invite any more; 409 `conflict`, `limit_reached`."""
+        email = account.email if account.email_verified else None
+        place = await self._places.take(consumer_id, project_id, email, invite_id)
         at = member_document(project_id, account.id)
         if (held := await self._store.held(Member, consumer_id, at)) is not None:
             return held
-        limit = (await self._settings.current()).members_per_project_max
-        if len(await self._store.all_of(Member, consumer_id, member_document(project_id, ""))) >= limit:
-            raise Problem(409, "limit_reached", f"The project has {limit} members already, which is the most.")
         member = Member(
             consumer_id=consumer_id, project_id=project_id, account_id=account.id, role=role, name=account.name,
-            email=account.email if account.email_verified else None, joined_at=self._now(),
+            email=email, joined_at=self._now(),
         )  # fmt: skip
         change = changed(actor, "member.add", _resource(member), None, member, secret=_PERSONAL)
-        text = f"You are a {role} of the project {line(project.name)} now."
+        name = line(place.project.name)
+        text = f"You are a {role} of the project {name} now."
         tasks = [follow_membership(consumer_id, project_id, account.id)]
-        tasks += _tell(member, f"You are in {line(project.name)}", text)
-        writes = [Create(at, member.to_json()), turn]
+        tasks += _tell(member, f"You are in {name}", text)
+        writes = [Create(at, member.to_json()), *place.writes]
         etags = await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=tasks)
         return Held(member, etags[0])
 

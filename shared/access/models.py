@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.catalog.models import Limits
+from shared.identity.models import Email
 from shared.kernel.stored import Identifier, Name, StoredModel
 
 ConsumerStatus = Literal["active", "suspended"]
@@ -71,6 +72,20 @@ class Member(StoredModel):
     name: Name
     email: str | None = None
     joined_at: AwareDatetime
+
+
+class ProjectInvite(StoredModel):
+    """To whoever proves to own `email`, under `invite:{project}:{id}` in the consumer's partition. `id` is the hash of
+    the code in the mail. It is deleted when it is accepted, replaced or revoked."""
+
+    kind: Literal["invite"] = "invite"
+    id: Identifier
+    consumer_id: Identifier
+    project_id: Identifier
+    email: Email
+    role: ProjectRole
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
 
 
 class Grant(StoredModel):

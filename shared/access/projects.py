@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from shared.access.memberships import follow_membership
-from shared.access.models import ApiKey, Grant, Member, Project
+from shared.access.models import ApiKey, Grant, Member, Project, ProjectInvite
 from shared.access.store import (
     ACCESS,
     SCAN_PAGE,
     AccessStore,
     Listed,
     grant_document,
+    invite_document,
     member_document,
     project_document,
 )
@@ -111,6 +112,8 @@ class Projects:
             deletes = [Delete(member_document(project_id, account_id)) for account_id in gone]
             follow = [follow_membership(consumer_id, project_id, account_id) for account_id in gone]
             await self._journal.commit(ACCESS, consumer_id, deletes, tasks=follow)
+        for invite in await self._store.all_of(ProjectInvite, consumer_id, invite_document(project_id, "")):
+            await self._journal.commit(ACCESS, consumer_id, [Delete(invite_document(project_id, invite.value.id))])
 
     async def _create(self, actor: Actor, project: Project, owner: Member) -> Held[Project]:
         turn = await take_turn(self._store, project.consumer_id, "projects")

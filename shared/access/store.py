@@ -31,6 +31,10 @@ def member_document(project_id: str, account_id: str) -> str:
     return f"member:{project_id}:{account_id}"
 
 
+def invite_document(project_id: str, invite_id: str) -> str:
+    return f"invite:{project_id}:{invite_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Listed(Generic[Model]):
     """A page of a list. It may be short and still not be the last one, which has no cursor."""
