@@ -119,22 +119,27 @@ class ProjectInvites:
         if document is None:
             raise _invalid()
         at = _Pointer.model_validate_json(document.body)
-        member = member_document(at.project_id, account.id)
-        if (joined := await self._store.held(Member, at.consumer_id, member)) is not None:
-            return joined
+        # The invite first: whoever uses it up is a member from the same moment on.
         held = await self._store.held(ProjectInvite, at.consumer_id, invite_document(at.project_id, invite_id))
+        if (joined := await self._joined(at, account)) is not None:
+            return joined
         if held is None or held.value.expires_at <= self._now():
             raise _invalid()
         if not account.email_verified or account.email != held.value.email:
             raise _invalid()
+        role = held.value.role
         try:
-            return await self._members.try_add(
-                actor, account, at.consumer_id, at.project_id, held.value.role, invite_id
-            )
+            return await self._members.try_add(actor, account, at.consumer_id, at.project_id, role, invite_id)
         except Problem as problem:
-            if problem.code == "not_found":  # revoked, or the project deleted, in between
-                raise _invalid() from problem
-            raise
+            if problem.code != "not_found":
+                raise
+            # Used by the same person, or revoked, or the project deleted, in between.
+            if (joined := await self._joined(at, account)) is not None:
+                return joined
+            raise _invalid() from problem
+
+    async def _joined(self, at: _Pointer, account: Account) -> Held[Member] | None:
+        return await self._store.held(Member, at.consumer_id, member_document(at.project_id, account.id))
 
     async def _send(
         self, inviter: Account, actor: Actor, consumer_id: str, project_id: str, email: str, role: ProjectRole
