@@ -142,18 +142,18 @@ def check_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
         start, end = start.astimezone(UTC), end.astimezone(UTC)
         end + timedelta(days=1)
     except OverflowError:
-        raise _bad_range("to", "must not be at the end of the calendar") from None
+        raise bad_range("to", "must not be at the end of the calendar") from None
     for field, moment in (("from", start), ("to", end)):
         if moment.minute % 15 or moment.second or moment.microsecond:
-            raise _bad_range(field, "must be a whole quarter of an hour, such as 10:15:00")
+            raise bad_range(field, "must be a whole quarter of an hour, such as 10:15:00")
     if start >= end:
-        raise _bad_range("to", "must be after `from`")
+        raise bad_range("to", "must be after `from`")
     if end - start > timedelta(days=SUMMARY_DAYS_MAX):
-        raise _bad_range("to", f"must be at most {SUMMARY_DAYS_MAX} days after `from`")
+        raise bad_range("to", f"must be at most {SUMMARY_DAYS_MAX} days after `from`")
     return start, end
 
 
-def _bad_range(field: str, rule: str) -> Problem:
+def bad_range(field: str, rule: str) -> Problem:
     return Problem(400, "range_invalid", f"`{field}` {rule}.", errors=(FieldError(field, rule),))
 
 
