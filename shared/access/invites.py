@@ -85,7 +85,9 @@ class ProjectInvites:
         await repeat_on_conflict(attempt)
 
     async def page(self, consumer_id: str, project_id: str, limit: int, cursor: str | None) -> Listed[ProjectInvite]:
-        """Those that can still be accepted. Raises Problem 400 `cursor_invalid`."""
+        """Those that can still be accepted. Raises Problem 400 `cursor_invalid`, 404."""
+        if await self._store.project(consumer_id, project_id) is None:
+            raise not_found()
         where = (Where("id", "starts_with", invite_document(project_id, "")),)
         query = Query(consumer_id, where, order_by="id", limit=SCAN_PAGE)
         asked = f"invites:{consumer_id}:{project_id}"

@@ -1,13 +1,19 @@
 """Nobody reaches another's consumer, project, grant, member or subscriber by naming its id."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from shared.access.models import ProjectInvite
+from shared.access.store import ACCESS, invite_document
+from shared.kernel.clock import utc_now
+from shared.platform.documents import Create
 from tests.api.access_market import AccessMarket
 from tests.api.harness import Person
 
 ANY = {"If-Match": "*"}
+INVITE = "0" * 64
 
 # Method, path below the consumer, body: every route of access that names one.
 OF_CONSUMER: list[tuple[str, str, Any]] = [
@@ -33,21 +39,30 @@ OF_PROJECT: list[tuple[str, str, Any]] = [
     ("POST", "/leave", None),
     ("POST", "/transfer", {"account_id": "{moe}"}),
     ("POST", "/invites", {"email": "x@x.example", "role": "member"}),
+    ("GET", "/invites", None),
+    ("GET", "/invites/{invite}", None),
+    ("DELETE", "/invites/{invite}", None),
 ]
 
 
 @pytest.fixture
 async def road(market: AccessMarket) -> str:
-    """Ann's project, and her grant."""
+    """Ann's project with an open invite, and her grant."""
     project_id = await market.project()
     await market.grant()
+    invite = ProjectInvite(
+        id=INVITE, consumer_id=market.consumer_id, project_id=project_id, email="zoe@x.example", role="member",
+        created_at=utc_now(), expires_at=utc_now() + timedelta(days=1),
+    )  # fmt: skip
+    at = invite_document(project_id, INVITE)
+    await market.api.app.journal.commit(ACCESS, market.consumer_id, [Create(at, invite.to_json())])
     return project_id
 
 
 async def statuses(person: Person, below: str, routes: list[tuple[str, str, Any]], moe: Person) -> dict[str, int]:
     found = {}
     for method, path, body in routes:
-        path = path.replace("{moe}", moe.account.id)
+        path = path.replace("{moe}", moe.account.id).replace("{invite}", INVITE)
         if body == {"account_id": "{moe}"}:
             body = {"account_id": moe.account.id}
         answer = await person.request(method, below + path, json=body, headers=ANY)
@@ -56,7 +71,7 @@ async def statuses(person: Person, below: str, routes: list[tuple[str, str, Any]
 
 
 async def state(market: AccessMarket, project_id: str) -> list[str]:
-    paths = ("", "/grants", "/projects", f"/projects/{project_id}/members")
+    paths = ("", "/grants", "/projects", f"/projects/{project_id}/members", f"/projects/{project_id}/invites")
     return [(await market.ann.get(market.consumer + path)).text for path in paths]
 
 
@@ -103,7 +118,7 @@ async def test_people_of_one_project_find_nothing_of_another_or_of_the_tenant(ma
         allowed = method == "GET" and path.startswith("/grants")
         assert answer.status_code == (200 if allowed else 403), path
     for method, path, body in OF_PROJECT:
-        path = path.replace("{moe}", moe.account.id)
+        path = path.replace("{moe}", moe.account.id).replace("{invite}", INVITE)
         at = f"{market.consumer}/projects/{road}{path}?project_id={rail}"
         assert (await max_.request(method, at, json=body, headers=ANY)).status_code == 404, path
 
