@@ -18,7 +18,7 @@ _TAGS = {
 _ATTRIBUTES = {"a": {"href", "title"}, "ol": {"start"}}
 _SCHEMES = {"http", "https", "mailto"}
 _RELATION = "nofollow ugc noopener noreferrer"
-_HEADINGS_BELOW = 2
+_HEADINGS_FROM = 3
 """The page has the first two levels of headings itself."""
 
 
@@ -31,14 +31,15 @@ def _parser() -> "MarkdownIt":
 
 @lru_cache(maxsize=1_024)
 def render_markdown(text: str) -> str:
-    """Safe HTML. Headings begin at level 3; links are marked as not vouched for."""
+    """Safe HTML. The highest level of headings becomes 3; links are marked as not vouched for."""
     import nh3
 
     parser = _parser()
     tokens = parser.parse(text)
-    for token in tokens:
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(6, int(token.tag[1]) + _HEADINGS_BELOW)}"
+    headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
+    highest = min((int(token.tag[1]) for token in headings), default=1)
+    for token in headings:
+        token.tag = f"h{min(6, int(token.tag[1]) - highest + _HEADINGS_FROM)}"
     html: str = parser.renderer.render(tokens, parser.options, {})
     return nh3.clean(html, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel=_RELATION)
 

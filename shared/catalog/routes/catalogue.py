@@ -1,6 +1,7 @@
 """`/api/v1/catalog`: what is offered, for everybody."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated
 
@@ -24,21 +25,22 @@ SERVICES_MAX = 100
 """Of a merchant, in its profile; the list of services has them all."""
 
 
-def catalogue(request: Request) -> Catalogue:
+# Dependencies are `async`, or FastAPI would send each to a thread.
+async def catalogue(request: Request) -> Catalogue:
     return request.app.state.parts.catalogue  # type: ignore[no-any-return]  # set by create_app
 
 
-def details(request: Request) -> Details:
+async def details(request: Request) -> Details:
     return request.app.state.parts.details  # type: ignore[no-any-return]  # set by create_app
 
 
-def visitors(request: Request) -> Visitors:
+async def visitors(request: Request) -> Visitors:
     return request.app.state.parts.visitors  # type: ignore[no-any-return]  # set by create_app
 
 
 AnyCatalogue = Annotated[Catalogue, Depends(catalogue)]
 AnyDetails = Annotated[Details, Depends(details)]
-Slug = Annotated[str, Query(max_length=63)]
+AnyVisitors = Annotated[Visitors, Depends(visitors)]
 
 
 class CatalogMerchant(View):
@@ -145,31 +147,33 @@ class CatalogMerchantProfile(CatalogMerchantDetail):
     services_total: int
 
 
+@dataclass(frozen=True, slots=True)
 class Filters:
     """The query parameters that choose services."""
 
-    def __init__(
-        self,
-        q: Annotated[str, Query(max_length=200, description="Words of name, tags, merchant or description")] = "",
-        type: Annotated[ServiceType | None, Query()] = None,
-        category: Annotated[str | None, Query(max_length=50)] = None,
-        tag: Annotated[list[str] | None, Query(max_length=10, description="Repeatable: all must hold")] = None,
-        merchant: Annotated[str | None, Query(max_length=63, description="Slug")] = None,
-        price_model: Annotated[PriceModel | None, Query()] = None,
-    ) -> None:
-        given: dict[str, Sequence[str | None]] = {
-            "type": [type], "category": [category], "tag": tag or [], "merchant": [merchant],
-            "price_model": [price_model],
-        }  # fmt: skip
-        chosen = {name: [value for value in values if value] for name, values in given.items()}
-        self.text = q
-        self.chosen: Mapping[str, Sequence[str]] = {name: values for name, values in chosen.items() if values}
+    text: str
+    chosen: Mapping[str, Sequence[str]]
 
     def sorted(self, sort: Sort = "relevance") -> Asked:
         return Asked(self.text, self.chosen, sort)
 
 
-AnyFilters = Annotated[Filters, Depends()]
+async def filters(
+    q: Annotated[str, Query(max_length=200, description="Words of name, tags, merchant or description")] = "",
+    type: Annotated[ServiceType | None, Query()] = None,
+    category: Annotated[str | None, Query(max_length=50)] = None,
+    tag: Annotated[list[str] | None, Query(max_length=10, description="Repeatable: all must hold")] = None,
+    merchant: Annotated[str | None, Query(max_length=63, description="Slug")] = None,
+    price_model: Annotated[PriceModel | None, Query()] = None,
+) -> Filters:
+    given: dict[str, Sequence[str | None]] = {
+        "type": [type], "category": [category], "tag": tag or [], "merchant": [merchant], "price_model": [price_model],
+    }  # fmt: skip
+    chosen = {name: [value for value in values if value] for name, values in given.items()}
+    return Filters(q, {name: values for name, values in chosen.items() if values})
+
+
+AnyFilters = Annotated[Filters, Depends(filters)]
 
 
 @router.get("/services", response_model=CatalogServices, responses={304: {"description": "Not modified"}})
@@ -199,9 +203,7 @@ async def count_services(request: Request, catalogue: AnyCatalogue, filters: Any
 
 
 @router.get("/services/{slug}", response_model=CatalogServiceDetail, responses={304: {"description": "Not modified"}})
-async def show_service(
-    request: Request, details: AnyDetails, visitors: Annotated[Visitors, Depends(visitors)], slug: str
-) -> Response:
+async def show_service(request: Request, details: AnyDetails, visitors: AnyVisitors, slug: str) -> Response:
     """One service by its slug, also an unlisted one. A private one is shown to those who have been granted access, to
     those who run its merchant, and to admins, when they send their token."""
     detail = await details.service(slug) if "_" not in slug else None
