@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from pydantic import JsonValue
 
@@ -43,8 +44,10 @@ class Reviews:
         self, status: ServiceStatus | None, merchant_id: str | None, limit: int, cursor: str | None
     ) -> Listed[Service]:
         """All services, newest first. Raises Problem 400 `cursor_invalid`."""
-        wanted = (("status", status), ("merchant_id", merchant_id))
-        where = [Where(field, "=", value) for field, value in wanted if value is not None]
+        # Every service has a status, and nothing else in the container has.
+        where = [Where("status", "in", get_args(ServiceStatus) if status is None else (status,))]
+        if merchant_id is not None:
+            where.append(Where("merchant_id", "=", merchant_id))
         asked = f"admin:services:{status}:{merchant_id}"
         return await self._store.services(*where, asked=asked, order_by="id", limit=limit, cursor=cursor)
 
