@@ -127,15 +127,13 @@ class ProjectInvites:
             return joined
         if held is None or held.value.expires_at <= self._now():
             raise _invalid()
-        if not account.email_verified or account.email != held.value.email:
-            raise _invalid()
         role = held.value.role
-        try:
+        try:  # which looks for the invite among those to the account's own verified address only
             return await self._members.try_add(actor, account, at.consumer_id, at.project_id, role, invite_id)
         except Problem as problem:
             if problem.code != "not_found":
                 raise
-            # Used by the same person, or revoked, or the project deleted, in between.
+            # It is for another address; or used by the same person, revoked, the project deleted, in between.
             if (joined := await self._joined(at, account)) is not None:
                 return joined
             raise _invalid() from problem
