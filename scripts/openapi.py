@@ -31,7 +31,7 @@ def generated() -> str:
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "openapi.json"), Path(folder, "schema.d.ts")
         source.write_text(json.dumps(document()))
-        command = [GENERATOR, source, "-o", target]
+        command: list[str | Path] = [GENERATOR, source, "-o", target]
         subprocess.run(command, check=True, capture_output=True, cwd=CLIENT)  # noqa: S603 - no word is from outside
         return target.read_text()
 

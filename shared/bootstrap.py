@@ -21,10 +21,11 @@ from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
 from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
-from shared.catalog.tasks import FORGET_SECRET_TASK, GATEWAY_TASK, PUBLISH_TASK
+from shared.catalog.tasks import FORGET_SECRET_TASK, GATEWAY_TASK, PUBLISH_TASK, RELIST_TASK
 from shared.identity.admins import ADMINS_TASK, Admins
 from shared.identity.mail import MAIL_TASK, send_mail
 from shared.identity.models import Account
+from shared.identity.staff import STAFF_TASK, Staff
 from shared.identity.store import RELEASE_TASK, AccountStore
 from shared.kernel.errors import Unavailable
 from shared.metering.aggregate import Aggregator
@@ -48,7 +49,6 @@ from shared.platform.upstream import Upstream
 from shared.settings import Settings, load_settings
 from shared.webhooks.desk import WebhookDesk
 from shared.webhooks.events import DELIVER_TASK, EMIT_TASK
-from shared.webhooks.sender import WebhookSender
 from shared.webhooks.store import WebhookStore
 
 if TYPE_CHECKING:
@@ -74,8 +74,11 @@ if TYPE_CHECKING:
     from shared.catalog.details import Details
     from shared.catalog.gateway import GatewaySync
     from shared.catalog.letters import Letters as CatalogLetters
+    from shared.catalog.merchants import Merchants
     from shared.catalog.pages import Pages
     from shared.catalog.publish import Publisher
+    from shared.catalog.registration import Registration
+    from shared.catalog.relisting import Relisting
     from shared.catalog.reviews import Reviews
     from shared.catalog.search import Catalogue
     from shared.catalog.services import Services
@@ -83,9 +86,11 @@ if TYPE_CHECKING:
     from shared.catalog.upstream_secrets import UpstreamSecrets
     from shared.identity.accounts import Accounts
     from shared.identity.enrolment import Enrolment
+    from shared.identity.invites import Invites
     from shared.identity.sessions import Sessions
     from shared.identity.sign_in import SignIn
     from shared.identity.tokens import Tokens
+    from shared.webhooks.sender import WebhookSender
 
 READY_S = 5.0
 CHECKPOINT_CONTAINER = "checkpoints"
@@ -249,6 +254,34 @@ class Application:
         return Letters(self.identity, self.platform_settings)
 
     @cached_property
+    def invites(self) -> "Invites":
+        from shared.identity.invites import Invites
+
+        return Invites(self.documents, self.journal, self.platform_settings, self.limits, self.settings.ams_public_url)
+
+    @cached_property
+    def staff(self) -> Staff:
+        return Staff(self.documents, self.identity, self.journal)
+
+    @cached_property
+    def registration(self) -> "Registration":
+        from shared.catalog.registration import Registration
+
+        return Registration(self.documents, self.invites, self.platform_settings, self.catalog_letters)
+
+    @cached_property
+    def merchants(self) -> "Merchants":
+        from shared.catalog.merchants import Merchants
+
+        return Merchants(self.catalog, self.journal, self.catalog_letters)
+
+    @cached_property
+    def relisting(self) -> "Relisting":
+        from shared.catalog.relisting import Relisting
+
+        return Relisting(self.catalog, self.journal)
+
+    @cached_property
     def service_changes(self) -> "ServiceChanges":
         from shared.catalog.changes import ServiceChanges
 
@@ -260,7 +293,9 @@ class Application:
         from shared.catalog.services import Services
 
         places = Places(self.documents, self.catalog)
-        return Services(self.catalog, self.service_changes, places, self.platform_settings, self.catalog_letters)
+        return Services(
+            self.catalog, self.service_changes, places, self.platform_settings, self.catalog_letters, self.blobs
+        )  # fmt: skip
 
     @cached_property
     def reviews(self) -> "Reviews":
@@ -312,6 +347,8 @@ class Application:
         journal.on(EMIT_TASK, lambda task_id, data: self.webhook_sender.on_emit(task_id, data))
         journal.on(DELIVER_TASK, lambda task_id, data: self.webhook_sender.on_deliver(task_id, data))
         journal.on(ADMINS_TASK, lambda task_id, data: self.admins.on_task(task_id, data), inline=True)
+        journal.on(STAFF_TASK, lambda task_id, data: self.staff.on_join(task_id, data), inline=True)
+        journal.on(RELIST_TASK, lambda task_id, data: self.relisting.on_task(task_id, data))
         journal.on(RELEASE_TASK, lambda task_id, data: self.identity.on_release(task_id, data), inline=True)
         self._on_access_tasks(journal)
         return journal
@@ -385,7 +422,9 @@ class Application:
         return WebhookDesk(self.webhook_store, self.journal, self.secrets)
 
     @cached_property
-    def webhook_sender(self) -> WebhookSender:
+    def webhook_sender(self) -> "WebhookSender":
+        from shared.webhooks.sender import WebhookSender
+
         return WebhookSender(
             self.documents, self.webhook_store, self.journal, self.secrets, self.upstream, self.platform_settings
         )

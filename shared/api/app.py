@@ -2,15 +2,16 @@
 
 from fastapi import FastAPI
 
-from shared.access.routes import consumers, grants, invites, members, projects, subscribers
+from shared.access.routes import consumers, grants, members, projects, subscribers
+from shared.access.routes import invites as project_invites
 from shared.api.answers import answer_errors
 from shared.api.edge import Edge
 from shared.api.idempotency import Idempotency
 from shared.api.openapi import describe
 from shared.api.parts import Parts
 from shared.api.routes import audit, docs, settings
-from shared.catalog.routes import catalogue, reviews, service_parts, services
-from shared.identity.routes import accounts, me
+from shared.catalog.routes import catalogue, merchants, reviews, service_parts, services
+from shared.identity.routes import accounts, invites, me
 from shared.metering import routes as metering_routes
 from shared.webhooks import routes as webhooks
 
@@ -26,7 +27,9 @@ ROUTERS = (
     subscribers.router,
     projects.router,
     members.router,
+    project_invites.router,
     invites.router,
+    merchants.router,
     catalogue.router,
     services.router,
     service_parts.router,

@@ -174,3 +174,10 @@ class SlugOwner(StoredModel):
 
     service_id: Identifier
     reserved_at: AwareDatetime | None = None
+
+
+class MerchantSlugOwner(StoredModel):
+    """Stored under a merchant's slug, which makes slugs unique."""
+
+    merchant_id: Identifier
+    reserved_at: AwareDatetime

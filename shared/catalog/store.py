@@ -13,6 +13,7 @@ from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.kernel.stored import Held, Listeners, StoredModel
 from shared.platform.documents import (
     CONTAINERS,
+    Container,
     DocumentExists,
     DocumentMissing,
     Documents,
@@ -59,6 +60,26 @@ class CatalogStore(Listeners):
         document = await self._documents.get(MERCHANTS, id, id)
         return None if document is None else Merchant.model_validate_json(document.body)
 
+    async def held_merchant(self, id: str) -> Held[Merchant] | None:
+        """With the ETag that a change must name."""
+        document = await self._documents.get(MERCHANTS, id, id)
+        return None if document is None else Held(Merchant.model_validate_json(document.body), document.etag)
+
+    async def merchants(
+        self, status: str | None, flagged: bool | None, prefix: str | None, limit: int, cursor: str | None
+    ) -> Listed[Merchant]:
+        """By slug, those whose slug starts with `prefix`. A page may be short and still not be the last. Raises Problem
+        400 `cursor_invalid`."""
+        where = [] if status is None else [Where("status", "=", status)]
+        if prefix:
+            where.append(Where("slug", "starts_with", prefix))
+        # Across tenants: an operator asks.
+        query = Query(None, tuple(where), order_by="slug", limit=limit)
+        asked = f"merchants:{status}:{flagged}:{prefix}"
+        page = await self._page(Merchant, query, asked, cursor, MERCHANTS)
+        items = tuple(held for held in page.items if flagged in (None, held.value.flagged))
+        return Listed(items, page.cursor)
+
     async def put_merchant(self, merchant: Merchant) -> None:
         await self._documents.upsert(MERCHANTS, merchant.id, merchant.id, merchant.to_json())
         self.changed()
@@ -104,12 +125,14 @@ class CatalogStore(Listeners):
             if cursor is None:
                 return
 
-    async def _page(self, model: type[Model], query: Query, asked: str, cursor: str | None) -> Listed[Model]:
+    async def _page(
+        self, model: type[Model], query: Query, asked: str, cursor: str | None, container: Container = SERVICES
+    ) -> Listed[Model]:
         inner = None if cursor is None else decode_cursor(asked, cursor)
         if inner is not None and not isinstance(inner, str):
             raise bad_cursor()
         try:
-            page = await self._documents.query(SERVICES, query, inner)
+            page = await self._documents.query(container, query, inner)
         except ValueError:  # a cursor that was made up
             if inner is None:
                 raise

@@ -8,3 +8,6 @@ FORGET_SECRET_TASK = "upstream_secret.forget"  # noqa: S105 - a task's name
 
 PUBLISH_TASK = "pages.publish"
 """Its data is `service_id`: write the public page of the service as it is by then (`shared.catalog.publish`)."""
+
+RELIST_TASK = "catalog.relist"
+"""Its data is `merchant_id`: list all of the merchant's services anew (`shared.catalog.relisting`)."""

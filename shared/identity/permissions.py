@@ -56,6 +56,7 @@ PERMISSIONS: Mapping[str, Grants] = {
     "invite.list": _ADMIN,
     "invite.revoke": _ADMIN,
     "merchant.register": _SIGNED_IN,
+    "merchant.list_own": _SIGNED_IN,
     # catalog: merchants
     "merchant.list": _ADMIN,
     "merchant.read": _may(admin=True, merchant=True),
@@ -143,6 +144,7 @@ PUBLIC_ROUTES: Mapping[str, str] = {
     "GET /api/v1/catalog/services/{slug}": "what is offered is public; a private service asks who looks",
     "GET /api/v1/catalog/facets": "what is offered is public",
     "GET /api/v1/catalog/merchants/{slug}": "merchants who offer something are public",
+    "GET /api/v1/catalog/logos/{name}": "pictures of the public catalogue",
     "GET /api/docs": "documentation",
     "GET /api/docs/{name}": "documentation",
 }

@@ -1,0 +1,109 @@
+"""A merchant registers with an invite.
+
+The order of durable steps: reserve the slug; use the invite up, which decides, together with tasks that create the
+merchant and let the account run it. A kill after the first step leaves a reservation, which somebody else may take over
+a day later; a kill after the second is finished by the timer.
+"""
+
+import contextlib
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from shared.audit.journal import create
+from shared.audit.models import Actor, changed
+from shared.audit.platform import PlatformSettingsStore
+from shared.catalog.letters import Letters, line
+from shared.catalog.models import Address, Merchant, MerchantSlugOwner
+from shared.catalog.store import MERCHANTS
+from shared.identity.invites import Invites, invalid_invite
+from shared.identity.models import Account
+from shared.identity.staff import join_merchant
+from shared.kernel.clock import utc_now
+from shared.kernel.errors import FieldError, Problem
+from shared.kernel.ids import new_id
+from shared.platform.documents import (
+    CONTAINERS,
+    DocumentExists,
+    DocumentMissing,
+    Documents,
+    PreconditionFailed,
+)
+
+MERCHANT_SLUGS = CONTAINERS["merchant_slugs"]
+RESERVED = timedelta(days=1)
+"""How long a slug is kept for a merchant that is being made: longer than the timer needs after an outage."""
+
+MERCHANT_SECRETS = frozenset({"tax_id"})
+"""Personal data that the audit log does without."""
+
+
+class Registration:
+    def __init__(
+        self,
+        documents: Documents,
+        invites: Invites,
+        settings: PlatformSettingsStore,
+        letters: Letters,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._documents = documents
+        self._invites = invites
+        self._settings = settings
+        self._letters = letters
+        self._now = now
+
+    async def register(
+        self, actor: Actor, account: Account, code: str, *, slug: str, name: str, legal_name: str, tax_id: str,
+        address: Address | None,
+    ) -> Merchant:  # fmt: skip
+        """A pending merchant, or an active one where the platform's settings say so. Raises Problem 404
+        `invite_invalid`, 409 `slug_taken`, 429 `rate_limited`."""
+        invite = await self._invites.find(account, code)
+        at_once = (await self._settings.current()).merchants_activate_at_once
+        merchant = Merchant(
+            id=new_id("mer"), slug=slug, name=name, legal_name=legal_name, tax_id=tax_id, address=address,
+            status="active" if at_once else "pending", account_ids=(account.id,), created_at=self._now(),
+        )  # fmt: skip
+        await self._reserve(merchant)
+        change = changed(actor, "merchant.register", f"merchant:{merchant.id}", None, merchant, secret=MERCHANT_SECRETS)
+        told = await self._letters.to_platform(
+            "A merchant registered", f"{line(name)} ({slug}) registered and is {merchant.status}.\n"
+        )
+        tasks = [create(MERCHANTS, merchant.id, merchant.id, merchant), join_merchant(account.id, merchant.id), *told]
+        try:
+            await self._invites.accept(actor, invite, merchant.id, change, tasks)
+        except Problem as problem:  # 409: somebody else was first
+            await self._release(merchant)
+            raise invalid_invite() from problem
+        return merchant
+
+    async def _reserve(self, merchant: Merchant) -> None:
+        slug, owner = merchant.slug, MerchantSlugOwner(merchant_id=merchant.id, reserved_at=self._now())
+        try:
+            await self._documents.create(MERCHANT_SLUGS, slug, slug, owner.to_json())
+        except DocumentExists:
+            document = await self._documents.get(MERCHANT_SLUGS, slug, slug)
+            before = None if document is None else MerchantSlugOwner.model_validate_json(document.body)
+            if document is None or before is None or not await self._is_forsaken(before):
+                raise _taken() from None
+            try:
+                await self._documents.replace(MERCHANT_SLUGS, slug, slug, owner.to_json(), etag=document.etag)
+            except (DocumentMissing, PreconditionFailed):
+                raise _taken() from None
+
+    async def _is_forsaken(self, owner: MerchantSlugOwner) -> bool:
+        if owner.reserved_at > self._now() - RESERVED:
+            return False
+        return await self._documents.get(MERCHANTS, owner.merchant_id, owner.merchant_id) is None
+
+    async def _release(self, merchant: Merchant) -> None:
+        document = await self._documents.get(MERCHANT_SLUGS, merchant.slug, merchant.slug)
+        if document is None or MerchantSlugOwner.model_validate_json(document.body).merchant_id != merchant.id:
+            return
+        with contextlib.suppress(DocumentMissing, PreconditionFailed):  # somebody else's by now
+            await self._documents.delete(MERCHANT_SLUGS, merchant.slug, merchant.slug, etag=document.etag)
+
+
+def _taken() -> Problem:
+    rule = "must not be another merchant's"
+    return Problem(409, "slug_taken", f"`slug` {rule}.", errors=(FieldError("slug", rule),))
