@@ -26,6 +26,9 @@ IDENTITY_DETAIL = "A valid API key is required, in X-AMS-Key or as Authorization
 """The same for every 401, so that the answer does not tell which keys exist."""
 
 NOT_READY_DETAIL = "The merchant's service is not ready to be called."
+STOPPED = ("suspended", "disabled")
+"""States of a merchant by an admin's decision, which also stop its services."""
+
 FOREVER_S = 365 * 24 * 3600.0
 
 
@@ -117,9 +120,9 @@ class Gate:
             raise _not_granted()
         if grant.restricted:
             raise Problem(403, "consumer_restricted", "The merchant has restricted this consumer for the service.")
-        if service.status == "suspended":
-            raise Problem(403, "service_suspended", "The platform has suspended this service.")
         merchant = offer.merchant
+        if service.status == "suspended" or (merchant is not None and merchant.status in STOPPED):
+            raise Problem(403, "service_suspended", "The platform has suspended this service.")
         configured = service.upstream is not None or not forwarding
         if service.status != "active" or merchant is None or merchant.status != "active" or not configured:
             raise Problem(502, "merchant_misconfigured", NOT_READY_DETAIL)

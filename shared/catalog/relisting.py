@@ -1,5 +1,5 @@
-"""What the catalogue says of a merchant, it says of each of its services: when that changes, each is listed anew, and the
-search index, the pages and the gateway follow."""
+"""What the catalogue says of a merchant, it says of each of its services: when that changes, each is listed anew, and
+search index, pages and gateway follow."""
 
 from collections.abc import Callable
 from datetime import datetime

@@ -43,7 +43,7 @@ CHANGES: dict[str, tuple[Change, int, str]] = {
     "consumer suspended": (lambda r: r.desk.put(r.customer.consumer, status="suspended"), 403, "consumer_suspended"),
     "service suspended": (lambda r: r.desk.put(r.service, status="suspended"), 403, "service_suspended"),
     "service retired": (lambda r: r.desk.put(r.service, status="retired"), 502, "merchant_misconfigured"),
-    "merchant suspended": (suspend_merchant, 502, "merchant_misconfigured"),
+    "merchant suspended": (suspend_merchant, 403, "service_suspended"),
 }
 
 

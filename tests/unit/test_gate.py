@@ -145,10 +145,18 @@ async def test_the_state_of_the_service_decides(market, changes, expected):
     assert await call(market) == expected
 
 
-@pytest.mark.parametrize("status", ["pending", "suspended", "disabled"])
-async def test_a_merchant_that_is_not_active_is_misconfigured(market, status):
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        ("pending", "502 merchant_misconfigured"),
+        ("rejected", "502 merchant_misconfigured"),
+        ("suspended", "403 service_suspended"),
+        ("disabled", "403 service_suspended"),
+    ],
+)
+async def test_a_merchant_that_is_not_active_is_not_called(market, status, expected):
     await market.catalog.put_merchant(Merchant(id="mer_1", slug="acme", name="Acme", status=status))
-    assert await call(market) == "502 merchant_misconfigured"
+    assert await call(market) == expected
 
 
 async def test_usage_may_be_reported_for_a_service_without_an_upstream(market):
