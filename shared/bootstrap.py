@@ -414,6 +414,14 @@ class Application:
         return PlatformAuthority(self.sign_in, self.relations)
 
     @cached_property
+    def alert_store(self) -> AlertStore:
+        return AlertStore(self.documents)
+
+    @cached_property
+    def alerts(self) -> AlertDesk:
+        return AlertDesk(self.alert_store, self.journal)
+
+    @cached_property
     def webhook_store(self) -> WebhookStore:
         return WebhookStore(self.documents)
 

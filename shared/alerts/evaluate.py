@@ -31,7 +31,7 @@ class Meter(Protocol):
     """What a rule looks at."""
 
     async def sums(self, rule: Rule, period: str) -> Bucket:
-        """Usage of the rule's owner that the rule looks at, in a UTC day or month."""
+        """Usage of the rule's owner that the rule looks at, in a UTC day or month. Raises Problem when it cannot."""
         ...
 
     async def quota(self, rule: Rule) -> int | None:
@@ -70,7 +70,7 @@ class Evaluator:
             async with limit:
                 try:
                     return await self.look(rule)
-                except Unavailable as error:
+                except (Unavailable, Problem) as error:  # such as too much usage to sum up, or an owner that is gone
                     _logger.warning("alert rule %s is looked at again in the next run: %s", rule.id, error)
                     return False
 

@@ -4,6 +4,7 @@ from fastapi import FastAPI
 
 from shared.access.routes import consumers, grants, members, projects, subscribers
 from shared.access.routes import invites as project_invites
+from shared.alerts import routes as alerts
 from shared.api.answers import answer_errors
 from shared.api.edge import Edge
 from shared.api.idempotency import Idempotency
@@ -35,6 +36,7 @@ ROUTERS = (
     service_parts.router,
     reviews.router,
     metering_routes.router,
+    *alerts.routers,
     *webhooks.routers,
 )
 

@@ -9,6 +9,7 @@ from shared.access.members import Members
 from shared.access.memberships import Memberships
 from shared.access.projects import Projects
 from shared.access.subscribers import Subscribers
+from shared.alerts.desk import AlertDesk
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
 from shared.catalog.connection import ConnectionTest
@@ -105,3 +106,6 @@ class Parts(Protocol):
 
     @property
     def webhooks(self) -> WebhookDesk: ...
+
+    @property
+    def alerts(self) -> AlertDesk: ...

@@ -1,0 +1,58 @@
+"""What a rule looks at, read as the usage views read it."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from shared.access.store import AccessStore
+from shared.alerts.models import Rule
+from shared.kernel.problems import not_found
+from shared.metering.counters import Bucket
+from shared.metering.merchant_views import MerchantUsage
+from shared.metering.platform_views import PlatformUsage
+from shared.metering.reader import Ask, Dimension, UsageReader
+from shared.metering.windows import time_zone, window
+
+
+class UsageMeter:
+    def __init__(
+        self, access: AccessStore, reader: UsageReader, merchants: MerchantUsage, platform: PlatformUsage
+    ) -> None:
+        self._access = access
+        self._reader = reader
+        self._merchants = merchants
+        self._platform = platform
+
+    async def sums(self, rule: Rule, period: str) -> Bucket:
+        """Raises Problem 400 when that is too much to sum up; 404 when the owner, or what it looks at, is gone."""
+        ask = Ask(window(*_range(period), None, time_zone("UTC")), only=_only(rule))
+        if rule.owner_kind == "merchant":
+            return (await self._merchants.sums(rule.owner_id, ask)).total
+        if rule.owner_kind == "platform":
+            return (await self._platform.sums(ask)).total
+        consumer = await self._access.consumer(rule.owner_id)
+        if consumer is None:
+            raise not_found()
+        return (await self._reader.consumer(consumer, ask)).total
+
+    async def quota(self, rule: Rule) -> int | None:
+        if rule.api_key_id is None:
+            return None
+        key = await self._access.key(rule.owner_id, rule.api_key_id)
+        return None if key is None else key.limits.quota_per_month
+
+
+def _only(rule: Rule) -> Mapping[Dimension, str]:
+    asked: dict[Dimension, str | None] = {
+        "service": rule.service_id, "api_key": rule.api_key_id, "project": rule.project_id
+    }  # fmt: skip
+    return {dimension: value for dimension, value in asked.items() if value is not None}
+
+
+def _range(period: str) -> tuple[datetime, datetime]:
+    """The UTC day (`YYYY-MM-DD`) or month (`YYYY-MM`), half-open."""
+    if len(period) == len("YYYY-MM-DD"):
+        start = datetime.fromisoformat(period).replace(tzinfo=UTC)
+        return start, start + timedelta(days=1)
+    year, month = map(int, period.split("-"))
+    start = datetime(year, month, 1, tzinfo=UTC)
+    return start, datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)
