@@ -66,6 +66,9 @@ if TYPE_CHECKING:
     from shared.access.pseudonyms import Pseudonyms
     from shared.access.subscribers import Subscribers
     from shared.access.visitors import GrantVisitors
+    from shared.alerts.desk import AlertDesk
+    from shared.alerts.evaluate import Evaluator
+    from shared.alerts.store import AlertStore
     from shared.api.authority import PlatformAuthority
     from shared.api.relations import Relations
     from shared.catalog.changes import ServiceChanges
@@ -414,12 +417,26 @@ class Application:
         return PlatformAuthority(self.sign_in, self.relations)
 
     @cached_property
-    def alert_store(self) -> AlertStore:
+    def alert_store(self) -> "AlertStore":
+        from shared.alerts.store import AlertStore
+
         return AlertStore(self.documents)
 
     @cached_property
-    def alerts(self) -> AlertDesk:
+    def alerts(self) -> "AlertDesk":
+        from shared.alerts.desk import AlertDesk
+
         return AlertDesk(self.alert_store, self.journal)
+
+    @cached_property
+    def evaluator(self) -> "Evaluator":
+        from shared.alerts.evaluate import Evaluator
+        from shared.alerts.meter import UsageMeter
+        from shared.alerts.recipients import OwnersPeople
+
+        meter = UsageMeter(self.access, self.usage_reader, self.merchant_usage, self.platform_usage)
+        people = OwnersPeople(self.identity, self.access, self.catalog, self.platform_settings)
+        return Evaluator(self.alert_store, self.journal, meter, people)
 
     @cached_property
     def webhook_store(self) -> WebhookStore:

@@ -13,7 +13,7 @@ from shared.api.parts import Parts
 from shared.api.routes import audit, docs, settings
 from shared.catalog.routes import catalogue, merchants, reviews, service_parts, services
 from shared.identity.routes import accounts, invites, me
-from shared.metering import routes as metering_routes
+from shared.metering.routes import consumer, holder, merchant, platform
 from shared.webhooks import routes as webhooks
 
 VERSION = "0.1.0"
@@ -35,7 +35,10 @@ ROUTERS = (
     services.router,
     service_parts.router,
     reviews.router,
-    metering_routes.router,
+    holder.router,
+    consumer.router,
+    merchant.router,
+    platform.router,
     *alerts.routers,
     *webhooks.routers,
 )

@@ -24,7 +24,10 @@ from shared.identity.guard import Authority
 from shared.identity.sessions import Sessions
 from shared.identity.store import AccountStore
 from shared.metering.consume import Consume
+from shared.metering.merchant_views import MerchantUsage
+from shared.metering.platform_views import PlatformUsage
 from shared.metering.queries import UsageQueries
+from shared.metering.views import ConsumerUsage
 from shared.platform.documents import Documents
 from shared.webhooks.desk import WebhookDesk
 
@@ -103,6 +106,15 @@ class Parts(Protocol):
 
     @property
     def queries(self) -> UsageQueries: ...
+
+    @property
+    def consumer_usage(self) -> ConsumerUsage: ...
+
+    @property
+    def merchant_usage(self) -> MerchantUsage: ...
+
+    @property
+    def platform_usage(self) -> PlatformUsage: ...
 
     @property
     def webhooks(self) -> WebhookDesk: ...
