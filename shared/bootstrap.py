@@ -93,6 +93,11 @@ if TYPE_CHECKING:
     from shared.identity.sessions import Sessions
     from shared.identity.sign_in import SignIn
     from shared.identity.tokens import Tokens
+    from shared.metering.merchant_views import MerchantUsage
+    from shared.metering.platform_views import PlatformUsage
+    from shared.metering.reader import UsageReader
+    from shared.metering.rollups import Rollups
+    from shared.metering.views import ConsumerUsage
     from shared.webhooks.sender import WebhookSender
 
 READY_S = 5.0
@@ -538,6 +543,36 @@ class Application:
     @cached_property
     def queries(self) -> UsageQueries:
         return UsageQueries(self.documents)
+
+    @cached_property
+    def usage_reader(self) -> "UsageReader":
+        from shared.metering.reader import UsageReader
+
+        return UsageReader(self.documents)
+
+    @cached_property
+    def consumer_usage(self) -> "ConsumerUsage":
+        from shared.metering.views import ConsumerUsage
+
+        return ConsumerUsage(self.documents, self.access, self.usage_reader)
+
+    @cached_property
+    def merchant_usage(self) -> "MerchantUsage":
+        from shared.metering.merchant_views import MerchantUsage
+
+        return MerchantUsage(self.catalog, self.access, self.pseudonyms, self.usage_reader)
+
+    @cached_property
+    def platform_usage(self) -> "PlatformUsage":
+        from shared.metering.platform_views import PlatformUsage
+
+        return PlatformUsage(self.usage_reader)
+
+    @cached_property
+    def rollups(self) -> "Rollups":
+        from shared.metering.rollups import Rollups
+
+        return Rollups(self.documents)
 
     @cached_property
     def limiter(self) -> RateLimiter:

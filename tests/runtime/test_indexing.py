@@ -46,6 +46,16 @@ BINDINGS: dict[str, list[dict[str, Any]]] = {
             "useMonitor": False,
         }
     ],
+    "derive_rollups": [
+        {
+            "direction": "IN",
+            "type": "timerTrigger",
+            "name": "timer",
+            "schedule": "15 * * * * *",
+            "runOnStartup": False,
+            "useMonitor": False,
+        }
+    ],
     "health_live": _http("api/health/live", ["GET"]),
     "health_ready": _http("api/health/ready", ["GET"]),
     "marketplace": _http("marketplace", PAGE),
