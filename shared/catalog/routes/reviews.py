@@ -49,7 +49,7 @@ class ReviewsView(View):
     next_cursor: str | None
 
 
-def reviews(request: Request) -> Reviews:
+async def reviews(request: Request) -> Reviews:
     return request.app.state.parts.reviews  # type: ignore[no-any-return]  # set by create_app
 
 

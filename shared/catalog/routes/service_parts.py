@@ -27,6 +27,14 @@ _DOCUMENT: dict[str, Any] = {
         },
     }
 }
+_PICTURE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            f"image/{kind}": {"schema": {"type": "string", "format": "binary"}} for kind in ("png", "jpeg", "webp")
+        },
+    }
+}
 _TOO_OFTEN: dict[int | str, dict[str, Any]] = {429: {"description": "Too often. Try again after `Retry-After`."}}
 
 
@@ -101,15 +109,15 @@ class OperationsView(View):
     items: list[OperationView]
 
 
-def descriptions(request: Request) -> Descriptions:
+async def descriptions(request: Request) -> Descriptions:
     return request.app.state.parts.descriptions  # type: ignore[no-any-return]  # set by create_app
 
 
-def secrets(request: Request) -> UpstreamSecrets:
+async def secrets(request: Request) -> UpstreamSecrets:
     return request.app.state.parts.upstream_secrets  # type: ignore[no-any-return]  # set by create_app
 
 
-def connection(request: Request) -> ConnectionTest:
+async def connection(request: Request) -> ConnectionTest:
     return request.app.state.parts.connection_test  # type: ignore[no-any-return]  # set by create_app
 
 
@@ -118,6 +126,23 @@ Vault = Annotated[UpstreamSecrets, Depends(secrets)]
 Editor = Annotated[Caller, Depends(allowed("service.update"))]
 Reader = Annotated[Caller, Depends(allowed("service.read"))]
 Proposed = Annotated[bool, Query(description="As it would be with the changes that wait for approval")]
+
+
+@router.put("/logo", openapi_extra=_PICTURE)
+async def set_logo(
+    caller: Editor, services: Part, service_id: str, request: Request, response: Response, if_match: IfMatch = None
+) -> ServiceView:
+    """Set the logo: the picture itself is the body, PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024 pixels. It is
+    drawn anew, so nothing but its pixels is kept."""
+    return view(await services.set_logo(caller.actor, service_id, await request.body(), if_match), response)
+
+
+@router.delete("/logo")
+async def remove_logo(
+    caller: Editor, services: Part, service_id: str, response: Response, if_match: IfMatch = None
+) -> ServiceView:
+    """Take the logo away."""
+    return view(await services.set_logo(caller.actor, service_id, None, if_match), response)
 
 
 @router.put("/openapi", openapi_extra=_DOCUMENT, responses=_TOO_OFTEN)

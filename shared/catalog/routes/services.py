@@ -17,6 +17,7 @@ from shared.catalog.models import (
     TimeoutS,
     Visibility,
 )
+from shared.catalog.pages import logo_path
 from shared.catalog.services import Detail, Services
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
@@ -127,7 +128,7 @@ class ServiceSummary(View):
     visibility: Visibility
     visibility_override: Visibility | None
     auto_approve: bool
-    logo: str | None
+    logo_url: str | None
     openapi: bool
     versions: int
     review: str | None
@@ -147,7 +148,7 @@ class ServicesView(View):
     next_cursor: str | None
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     return request.app.state.parts.services  # type: ignore[no-any-return]  # set by create_app
 
 
@@ -246,7 +247,7 @@ def full_view(detail: Detail) -> ServiceView:
 
 
 def _fields(service: Service) -> dict[str, Any]:
-    return {**service.model_dump(), "openapi": service.openapi is not None}
+    return {**service.model_dump(), "openapi": service.openapi is not None, "logo_url": logo_path(service.logo)}
 
 
 def _revision(revision: Revision | None) -> dict[str, Any] | None:
