@@ -56,6 +56,16 @@ BINDINGS: dict[str, list[dict[str, Any]]] = {
             "useMonitor": False,
         }
     ],
+    "evaluate_alerts": [
+        {
+            "direction": "IN",
+            "type": "timerTrigger",
+            "name": "timer",
+            "schedule": "30 * * * * *",
+            "runOnStartup": False,
+            "useMonitor": False,
+        }
+    ],
     "health_live": _http("api/health/live", ["GET"]),
     "health_ready": _http("api/health/ready", ["GET"]),
     "marketplace": _http("marketplace", PAGE),
