@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from shared.platform.search import TEXT_CHARACTERS_MAX, Found, Item, Position, Search, SearchUnavailable
 from shared.platform.search.values import Rows, Values
-from shared.platform.search.words import Vocabulary, expression, indexed
+from shared.platform.search.words import Vocabulary, exactly, forgiving, indexed, words_of
 
 CACHE_KIB = 32 * 1024
 VOCABULARY_FRESH_S = 60.0
@@ -142,7 +142,7 @@ class FtsIndex:
         self._rankings.clear()
         self._facets.clear()
         if self._vocabulary is not None:
-            self._vocabulary.changed = True
+            self._vocabulary.changed()
 
     def _row_of(self, id: str, index: int) -> int:
         known = self._known.get(id)
@@ -165,8 +165,12 @@ class FtsIndex:
         database.execute("COMMIT")
 
     def _search(self, search: Search) -> Found:
-        match = expression(search.text, self._occurs, self._nearest)
-        ranking = self._rank(match) if match else None
+        words = words_of(search.text)
+        match = exactly(words)
+        ranking = self._rank(match) if words else None
+        if ranking is not None and not ranking.rows:
+            match = forgiving(words, self._occurs, self._nearest)
+            ranking = self._rank(match)
         rows = self._values.all if ranking is None else ranking.rows
         narrowed = self._values.narrow(rows, search.filters)
         page: list[Key] = []

@@ -1,17 +1,17 @@
 """From what people type to an expression of FTS5, with misspellings put right."""
 
-import math
 import re
 import sqlite3
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from shared.platform.search import WORDS_MAX
 
 _WORD = re.compile(r"[^\W_]+")
 WORD_CHARACTERS_MAX = 64
+_TERMS = "SELECT term FROM vocabulary WHERE term >= ? AND term < ? ORDER BY doc DESC"
 NEAREST_MAX = 5
 """So many words of the vocabulary may stand in for a misspelled one."""
 
@@ -43,56 +43,71 @@ def misspelt_by(word: str) -> int:
 
 
 class Vocabulary:
-    """The words of an FTS5 table by length. Reading them takes tenths of a second for 100,000, so it is done when a
-    word was not found, the index has `changed`, and the last reading is `fresh_s` old. A new word itself is found at
-    once."""
+    """The words of an FTS5 table, by first letter and length. A letter's words are read (some milliseconds) when a word
+    was not found, the index has changed, and the last reading is `fresh_s` old. A new word itself is found at once."""
 
     def __init__(self, database: sqlite3.Connection, fresh_s: float, monotonic: Callable[[], float]) -> None:
         self._database = database
         self._fresh_s = fresh_s
         self._monotonic = monotonic
-        self._read_at = -math.inf
-        self.changed = True
-        self._by_length: dict[int, list[str]] = {}
+        self._changes = 0
+        self._read: dict[str, _Words] = {}
+
+    def changed(self) -> None:
+        self._changes += 1
 
     def nearest(self, word: str) -> list[str]:
-        """The words with the fewest wrong letters (a turned pair is one), frequent ones first; maybe none."""
+        """The words with the fewest wrong letters (a turned pair is one), frequent ones first; maybe none. They begin
+        with its first letter or its second, since few people mistype how a word begins."""
         from rapidfuzz import process
         from rapidfuzz.distance import OSA
 
         most = misspelt_by(word)
         if not most:
             return []
-        self._refresh()
+        words = [self._beginning_with(letter) for letter in dict.fromkeys(word[:2])]
         lengths = range(len(word) - most, len(word) + most + 1)
-        choices = [choice for length in lengths for choice in self._by_length.get(length, ())]
+        choices = [choice for each in words for length in lengths for choice in each.by_length.get(length, ())]
         found = process.extract(word, choices, scorer=OSA.distance, score_cutoff=most, limit=NEAREST_MAX)
         return [choice for choice, distance, _ in found if distance == found[0][1]]
 
-    def _refresh(self) -> None:
-        now = self._monotonic()
-        if not self.changed or now - self._read_at < self._fresh_s:
-            return
-        by_length = defaultdict(list)
-        for (term,) in self._database.execute("SELECT term FROM vocabulary ORDER BY doc DESC"):
-            by_length[len(term)].append(term)
-        self._by_length, self._read_at, self.changed = by_length, now, False
+    def _beginning_with(self, letter: str) -> "_Words":
+        words, now = self._read.get(letter), self._monotonic()
+        if words is None or (words.changes != self._changes and now - words.read_at >= self._fresh_s):
+            by_length = defaultdict(list)
+            for (term,) in self._database.execute(_TERMS, (letter, letter + "\U0010ffff")):
+                by_length[len(term)].append(term)
+            words = _Words(self._changes, now, by_length)
+            if by_length:  # nobody fills the memory with letters that no word begins with
+                self._read[letter] = words
+        return words
 
 
-def expression(text: str, occurs: Callable[[str], bool], nearest: Callable[[str], list[str]]) -> str:
-    """What FTS5 is to match, empty when there are no words. `occurs` says whether anything matches an expression."""
-    words = words_of(text)
-    terms = [f'"{word}"' for word in words[:-1]] + [f'"{word}"*' for word in words[-1:]]
-    return " AND ".join(map(partial(_or_nearest, occurs, nearest), words, terms))
+@dataclass(frozen=True, slots=True)
+class _Words:
+    changes: int
+    read_at: float
+    by_length: Mapping[int, list[str]]
 
 
-def _or_nearest(occurs: Callable[[str], bool], nearest: Callable[[str], list[str]], word: str, term: str) -> str:
-    if occurs(term):
-        return term
-    instead = nearest(word)
-    return f"({' OR '.join(quoted(choice) for choice in instead)})" if instead else term
+def exactly(words: Sequence[str]) -> str:
+    """What FTS5 is to match: all of the words, the last one as the beginning of one. Empty without words."""
+    return " AND ".join(_terms(words))
 
 
-def quoted(word: str) -> str:
-    """A string of FTS5: within it nothing is syntax."""
-    return '"' + word.replace('"', '""') + '"'
+def forgiving(words: Sequence[str], occurs: Callable[[str], bool], nearest: Callable[[str], Sequence[str]]) -> str:
+    """The same, with each word that occurs nowhere replaced by the nearest that do. `occurs` says whether anything
+    matches an expression."""
+    return " AND ".join(
+        term if occurs(term) else _any(nearest(word)) or term for word, term in zip(words, _terms(words), strict=True)
+    )
+
+
+def _terms(words: Sequence[str]) -> list[str]:
+    return [f'"{word}"' for word in words[:-1]] + [f'"{word}"*' for word in words[-1:]]
+
+
+def _any(words: Sequence[str]) -> str:
+    """Words of the vocabulary, as strings of FTS5: within them nothing is syntax."""
+    quoted = (word.replace('"', '""') for word in words)
+    return "(" + " OR ".join(f'"{word}"' for word in quoted) + ")" if words else ""
