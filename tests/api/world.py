@@ -57,7 +57,11 @@ async def _runs(world: World, person: str, merchant_id: str, slug: str) -> None:
 async def _market(world: World) -> None:
     await _runs(world, "merchant", "mer_one", "one")
     await _runs(world, "other merchant", "mer_two", "two")
-    service = Service(id="svc_one", merchant_id="mer_one", slug="service-one", name="One", status="active")
+    openapi = "openapi/svc_one/one.json"
+    await world.api.app.blobs.put(openapi, b'{"openapi": "3.1.0", "paths": {}}', content_type="application/json")
+    service = Service(
+        id="svc_one", merchant_id="mer_one", slug="service-one", name="One", status="active", openapi=openapi
+    )  # fmt: skip
     await world.api.app.catalog.put_service(service)
     world.ids |= {"merchant_id": "mer_one", "service_id": "svc_one", "slug": "service-one", "merchant_slug": "one"}
 
