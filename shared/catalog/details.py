@@ -79,8 +79,8 @@ class Details:
 
     async def merchant(self, slug: str) -> Merchant | None:
         """An active merchant by its slug."""
-        query = Query(None, (Where("slug", "=", slug), Where("kind", "=", "merchant")), limit=10)
         # Across tenants: a public address does not say whose it is.
+        query = Query(None, (Where("slug", "=", slug), Where("kind", "=", "merchant")), limit=10)
         page = await self._documents.query(MERCHANTS, query)
         found = (Merchant.model_validate_json(each.body) for each in page.documents)
         return next((merchant for merchant in found if merchant.status == "active"), None)

@@ -126,6 +126,7 @@ class Catalogue:
         async with self._following:  # a change of our own may ask for another look while one is under way
             started = self._now()
             since = "" if self._since is None else format_time(self._since - OVERLAP)
+            # Across tenants: the catalogue is everybody's.
             query = Query(None, (Where("listing", ">=", since),), order_by="listing", limit=PAGE)
             merchants: dict[str, Merchant | None] = {}
             seen: dict[str, str] = {}
