@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import get_args
 
 from pydantic import JsonValue
 
@@ -43,13 +42,15 @@ class Reviews:
     async def page(
         self, status: ServiceStatus | None, merchant_id: str | None, limit: int, cursor: str | None
     ) -> Listed[Service]:
-        """All services, newest first. Raises Problem 400 `cursor_invalid`."""
+        """All services: a merchant's newest first, all merchants' by status, in the order of an index however many they
+        are. Raises Problem 400 `cursor_invalid`."""
         # Every service has a status, and nothing else in the container has.
-        where = [Where("status", "in", get_args(ServiceStatus) if status is None else (status,))]
+        where = [Where("status", ">", "") if status is None else Where("status", "=", status)]
         if merchant_id is not None:
             where.append(Where("merchant_id", "=", merchant_id))
+        order_by = "status" if merchant_id is None else "id"
         asked = f"admin:services:{status}:{merchant_id}"
-        return await self._store.services(*where, asked=asked, order_by="id", limit=limit, cursor=cursor)
+        return await self._store.services(*where, asked=asked, order_by=order_by, limit=limit, cursor=cursor)
 
     async def approve(self, actor: Actor, service_id: str, reason: str | None, if_match: str | None) -> Detail:
         """Of a service, or of its revision, whichever waits. With `if_match`, only what was read. Raises Problem 404;

@@ -106,10 +106,10 @@ class CatalogStore(Listeners):
     async def services(
         self, *where: Where, asked: str, order_by: str, limit: int, cursor: str | None
     ) -> Listed[Service]:
-        """All merchants' services that match, by `order_by`. `asked` names the list with its filters; ids are newest
-        first. Raises Problem 400 `cursor_invalid`."""
+        """All merchants' services that match, by `order_by`. `asked` names the list with its filters. Only
+        times are in ascending order, so that ids are newest first. Raises Problem 400 `cursor_invalid`."""
         # Across tenants: each service is its own partition; the conditions name the merchant, or an operator asks.
-        query = Query(None, where, order_by=order_by, descending=order_by == "id", limit=limit)
+        query = Query(None, where, order_by=order_by, descending=order_by != "submitted_at", limit=limit)
         return await self._page(Service, query, asked, cursor)
 
     async def services_of(self, merchant_id: str, *where: Where) -> AsyncIterator[Service]:

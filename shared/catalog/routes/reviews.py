@@ -67,7 +67,7 @@ async def list_all_services(
     limit: Limit = 20,
     cursor: str | None = None,
 ) -> ServicesView:
-    """All services of the platform, newest first."""
+    """All services of the platform, by status; those of one merchant newest first."""
     page = await reviews.page(status, merchant, limit, cursor)
     return ServicesView(items=[summary(held.value) for held in page.items], next_cursor=page.cursor)
 
