@@ -8,6 +8,7 @@ everywhere within that, plus the time of a read.
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -89,6 +90,7 @@ class Catalogue:
         self._following = asyncio.Lock()
         self._since: datetime | None = None
         self._seen: dict[str, str] = {}
+        self._listed: defaultdict[str, set[str]] = defaultdict(set)
 
     def changed(self) -> None:
         """Something was changed by this process: the next search looks at once."""
@@ -147,13 +149,15 @@ class Catalogue:
             return
         services = await asyncio.to_thread(lambda: [Service.model_validate_json(each.body) for each in documents])
         await self._read_merchants({service.merchant_id for service in services} - merchants.keys(), merchants)
-        put, remove = [], []
+        # In a thread as well: a page of services would hold up everybody else for a tenth of a second.
+        put, remove = await asyncio.to_thread(_sort, services, merchants)
         for service in services:
-            merchant = merchants[service.merchant_id]
-            if merchant is not None and is_listed(service, merchant):
-                put.append(_item(service, merchant))
-            else:
-                remove.append(service.id)
+            merchant, listed = merchants[service.merchant_id], self._listed[service.merchant_id]
+            listed.add(service.id)
+            if merchant is None or merchant.status != "active":
+                # All at once: listing hundreds again takes its time, and none may be found longer than others.
+                remove += listed
+                listed.clear()
         await self._index.update(put, remove)
 
     async def _read_merchants(self, ids: set[str], into: dict[str, Merchant | None]) -> None:
@@ -171,6 +175,19 @@ def is_live(service: Service, merchant: Merchant) -> bool:
 
 def is_listed(service: Service, merchant: Merchant) -> bool:
     return is_live(service, merchant) and service.shown == "public"
+
+
+def _sort(services: Sequence[Service], merchants: Mapping[str, Merchant | None]) -> tuple[list[Item], list[str]]:
+    """Items of those that are listed, and the ids of the others."""
+    put: list[Item] = []
+    remove: list[str] = []
+    for service in services:
+        merchant = merchants[service.merchant_id]
+        if merchant is not None and is_listed(service, merchant):
+            put.append(_item(service, merchant))
+        else:
+            remove.append(service.id)
+    return put, remove
 
 
 def card_of(service: Service, merchant: Merchant) -> Card:

@@ -98,6 +98,23 @@ async def test_a_merchants_services_follow_it_when_they_are_listed_again(one: Ap
     await within(GONE_S, lambda: slugs(other), [])
 
 
+async def test_the_first_service_that_is_listed_again_takes_all_of_a_suspended_merchants_with_it(
+    one: Application, other: Application
+) -> None:
+    for slug in ("a", "b", "c"):
+        await one.catalog.put_service(service(slug))
+    await within(GONE_S, lambda: slugs(other), ["a", "b", "c"])
+
+    await one.catalog.put_merchant(MERCHANT.model_copy(update={"status": "suspended"}))
+    await one.catalog.put_service(service("b"))
+    await within(GONE_S, lambda: slugs(other), [])
+
+    await one.catalog.put_merchant(MERCHANT)
+    for slug in ("a", "b", "c"):
+        await one.catalog.put_service(service(slug))
+    await within(GONE_S, lambda: slugs(other), ["a", "b", "c"])
+
+
 async def test_a_service_that_was_stored_late_is_found(one: Application, other: Application) -> None:
     """The clock of whoever stored it is behind, or it was long between taking the time and committing."""
     assert await slugs(one) == []
