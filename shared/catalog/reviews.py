@@ -44,8 +44,8 @@ class Reviews:
     ) -> Listed[Service]:
         """All services: a merchant's newest first, all merchants' by status, in the order of an index however many they
         are. Raises Problem 400 `cursor_invalid`."""
-        # Every service has a status, and nothing else in the container has. It is asked for as a range: SQLite then walks
-        # the index (1 ms), where for an equality it sorts all that match (150 ms with 50,000 services).
+        # Every service has a status, and nothing else in the container has. It is asked for as a range: SQLite then
+        # walks the index (1 ms), where for an equality it sorts all that match (150 ms with 50,000 services).
         where = [Where("status", ">=", status or ""), Where("status", "<=", status or "~")]
         if merchant_id is not None:
             where.append(Where("merchant_id", "=", merchant_id))

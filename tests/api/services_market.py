@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from shared.audit.platform import PLATFORM, PlatformSettings
 from shared.catalog.models import Merchant
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.platform.documents import Replace
@@ -73,6 +74,12 @@ class ServicesMarket:
 
     async def decide(self, service_id: str, verb: str, **body: Any) -> httpx.Response:
         return await self.root.post(f"/api/v1/admin/services/{service_id}/{verb}", json=body)
+
+    async def put_settings(self, **values: Any) -> None:
+        """The platform's, at once."""
+        body = PlatformSettings(**values).to_json()
+        await self.api.app.documents.upsert(PLATFORM, "platform", "platform", body)
+        self.api.app.journal.changed()
 
     async def actions(self) -> list[str]:
         """What the audit log says of services, oldest first."""
