@@ -117,10 +117,14 @@ class Ams:
         )  # fmt: skip
 
     def call(
-        self, method: str, path: str, key: str | None = None, *, body: Any = None, content_type: str | None = None
-    ) -> tuple[int, Any]:
-        """One HTTP call. A body that is not bytes is sent as JSON. Returns status and decoded JSON, else bytes."""
+        self, method: str, path: str, key: str | None = None, *, body: Any = None, content_type: str | None = None,
+        token: str | None = None,
+    ) -> tuple[int, Any]:  # fmt: skip
+        """One HTTP call, with an API key or an access token. A body that is not bytes is sent as JSON. Returns status
+        and decoded JSON, else bytes."""
         headers = {"X-AMS-Key": key} if key else {}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
         if content_type:
             headers["Content-Type"] = content_type
         sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()

@@ -125,7 +125,7 @@ async def revoke_invite(
     await invites.revoke(caller.actor, consumer_id, project_id, invite_id, if_match)
 
 
-@router.post("/project-invites/accept")
+@router.post("/project-invites/accept", responses={404: {"description": "There is no such invite for you."}})
 async def accept_invite(
     caller: Annotated[Caller, Depends(allowed("member.accept"))], invites: Part, acceptance: Acceptance
 ) -> Joined:

@@ -113,7 +113,11 @@ def _answer(held: Held[Merchant], response: Response) -> MerchantView:
     return _view(held.value)
 
 
-@router.post("/merchant-registrations", status_code=201, responses={429: {"description": "Too many wrong codes"}})
+@router.post(
+    "/merchant-registrations",
+    status_code=201,
+    responses={404: {"description": "There is no such invite for you."}, 429: {"description": "Too many wrong codes."}},
+)
 async def register_merchant(
     caller: Annotated[Caller, Depends(allowed("merchant.register"))],
     registration: Annotated[Registration, Depends(registration)],
