@@ -43,10 +43,23 @@ need_environment() {
   printf '%s' "$wanted" >"$stamp"
 }
 
+# need_node WHO: a Node that runs AMS's parts in JavaScript, with npm.
 need_node() {
-  command -v node >/dev/null 2>&1 || fail "AMS's tests need Node 20 or newer; there is no node on the PATH."
+  command -v node >/dev/null 2>&1 || fail "$1 needs Node 20 or newer; there is no node on the PATH."
   node -e 'process.exit(Number(process.versions.node.split(".")[0]) >= 20 ? 0 : 1)' ||
-    fail "AMS's tests need Node 20 or newer; this is $(node --version)."
+    fail "$1 needs Node 20 or newer; this is $(node --version)."
+  command -v npm >/dev/null 2>&1 || fail "$1 needs npm, which comes with Node; there is no npm on the PATH."
+}
+
+# need_node_packages FOLDER: node_modules is what package-lock.json says; installs only when that changed.
+need_node_packages() {
+  local folder="$1" stamp="$1/node_modules/installed" wanted
+  wanted="$(cksum <"$folder/package-lock.json")"
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && return
+  echo "Installing what $folder needs from npm ..." >&2
+  npm ci --prefix "$folder" --no-audit --no-fund --loglevel=error >&2 ||
+    fail "npm could not install $folder. Is a package registry reachable? See the lines above."
+  printf '%s' "$wanted" >"$stamp"
 }
 
 # need_commands COMMAND:PACKAGE...: installs Debian packages where root or password-free sudo allows.
