@@ -1,6 +1,6 @@
 """Alert rules of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -82,7 +82,7 @@ class FiredList(View):
     next_cursor: str | None
 
 
-def desk(request: Request) -> AlertDesk:
+async def desk(request: Request) -> AlertDesk:
     return request.app.state.parts.alerts  # type: ignore[no-any-return]  # set by create_app
 
 
@@ -100,19 +100,19 @@ def _answer(held: Held[Rule], response: Response) -> RuleView:
     return _view(held.value)
 
 
-def _consumer(consumer_id: Annotated[str, Path(max_length=64)]) -> str:
+async def _consumer(consumer_id: Annotated[str, Path(max_length=64)]) -> str:
     return consumer_id
 
 
-def _merchant(merchant_id: Annotated[str, Path(max_length=64)]) -> str:
+async def _merchant(merchant_id: Annotated[str, Path(max_length=64)]) -> str:
     return merchant_id
 
 
-def _platform() -> str:
+async def _platform() -> str:
     return PLATFORM_OWNER
 
 
-def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., str]) -> APIRouter:
+def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awaitable[str]]) -> APIRouter:
     """The routes for one kind of owner."""
     router = APIRouter(prefix=prefix, tags=["alerts"])
     Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type

@@ -1,6 +1,6 @@
 """Webhooks of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -72,7 +72,7 @@ class Deliveries(View):
     next_cursor: str | None
 
 
-def desk(request: Request) -> WebhookDesk:
+async def desk(request: Request) -> WebhookDesk:
     return request.app.state.parts.webhooks  # type: ignore[no-any-return]  # set by create_app
 
 
@@ -89,19 +89,19 @@ def _delivery(delivery: Delivery) -> DeliveryView:
     return DeliveryView.model_validate(delivery.model_dump())
 
 
-def _consumer(consumer_id: Annotated[str, Path(max_length=64)]) -> str:
+async def _consumer(consumer_id: Annotated[str, Path(max_length=64)]) -> str:
     return consumer_id
 
 
-def _merchant(merchant_id: Annotated[str, Path(max_length=64)]) -> str:
+async def _merchant(merchant_id: Annotated[str, Path(max_length=64)]) -> str:
     return merchant_id
 
 
-def _platform() -> str:
+async def _platform() -> str:
     return PLATFORM_OWNER
 
 
-def _routes(prefix: str, action: str, owner: Callable[..., str]) -> APIRouter:
+def _routes(prefix: str, action: str, owner: Callable[..., Awaitable[str]]) -> APIRouter:
     """The routes for one kind of owner."""
     router = APIRouter(prefix=prefix, tags=["webhooks"])
     Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type

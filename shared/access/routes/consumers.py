@@ -45,7 +45,7 @@ class AdminConsumers(View):
     next_cursor: str | None
 
 
-def consumers(request: Request) -> Consumers:
+async def consumers(request: Request) -> Consumers:
     return request.app.state.parts.consumers  # type: ignore[no-any-return]  # set by create_app
 
 

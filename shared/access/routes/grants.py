@@ -72,7 +72,7 @@ class AccessRequests(View):
     next_cursor: str | None
 
 
-def grants(request: Request) -> Grants:
+async def grants(request: Request) -> Grants:
     return request.app.state.parts.grants  # type: ignore[no-any-return]  # set by create_app
 
 

@@ -66,7 +66,7 @@ class Joined(View):
     role: ProjectRole
 
 
-def invites(request: Request) -> ProjectInvites:
+async def invites(request: Request) -> ProjectInvites:
     return request.app.state.parts.project_invites  # type: ignore[no-any-return]  # set by create_app
 
 

@@ -45,7 +45,7 @@ class MembersView(View):
     next_cursor: str | None
 
 
-def members(request: Request) -> Members:
+async def members(request: Request) -> Members:
     return request.app.state.parts.members  # type: ignore[no-any-return]  # set by create_app
 
 

@@ -64,11 +64,11 @@ class JoinedProjects(View):
     next_cursor: str | None
 
 
-def projects(request: Request) -> Projects:
+async def projects(request: Request) -> Projects:
     return request.app.state.parts.projects  # type: ignore[no-any-return]  # set by create_app
 
 
-def memberships(request: Request) -> Memberships:
+async def memberships(request: Request) -> Memberships:
     return request.app.state.parts.memberships  # type: ignore[no-any-return]  # set by create_app
 
 

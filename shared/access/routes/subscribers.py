@@ -57,7 +57,7 @@ class SubscribersView(View):
     next_cursor: str | None
 
 
-def subscribers(request: Request) -> Subscribers:
+async def subscribers(request: Request) -> Subscribers:
     return request.app.state.parts.subscribers  # type: ignore[no-any-return]  # set by create_app
 
 

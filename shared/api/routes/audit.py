@@ -45,11 +45,11 @@ class AuditEntries(View):
     next_cursor: str | None
 
 
-def search(request: Request) -> AuditSearch:
+async def search(request: Request) -> AuditSearch:
     return request.app.state.parts.audit_search  # type: ignore[no-any-return]  # set by create_app
 
 
-def wanted(
+async def wanted(
     actor: Annotated[str | None, Query(max_length=64, description="Account id, or `system`")] = None,
     action: Annotated[str | None, Query(max_length=64, examples=["service.approve"])] = None,
     resource: Annotated[str | None, Query(max_length=140, examples=["service:svc_weather"])] = None,

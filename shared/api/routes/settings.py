@@ -25,7 +25,7 @@ class PlatformSettingsChange(PlatformSettings):
     reason: Annotated[str, Field(min_length=1, max_length=1_000, description="For the audit log")]
 
 
-def store(request: Request) -> PlatformSettingsStore:
+async def store(request: Request) -> PlatformSettingsStore:
     return request.app.state.parts.platform_settings  # type: ignore[no-any-return]  # set by create_app
 
 

@@ -83,15 +83,15 @@ class OwnMerchants(View):
     items: list[MerchantView]
 
 
-def merchants(request: Request) -> Merchants:
+async def merchants(request: Request) -> Merchants:
     return request.app.state.parts.merchants  # type: ignore[no-any-return]  # set by create_app
 
 
-def registration(request: Request) -> Registration:
+async def registration(request: Request) -> Registration:
     return request.app.state.parts.registration  # type: ignore[no-any-return]  # set by create_app
 
 
-def blobs(request: Request) -> Blobs:
+async def blobs(request: Request) -> Blobs:
     return request.app.state.parts.blobs  # type: ignore[no-any-return]  # set by create_app
 
 

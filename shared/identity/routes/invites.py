@@ -52,7 +52,7 @@ class InviteList(View):
     next_cursor: str | None
 
 
-def invites(request: Request) -> Invites:
+async def invites(request: Request) -> Invites:
     return request.app.state.parts.invites  # type: ignore[no-any-return]  # set by create_app
 
 

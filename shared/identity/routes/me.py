@@ -60,15 +60,15 @@ class AccountChange(Input):
     name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_printable)]
 
 
-def account_store(request: Request) -> AccountStore:
+async def account_store(request: Request) -> AccountStore:
     return request.app.state.parts.identity  # type: ignore[no-any-return]  # set by create_app
 
 
-def accounts(request: Request) -> Accounts:
+async def accounts(request: Request) -> Accounts:
     return request.app.state.parts.accounts  # type: ignore[no-any-return]  # set by create_app
 
 
-def sessions(request: Request) -> Sessions:
+async def sessions(request: Request) -> Sessions:
     return request.app.state.parts.sessions  # type: ignore[no-any-return]  # set by create_app
 
 

@@ -122,7 +122,7 @@ class Scope:
 Reader = Annotated[Caller, Depends(allowed("usage.read"))]
 
 
-def usage(request: Request) -> ConsumerUsage:
+async def usage(request: Request) -> ConsumerUsage:
     return request.app.state.parts.consumer_usage  # type: ignore[no-any-return]  # set by create_app
 
 

@@ -29,7 +29,7 @@ async def holder(
     return await request.app.state.parts.consume.identify(request.headers)  # type: ignore[no-any-return]  # set by create_app
 
 
-def queries(request: Request) -> UsageQueries:
+async def queries(request: Request) -> UsageQueries:
     return request.app.state.parts.queries  # type: ignore[no-any-return]  # set by create_app
 
 

@@ -88,7 +88,7 @@ class Scope:
 Reader = Annotated[Caller, Depends(allowed("usage.read_merchant"))]
 
 
-def usage(request: Request) -> MerchantUsage:
+async def usage(request: Request) -> MerchantUsage:
     return request.app.state.parts.merchant_usage  # type: ignore[no-any-return]  # set by create_app
 
 

@@ -60,7 +60,7 @@ class TopView(Answer):
 Reader = Annotated[Caller, Depends(allowed("usage.read_platform"))]
 
 
-def usage(request: Request) -> PlatformUsage:
+async def usage(request: Request) -> PlatformUsage:
     return request.app.state.parts.platform_usage  # type: ignore[no-any-return]  # set by create_app
 
 
