@@ -1,4 +1,5 @@
-"""Rules that a linter cannot know: every route asks the permission table, every query names its tenant.
+"""Rules that a linter cannot know: every route asks the permission table, every query names its tenant, nothing of a
+route runs in a thread.
 
 A route of the API has one guard (`Depends(allowed("<action>"))`), or a place and a reason in `PUBLIC_ROUTES`. A query
 across partitions is one across tenants: the line above it must say why (`# Across tenants: …`).
@@ -27,8 +28,10 @@ _PLATFORM = "shared/platform/"
 def route_faults(app: FastAPI) -> Iterator[str]:
     """Routes without a guard, or public without need; actions that no route asks for."""
     used, public = set(), set()
-    for method, path, action in operations(app):
+    for method, path, action, threads in operations(app):
         name = f"{method} {path}"
+        if threads:
+            yield f"{name}: {', '.join(threads)} would run in a thread, where parts cannot be built: make it async"
         if action is not None:
             used.add(action)
             if name in PUBLIC_ROUTES:

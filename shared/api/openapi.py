@@ -69,7 +69,7 @@ def describe(app: FastAPI) -> None:
 
 
 def _actions(app: FastAPI) -> dict[tuple[str, str], str]:
-    return {(path, method.lower()): action for method, path, action in operations(app) if action is not None}
+    return {(one.path, one.method.lower()): one.action for one in operations(app) if one.action is not None}
 
 
 def _complete(document: dict[str, Any], actions: dict[tuple[str, str], str]) -> dict[str, Any]:

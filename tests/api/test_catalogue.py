@@ -1,6 +1,8 @@
 """The public catalogue over HTTP: what is found, who sees what, and how it is cached."""
 
 import json
+from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -14,11 +16,15 @@ from tests.api.harness import Api, Person
 CATALOG = "/api/v1/catalog"
 
 
+_order = count()
+"""Made one after the other, however fast."""
+
+
 async def offer(api: Api, slug: str, merchant: str = "acme", **fields: Any) -> Service:
     await api.app.catalog.put_merchant(
         Merchant(id=f"mer_{merchant}", slug=merchant, name=merchant.title(), status="active")
     )
-    values = {"name": slug.title(), "status": "active", "created_at": utc_now(), **fields}
+    values = {"name": slug.title(), "status": "active", "created_at": utc_now() + timedelta(seconds=next(_order)), **fields}
     service = Service(id=f"svc_{slug}", slug=slug, merchant_id=f"mer_{merchant}", **values)
     await api.app.catalog.put_service(service)
     return service

@@ -126,7 +126,7 @@ async def usage(request: Request) -> ConsumerUsage:
     return request.app.state.parts.consumer_usage  # type: ignore[no-any-return]  # set by create_app
 
 
-def scope(
+async def scope(
     caller: Reader,
     usage: Annotated[ConsumerUsage, Depends(usage)],
     consumer_id: str,

@@ -92,7 +92,7 @@ async def usage(request: Request) -> MerchantUsage:
     return request.app.state.parts.merchant_usage  # type: ignore[no-any-return]  # set by create_app
 
 
-def scope(
+async def scope(
     usage: Annotated[MerchantUsage, Depends(usage)],
     merchant_id: str,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,

@@ -117,7 +117,7 @@ class Range:
         return window(self.start, self.end, step, self.zone)
 
 
-def asked_zone(
+async def asked_zone(
     time_zone_name: Annotated[
         str,
         Query(alias="time_zone", max_length=64, description="IANA name, for hours, days and months",
@@ -130,7 +130,7 @@ def asked_zone(
 Zone = Annotated[ZoneInfo, Depends(asked_zone)]
 
 
-def asked_range(
+async def asked_range(
     zone: Zone,
     start: Annotated[
         Moment | None,
@@ -144,11 +144,11 @@ def asked_range(
     return Range(_moment("from", first, zone), _moment("to", last, zone), zone)
 
 
-def asked_months(zone: Zone, months: Annotated[int, Query(ge=1, le=MONTHS_MAX)] = 12) -> Range:
+async def asked_months(zone: Zone, months: Annotated[int, Query(ge=1, le=MONTHS_MAX)] = 12) -> Range:
     """This month and those before it."""
     now = utc_now()
     number = now.astimezone(zone).year * 12 + now.astimezone(zone).month - months  # counted from 0
-    return asked_range(zone, date(number // 12, number % 12 + 1, 1), None)
+    return await asked_range(zone, date(number // 12, number % 12 + 1, 1), None)
 
 
 def day_range(day: date, zone: ZoneInfo) -> Range:
@@ -159,7 +159,7 @@ def day_range(day: date, zone: ZoneInfo) -> Range:
         raise bad_range("day", "must not be at the end of the calendar") from None
 
 
-def wants_csv(
+async def wants_csv(
     request: Request,
     format: Annotated[Literal["json", "csv"] | None, Query(description="Default: as `Accept` says, else JSON")] = None,
 ) -> bool:

@@ -64,7 +64,7 @@ async def usage(request: Request) -> PlatformUsage:
     return request.app.state.parts.platform_usage  # type: ignore[no-any-return]  # set by create_app
 
 
-def only(
+async def only(
     merchant: Annotated[str | None, Query(max_length=64, description="Id of a merchant")] = None,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
 ) -> Mapping[Dimension, str]:
