@@ -24,7 +24,12 @@ async def offer(api: Api, slug: str, merchant: str = "acme", **fields: Any) -> S
     await api.app.catalog.put_merchant(
         Merchant(id=f"mer_{merchant}", slug=merchant, name=merchant.title(), status="active")
     )
-    values = {"name": slug.title(), "status": "active", "created_at": utc_now() + timedelta(seconds=next(_order)), **fields}
+    values = {
+        "name": slug.title(),
+        "status": "active",
+        "created_at": utc_now() + timedelta(seconds=next(_order)),
+        **fields,
+    }
     service = Service(id=f"svc_{slug}", slug=slug, merchant_id=f"mer_{merchant}", **values)
     await api.app.catalog.put_service(service)
     return service
