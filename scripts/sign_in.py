@@ -61,7 +61,8 @@ class SignIn:
         self.verifier = secrets.token_urlsafe(48)
         self.http = httpx.Client(timeout=TIMEOUT_S)
         self._state = secrets.token_urlsafe(16)
-        self._page = ""
+        self.page = ""
+        """The address of the page that a person would see now."""
         self._code: str | None = None
 
     def __enter__(self) -> Self:
@@ -73,7 +74,7 @@ class SignIn:
     @property
     def needs_name(self) -> bool:
         """Whether the provider asks for a name, as it does the first time."""
-        return self._page.endswith("/name")
+        return self.page.endswith("/name")
 
     @property
     def is_done(self) -> bool:
@@ -103,11 +104,11 @@ class SignIn:
 
     def submit(self, step: str, **fields: str) -> None:
         """Post one of the provider's forms."""
-        self._follow(self.http.post(f"{self._interaction()}/{step}", data=fields))
+        self._follow(self.http.post(f"{self.interaction}/{step}", data=fields))
 
     def open(self, step: str) -> None:
         """Follow one of the provider's links."""
-        self._follow(self.http.get(f"{self._interaction()}/{step}"))
+        self._follow(self.http.get(f"{self.interaction}/{step}"))
 
     def tokens(self, **changes: str) -> Tokens:
         """Exchange the authorization code. `changes`: other parameters."""
@@ -123,8 +124,10 @@ class SignIn:
         fields = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": self.client_id}
         return _tokens(self.http.post(f"{self.issuer}/token", data=fields))
 
-    def _interaction(self) -> str:
-        found = re.match(rf"{re.escape(self.issuer)}/interaction/[\w-]+", self._page)
+    @property
+    def interaction(self) -> str:
+        """The address of this sign-in at the provider; its pages are below."""
+        found = re.match(rf"{re.escape(self.issuer)}/interaction/[\w-]+", self.page)
         assert found is not None, "begin first"
         return found[0]
 
@@ -139,7 +142,7 @@ class SignIn:
                 self._finish(parse_qs(urlsplit(url).query))
                 return
             answer = self.http.get(url)
-        self._page = str(answer.url)
+        self.page = str(answer.url)
         if answer.status_code != 200:
             raise SignInRefused(_said(answer), answer.status_code)
 

@@ -49,7 +49,7 @@ export class Google {
       );
       claims = tokens.claims();
     } catch (error) {
-      console.error(`Google: ${error.message}`, error.cause ?? '');
+      report(error);
       throw new GoogleRefused('Google did not confirm who you are. Try again, or use your e-mail address.');
     }
     const email = cleanEmail(claims.email);
@@ -68,9 +68,15 @@ export class Google {
       })
       .catch((error) => {
         this.#discovered = undefined;
-        console.error(`Google: ${error.message}`, error.cause ?? '');
+        report(error);
         throw new GoogleRefused('Google does not answer. Try again later, or use your e-mail address.');
       });
     return this.#discovered;
   }
+}
+
+// For the console: why, without the parameters, which could still be used.
+function report(error) {
+  const why = error.error_description ?? error.error ?? error.cause?.message ?? '';
+  console.error('Google:', error.message, why);
 }
