@@ -1,4 +1,4 @@
-"""Sign in from the terminal at the development provider (docs/development-sign-in.md), without a browser.
+"""Sign in from the terminal at the development provider (docs/sign-in.md), without a browser.
 
 Prints the access token on stdout, and nothing else: export TOKEN=$(scripts/sign_in ann@example.com --outbox)
 """

@@ -1,5 +1,5 @@
 // The development provider: sign-in over OpenID Connect on loopback, for a machine that has no provider of its own.
-// docs/development-sign-in.md says what it does; scripts/run starts it beside AMS.
+// docs/sign-in.md says what it does; scripts/run starts it beside AMS.
 
 import { once } from 'node:events';
 import { createServer } from 'node:http';

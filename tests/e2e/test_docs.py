@@ -19,6 +19,7 @@ from shared.settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
+PROVIDER_SETTINGS = ROOT / "scripts" / "provider" / "settings.js"
 
 
 def _rows(text: str) -> list[list[str]]:
@@ -44,11 +45,12 @@ def _assert_same(documented: list[str], actual: Iterable[str]) -> None:
 def test_every_setting_is_documented_once() -> None:
     settings = {variable(name) for name in Settings.model_fields}
     sample = set(json.loads((ROOT / "local.settings.sample.json").read_text())["Values"])
-    of_the_host = {"AMS_PORT", LIMITS_VARIABLE}
+    of_the_host = {"AMS_PORT", LIMITS_VARIABLE} | set(HostLimits.model_fields)
+    of_the_provider = set(re.findall(r"'(AMS_\w+)'", PROVIDER_SETTINGS.read_text()))
 
     _assert_same(
-        _named("settings.md"), settings | sample | of_the_host | {"AMS_SECRET_<NAME>"} | set(HostLimits.model_fields)
-    )
+        _named("settings.md"), settings | sample | of_the_host | of_the_provider | {"AMS_SECRET_<NAME>"}
+    )  # fmt: skip
 
 
 def test_the_sample_has_every_setting() -> None:
@@ -65,6 +67,10 @@ def test_documented_defaults_are_the_settings_defaults() -> None:
         assert _number(documented[variable(name)]) == _number(str(default)), name
     for name, field in HostLimits.model_fields.items():
         assert _number(documented[name]) == _number(str(field.default)), name
+    of_the_provider = re.findall(r"whole\(environ, '(\w+)', (\d+)", PROVIDER_SETTINGS.read_text())
+    assert len(of_the_provider) >= 4
+    for name, default in of_the_provider:
+        assert _number(documented[name]) == _number(default), name
 
 
 def _number(text: str) -> float | str:
