@@ -69,6 +69,7 @@ def test_200_mb_are_echoed_in_bounded_memory(host: Host, framing: str) -> None:
 def test_a_client_that_sends_faster_than_the_function_reads_is_held_back(host: Host) -> None:
     """The function echoes, and this client takes nothing back: after buffers are full, nothing more may be taken."""
     (worker,) = eventually(lambda: host.children("worker"), "a worker runs")
+    host.request("POST", "/api/stream", b"warm")
     before = peak_bytes(worker)
     sent = 0
     with host.connect() as client:
