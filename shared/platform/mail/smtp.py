@@ -28,15 +28,31 @@ class SmtpMail:
                 email, hostname=self._host, port=self._port, username=self._user, password=self._password,
                 use_tls=self._security == "tls", start_tls=self._security == "starttls", timeout=TIMEOUT_S,
             )  # fmt: skip
-        except aiosmtplib.SMTPRecipientsRefused as error:
-            if all(500 <= refusal.code < 600 for refusal in error.recipients):
-                raise MailRefused(f"the server refuses the address: {_reason(error)}") from error
-            raise MailUnavailable(_reason(error)) from error
         except (aiosmtplib.SMTPException, OSError) as error:
+            refusal = _refusal(error, message)
+            if refusal is not None:
+                raise MailRefused(f"{refusal}: {_reason(error)}") from error
             raise MailUnavailable(_reason(error)) from error
 
     async def close(self) -> None:
         return None
+
+
+def _refusal(error: Exception, message: Message) -> str | None:
+    """Why trying again is of no use; None when it may be. What is wrong with the settings can be mended."""
+    match error:
+        case aiosmtplib.SMTPRecipientsRefused() if all(_is_final(refused.code) for refused in error.recipients):
+            return "the server refuses the address"
+        case aiosmtplib.SMTPDataError() if _is_final(error.code):
+            return "the server refuses the message"
+        case aiosmtplib.SMTPNotSupported() if not message.to.isascii():
+            return "the server cannot write to such an address"
+    return None
+
+
+def _is_final(code: int) -> bool:
+    """RFC 5321, section 4.2.1: 4xx may work later, 5xx will not."""
+    return 500 <= code < 600
 
 
 def _reason(error: Exception) -> str:
