@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from benchmarks import machine, results
-from benchmarks.measures import aggregation, forward, ingest, keys, request_units, visible
+from benchmarks.measures import aggregation, dashboard, forward, ingest, keys, request_units, visible
 from benchmarks.scale import FULL_RUNS, FULL_SECONDS, BenchmarkFailed, Scale
 from shared.kernel.clock import format_time, utc_now
 
@@ -20,6 +20,7 @@ MEASURES: dict[str, Callable[[Scale], results.Result]] = {
     "forward": forward.measure,
     "visible": visible.measure,
     "keys": keys.measure,
+    "dashboard": dashboard.measure,
     "request-units": request_units.measure,
 }
 RESULTS = Path(__file__).with_name("results")

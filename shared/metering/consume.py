@@ -1,9 +1,10 @@
 """The one consume endpoint: identify, then take usage reports or forward a call."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 from shared.access.gate import Gate, Holder
+from shared.access.models import ApiKey
 from shared.kernel.errors import Problem
 from shared.kernel.telemetry import EVENTS_ACCEPTED
 from shared.metering.forward import Answer, Call, Forwarder
@@ -18,15 +19,25 @@ _REPORTED = EVENTS_ACCEPTED.labels("report")
 
 
 class Consume:
-    def __init__(self, gate: Gate, limiter: RateLimiter, reports: Reports, forwarder: Forwarder) -> None:
+    """`note` hears of every refusal after the key was identified; of those before, the gate's own does."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        limiter: RateLimiter,
+        reports: Reports,
+        forwarder: Forwarder,
+        note: Callable[[ApiKey, str], None] = lambda key, code: None,
+    ) -> None:
         self._gate = gate
         self._limiter = limiter
         self._reports = reports
         self._forwarder = forwarder
+        self._note = note
 
     async def identify(self, headers: Mapping[str, str]) -> Holder:
-        """Raises Problem 400 `key_ambiguous`, 401 or 403."""
-        return await self._gate.identify(presented_key(headers))
+        """`headers` by lower-case name. Raises Problem 400 `key_ambiguous`, 401 or 403."""
+        return await self._gate.identify(presented_key(headers), headers)
 
     async def report(
         self, holder: Holder, kind: ReportKind, body: AsyncIterator[bytes], content_length: int | None
@@ -34,16 +45,22 @@ class Consume:
         """Raises Problem. A refused single event is the whole answer; a batch tells of each of its events."""
         receipt = await self._reports.take(holder, await read_report(body, content_length), batch=kind == "batch")
         _REPORTED.inc(receipt.accepted)
+        for rejected in receipt.rejected:
+            self._note(holder.key, rejected.problem.code)
         if kind == "event" and receipt.rejected:
             raise receipt.rejected[0].problem
         return receipt
 
     async def forward(self, holder: Holder, service: str, call: Call) -> tuple[Answer, dict[str, str]]:
         """The upstream's answer, and AMS's own headers for it. Raises Problem."""
-        admission = await self._gate.admit(holder, service, forwarding=True)
-        await self._forwarder.check(admission, call)  # first, so that what cannot be forwarded uses no limit up
-        headers = await self._limiter.take_call(admission)
-        await self._limiter.take_quota(admission, 1)
+        try:
+            admission = await self._gate.admit(holder, service, forwarding=True)
+            await self._forwarder.check(admission, call)  # first, so that what cannot be forwarded uses no limit up
+            headers = await self._limiter.take_call(admission)
+            await self._limiter.take_quota(admission, 1)
+        except Problem as problem:
+            self._note(holder.key, problem.code)
+            raise
         return await self._forwarder.forward(admission, call), headers
 
 

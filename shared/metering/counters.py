@@ -21,7 +21,7 @@ LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10
 MONTH_BUCKET = "month"
 
 
-class Bucket(msgspec.Struct, omit_defaults=True):
+class Bucket(msgspec.Struct, omit_defaults=True, gc=False):  # nothing in it refers back, and there are many
     """Sums over a stretch of time. `status` counts requests by status code, `latency` events by histogram class,
     `response_us` sums response times in microseconds of the `timed` events that had one. `quantity` is a decimal."""
 

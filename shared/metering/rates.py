@@ -29,23 +29,39 @@ class RateLimiter:
         if not demands:
             return {}
         decision = await self._limits.take(demands)
-        headers = _headers(demands, decision)
         if not decision.allowed:
-            raise _refusal("rate_limited", "More calls than the rate limit allows.", decision, headers)
-        return headers
+            raise _rate_limited(demands, decision)
+        return _headers(demands, decision)
+
+    async def peek_call(self, admission: Admission) -> Problem | None:
+        """How `take_call` would refuse now, with nothing counted."""
+        demands = _rate_demands(admission)
+        decision = await self._limits.peek(demands) if demands else None
+        return None if decision is None or decision.allowed else _rate_limited(demands, decision)
 
     async def take_quota(self, admission: Admission, requests: int) -> None:
         """Count `requests` against the month's quotas. Raises Problem 429 `quota_exceeded`."""
         demands = self._quota_demands(admission)
         if not demands or requests == 0:
             return
+        await self._seed(admission, demands)
+        decision = await self._limits.take(demands, requests)
+        if not decision.allowed:
+            raise _quota_exceeded(demands, decision)
+
+    async def peek_quota(self, admission: Admission) -> Problem | None:
+        """How `take_quota` would refuse one request now, with nothing counted."""
+        demands = self._quota_demands(admission)
+        if not demands:
+            return None
+        await self._seed(admission, demands)
+        decision = await self._limits.peek(demands)
+        return None if decision.allowed else _quota_exceeded(demands, decision)
+
+    async def _seed(self, admission: Admission, demands: list[Demand]) -> None:
         for demand in demands:
             if not await self._limits.is_known(demand):
                 await self._limits.seed(demand, await self._used(admission, demand))
-        decision = await self._limits.take(demands, requests)
-        if not decision.allowed:
-            detail = f"The quota of {decision.demand.limit} requests a month is used up."
-            raise _refusal("quota_exceeded", detail, decision, _headers(demands, decision))
 
     def _quota_demands(self, admission: Admission) -> list[Demand]:
         key, service = admission.holder.key, admission.service
@@ -101,5 +117,12 @@ def _headers(demands: list[Demand], decision: Decision) -> dict[str, str]:
     }
 
 
-def _refusal(code: str, detail: str, decision: Decision, headers: dict[str, str]) -> Problem:
-    return Problem(429, code, detail, headers={"Retry-After": str(decision.reset_s), **headers})
+def _rate_limited(demands: list[Demand], decision: Decision) -> Problem:
+    headers = {"Retry-After": str(decision.reset_s), **_headers(demands, decision)}
+    return Problem(429, "rate_limited", "More calls than the rate limit allows.", headers=headers)
+
+
+def _quota_exceeded(demands: list[Demand], decision: Decision) -> Problem:
+    headers = {"Retry-After": str(decision.reset_s), **_headers(demands, decision)}
+    detail = f"The quota of {decision.demand.limit} requests a month is used up."
+    return Problem(429, "quota_exceeded", detail, headers=headers)

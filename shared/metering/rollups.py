@@ -57,8 +57,8 @@ from shared.platform.documents import (
 OVERLAP = timedelta(minutes=2)
 """A counter is stamped before it is written. Longer than the store lets a write take, and clocks differ."""
 
-SETTLED_DAYS = 2
-"""A day's consumers are derived when the next day is over: only late events change it by then."""
+SETTLED_AFTER = timedelta(minutes=10)
+"""Of midnight UTC: a consumer's slices of a day are made when hardly anything of it is still to be counted."""
 
 RUN = timedelta(seconds=45)
 """A run settles no further day after this long; the next one goes on."""
@@ -99,7 +99,7 @@ class Rollups:
         await self._settle(msgspec.structs.replace(old, as_of=as_of), started)
 
     async def _settle(self, progress: Progress, started: datetime) -> None:
-        last = str(started.date() - timedelta(days=SETTLED_DAYS))
+        last = str((started - SETTLED_AFTER).date() - timedelta(days=1))
         while progress.settled < last and self._now() - started <= RUN:
             day = await self._next_day(progress.settled, last)
             if day is not None:

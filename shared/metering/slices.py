@@ -28,7 +28,7 @@ DAYS_AT_ONCE_MAX = 7
 READ_ATTEMPTS_MAX = 5
 
 
-class Row(msgspec.Struct, omit_defaults=True):
+class Row(msgspec.Struct, omit_defaults=True, gc=False):
     """A day's sums of what shares these; a platform's row has a service and its merchant only."""
 
     service_id: str

@@ -200,6 +200,15 @@ async def test_a_merchant_sees_pseudonyms_and_the_ends_of_keys(usage: Used) -> N
     assert sum(item["requests"] for item in months["items"]) == 5
 
 
+async def test_a_merchant_does_not_see_what_its_consumers_do_elsewhere(usage: Used) -> None:
+    await usage.merchant("mer_2")
+    await usage.offer("elsewhere", merchant_id="mer_2")
+    await used(usage, "d", "key_plain", service_id="svc_elsewhere", merchant_id="mer_2")
+    assert (await get(usage.ann, f"{usage.consumer}/usage"))["total"]["requests"] == 6
+    for params in ({}, {"pseudonym": await pseudonym_of(usage)}, {"group_by": "consumer"}):
+        assert (await get(usage.mia, "/api/v1/merchants/mer_1/usage", **params))["total"]["requests"] == 5
+
+
 async def test_nothing_that_a_merchant_is_told_says_who_somebody_is(usage: Used) -> None:
     home, pseudonym = "/api/v1/merchants/mer_1", await pseudonym_of(usage)
     paths = [f"{home}/usage?group_by=consumer,api_key,day", f"{home}/usage/top", f"{home}/usage/top?by=api_key",

@@ -77,7 +77,7 @@ async def test_late_events_of_a_settled_day_show_up_with_the_next_run(market):
     rollups = Rollups(market.documents, market.time)
     await count(market, event("a"))
     await rollups.run()
-    assert (await SliceStore(market.documents).progress()).settled == "2026-03-13"
+    assert (await SliceStore(market.documents).progress()).settled == "2026-03-14"
     await count(market, event("late", requests=10))
     assert await of_service(market) == 1
     await rollups.run()

@@ -211,10 +211,10 @@ async def test_spikes_look_at_days_that_are_over_from_the_first_with_usage(marke
     told = spikes(summed, asked.window, 3.5, NOW)
     assert told.days == 10  # from the 5th to the 14th: today is not over
     assert [(row["label"], row["direction"]) for row in told.rows] == [("2026-03-09", "down"), ("2026-03-12", "up")]
-    noon = datetime(2026, 3, 5, 12, tzinfo=UTC)
-    for end, days in ((noon + timedelta(days=6.5), 6), (noon + timedelta(days=7), 6), (noon + timedelta(days=7.5), 7)):
-        asked, summed = await summed_of(market, start=noon, end=end, step="day")
-        assert spikes(summed, asked.window, 3.5, NOW).days == days  # neither the 5th nor a last half day
+    seven = datetime(2026, 3, 5, 7, tzinfo=UTC)  # the 5th has usage, but is not whole
+    for end, days in ((datetime(2026, 3, 11, 19, tzinfo=UTC), 5), (datetime(2026, 3, 12, tzinfo=UTC), 6)):
+        asked, summed = await summed_of(market, start=seven, end=end, step="day")
+        assert spikes(summed, asked.window, 3.5, NOW).days == days
 
 
 async def test_a_distribution_is_by_local_hour_class_of_status_and_of_time(market):

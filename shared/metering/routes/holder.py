@@ -18,12 +18,12 @@ from shared.metering.queries import TIME_GROUPS, Group, GroupBy, UsageQueries
 router = APIRouter(tags=["usage"])
 
 
-_own_header = APIKeyHeader(name="X-AMS-Key", scheme_name="AmsKey", auto_error=False)
-_bearer = HTTPBearer(scheme_name="AmsBearer", auto_error=False, description="An API key of AMS.")
+own_header = APIKeyHeader(name="X-AMS-Key", scheme_name="AmsKey", auto_error=False)
+bearer = HTTPBearer(scheme_name="AmsBearer", auto_error=False, description="An API key of AMS.")
 
 
 async def holder(
-    request: Request, _key: Annotated[object, Security(_own_header)], _token: Annotated[object, Security(_bearer)]
+    request: Request, _key: Annotated[object, Security(own_header)], _token: Annotated[object, Security(bearer)]
 ) -> Holder:
     """Either way of sending the key is for the description only: `identify` reads the headers itself."""
     return await request.app.state.parts.consume.identify(request.headers)  # type: ignore[no-any-return]  # set by create_app
