@@ -286,6 +286,30 @@ async def test_the_outbox_never_shows_half_a_message(tmp_path: Path) -> None:
     assert await watching > 0
 
 
+async def test_two_processes_that_write_one_message_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """The one that was thought dead, and its successor. A draft of both would be torn, or gone for the second."""
+    text = "line of a long message\n" * 5_000
+    message = Message("task:1", "ann@example.com", "Long", text)
+
+    def write() -> None:
+        for _ in range(20):
+            asyncio.run(OutboxMail(tmp_path, SENDER).send(message))
+
+    await asyncio.gather(*(asyncio.to_thread(write) for _ in range(3)))
+
+    assert _names(tmp_path) == ["task_1.eml"]
+    assert _parsed((tmp_path / "task_1.eml").read_bytes()).get_content() == text
+
+
+async def test_a_message_that_cannot_be_put_in_place_leaves_no_draft(tmp_path: Path) -> None:
+    (tmp_path / "task_01.eml").mkdir()
+
+    with pytest.raises(MailUnavailable):
+        await OutboxMail(tmp_path, SENDER).send(MESSAGE)
+
+    assert _names(tmp_path) == ["task_01.eml"]
+
+
 async def test_what_a_killed_process_left_half_written_is_no_message(tmp_path: Path) -> None:
     (tmp_path / "task_01.new").write_bytes(b"From: AMS <ams@exam")
     assert _names(tmp_path, ".eml") == []

@@ -30,17 +30,19 @@ class MailRefused(Exception):  # noqa: N818 - an answer, not a failure
 class Mail(Protocol):
     async def send(self, message: Message) -> None:
         """Returns when the message is handed over durably. Raises MailUnavailable, MailRefused; ValueError for a
-        header with a line break."""
+        header with a line break, and when `to` is not one address."""
         ...
 
     async def close(self) -> None: ...
 
 
 def as_email(message: Message, sender: str) -> EmailMessage:
-    """RFC 5322. Raises ValueError for a header with a line break."""
+    """RFC 5322. Raises ValueError for a header with a line break, and when `to` is not one address."""
     email = EmailMessage()
     email["From"] = sender
     email["To"] = message.to
+    if [address.addr_spec for address in email["To"].addresses] != [message.to]:
+        raise ValueError("`to` must be one e-mail address")
     email["Subject"] = message.subject
     email["Date"] = formatdate(usegmt=True)
     domain = parseaddr(sender)[1].rpartition("@")[2] or "localhost"
