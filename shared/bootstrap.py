@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from shared.access.gate import Gate
 from shared.access.keys import KeyHasher
 from shared.access.models import Consumer
+from shared.access.refusals import Refusals
 from shared.access.store import ACCESS, AccessStore
 from shared.access.tasks import CLEAR_TASK, KEYS_TASK, MEMBERSHIP_TASK
 from shared.audit.journal import Journal, Task, create
@@ -56,14 +57,24 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from shared.access.consumers import Consumers
+    from shared.access.expiry import ExpiryNotices
     from shared.access.grants import Grants
     from shared.access.invites import ProjectInvites
+    from shared.access.issuing import KeyIssuing
+    from shared.access.key_desk import KeyDesk
+    from shared.access.key_letters import KeyLetters
+    from shared.access.key_secrets import KeySecrets
+    from shared.access.key_writes import KeyWriter
+    from shared.access.leak_keys import LeakKeys
+    from shared.access.leaks import LeakReports
     from shared.access.letters import Letters
     from shared.access.members import Members
     from shared.access.memberships import Memberships
     from shared.access.places import Places
     from shared.access.projects import Projects
     from shared.access.pseudonyms import Pseudonyms
+    from shared.access.rotation import Rotation
+    from shared.access.subscriber_keys import SubscriberKeys
     from shared.access.subscribers import Subscribers
     from shared.access.visitors import GrantVisitors
     from shared.alerts.desk import AlertDesk
@@ -93,6 +104,7 @@ if TYPE_CHECKING:
     from shared.identity.sessions import Sessions
     from shared.identity.sign_in import SignIn
     from shared.identity.tokens import Tokens
+    from shared.metering.explain import Explainer
     from shared.metering.merchant_views import MerchantUsage
     from shared.metering.platform_views import PlatformUsage
     from shared.metering.reader import UsageReader
@@ -106,8 +118,8 @@ BLOB_CONTAINER = "ams"
 SITE_CONTAINER = "$web"
 """Azure Storage's own name for a static website."""
 _CLOSED = (
-    "tokens", "provider_http", "mail", "gateway", "spool", "upstream", "events", "documents", "blobs", "secrets",
-    "limits", "site", "search_index",
+    "refusals", "tokens", "provider_http", "mail", "gateway", "spool", "upstream", "events", "documents", "blobs",
+    "secrets", "limits", "site", "search_index",
 )  # fmt: skip
 
 
@@ -174,7 +186,7 @@ class Application:
 
     @cached_property
     def provider_http(self) -> Upstream:
-        """To the sign-in providers: any address, because the operator names them."""
+        """To the sign-in providers and reporters' keys: any address, because the operator names them."""
         from shared.platform.upstream.http import HttpUpstream
 
         return HttpUpstream(allow_private=True)
@@ -531,7 +543,77 @@ class Application:
 
     @cached_property
     def gate(self) -> Gate:
-        return Gate(self.access, self.catalog, self.load_hasher, self.settings.ams_auth_cache_s)
+        return Gate(
+            self.access, self.catalog, self.load_hasher, self.settings.ams_auth_cache_s,
+            proxy_hops=self.settings.ams_proxy_hops, note=self.refusals.note,
+        )  # fmt: skip
+
+    @cached_property
+    def refusals(self) -> Refusals:
+        return Refusals(self.documents)
+
+    @cached_property
+    def key_writer(self) -> "KeyWriter":
+        from shared.access.key_writes import KeyWriter
+
+        return KeyWriter(self.access, self.journal)
+
+    @cached_property
+    def key_secrets(self) -> "KeySecrets":
+        from shared.access.key_secrets import KeySecrets
+
+        return KeySecrets(self.access, self.load_hasher)
+
+    @cached_property
+    def key_letters(self) -> "KeyLetters":
+        from shared.access.key_letters import KeyLetters
+
+        return KeyLetters(self.access, self.letters)
+
+    @cached_property
+    def key_issuing(self) -> "KeyIssuing":
+        from shared.access.issuing import KeyIssuing
+
+        return KeyIssuing(self.access, self.key_secrets, self.journal, self.platform_settings)
+
+    @cached_property
+    def keys(self) -> "KeyDesk":
+        from shared.access.key_desk import KeyDesk
+
+        return KeyDesk(self.access, self.key_writer)
+
+    @cached_property
+    def rotation(self) -> "Rotation":
+        from shared.access.rotation import Rotation
+
+        return Rotation(self.access, self.key_secrets, self.key_writer, self.platform_settings, self.key_letters)
+
+    @cached_property
+    def subscriber_keys(self) -> "SubscriberKeys":
+        from shared.access.subscriber_keys import SubscriberKeys
+
+        return SubscriberKeys(self.subscribers, self.key_writer, self.key_letters)
+
+    @cached_property
+    def expiry_notices(self) -> "ExpiryNotices":
+        from shared.access.expiry import ExpiryNotices
+
+        return ExpiryNotices(self.access, self.key_writer, self.key_letters)
+
+    @cached_property
+    def leak_keys(self) -> "LeakKeys | None":
+        from shared.access.leak_keys import LeakKeys
+
+        url = self.settings.ams_leak_keys_url
+        return None if url is None else LeakKeys(url, self.provider_http)
+
+    @cached_property
+    def leak_reports(self) -> "LeakReports":
+        from shared.access.leaks import LeakReports
+
+        return LeakReports(
+            self.access, self.key_secrets, self.key_writer, self.platform_settings, self.key_letters, self.leak_keys
+        )
 
     async def load_hasher(self) -> KeyHasher:
         """Peppers are secrets `key-pepper-v<version>`: the current one, and the previous one during a change."""
@@ -582,7 +664,13 @@ class Application:
     def consume(self) -> Consume:
         reports = Reports(self.gate, self.limiter, self.events)
         forwarder = Forwarder(self.upstream, self.spool, self.events, self.secrets)
-        return Consume(self.gate, self.limiter, reports, forwarder)
+        return Consume(self.gate, self.limiter, reports, forwarder, self.refusals.note)
+
+    @cached_property
+    def explainer(self) -> "Explainer":
+        from shared.metering.explain import Explainer
+
+        return Explainer(self.gate, self.limiter, self.limits)
 
     @cached_property
     def parked(self) -> Parked:

@@ -60,6 +60,8 @@ class Settings(BaseModel):
     ams_record_retention_days: Annotated[int, Field(ge=40, le=3650)] = 400
     ams_spool_events_max: Annotated[int, Field(ge=1)] = 100_000
     ams_upstream_allow_private: bool = False
+    ams_proxy_hops: Annotated[int, Field(ge=0, le=10)] = 1
+    ams_leak_keys_url: Annotated[str, Field(pattern=r"^https?://[^\s?#@]+$")] | None = None
 
     ams_cosmos_endpoint: str | None = None
     ams_cosmos_key: str | None = Field(default=None, repr=False)

@@ -15,6 +15,7 @@ from scripts.host.static import StaticSite
 from shared.kernel.errors import Problem
 
 _TEXT = "text/plain; charset=utf-8"
+_FORWARDED = "x-forwarded-for"
 
 
 class Dispatcher:
@@ -38,6 +39,9 @@ class Dispatcher:
             return
         function = match.target
         headers = header_map(exchange.headers)
+        # As Azure's front end does: what the client claims stands to the left of who it is.
+        claimed = headers.get(_FORWARDED)
+        headers[_FORWARDED] = f"{claimed}, {exchange.peer}" if claimed else exchange.peer
         url = f"http://{exchange.host}{exchange.target.decode('ascii')}"
         params = _params(query) if query else {}
         request: func.HttpRequest

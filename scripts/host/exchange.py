@@ -33,15 +33,19 @@ Headers = Iterable[tuple[str, str]]
 class Exchange(RequestResponseCycle):
     """uvicorn's request cycle, for functions: whole or streamed bodies both ways, without ASGI messages in between.
 
-    `target` is the request line's, byte for byte; `headers` have lower-case names. `disconnected` is true when the
+    `target` is the request line's, byte for byte; `peer` who is at the other end of the connection, empty when nobody
+    knows; `headers` have lower-case names. `disconnected` is true when the
     client is gone; what is written then goes nowhere.
     """
 
-    def __init__(self, method: str, target: bytes, host: str, headers: list[tuple[bytes, bytes]], **cycle: Any) -> None:
+    def __init__(
+        self, method: str, target: bytes, host: str, peer: str, headers: list[tuple[bytes, bytes]], **cycle: Any
+    ) -> None:
         super().__init__(scope={"method": method}, **cycle)  # type: ignore[typeddict-item]  # only ASGI needs the rest
         self.method = method
         self.target = target
         self.host = host
+        self.peer = peer
         self.headers = headers
         self.status = 0
         """Of the response, once it was begun."""

@@ -43,6 +43,7 @@ class HostProtocol(HttpToolsProtocol):
         self._handler = handler
         self._limits = limits
         self._phase = _Phase.IDLE
+        self._peer = ""
         self._deadline = inf
         self._write_deadline = inf
         self._in_headers = False
@@ -65,6 +66,7 @@ class HostProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # a TCP transport, as uvicorn says itself
+        self._peer = _peer_text(self.client)
         self._enter(_Phase.IDLE)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -148,6 +150,7 @@ class HostProtocol(HttpToolsProtocol):
             self.parser.get_method().decode("ascii"),
             origin_form(self.url),
             host,
+            self._peer,
             self.headers,
             transport=self.transport,
             flow=self.flow,
@@ -299,6 +302,14 @@ class HostProtocol(HttpToolsProtocol):
         limits = self._limits
         detail = f"A request may have {limits.header_count_max} headers of {limits.header_bytes_max} bytes in all."
         return Problem(431, "headers_too_large", detail)
+
+
+def _peer_text(client: tuple[str, int] | None) -> str:
+    """As Azure's front end writes who called: `192.0.2.1:443`, `[2001:db8::1]:443`."""
+    if client is None:
+        return ""
+    address, port = client
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def sweep(connections: Iterable[Any]) -> None:

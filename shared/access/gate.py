@@ -6,12 +6,13 @@ used, so a revocation holds after `cache_s` plus one read. `invalidate` makes lo
 
 import hmac
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from shared.access.keys import KeyHasher, is_well_formed
 from shared.access.models import ApiKey, Consumer, Grant, Project
+from shared.access.networks import Address, client_address, is_allowed
 from shared.access.store import AccessStore
 from shared.catalog.models import Merchant, Service
 from shared.catalog.store import CatalogStore
@@ -30,6 +31,7 @@ STOPPED = ("suspended", "disabled")
 """States of a merchant by an admin's decision, which also stop its services."""
 
 FOREVER_S = 365 * 24 * 3600.0
+NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class _Offer:
 
 
 class Gate:
-    """`load_hasher` is awaited once, at the first key."""
+    """`load_hasher` is awaited once, at the first key. `proxy_hops` of our own write `X-Forwarded-For`
+    (`shared.access.networks`). `note` hears of every refusal of a key that is known."""
 
     def __init__(
         self,
@@ -66,12 +69,16 @@ class Gate:
         cache_s: float,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
+        proxy_hops: int = 1,
+        note: Callable[[ApiKey, str], None] = lambda key, code: None,
     ) -> None:
         self._access = access
         self._catalog = catalog
         self._load_hasher = load_hasher
         self._hasher: KeyHasher | None = None
         self._now = now
+        self._proxy_hops = proxy_hops
+        self._note = note
         # A hash never changes its key, so a found owner may be kept; "unknown" is kept no longer than anything else.
         self._owners: FreshCache[str, tuple[str, str]] = FreshCache(FOREVER_S, OWNERS_CACHED_MAX, monotonic)
         self._lookups: FreshCache[str, tuple[str, str] | None] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
@@ -87,8 +94,16 @@ class Gate:
         for cache in (self._lookups, self._holders, self._grants, self._projects, self._offers):
             cache.clear()
 
-    async def identify(self, key: str | None) -> Holder:
-        """Checks 1 and 2. Raises Problem 401 or 403."""
+    async def identify(self, key: str | None, headers: Mapping[str, str] = NO_HEADERS) -> Holder:
+        """Checks 1 and 2. `headers` by lower-case name say where the call comes from. Raises Problem 401 or 403."""
+        holder = await self.find(key)
+        for problem in self.refusals(holder, headers):
+            self._note(holder.key, problem.code)
+            raise problem
+        return holder
+
+    async def find(self, key: str | None) -> Holder:
+        """Check 1: whose key it is, in whatever state. Raises Problem 401."""
         if not key:
             raise _not_identified("key_missing")
         if not is_well_formed(key):
@@ -96,15 +111,24 @@ class Gate:
         holder = await self._find(key)
         if holder is None:
             raise _not_identified("key_unknown")
-        if holder.key.expired(self._now()):
-            raise Problem(403, "key_expired", "This API key has expired. Create or rotate a key.")
-        if holder.key.status == "disabled":
-            raise Problem(403, "key_disabled", "This API key is disabled. Its owner can enable it.")
-        if holder.key.status == "revoked":
-            raise Problem(403, "key_revoked", "This API key was revoked for good. Create a new key.")
-        if holder.consumer.status == "suspended":
-            raise Problem(403, "consumer_suspended", "This consumer is suspended by the platform.")
         return holder
+
+    def refusals(self, holder: Holder, headers: Mapping[str, str], source: Address | None = None) -> Iterator[Problem]:
+        """Everything of check 2 that stands against the call, in order; the times that count are the present ones.
+        `source` is asked about in place of where the call comes from."""
+        if holder.key.expired(self._now()):
+            yield Problem(403, "key_expired", "This API key has expired. Create a new key.")
+        if holder.key.status == "disabled":
+            yield Problem(403, "key_disabled", "This API key is disabled. Its owner can enable it.")
+        if holder.key.status == "revoked":
+            yield Problem(403, "key_revoked", "This API key was revoked for good. Create a new key.")
+        if holder.consumer.status == "suspended":
+            yield Problem(403, "consumer_suspended", "This consumer is suspended by the platform.")
+        # Looked at for keys with networks only: most have none, and pay nothing.
+        if networks := holder.key.networks:
+            address = source or client_address(headers, self._proxy_hops)
+            if not is_allowed(networks, address):
+                yield Problem(403, "network_not_allowed", "This API key may not be used from where the call comes.")
 
     async def admit(self, holder: Holder, reference: str, *, forwarding: bool) -> Admission:
         """Checks 3 and 4 for a service named by slug or id. Raises Problem 403 or 502.
@@ -150,9 +174,16 @@ class Gate:
                     continue
                 self._owners.put(candidate, owner)
             holder = await self._holders.get(owner, self._load_holder)
-            if holder is not None and hmac.compare_digest(holder.key.hash, candidate):
+            if holder is not None and (
+                hmac.compare_digest(holder.key.hash, candidate) or self._is_previous(holder.key, candidate)
+            ):
                 return holder
         return None
+
+    def _is_previous(self, key: ApiKey, candidate: str) -> bool:
+        """Whether it is the secret before the last rotation, which works a while longer."""
+        previous = key.previous_hash
+        return previous is not None and hmac.compare_digest(previous, candidate) and key.previous_works(self._now())
 
     async def _load_owner(self, key_hash: str) -> tuple[str, str] | None:
         owner = await self._access.key_owner(key_hash)

@@ -1,13 +1,14 @@
 """The people of a project. The `Member` documents decide on every request, so whoever is removed is out at once.
 
-A project has one owner, who can only be changed by a transfer; the tenant that pays stays the same. Whoever made a key
-knows its clear text: when they go, the keys that they made in the project are disabled.
+A project has one owner, who can only be changed by a transfer; the tenant that pays stays the same. Whoever made or
+rotated a key knows its clear text: when they go, these keys of the project are disabled.
 """
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from shared.access.key_writes import replace_key
 from shared.access.letters import line
 from shared.access.memberships import follow_membership
 from shared.access.models import ApiKey, Member, Project, ProjectRole
@@ -24,7 +25,7 @@ from shared.kernel.errors import Problem
 from shared.kernel.preconditions import check_match
 from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
-from shared.platform.documents import Create, Delete, Query, Replace, Where
+from shared.platform.documents import Create, Delete, Operation, Query, Replace, Where
 
 KEYS_AT_ONCE_MAX = 90
 _PERSONAL = frozenset({"name", "email"})
@@ -170,7 +171,7 @@ class Members:
         project = await self._project(consumer_id, project_id)
         consumer = await self._store.consumer(consumer_id)
         tasks = [follow_membership(consumer_id, project_id, account_id)]
-        writes: list[Replace] = []
+        writes: list[Operation] = []
         ids: list[str] = []
         if consumer is None or consumer.account_id != account_id:  # whose tenant it is keeps all keys of it
             keys = await self._keys_made_by(consumer_id, project_id, account_id)
@@ -196,8 +197,8 @@ class Members:
 
     async def _keys_made_by(self, consumer_id: str, project_id: str, account_id: str) -> list[Held[ApiKey]]:
         keys = await self._store.all_of(ApiKey, consumer_id, "key:")
-        made = [key for key in keys if (key.value.project_id, key.value.created_by) == (project_id, account_id)]
-        return [key for key in made if key.value.status == "active"]
+        seen = [key for key in keys if key.value.project_id == project_id and key.value.seen_by(account_id)]
+        return [key for key in seen if key.value.status == "active"]
 
     async def _owner(self, consumer_id: str, project_id: str) -> Held[Member] | None:
         members = await self._store.all_of(Member, consumer_id, member_document(project_id, ""))
@@ -215,11 +216,10 @@ def _check_not_owner(member: Member) -> None:
         raise Problem(409, "owner_required", "A project needs its owner. Transfer the ownership first.")
 
 
-def _disabled(keys: Sequence[Held[ApiKey]]) -> tuple[list[Replace], list[str]]:
+def _disabled(keys: Sequence[Held[ApiKey]]) -> tuple[list[Operation], list[str]]:
     """The writes that disable these keys, and their ids."""
-    update = {"status": "disabled", "reason": "whoever made it left the project"}
-    writes = [Replace(f"key:{key.value.id}", key.value.model_copy(update=update).to_json(), key.etag) for key in keys]
-    return writes, [key.value.id for key in keys]
+    update = {"status": "disabled", "reason": "who knows it left the project"}
+    return [replace_key(key, key.value.model_copy(update=update)) for key in keys], [key.value.id for key in keys]
 
 
 def _tell(member: Member, subject: str, text: str) -> list[Task]:

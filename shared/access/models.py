@@ -123,7 +123,8 @@ class ApiKey(StoredModel):
     A key belongs to one project (or none) for life, so that its usage does. `limits` apply beside the service's.
     `previous_hash` is the key before the last rotation, which works until `previous_until`. `networks` are where calls
     may come from, empty is anywhere. `revoked_service_ids` were taken away by their merchant and cannot be assigned
-    again. `expiry_day` (`YYYY-MM-DD`) is there while a notice of the expiry is still to be sent.
+    again. `expiry_day` (`YYYY-MM-DD`) is there while a notice of the expiry is still to be sent. `ttl_days` is how long
+    each secret of the key lives. `leaked_at` is there while its secret is one that somebody found in public.
     """
 
     kind: Literal["key"] = "key"
@@ -140,6 +141,7 @@ class ApiKey(StoredModel):
     service_ids: tuple[Identifier, ...] = ()
     revoked_service_ids: tuple[Identifier, ...] = ()
     project_id: Identifier | None = None
+    ttl_days: int | None = None
     expires_at: AwareDatetime | None = None
     expiry_day: str | None = None
     limits: Limits = Limits()
@@ -149,10 +151,29 @@ class ApiKey(StoredModel):
     created_by: Identifier | None = None
     created_at: AwareDatetime | None = None
     rotated_at: AwareDatetime | None = None
+    rotated_by: Identifier | None = None
+    leaked_at: AwareDatetime | None = None
     reason: str | None = None
 
     def expired(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now
+
+    def previous_works(self, now: datetime) -> bool:
+        """Whether the secret before the last rotation is still good."""
+        return self.previous_hash is not None and self.previous_until is not None and now < self.previous_until
+
+    @property
+    def needs_rotation(self) -> bool:
+        """The platform has ended the secret; the next one comes with a rotation."""
+        return self.hash == NO_SECRET
+
+    def seen_by(self, account_id: str) -> bool:
+        """Whether this account was shown a clear text of the key."""
+        return account_id in (self.created_by, self.rotated_by)
+
+
+NO_SECRET = "none"  # noqa: S105 - that there is none
+"""In place of a hash: what no key hashes to, since hashes begin with the version of their pepper."""
 
 
 class KeyOwner(StoredModel):

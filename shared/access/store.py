@@ -1,5 +1,6 @@
 """Consumers, grants, keys and projects in and out of the documents port."""
 
+import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -7,7 +8,7 @@ from typing import Generic, TypeVar
 from shared.access.models import ApiKey, Consumer, Grant, KeyOwner, Member, Project
 from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.kernel.stored import Held, Listeners, StoredModel
-from shared.platform.documents import CONTAINERS, Documents, Page, Query, Where
+from shared.platform.documents import CONTAINERS, DocumentExists, DocumentMissing, Documents, Page, Query, Where
 
 ACCESS, KEY_HASHES = CONTAINERS["access"], CONTAINERS["key_hashes"]
 
@@ -33,6 +34,10 @@ def member_document(project_id: str, account_id: str) -> str:
 
 def invite_document(project_id: str, invite_id: str) -> str:
     return f"invite:{project_id}:{invite_id}"
+
+
+def key_document(key_id: str) -> str:
+    return f"key:{key_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +119,7 @@ class AccessStore(Listeners):
         return await self._get(Grant, consumer_id, grant_document(service_id))
 
     async def key(self, consumer_id: str, key_id: str) -> ApiKey | None:
-        return await self._get(ApiKey, consumer_id, f"key:{key_id}")
+        return await self._get(ApiKey, consumer_id, key_document(key_id))
 
     async def project(self, consumer_id: str, project_id: str) -> Project | None:
         return await self._get(Project, consumer_id, project_document(project_id))
@@ -139,16 +144,27 @@ class AccessStore(Listeners):
         self.changed()
 
     async def add_key(self, key: ApiKey) -> None:
-        """The key first, its hash second: a kill in between leaves a key that nobody can use, never a hash of none.
-        Raises DocumentExists when the id or the hash is taken."""
-        await self._documents.create(ACCESS, key.consumer_id, f"key:{key.id}", key.to_json())
-        owner = KeyOwner(consumer_id=key.consumer_id, key_id=key.id)
-        await self._documents.create(KEY_HASHES, key.hash, key.hash, owner.to_json())
+        """As `KeySecrets` says, the hash first. Raises DocumentExists when the id or the hash is taken."""
+        await self.add_hash(key.hash, KeyOwner(consumer_id=key.consumer_id, key_id=key.id))
+        try:
+            await self._documents.create(ACCESS, key.consumer_id, key_document(key.id), key.to_json())
+        except DocumentExists:
+            await self.remove_hash(key.hash)
+            raise
         self.changed()
 
+    async def add_hash(self, key_hash: str, owner: KeyOwner) -> None:
+        """Raises DocumentExists."""
+        await self._documents.create(KEY_HASHES, key_hash, key_hash, owner.to_json())
+
+    async def remove_hash(self, key_hash: str) -> None:
+        """That it is gone already is fine."""
+        with contextlib.suppress(DocumentMissing):
+            await self._documents.delete(KEY_HASHES, key_hash, key_hash)
+
     async def put_key(self, key: ApiKey) -> None:
-        """Change what is kept of an existing key; its hash never changes."""
-        await self._documents.upsert(ACCESS, key.consumer_id, f"key:{key.id}", key.to_json())
+        """Change what is kept of an existing key, whatever it is: for seeds and tests."""
+        await self._documents.upsert(ACCESS, key.consumer_id, key_document(key.id), key.to_json())
         self.changed()
 
 

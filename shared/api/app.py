@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from shared.access.routes import consumers, grants, members, projects, subscribers
+from shared.access.routes import consumers, grants, keys, leaks, members, projects, refusals, subscribers
 from shared.access.routes import invites as project_invites
 from shared.alerts import routes as alerts
 from shared.api.answers import answer_errors
@@ -13,7 +13,7 @@ from shared.api.parts import Parts
 from shared.api.routes import audit, docs, settings
 from shared.catalog.routes import catalogue, merchants, reviews, service_parts, services
 from shared.identity.routes import accounts, invites, me
-from shared.metering.routes import consumer, holder, merchant, platform
+from shared.metering.routes import consumer, explain, holder, merchant, platform
 from shared.webhooks import routes as webhooks
 
 VERSION = "0.1.0"
@@ -26,6 +26,9 @@ ROUTERS = (
     consumers.router,
     grants.router,
     subscribers.router,
+    keys.router,
+    refusals.router,
+    leaks.router,
     projects.router,
     members.router,
     project_invites.router,
@@ -36,6 +39,7 @@ ROUTERS = (
     service_parts.router,
     reviews.router,
     holder.router,
+    explain.router,
     consumer.router,
     merchant.router,
     platform.router,

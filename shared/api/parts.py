@@ -5,9 +5,15 @@ from typing import Protocol
 from shared.access.consumers import Consumers
 from shared.access.grants import Grants
 from shared.access.invites import ProjectInvites
+from shared.access.issuing import KeyIssuing
+from shared.access.key_desk import KeyDesk
+from shared.access.leaks import LeakReports
 from shared.access.members import Members
 from shared.access.memberships import Memberships
 from shared.access.projects import Projects
+from shared.access.refusals import Refusals
+from shared.access.rotation import Rotation
+from shared.access.subscriber_keys import SubscriberKeys
 from shared.access.subscribers import Subscribers
 from shared.alerts.desk import AlertDesk
 from shared.audit.platform import PlatformSettingsStore
@@ -24,6 +30,7 @@ from shared.identity.guard import Authority
 from shared.identity.sessions import Sessions
 from shared.identity.store import AccountStore
 from shared.metering.consume import Consume
+from shared.metering.explain import Explainer
 from shared.metering.merchant_views import MerchantUsage
 from shared.metering.platform_views import PlatformUsage
 from shared.metering.queries import UsageQueries
@@ -91,6 +98,27 @@ class Parts(Protocol):
 
     @property
     def memberships(self) -> Memberships: ...
+
+    @property
+    def key_issuing(self) -> KeyIssuing: ...
+
+    @property
+    def keys(self) -> KeyDesk: ...
+
+    @property
+    def rotation(self) -> Rotation: ...
+
+    @property
+    def refusals(self) -> Refusals: ...
+
+    @property
+    def subscriber_keys(self) -> SubscriberKeys: ...
+
+    @property
+    def leak_reports(self) -> LeakReports: ...
+
+    @property
+    def explainer(self) -> Explainer: ...
 
     @property
     def catalogue(self) -> Catalogue: ...

@@ -91,6 +91,7 @@ PERMISSIONS: Mapping[str, Grants] = {
     # access: keys
     "key.create": _LEADERS,
     "key.list": _may(admin=True, consumer="own owner manager member"),
+    "key.list_any": _ADMIN,
     "key.read": _may(admin=True, consumer="own owner manager member"),
     "key.update": _LEADERS,
     "key.set_enabled": _LEADERS,
@@ -140,6 +141,8 @@ def decide(action: str, held: frozenset[tuple[Role, Relation]]) -> tuple[Role, R
 PUBLIC_ROUTES: Mapping[str, str] = {
     "GET /api/v1/usage/summary": "the API key is the authorisation",
     "GET /api/v1/usage/events": "the API key is the authorisation",
+    "POST /api/v1/consume/explain": "the API key is the authorisation",
+    "POST /api/v1/keys/leaked": "the signature over the body is the authorisation",
     "GET /api/v1/catalog/services": "what is offered is public",
     "GET /api/v1/catalog/services/{slug}": "what is offered is public; a private service asks who looks",
     "GET /api/v1/catalog/facets": "what is offered is public",

@@ -73,6 +73,16 @@ BINDINGS: dict[str, list[dict[str, Any]]] = {
     "marketplace_service": _http("marketplace/{merchant}/{service}", PAGE),
     "marketplace_style": _http("marketplace.css", PAGE),
     "metrics": _http("api/metrics", ["GET"]),
+    "notify_expiring_keys": [
+        {
+            "direction": "IN",
+            "type": "timerTrigger",
+            "name": "timer",
+            "schedule": "0 0 6 * * *",
+            "runOnStartup": False,
+            "useMonitor": True,
+        }
+    ],
     "portal": _http("api/v1/{*route}", ANY_METHOD),
     "portal_docs": _http("api/docs/{*name}", PAGE),
     "publish_site": [

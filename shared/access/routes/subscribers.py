@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime, Field
 
 from shared.access.models import ApiKey, Environment, KeyStatus
+from shared.access.subscriber_keys import SubscriberKeys
 from shared.access.subscribers import GRANTS_AT_ONCE_MAX, Subscriber, Subscribers, SubscriberStatus, standing
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
@@ -20,6 +21,12 @@ class Restriction(Reasoned):
     subscriber."""
 
     service_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=GRANTS_AT_ONCE_MAX)] | None = None
+
+
+class KeyRevocation(Reasoned):
+    """Without `service_id`, all services of the merchant. `reason` is told to the subscriber."""
+
+    service_id: Identifier | None = None
 
 
 class SubscriptionView(View):
@@ -59,6 +66,10 @@ class SubscribersView(View):
 
 async def subscribers(request: Request) -> Subscribers:
     return request.app.state.parts.subscribers  # type: ignore[no-any-return]  # set by create_app
+
+
+async def subscriber_keys(request: Request) -> SubscriberKeys:
+    return request.app.state.parts.subscriber_keys  # type: ignore[no-any-return]  # set by create_app
 
 
 Part = Annotated[Subscribers, Depends(subscribers)]
@@ -111,6 +122,21 @@ async def unblock_subscriber(
     """Take its calls again. It is told by mail."""
     chosen, reason = restriction.service_ids, restriction.reason
     return _view(await subscribers.unblock(caller.actor, merchant_id, pseudonym, chosen, reason))
+
+
+@router.post("/merchants/{merchant_id}/subscribers/{pseudonym}/keys/{key_id}/revoke")
+async def revoke_subscriber_key(
+    caller: Annotated[Caller, Depends(allowed("key.revoke_for_service"))],
+    keys: Annotated[SubscriberKeys, Depends(subscriber_keys)],
+    merchant_id: str,
+    pseudonym: str,
+    key_id: str,
+    revocation: KeyRevocation,
+) -> SubscriberKeyView:
+    """Take the merchant's services from one key, for good; other merchants' stay. The subscriber is told by mail."""
+    chosen, reason = revocation.service_id, revocation.reason
+    found = await keys.revoke(caller.actor, merchant_id, pseudonym, key_id, chosen, reason)
+    return _key(found.key, set(found.service_ids))
 
 
 def _view(subscriber: Subscriber) -> SubscriberView:

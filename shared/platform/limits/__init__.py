@@ -39,6 +39,10 @@ class Limits(Protocol):
         """Count `cost` calls in every demand if all have room. `demands` is not empty."""
         ...
 
+    async def peek(self, demands: Sequence[Demand], cost: int = 1) -> Decision:
+        """What `take` would decide now, without counting anything."""
+        ...
+
     async def is_known(self, demand: Demand) -> bool:
         """Whether the current window of the demand's cell has been counted in or seeded."""
         ...

@@ -35,16 +35,23 @@ class MemoryLimits:
         self._clock = clock
 
     async def take(self, demands: Sequence[Demand], cost: int = 1) -> Decision:
+        return self._decide(demands, cost, count=True)
+
+    async def peek(self, demands: Sequence[Demand], cost: int = 1) -> Decision:
+        return self._decide(demands, cost, count=False)
+
+    def _decide(self, demands: Sequence[Demand], cost: int, *, count: bool) -> Decision:
         with self._locked():
             now = self._clock()
             found = [_Count.read(self._table, demand, now) for demand in demands]
-            refused = [count for count in found if count.used + cost > count.demand.limit]
+            refused = [each for each in found if each.used + cost > each.demand.limit]
             if refused:
-                worst = max(refused, key=lambda count: count.wait_s(cost))
+                worst = max(refused, key=lambda each: each.wait_s(cost))
                 return Decision(False, worst.demand, worst.remaining, worst.wait_s(cost))
-            for count in found:
-                count.add(self._table, cost)
-        tightest = min(found, key=lambda count: count.remaining)
+            if count:
+                for each in found:
+                    each.add(self._table, cost)
+        tightest = min(found, key=lambda each: each.remaining)
         return Decision(True, tightest.demand, tightest.remaining, tightest.reset_s)
 
     async def is_known(self, demand: Demand) -> bool:

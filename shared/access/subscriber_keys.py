@@ -1,0 +1,54 @@
+"""A merchant takes its services from one key of a subscriber; everything else of the key stays as it is."""
+
+from dataclasses import dataclass
+
+from shared.access.key_letters import KeyLetters
+from shared.access.key_writes import KeyWriter
+from shared.access.letters import line
+from shared.access.models import ApiKey
+from shared.access.subscribers import Subscribers
+from shared.access.turns import repeat_on_conflict
+from shared.audit.models import Actor
+from shared.kernel.problems import not_found
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberKey:
+    """`service_ids` are the merchant's own that the key is still assigned to."""
+
+    key: ApiKey
+    service_ids: frozenset[str]
+
+
+class SubscriberKeys:
+    def __init__(self, subscribers: Subscribers, writer: KeyWriter, letters: KeyLetters) -> None:
+        self._subscribers = subscribers
+        self._writer = writer
+        self._letters = letters
+
+    async def revoke(
+        self, actor: Actor, merchant_id: str, pseudonym: str, key_id: str, service_id: str | None, reason: str
+    ) -> SubscriberKey:
+        """Of one service, or of all of the merchant's; the owner is told, and cannot assign them to this key again.
+        Raises Problem 404, also for a key that the merchant cannot see; 409 `state_invalid`, `conflict`."""
+        subscriber = await self._subscribers.read(merchant_id, pseudonym)
+        mine = frozenset(grant.service_id for grant in subscriber.grants)
+        consumer_id = subscriber.grants[0].consumer_id
+
+        async def attempt() -> SubscriberKey:
+            held = await self._writer.read(consumer_id, key_id)
+            before = held.value
+            assigned = mine.intersection(before.service_ids)
+            gone = assigned if service_id is None else assigned & {service_id}
+            if not gone:
+                raise not_found()
+            left = tuple(each for each in before.service_ids if each not in gone)
+            revoked = (*before.revoked_service_ids, *sorted(gone))
+            after = before.model_copy(update={"service_ids": left, "revoked_service_ids": revoked})
+            text = f"The merchant has taken {len(gone)} of its services from this key: {', '.join(sorted(gone))}."
+            tasks = await self._letters.about(before, "API key lost services", f"{text}\n\nReason: {line(reason)}")
+            action = "key.revoke_for_service"
+            written = await self._writer.write(actor, action, held, after, reason=reason, tasks=tasks)
+            return SubscriberKey(written.value, assigned - gone)
+
+        return await repeat_on_conflict(attempt)
