@@ -1,12 +1,15 @@
 """The fixtures of the end-to-end tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.installation import Ams
-from tests.e2e.signing_in import Provider
+from tests.e2e.signing_in import Provider, SignIn
+
+_numbers = count(1)
 
 
 @pytest.fixture
@@ -28,4 +31,31 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
         running.start()
         yield running
     finally:
+        running.close()
+
+
+@pytest.fixture
+def email() -> str:
+    """Of somebody whom no other test knows."""
+    return f"person-{next(_numbers)}@example.com"
+
+
+@pytest.fixture
+def person(provider: Provider) -> Iterator[SignIn]:
+    with SignIn(provider.issuer) as browser:
+        yield browser
+
+
+@pytest.fixture
+def own_provider(tmp_path: Path) -> Iterator[Callable[..., Provider]]:
+    """Providers with settings of their own."""
+    made: list[Provider] = []
+
+    def make(**settings: str) -> Provider:
+        made.append(Provider(tmp_path / f"data-{len(made)}", **settings))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for running in made:
         running.close()

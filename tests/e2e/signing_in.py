@@ -6,14 +6,17 @@ import re
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
+import httpx
+import jwt
 import pytest
 
 from scripts.beside import PROVIDER
 from scripts.sign_in import SignIn, Tokens, read_outbox
 from scripts.sign_in import sign_in as sign_in_at
 
-__all__ = ["PORTAL", "Provider", "SignIn", "Tokens", "refresh", "sign_in"]
+__all__ = ["PORTAL", "Provider", "SignIn", "Tokens", "claims", "refresh", "sign_in", "sign_up"]
 
 PORTAL = "http://127.0.0.1:7071/signed-in.html"
 """The redirect URI of the client `ams-portal`."""
@@ -102,3 +105,20 @@ def refresh(provider: Provider, refresh_token: str) -> Tokens:
     """New tokens; the refresh token works once."""
     with SignIn(provider.issuer) as person:
         return person.refresh(refresh_token)
+
+
+def sign_up(provider: Provider, person: SignIn, email: str) -> Tokens:
+    """A new person, at this browser."""
+    person.begin()
+    person.ask_code(email)
+    person.enter_code(provider.code(email))
+    person.enter_name("Somebody")
+    return person.tokens()
+
+
+def claims(provider: Provider, token: str, audience: str = "ams") -> dict[str, Any]:
+    """Of a token that is verified as anybody would, by discovery."""
+    found = httpx.get(f"{provider.issuer}/.well-known/openid-configuration").json()
+    assert found["issuer"] == provider.issuer
+    key = jwt.PyJWKClient(found["jwks_uri"]).get_signing_key_from_jwt(token)
+    return jwt.decode(token, key, algorithms=["RS256"], audience=audience, issuer=provider.issuer)
