@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from shared.access.routes import consumers, grants, keys, leaks, members, projects, refusals, subscribers
+from shared.access.routes import consumers, grants, key_states, keys, leaks, members, projects, refusals, subscribers
 from shared.access.routes import invites as project_invites
 from shared.alerts import routes as alerts
 from shared.api.answers import answer_errors
@@ -27,6 +27,7 @@ ROUTERS = (
     grants.router,
     subscribers.router,
     keys.router,
+    key_states.router,
     refusals.router,
     leaks.router,
     projects.router,

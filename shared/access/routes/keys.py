@@ -1,4 +1,4 @@
-"""`/api/v1/consumers/{consumer_id}/keys`: API keys, for those who use them; and for the platform's operators."""
+"""`/api/v1/consumers/{consumer_id}/keys`: API keys, made, found and described anew."""
 
 from typing import Annotated
 
@@ -8,14 +8,13 @@ from pydantic import AwareDatetime, Field
 from shared.access.issuing import KeyIssuing, KeyPlan, Shown
 from shared.access.key_desk import KeyDesk, KeyFilter
 from shared.access.models import ApiKey, Environment, KeyStatus, Network
-from shared.access.rotation import OVERLAP_HOURS, Rotation
 from shared.access.store import Listed
 from shared.catalog.models import Limits
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
 from shared.kernel.preconditions import entity_tag
 from shared.kernel.stored import Held, Identifier, Name
-from shared.kernel.wire import Input, Reasoned, View
+from shared.kernel.wire import Input, View
 
 router = APIRouter(tags=["keys"])
 
@@ -85,16 +84,6 @@ class KeyChange(Input):
     networks: Networks | None = None
 
 
-class Stop(Input):
-    reason: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
-
-
-class NewSecret(Input):
-    """How long the old secret works beside the new one; the platform's settings say how long it may."""
-
-    overlap_hours: Annotated[int, Field(ge=0, le=8_760)] = OVERLAP_HOURS
-
-
 class LimitsView(View):
     per_minute: int | None
     per_hour: int | None
@@ -151,10 +140,6 @@ async def issuing(request: Request) -> KeyIssuing:
     return request.app.state.parts.key_issuing  # type: ignore[no-any-return]  # set by create_app
 
 
-async def rotation(request: Request) -> Rotation:
-    return request.app.state.parts.rotation  # type: ignore[no-any-return]  # set by create_app
-
-
 async def key_filter(
     status: KeyStatus | None = None,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
@@ -165,9 +150,8 @@ async def key_filter(
     return KeyFilter(status, service, project_id, environment, expiring_before)
 
 
-Part = Annotated[KeyDesk, Depends(keys)]
+Desk = Annotated[KeyDesk, Depends(keys)]
 Issuing = Annotated[KeyIssuing, Depends(issuing)]
-Rotating = Annotated[Rotation, Depends(rotation)]
 Wanted = Annotated[KeyFilter, Depends(key_filter)]
 PageSize = Annotated[int, Query(ge=1, le=100)]
 
@@ -183,7 +167,9 @@ async def create_key(
     """Make a key, for whoever's organisation it is. The answer shows it, once."""
     if caller.relation != "own":  # people of a project, who named it in the query: they use the project's own path
         raise not_found()
-    return _shown(await issuing.create(caller.actor, caller.account, consumer_id, new.plan(new.project_id)), response)
+    return shown_view(
+        await issuing.create(caller.actor, caller.account, consumer_id, new.plan(new.project_id)), response
+    )
 
 
 @router.post("/consumers/{consumer_id}/projects/{project_id}/keys", status_code=201)
@@ -196,13 +182,13 @@ async def create_project_key(
     response: Response,
 ) -> ShownKeyView:
     """Make a key of a project. The answer shows it, once."""
-    return _shown(await issuing.create(caller.actor, caller.account, consumer_id, new.plan(project_id)), response)
+    return shown_view(await issuing.create(caller.actor, caller.account, consumer_id, new.plan(project_id)), response)
 
 
 @router.get("/consumers/{consumer_id}/keys")
 async def list_keys(
     caller: Annotated[Caller, Depends(allowed("key.list"))],
-    keys: Part,
+    keys: Desk,
     consumer_id: str,
     wanted: Wanted,
     limit: PageSize = 20,
@@ -210,25 +196,25 @@ async def list_keys(
 ) -> KeysView:
     """Keys, in the order in which they were made; people of a project ask with `project_id`. A page may be short and
     still not be the last."""
-    return _page(await keys.page(consumer_id, wanted, limit, cursor))
+    return page_view(await keys.page(consumer_id, wanted, limit, cursor))
 
 
 @router.get("/consumers/{consumer_id}/keys/{key_id}")
 async def read_key(
     caller: Annotated[Caller, Depends(allowed("key.read"))],
-    keys: Part,
+    keys: Desk,
     consumer_id: str,
     key_id: str,
     response: Response,
 ) -> KeyView:
     """One key."""
-    return _one(await keys.read(consumer_id, key_id), response)
+    return key_view(await keys.read(consumer_id, key_id), response)
 
 
 @router.patch("/consumers/{consumer_id}/keys/{key_id}")
 async def update_key(
     caller: Annotated[Caller, Depends(allowed("key.update"))],
-    keys: Part,
+    keys: Desk,
     consumer_id: str,
     key_id: str,
     change: KeyChange,
@@ -241,104 +227,23 @@ async def update_key(
         given["limits"] = change.limits.stored
     if change.service_ids is not None:
         given["service_ids"] = tuple(dict.fromkeys(change.service_ids))
-    return _one(await keys.update(caller.actor, consumer_id, key_id, given, if_match), response)
-
-
-@router.post("/consumers/{consumer_id}/keys/{key_id}/disable")
-async def disable_key(
-    caller: Annotated[Caller, Depends(allowed("key.set_enabled"))],
-    keys: Part,
-    consumer_id: str,
-    key_id: str,
-    stop: Stop,
-    response: Response,
-) -> KeyView:
-    """Refuse its calls until it is enabled."""
-    return _one(await keys.disable(caller.actor, consumer_id, key_id, stop.reason), response)
-
-
-@router.post("/consumers/{consumer_id}/keys/{key_id}/enable")
-async def enable_key(
-    caller: Annotated[Caller, Depends(allowed("key.set_enabled"))],
-    keys: Part,
-    consumer_id: str,
-    key_id: str,
-    response: Response,
-) -> KeyView:
-    """Take its calls again. Rotate it first when others may know it."""
-    return _one(await keys.enable(caller.actor, consumer_id, key_id), response)
-
-
-@router.post("/consumers/{consumer_id}/keys/{key_id}/revoke")
-async def revoke_key(
-    caller: Annotated[Caller, Depends(allowed("key.revoke"))],
-    keys: Part,
-    consumer_id: str,
-    key_id: str,
-    decision: Reasoned,
-    response: Response,
-) -> KeyView:
-    """Refuse its calls for good. Nothing takes this back."""
-    return _one(await keys.revoke(caller.actor, consumer_id, key_id, decision.reason), response)
-
-
-@router.post("/consumers/{consumer_id}/keys/{key_id}/rotate")
-async def rotate_key(
-    caller: Annotated[Caller, Depends(allowed("key.rotate"))],
-    rotation: Rotating,
-    consumer_id: str,
-    key_id: str,
-    wanted: NewSecret,
-    response: Response,
-    if_match: IfMatch = None,
-) -> ShownKeyView:
-    """A new secret for the same key, shown once. The old one works `overlap_hours` longer, the one before that no
-    more; the time to live starts again."""
-    overlap = wanted.overlap_hours
-    shown = await rotation.rotate(caller.actor, caller.account, consumer_id, key_id, overlap, if_match)
-    return _shown(shown, response)
-
-
-@router.get("/admin/consumers/{consumer_id}/keys")
-async def list_any_keys(
-    caller: Annotated[Caller, Depends(allowed("key.list_any"))],
-    keys: Part,
-    consumer_id: str,
-    wanted: Wanted,
-    limit: PageSize = 20,
-    cursor: str | None = None,
-) -> KeysView:
-    """Any consumer's keys."""
-    return _page(await keys.page(consumer_id, wanted, limit, cursor))
-
-
-@router.post("/admin/consumers/{consumer_id}/keys/{key_id}/force-rotate")
-async def force_rotation(
-    caller: Annotated[Caller, Depends(allowed("key.force_rotate"))],
-    rotation: Rotating,
-    consumer_id: str,
-    key_id: str,
-    decision: Reasoned,
-    response: Response,
-) -> KeyView:
-    """End a key's secrets at once. Its owner is told by mail, and gets a new one by rotating it; nobody else does."""
-    return _one(await rotation.force(caller.actor, consumer_id, key_id, decision.reason), response)
+    return key_view(await keys.update(caller.actor, consumer_id, key_id, given, if_match), response)
 
 
 def _view(key: ApiKey) -> dict[str, object]:
     return {**key.model_dump(), "needs_rotation": key.needs_rotation}
 
 
-def _page(page: Listed[ApiKey]) -> KeysView:
+def page_view(page: Listed[ApiKey]) -> KeysView:
     items = [KeyView.model_validate(_view(held.value)) for held in page.items]
     return KeysView(items=items, next_cursor=page.cursor)
 
 
-def _one(held: Held[ApiKey], response: Response) -> KeyView:
+def key_view(held: Held[ApiKey], response: Response) -> KeyView:
     response.headers["ETag"] = entity_tag(held.etag)
     return KeyView.model_validate(_view(held.value))
 
 
-def _shown(shown: Shown, response: Response) -> ShownKeyView:
+def shown_view(shown: Shown, response: Response) -> ShownKeyView:
     response.headers["ETag"] = entity_tag(shown.key.etag)
     return ShownKeyView.model_validate({**_view(shown.key.value), "key": shown.clear})
