@@ -5,6 +5,7 @@ Every counter has a bucket for 12 quarters of each day. What is asked is what a 
 """
 
 import asyncio
+import os
 import shutil
 import statistics
 import time
@@ -53,6 +54,7 @@ class Trusting:
 
 def measure(scale: Scale) -> Result:
     """Raises BenchmarkFailed."""
+    os.environ.setdefault(PEPPER, "the pepper of the benchmark")
     folder = scale.folder / "dashboard"
     folder.mkdir()
     runs = asyncio.run(_measure(folder, scale))
