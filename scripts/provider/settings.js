@@ -49,13 +49,18 @@ function google(clientId, clientSecret, issuer) {
   if (!clientId || !clientSecret) {
     throw new SettingsError('AMS_GOOGLE_CLIENT_ID and AMS_GOOGLE_CLIENT_SECRET: set both or none');
   }
-  if (URL.parse(issuer)?.protocol !== 'https:' && !isLoopback(issuer)) {
+  if (parsed(issuer)?.protocol !== 'https:' && !isLoopback(issuer)) {
     throw new SettingsError('AMS_GOOGLE_ISSUER: must be an https URL; http is for loopback only');
   }
   return { clientId, clientSecret, issuer };
 }
 
+// URL.parse, which Node 20 does not have everywhere.
+function parsed(text) {
+  return URL.canParse(text) ? new URL(text) : null;
+}
+
 export function isLoopback(uri) {
-  const url = URL.parse(uri);
+  const url = parsed(uri);
   return url !== null && url.protocol === 'http:' && LOOPBACK.has(url.hostname);
 }
