@@ -11,7 +11,7 @@ from shared.api.idempotency import Idempotency
 from shared.api.openapi import describe
 from shared.api.parts import Parts
 from shared.api.routes import audit, docs, settings
-from shared.catalog.routes import catalogue, merchants, reviews, service_parts, services
+from shared.catalog.routes import admin_merchants, catalogue, merchants, reviews, service_parts, services
 from shared.identity.routes import accounts, invites, me
 from shared.metering.routes import consumer, explain, holder, merchant, platform
 from shared.webhooks import routes as webhooks
@@ -35,6 +35,7 @@ ROUTERS = (
     project_invites.router,
     invites.router,
     merchants.router,
+    admin_merchants.router,
     catalogue.router,
     services.router,
     service_parts.router,

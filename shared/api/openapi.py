@@ -4,12 +4,14 @@ Every refusal is a problem document (RFC 9457). Which statuses an operation can 
 guard, a path with objects, a body, `If-Match`. A route that has more says so itself (`responses=`).
 """
 
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from shared.api.operations import operations
+from shared.api.problem_codes import problem_codes
 from shared.identity.permissions import PERMISSIONS
 from shared.kernel.problems import PROBLEM_CONTENT_TYPE
 
@@ -41,7 +43,7 @@ _PROBLEM = {
         "type": {"type": "string", "format": "uri"},
         "title": _TEXT,
         "status": {"type": "integer"},
-        "code": _TEXT,
+        "code": {**_TEXT, "enum": [each.code for each in problem_codes()]},
         "detail": _TEXT,
         "request_id": _TEXT,
         "errors": {"type": "array", "items": _FIELD_ERROR},
@@ -86,6 +88,9 @@ def _complete(document: dict[str, Any], actions: dict[tuple[str, str], str]) -> 
     for unused in ("HTTPValidationError", "ValidationError"):  # AMS answers 400 with its own document
         schemas.pop(unused, None)
     schemas["Problem"] = _PROBLEM
+    document["components"]["responses"] = {
+        f"Problem{status}": {"description": text, "content": _content(status)} for status, text in _TEXTS.items()
+    }
     return document
 
 
@@ -95,14 +100,29 @@ def _who(action: str) -> str:
 
 
 def _add_refusals(path: str, method: str, operation: dict[str, Any], *, guarded: bool) -> None:
-    content = {PROBLEM_CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     responses = operation["responses"]
     responses.pop("422", None)  # FastAPI's own
     for status in _statuses(path, method, operation, guarded=guarded):
-        responses.setdefault(status, {"description": _TEXTS[status]})
+        responses.setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
     for status, response in responses.items():
-        if status >= "400" and "content" not in response:
-            response["content"] = content
+        if status >= "400" and "content" not in response and "$ref" not in response:
+            response["content"] = _content(status)
+
+
+def _content(status: str) -> dict[str, Any]:
+    """A problem document, with an example of every code that comes with the status."""
+    examples = {
+        each.code: {
+            "summary": each.meaning,
+            "value": {
+                "type": f"urn:ams:problem:{each.code}", "title": HTTPStatus(each.status).phrase, "status": each.status,
+                "code": each.code, "detail": each.what_to_do, "request_id": "req_019aa5b3c1f2",
+            },
+        }
+        for each in problem_codes()
+        if str(each.status) == status
+    }  # fmt: skip
+    return {PROBLEM_CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}}
 
 
 def _statuses(path: str, method: str, operation: dict[str, Any], *, guarded: bool) -> list[str]:

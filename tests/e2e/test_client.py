@@ -2,7 +2,7 @@
 
 import subprocess
 
-from scripts.openapi import CLIENT, SCHEMA, generated
+from scripts.openapi import CLIENT, CODES, SCHEMA, document, generated, problem_codes
 
 
 def test_the_client_is_generated_from_the_api_as_it_is() -> None:
@@ -14,3 +14,9 @@ def test_the_client_compiles() -> None:
         [CLIENT / "node_modules" / ".bin" / "tsc", "--noEmit"], cwd=CLIENT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_the_description_lists_every_problem_code() -> None:
+    assert CODES.read_text() == problem_codes(), "run scripts/openapi codes, and commit what it writes"
+    listed = document()["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+    assert {"key_unknown", "conflict", "state_invalid"} <= set(listed)

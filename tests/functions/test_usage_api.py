@@ -317,7 +317,8 @@ def test_the_description_is_openapi_3_1_and_complete(host: Host) -> None:
         operation = document["paths"][path]["get"]
         assert operation["security"], "a key is needed, and the description must say so"
         assert set(operation["responses"]) == {"200", "400", "401", "403", "500", "503"}
-        for status, response in operation["responses"].items():
+        for status, named in operation["responses"].items():
+            response = document["components"]["responses"][f"Problem{status}"] if "$ref" in named else named
             (media_type,) = response["content"]
             assert media_type == ("application/json" if status == "200" else "application/problem+json")
     resolve_references(document, document)

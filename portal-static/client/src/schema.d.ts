@@ -76,6 +76,1941 @@ export interface paths {
         patch: operations["change_settings_api_v1_admin_settings_patch"];
         trace?: never;
     };
+    "/api/v1/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Me
+         * @description Who is signed in, and in which roles they may act.
+         *
+         *     Action `account.read_own`, for: admin (self), consumer (self), merchant (self).
+         */
+        get: operations["read_me_api_v1_me_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Me
+         * @description Change one's name. The e-mail address is the sign-in provider's to change.
+         *
+         *     Action `account.update_own`, for: admin (self), consumer (self), merchant (self).
+         */
+        patch: operations["change_me_api_v1_me_patch"];
+        trace?: never;
+    };
+    "/api/v1/me/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Sessions
+         * @description One's sessions that are alive, the last used first. A page may be short and still not be the last.
+         *
+         *     Action `session.list`, for: admin (self), consumer (self), merchant (self).
+         */
+        get: operations["list_sessions_api_v1_me_sessions_get"];
+        put?: never;
+        post?: never;
+        /**
+         * End Sessions
+         * @description End all of one's sessions, this one too: every token that was issued until now is refused.
+         *
+         *     Action `session.end`, for: admin (self), consumer (self), merchant (self).
+         */
+        delete: operations["end_sessions_api_v1_me_sessions_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End Session
+         * @description End one session. Its tokens are refused, and so are those that the provider renews for it.
+         *
+         *     Action `session.end`, for: admin (self), consumer (self), merchant (self).
+         */
+        delete: operations["end_session_api_v1_me_sessions__session_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/accounts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Accounts
+         * @description Accounts; by e-mail address when its start is given, else in no promised order.
+         *
+         *     Action `account.list`, for: admin (any).
+         */
+        get: operations["list_accounts_api_v1_admin_accounts_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/accounts/{account_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Account
+         * @description An account with its ways to sign in.
+         *
+         *     Action `account.read`, for: admin (any).
+         */
+        get: operations["read_account_api_v1_admin_accounts__account_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/accounts/{account_id}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Suspend Account
+         * @description Keep a person out, from their next request on. Their consumer's API keys go on working.
+         *
+         *     Action `account.suspend`, for: admin (any).
+         */
+        post: operations["suspend_account_api_v1_admin_accounts__account_id__suspend_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/accounts/{account_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Account
+         * @description Let a suspended person in again.
+         *
+         *     Action `account.suspend`, for: admin (any).
+         */
+        post: operations["restore_account_api_v1_admin_accounts__account_id__restore_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/accounts/{account_id}/admin-role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Admin Role
+         * @description Make a person an admin, or an admin a person like others. Nobody takes the role away from themselves, and so
+         *     there is always one.
+         *
+         *     Action `account.set_admin`, for: admin (any).
+         */
+        put: operations["set_admin_role_api_v1_admin_accounts__account_id__admin_role_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/accounts/{account_id}/end-sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End Account Sessions
+         * @description End all sessions of an account: every token that was issued until now is refused.
+         *
+         *     Action `account.end_sessions`, for: admin (any).
+         */
+        post: operations["end_account_sessions_api_v1_admin_accounts__account_id__end_sessions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Consumer
+         * @description One's own organisation on the consuming side.
+         *
+         *     Action `consumer.read`, for: admin (any), consumer (own).
+         */
+        get: operations["read_consumer_api_v1_consumers__consumer_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Update Consumer
+         * @description Change the name, or the merchants that may see it.
+         *
+         *     Action `consumer.update`, for: consumer (own).
+         */
+        patch: operations["update_consumer_api_v1_consumers__consumer_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/admin/consumers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Consumers
+         * @description All consumers. A page may be short and still not be the last.
+         *
+         *     Action `consumer.list`, for: admin (any).
+         */
+        get: operations["list_consumers_api_v1_admin_consumers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/consumers/{consumer_id}/suspend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Suspend Consumer
+         * @description Refuse all of its calls, everywhere, until it is restored. It is told by mail.
+         *
+         *     Action `consumer.decide`, for: admin (any).
+         */
+        post: operations["suspend_consumer_api_v1_admin_consumers__consumer_id__suspend_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/consumers/{consumer_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Consumer
+         * @description End a suspension. It is told by mail.
+         *
+         *     Action `consumer.decide`, for: admin (any).
+         */
+        post: operations["restore_consumer_api_v1_admin_consumers__consumer_id__restore_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/access-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Request Access
+         * @description Ask for a service. The answer's `status` is `approved` when service and platform approve at once.
+         *
+         *     Action `grant.request`, for: consumer (own).
+         */
+        post: operations["request_access_api_v1_consumers__consumer_id__access_requests_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/access-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Request Access For Project
+         * @description Ask for a service for the keys of one project.
+         *
+         *     Action `grant.request_for_project`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        post: operations["request_access_for_project_api_v1_consumers__consumer_id__projects__project_id__access_requests_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/grants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Grants
+         * @description What the consumer asked for and may use. People of a project name it as `project_id`.
+         *
+         *     Action `grant.list`, for: admin (any), consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["list_grants_api_v1_consumers__consumer_id__grants_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/grants/{service_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Grant
+         * @description The consumer's access to one service. People of a project name it as `project_id`.
+         *
+         *     Action `grant.read`, for: admin (any), consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["read_grant_api_v1_consumers__consumer_id__grants__service_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Leave Service
+         * @description Give the service up, or take a request back. All keys lose the service at once; it may be asked for again.
+         *
+         *     Action `grant.leave`, for: consumer (own).
+         */
+        delete: operations["leave_service_api_v1_consumers__consumer_id__grants__service_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/grants/{service_id}/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Restrict Grant To Projects
+         * @description Say which projects' keys may use the service.
+         *
+         *     Action `grant.restrict`, for: consumer (own).
+         */
+        put: operations["restrict_grant_to_projects_api_v1_consumers__consumer_id__grants__service_id__projects_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/access-requests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Access Requests
+         * @description Requests that wait for a decision, oldest first.
+         *
+         *     Action `grant.review`, for: admin (any).
+         */
+        get: operations["list_access_requests_api_v1_admin_access_requests_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/consumers/{consumer_id}/grants/{service_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve Grant
+         * @description Approve a request. The consumer is told by mail.
+         *
+         *     Action `grant.decide`, for: admin (any).
+         */
+        post: operations["approve_grant_api_v1_admin_consumers__consumer_id__grants__service_id__approve_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/consumers/{consumer_id}/grants/{service_id}/deny": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Deny Grant
+         * @description Deny a request. The consumer is told by mail, and may ask again.
+         *
+         *     Action `grant.decide`, for: admin (any).
+         */
+        post: operations["deny_grant_api_v1_admin_consumers__consumer_id__grants__service_id__deny_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/consumers/{consumer_id}/grants/{service_id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraw Grant
+         * @description Take an approval back. All keys lose the service at once. The consumer is told by mail, and may ask again.
+         *
+         *     Action `grant.decide`, for: admin (any).
+         */
+        post: operations["withdraw_grant_api_v1_admin_consumers__consumer_id__grants__service_id__withdraw_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/subscribers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Subscribers
+         * @description Who may use, or once used, the merchant's services. A page may be short and still not be the last.
+         *
+         *     Action `subscriber.list`, for: merchant (own).
+         */
+        get: operations["list_subscribers_api_v1_merchants__merchant_id__subscribers_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/subscribers/{pseudonym}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Subscriber
+         * @description One subscriber.
+         *
+         *     Action `subscriber.list`, for: merchant (own).
+         */
+        get: operations["read_subscriber_api_v1_merchants__merchant_id__subscribers__pseudonym__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/subscribers/{pseudonym}/restrict": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restrict Subscriber
+         * @description Refuse its calls, at once, until it is unblocked. It is told by mail.
+         *
+         *     Action `subscriber.restrict`, for: merchant (own).
+         */
+        post: operations["restrict_subscriber_api_v1_merchants__merchant_id__subscribers__pseudonym__restrict_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/subscribers/{pseudonym}/unblock": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Unblock Subscriber
+         * @description Take its calls again. It is told by mail.
+         *
+         *     Action `subscriber.restrict`, for: merchant (own).
+         */
+        post: operations["unblock_subscriber_api_v1_merchants__merchant_id__subscribers__pseudonym__unblock_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/subscribers/{pseudonym}/keys/{key_id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke Subscriber Key
+         * @description Take the merchant's services from one key, for good; other merchants' stay. The subscriber is told by mail.
+         *
+         *     Action `key.revoke_for_service`, for: merchant (own).
+         */
+        post: operations["revoke_subscriber_key_api_v1_merchants__merchant_id__subscribers__pseudonym__keys__key_id__revoke_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Keys
+         * @description Keys, in the order in which they were made; people of a project ask with `project_id`. A page may be short and
+         *     still not be the last.
+         *
+         *     Action `key.list`, for: admin (any), consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["list_keys_api_v1_consumers__consumer_id__keys_get"];
+        put?: never;
+        /**
+         * Create Key
+         * @description Make a key, for whoever's organisation it is. The answer shows it, once.
+         *
+         *     Action `key.create`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        post: operations["create_key_api_v1_consumers__consumer_id__keys_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Create Project Key
+         * @description Make a key of a project. The answer shows it, once.
+         *
+         *     Action `key.create`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        post: operations["create_project_key_api_v1_consumers__consumer_id__projects__project_id__keys_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Key
+         * @description One key.
+         *
+         *     Action `key.read`, for: admin (any), consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["read_key_api_v1_consumers__consumer_id__keys__key_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Update Key
+         * @description Change what it is called and what it may do. A service that its merchant took from it cannot come back.
+         *
+         *     Action `key.update`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        patch: operations["update_key_api_v1_consumers__consumer_id__keys__key_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/keys/{key_id}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Disable Key
+         * @description Refuse its calls until it is enabled.
+         *
+         *     Action `key.set_enabled`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        post: operations["disable_key_api_v1_consumers__consumer_id__keys__key_id__disable_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/keys/{key_id}/enable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Enable Key
+         * @description Take its calls again. Rotate it first when others may know it.
+         *
+         *     Action `key.set_enabled`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        post: operations["enable_key_api_v1_consumers__consumer_id__keys__key_id__enable_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/keys/{key_id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke Key
+         * @description Refuse its calls for good. Nothing takes this back.
+         *
+         *     Action `key.revoke`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        post: operations["revoke_key_api_v1_consumers__consumer_id__keys__key_id__revoke_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/keys/{key_id}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Key
+         * @description A new secret for the same key, shown once. The old one works `overlap_hours` longer, the one before that no
+         *     more; the time to live starts again.
+         *
+         *     Action `key.rotate`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        post: operations["rotate_key_api_v1_consumers__consumer_id__keys__key_id__rotate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/consumers/{consumer_id}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Any Keys
+         * @description Any consumer's keys.
+         *
+         *     Action `key.list_any`, for: admin (any).
+         */
+        get: operations["list_any_keys_api_v1_admin_consumers__consumer_id__keys_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/consumers/{consumer_id}/keys/{key_id}/force-rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Force Rotation
+         * @description End a key's secrets at once. Its owner is told by mail, and gets a new one by rotating it; nobody else does.
+         *
+         *     Action `key.force_rotate`, for: admin (any).
+         */
+        post: operations["force_rotation_api_v1_admin_consumers__consumer_id__keys__key_id__force_rotate_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/keys/{key_id}/refusals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Refusals
+         * @description Calls with this key that consume refused, by hour and code, a few seconds old. They are kept for 40 days.
+         *
+         *     Action `key.refusals`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["read_refusals_api_v1_consumers__consumer_id__keys__key_id__refusals_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/leaked": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Report Leaked Keys
+         * @description Keys that somebody found in public: they are revoked, or their owners told. A report may come again.
+         */
+        post: operations["report_leaked_keys_api_v1_keys_leaked_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Joined Projects
+         * @description The projects of one's own tenant, then those of others that one is in. A page may be short and still not be the
+         *     last.
+         *
+         *     Action `project.list_joined`, for: admin (self), consumer (self), merchant (self).
+         */
+        get: operations["list_joined_projects_api_v1_me_projects_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Projects
+         * @description All projects of the consumer, in the order in which they were made.
+         *
+         *     Action `project.list`, for: consumer (own).
+         */
+        get: operations["list_projects_api_v1_consumers__consumer_id__projects_get"];
+        put?: never;
+        /**
+         * Create Project
+         * @description Make a project; whoever does is its owner.
+         *
+         *     Action `project.create`, for: consumer (own).
+         */
+        post: operations["create_project_api_v1_consumers__consumer_id__projects_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Project
+         * @description One project, for everybody in it.
+         *
+         *     Action `project.read`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["read_project_api_v1_consumers__consumer_id__projects__project_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Project
+         * @description Delete it, once all of its keys are revoked. Its people lose it at once; usage that was counted stays.
+         *
+         *     Action `project.delete`, for: consumer (own), consumer (owner).
+         */
+        delete: operations["delete_project_api_v1_consumers__consumer_id__projects__project_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Update Project
+         * @description Change what it is called, or which services its keys may use.
+         *
+         *     Action `project.update`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        patch: operations["update_project_api_v1_consumers__consumer_id__projects__project_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Members
+         * @description Everybody in the project.
+         *
+         *     Action `member.list`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["list_members_api_v1_consumers__consumer_id__projects__project_id__members_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/members/{account_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Member
+         * @description One of them.
+         *
+         *     Action `member.list`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["read_member_api_v1_consumers__consumer_id__projects__project_id__members__account_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Remove Member
+         * @description Put somebody out. They lose access at once, and keys that they made in the project are disabled.
+         *
+         *     Action `member.remove`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        delete: operations["remove_member_api_v1_consumers__consumer_id__projects__project_id__members__account_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Member
+         * @description Make a member a manager, or the contrary. Nobody changes the owner; that takes a transfer.
+         *
+         *     Action `member.update`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        patch: operations["change_member_api_v1_consumers__consumer_id__projects__project_id__members__account_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/leave": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Leave Project
+         * @description Go. Keys that one made in the project are disabled. The owner transfers the project first.
+         *
+         *     Action `member.leave`, for: consumer (manager), consumer (member), consumer (owner).
+         */
+        post: operations["leave_project_api_v1_consumers__consumer_id__projects__project_id__leave_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Transfer Project
+         * @description Make a member the owner; the owner becomes a manager. The organisation that pays stays the same.
+         *
+         *     Action `project.transfer`, for: consumer (own), consumer (owner).
+         */
+        post: operations["transfer_project_api_v1_consumers__consumer_id__projects__project_id__transfer_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/invites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Invites
+         * @description Invites that can still be accepted.
+         *
+         *     Action `member.invite`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        get: operations["list_invites_api_v1_consumers__consumer_id__projects__project_id__invites_get"];
+        put?: never;
+        /**
+         * Invite Member
+         * @description Ask somebody into the project. Who has an account with this address is added, anybody else gets a mail with a
+         *     link; the answer does not tell which.
+         *
+         *     Action `member.invite`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        post: operations["invite_member_api_v1_consumers__consumer_id__projects__project_id__invites_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/invites/{invite_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Invite
+         * @description One of them.
+         *
+         *     Action `member.invite`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        get: operations["read_invite_api_v1_consumers__consumer_id__projects__project_id__invites__invite_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Revoke Invite
+         * @description Make it worthless.
+         *
+         *     Action `member.invite`, for: consumer (manager), consumer (own), consumer (owner).
+         */
+        delete: operations["revoke_invite_api_v1_consumers__consumer_id__projects__project_id__invites__invite_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/project-invites/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accept Invite
+         * @description Join the project that a mail's link is for. The address that it was sent to must be one's own, verified.
+         *
+         *     Action `member.accept`, for: admin (self), consumer (self), merchant (self).
+         */
+        post: operations["accept_invite_api_v1_project_invites_accept_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/invites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Invites
+         * @description All invites, newest first.
+         *
+         *     Action `invite.list`, for: admin (any).
+         */
+        get: operations["list_invites_api_v1_admin_invites_get"];
+        put?: never;
+        /**
+         * Create Invite
+         * @description Invite a merchant. The code is in the answer this once, and in the mail.
+         *
+         *     Action `invite.create`, for: admin (any).
+         */
+        post: operations["create_invite_api_v1_admin_invites_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/invites/{invite_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Invite
+         * @description One invite.
+         *
+         *     Action `invite.list`, for: admin (any).
+         */
+        get: operations["read_invite_api_v1_admin_invites__invite_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/invites/{invite_id}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revoke Invite
+         * @description Nobody can use it any more.
+         *
+         *     Action `invite.revoke`, for: admin (any).
+         */
+        post: operations["revoke_invite_api_v1_admin_invites__invite_id__revoke_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchant-registrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Register Merchant
+         * @description Become a merchant with an invite. An admin activates it, unless the platform's settings do so at once.
+         *
+         *     Action `merchant.register`, for: admin (self), consumer (self), merchant (self).
+         */
+        post: operations["register_merchant_api_v1_merchant_registrations_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/merchants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Own Merchants
+         * @description The merchants that you act for.
+         *
+         *     Action `merchant.list_own`, for: admin (self), consumer (self), merchant (self).
+         */
+        get: operations["list_own_merchants_api_v1_me_merchants_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Merchant
+         * @description A merchant's profile and state.
+         *
+         *     Action `merchant.read`, for: admin (any), merchant (own).
+         */
+        get: operations["read_merchant_api_v1_merchants__merchant_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Merchant
+         * @description Change the profile.
+         *
+         *     Action `merchant.update`, for: merchant (own).
+         */
+        patch: operations["change_merchant_api_v1_merchants__merchant_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/logo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Logo
+         * @description The picture itself as the body: PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024 pixels.
+         *
+         *     Action `merchant.update`, for: merchant (own).
+         */
+        put: operations["set_logo_api_v1_merchants__merchant_id__logo_put"];
+        post?: never;
+        /**
+         * Remove Logo
+         * @description No logo any more.
+         *
+         *     Action `merchant.update`, for: merchant (own).
+         */
+        delete: operations["remove_logo_api_v1_merchants__merchant_id__logo_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/merchants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Merchants
+         * @description All merchants, by slug. A page may be short and still not be the last.
+         *
+         *     Action `merchant.list`, for: admin (any).
+         */
+        get: operations["list_merchants_api_v1_admin_merchants_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/merchants/{merchant_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Merchant For Admins
+         * @description One merchant, with what only admins see.
+         *
+         *     Action `merchant.list`, for: admin (any).
+         */
+        get: operations["read_merchant_for_admins_api_v1_admin_merchants__merchant_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/merchants/{merchant_id}/decisions/{decision}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Decide On Merchant
+         * @description Change a merchant's state. Its people are told by mail.
+         *
+         *     Action `merchant.decide`, for: admin (any).
+         */
+        post: operations["decide_on_merchant_api_v1_admin_merchants__merchant_id__decisions__decision__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/merchants/{merchant_id}/marks/{mark}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Mark Merchant
+         * @description Flag a merchant for review, which has no effect of its own, or block new access requests to its services.
+         *
+         *     Action `merchant.decide`, for: admin (any).
+         */
+        post: operations["mark_merchant_api_v1_admin_merchants__merchant_id__marks__mark__post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/catalog/logos/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Logo
+         * @description A logo. Its name never changes its picture.
+         */
+        get: operations["read_logo_api_v1_catalog_logos__name__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/catalog/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search Services
+         * @description Services that everybody may see, found by words (with the last one as a prefix, and misspellings forgiven).
+         */
+        get: operations["search_services_api_v1_catalog_services_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/catalog/facets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count Services
+         * @description How many services there are by type, category, tag, merchant and price model.
+         */
+        get: operations["count_services_api_v1_catalog_facets_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/catalog/services/{slug}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Service
+         * @description One service by its slug, also an unlisted one. A private one is shown to those who have been granted access, to
+         *     those who run its merchant, and to admins, when they send their token.
+         */
+        get: operations["show_service_api_v1_catalog_services__slug__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/catalog/merchants/{slug}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Merchant
+         * @description A merchant by its slug, with its services that everybody may see.
+         */
+        get: operations["show_merchant_api_v1_catalog_merchants__slug__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Services
+         * @description The merchant's services, newest first.
+         *
+         *     Action `service.list`, for: admin (any), merchant (own).
+         */
+        get: operations["list_services_api_v1_merchants__merchant_id__services_get"];
+        put?: never;
+        /**
+         * Create Service
+         * @description Draft a service. Nobody else sees it until it is submitted.
+         *
+         *     Action `service.create`, for: merchant (own).
+         */
+        post: operations["create_service_api_v1_merchants__merchant_id__services_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{service_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Service
+         * @description One service: as it is, and the changes of it that wait for approval.
+         *
+         *     Action `service.read`, for: admin (any), merchant (own).
+         */
+        get: operations["read_service_api_v1_services__service_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change Service
+         * @description Edit a service. Of a live one, what consumers rely on goes into its revision, which an admin approves; the rest
+         *     applies at once. A revision that waits already takes up the new edits.
+         *
+         *     Action `service.update`, for: merchant (own).
+         */
+        patch: operations["change_service_api_v1_services__service_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/services/{service_id}/submit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Submit Service
+         * @description Ask for the approval of a draft, or of a rejected service that was mended.
+         *
+         *     Action `service.submit`, for: merchant (own).
+         */
+        post: operations["submit_service_api_v1_services__service_id__submit_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{service_id}/withdraw": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraw Service
+         * @description Take back what waits for approval: the service is a draft again, or its revision is dropped.
+         *
+         *     Action `service.submit`, for: merchant (own).
+         */
+        post: operations["withdraw_service_api_v1_services__service_id__withdraw_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{service_id}/retire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Retire Service
+         * @description Take the service off the market for good. Its calls are refused at once.
+         *
+         *     Action `service.retire`, for: merchant (own).
+         */
+        post: operations["retire_service_api_v1_services__service_id__retire_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{service_id}/logo": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Logo
+         * @description Set the logo: the picture itself is the body, PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024 pixels. It is
+         *     drawn anew, so nothing but its pixels is kept.
+         *
+         *     Action `service.update`, for: merchant (own).
+         */
+        put: operations["set_logo_api_v1_services__service_id__logo_put"];
+        post?: never;
+        /**
+         * Remove Logo
+         * @description Take the logo away.
+         *
+         *     Action `service.update`, for: merchant (own).
+         */
+        delete: operations["remove_logo_api_v1_services__service_id__logo_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{service_id}/openapi": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Openapi
+         * @description The service's OpenAPI document, as JSON.
+         *
+         *     Action `service.read`, for: admin (any), merchant (own).
+         */
+        get: operations["read_openapi_api_v1_services__service_id__openapi_get"];
+        /**
+         * Import Openapi
+         * @description Import an OpenAPI document, JSON or YAML. It may refer to itself only; its servers are replaced by AMS. Of a live
+         *     service it waits for approval.
+         *
+         *     Action `service.import_openapi`, for: merchant (own).
+         */
+        put: operations["import_openapi_api_v1_services__service_id__openapi_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{service_id}/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Operations
+         * @description What the service's OpenAPI document offers, in its order; at most 500.
+         *
+         *     Action `service.read`, for: admin (any), merchant (own).
+         */
+        get: operations["list_operations_api_v1_services__service_id__operations_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{service_id}/upstream-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Set Upstream Secret
+         * @description Set the header by which the merchant's API knows AMS. It holds at once, also for a live service.
+         *
+         *     Action `service.update`, for: merchant (own).
+         */
+        put: operations["set_upstream_secret_api_v1_services__service_id__upstream_secret_put"];
+        post?: never;
+        /**
+         * Remove Upstream Secret
+         * @description Send calls without that header again.
+         *
+         *     Action `service.update`, for: merchant (own).
+         */
+        delete: operations["remove_upstream_secret_api_v1_services__service_id__upstream_secret_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{service_id}/test-connection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Connection
+         * @description Call the merchant's API once, with the service's own secret, and say whether it answers. Redirects are not
+         *     followed, and addresses that are not public are not called.
+         *
+         *     Action `service.test_connection`, for: merchant (own).
+         */
+        post: operations["test_connection_api_v1_services__service_id__test_connection_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{service_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Versions
+         * @description The service's versions, newest first.
+         *
+         *     Action `service.read`, for: admin (any), merchant (own).
+         */
+        get: operations["list_versions_api_v1_services__service_id__versions_get"];
+        put?: never;
+        /**
+         * Announce Version
+         * @description Announce a version of a live service to its consumers. Approvals make versions by themselves.
+         *
+         *     Action `service.update`, for: merchant (own).
+         */
+        post: operations["announce_version_api_v1_services__service_id__versions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/services": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List All Services
+         * @description All services of the platform, by status; those of one merchant newest first.
+         *
+         *     Action `service.review`, for: admin (any).
+         */
+        get: operations["list_all_services_api_v1_admin_services_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/services/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Reviews
+         * @description Services and revisions that wait for a decision, those that wait longest first.
+         *
+         *     Action `service.review`, for: admin (any).
+         */
+        get: operations["list_reviews_api_v1_admin_services_review_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/services/{service_id}/approve": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Approve Service
+         * @description Approve what waits: the service, or its revision. With `If-Match`, only if it still is what was read. The
+         *     merchant is told by mail.
+         *
+         *     Action `service.decide`, for: admin (any).
+         */
+        post: operations["approve_service_api_v1_admin_services__service_id__approve_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/services/{service_id}/reject": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Reject Service
+         * @description Reject what waits. The merchant is told by mail, may mend it and submit it again.
+         *
+         *     Action `service.decide`, for: admin (any).
+         */
+        post: operations["reject_service_api_v1_admin_services__service_id__reject_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/services/{service_id}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Disable Service
+         * @description Suspend an active service: its calls are refused at once. The merchant is told by mail.
+         *
+         *     Action `service.decide`, for: admin (any).
+         */
+        post: operations["disable_service_api_v1_admin_services__service_id__disable_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/services/{service_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Service
+         * @description Lift a suspension. The merchant is told by mail.
+         *
+         *     Action `service.decide`, for: admin (any).
+         */
+        post: operations["restore_service_api_v1_admin_services__service_id__restore_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/services/{service_id}/visibility": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Override Visibility
+         * @description Decide who may see a service, whatever its merchant wishes.
+         *
+         *     Action `service.decide`, for: admin (any).
+         */
+        put: operations["override_visibility_api_v1_admin_services__service_id__visibility_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/usage/summary": {
         parameters: {
             query?: never;
@@ -116,10 +2051,1451 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/consume/explain": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Explain Refusal
+         * @description Every check of consume for the key that this request carries, also when it has expired or was disabled or
+         *     revoked. Nothing is counted: no call, no quota.
+         */
+        post: operations["explain_refusal_api_v1_consume_explain_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Consumer Usage
+         * @description Sums of usage, grouped. Recent days are fresh within seconds.
+         *
+         *     Action `usage.read`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["consumer_usage_api_v1_consumers__consumer_id__usage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Consumer Usage
+         * @description Sums of usage, grouped. Recent days are fresh within seconds.
+         *
+         *     Action `usage.read`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["consumer_usage_api_v1_consumers__consumer_id__projects__project_id__usage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/usage/trend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Consumer Trend
+         * @description This period beside the equally long one before it.
+         *
+         *     Action `usage.read`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["consumer_trend_api_v1_consumers__consumer_id__usage_trend_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/usage/trend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Consumer Trend
+         * @description This period beside the equally long one before it.
+         *
+         *     Action `usage.read`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["consumer_trend_api_v1_consumers__consumer_id__projects__project_id__usage_trend_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/usage/top": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Consumer Top
+         * @description The services, keys or projects with most of a metric.
+         *
+         *     Action `usage.read`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["consumer_top_api_v1_consumers__consumer_id__usage_top_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/usage/top": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Consumer Top
+         * @description The services, keys or projects with most of a metric.
+         *
+         *     Action `usage.read`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["consumer_top_api_v1_consumers__consumer_id__projects__project_id__usage_top_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/usage/days/{day}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Consumer Day
+         * @description One local day by hour and by service.
+         *
+         *     Action `usage.read`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["consumer_day_api_v1_consumers__consumer_id__usage_days__day__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/usage/days/{day}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Consumer Day
+         * @description One local day by hour and by service.
+         *
+         *     Action `usage.read`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["consumer_day_api_v1_consumers__consumer_id__projects__project_id__usage_days__day__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/usage/days/{day}/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Consumer Records
+         * @description The log of a local day, by time; `image`, `version` and `feature` do not filter it. A page may be short, even
+         *     empty, and still not be the last. As CSV it is whole.
+         *
+         *     Action `usage.read`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["consumer_records_api_v1_consumers__consumer_id__usage_days__day__records_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/projects/{project_id}/usage/days/{day}/records": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Consumer Records
+         * @description The log of a local day, by time; `image`, `version` and `feature` do not filter it. A page may be short, even
+         *     empty, and still not be the last. As CSV it is whole.
+         *
+         *     Action `usage.read`, for: consumer (manager), consumer (member), consumer (own), consumer (owner).
+         */
+        get: operations["consumer_records_api_v1_consumers__consumer_id__projects__project_id__usage_days__day__records_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Merchant Usage
+         * @description Sums of usage, grouped. `pseudonym` looks at one consumer.
+         *
+         *     Action `usage.read_merchant`, for: merchant (own).
+         */
+        get: operations["merchant_usage_api_v1_merchants__merchant_id__usage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/services/{service_id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Service Usage
+         * @description The same of one service.
+         *
+         *     Action `usage.read_merchant`, for: merchant (own).
+         */
+        get: operations["service_usage_api_v1_merchants__merchant_id__services__service_id__usage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/usage/months": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Merchant Months
+         * @description The monthly history, this month included.
+         *
+         *     Action `usage.read_merchant`, for: merchant (own).
+         */
+        get: operations["merchant_months_api_v1_merchants__merchant_id__usage_months_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/usage/top": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Merchant Top
+         * @description The consumers, keys or services with most of a metric.
+         *
+         *     Action `usage.read_merchant`, for: merchant (own).
+         */
+        get: operations["merchant_top_api_v1_merchants__merchant_id__usage_top_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/usage/trend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Merchant Trend
+         * @description This period beside the equally long one before it.
+         *
+         *     Action `usage.read_merchant`, for: merchant (own).
+         */
+        get: operations["merchant_trend_api_v1_merchants__merchant_id__usage_trend_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/usage/distribution": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Merchant Distribution
+         * @description How requests spread over hours of the day and classes of statuses, and events over response times.
+         *
+         *     Action `usage.read_merchant`, for: merchant (own).
+         */
+        get: operations["merchant_distribution_api_v1_merchants__merchant_id__usage_distribution_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/usage/spikes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Merchant Spikes
+         * @description Days whose requests stand out.
+         *
+         *     Action `usage.read_merchant`, for: merchant (own).
+         */
+        get: operations["merchant_spikes_api_v1_merchants__merchant_id__usage_spikes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Platform Usage
+         * @description Sums of everybody's usage, grouped.
+         *
+         *     Action `usage.read_platform`, for: admin (any).
+         */
+        get: operations["platform_usage_api_v1_admin_usage_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/usage/months": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Platform Months
+         * @description The monthly history, this month included.
+         *
+         *     Action `usage.read_platform`, for: admin (any).
+         */
+        get: operations["platform_months_api_v1_admin_usage_months_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/usage/top": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Platform Top
+         * @description The merchants or services with most of a metric.
+         *
+         *     Action `usage.read_platform`, for: admin (any).
+         */
+        get: operations["platform_top_api_v1_admin_usage_top_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/usage/trend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Platform Trend
+         * @description This period beside the equally long one before it.
+         *
+         *     Action `usage.read_platform`, for: admin (any).
+         */
+        get: operations["platform_trend_api_v1_admin_usage_trend_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Alerts
+         * @description All rules, oldest first.
+         *
+         *     Action `alert.manage`, for: consumer (own).
+         */
+        get: operations["list_alerts_api_v1_consumers__consumer_id__alerts_get"];
+        put?: never;
+        /**
+         * Add Alert
+         * @description Add a rule: it is told once in each period in which the threshold is reached.
+         *
+         *     Action `alert.manage`, for: consumer (own).
+         */
+        post: operations["add_alert_api_v1_consumers__consumer_id__alerts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/alerts/fired": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Fired
+         * @description What fired, the latest period first.
+         *
+         *     Action `alert.manage`, for: consumer (own).
+         */
+        get: operations["list_fired_api_v1_consumers__consumer_id__alerts_fired_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/alerts/{rule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Alert
+         * @description One rule.
+         *
+         *     Action `alert.manage`, for: consumer (own).
+         */
+        get: operations["read_alert_api_v1_consumers__consumer_id__alerts__rule_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Alert
+         * @description Delete a rule.
+         *
+         *     Action `alert.manage`, for: consumer (own).
+         */
+        delete: operations["delete_alert_api_v1_consumers__consumer_id__alerts__rule_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Alert
+         * @description Change a rule, or switch it off or on.
+         *
+         *     Action `alert.manage`, for: consumer (own).
+         */
+        patch: operations["change_alert_api_v1_consumers__consumer_id__alerts__rule_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Alerts
+         * @description All rules, oldest first.
+         *
+         *     Action `alert.manage_merchant`, for: merchant (own).
+         */
+        get: operations["list_alerts_api_v1_merchants__merchant_id__alerts_get"];
+        put?: never;
+        /**
+         * Add Alert
+         * @description Add a rule: it is told once in each period in which the threshold is reached.
+         *
+         *     Action `alert.manage_merchant`, for: merchant (own).
+         */
+        post: operations["add_alert_api_v1_merchants__merchant_id__alerts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/alerts/fired": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Fired
+         * @description What fired, the latest period first.
+         *
+         *     Action `alert.manage_merchant`, for: merchant (own).
+         */
+        get: operations["list_fired_api_v1_merchants__merchant_id__alerts_fired_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/alerts/{rule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Alert
+         * @description One rule.
+         *
+         *     Action `alert.manage_merchant`, for: merchant (own).
+         */
+        get: operations["read_alert_api_v1_merchants__merchant_id__alerts__rule_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Alert
+         * @description Delete a rule.
+         *
+         *     Action `alert.manage_merchant`, for: merchant (own).
+         */
+        delete: operations["delete_alert_api_v1_merchants__merchant_id__alerts__rule_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Alert
+         * @description Change a rule, or switch it off or on.
+         *
+         *     Action `alert.manage_merchant`, for: merchant (own).
+         */
+        patch: operations["change_alert_api_v1_merchants__merchant_id__alerts__rule_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/admin/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Alerts
+         * @description All rules, oldest first.
+         *
+         *     Action `alert.manage_platform`, for: admin (any).
+         */
+        get: operations["list_alerts_api_v1_admin_alerts_get"];
+        put?: never;
+        /**
+         * Add Alert
+         * @description Add a rule: it is told once in each period in which the threshold is reached.
+         *
+         *     Action `alert.manage_platform`, for: admin (any).
+         */
+        post: operations["add_alert_api_v1_admin_alerts_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/alerts/fired": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Fired
+         * @description What fired, the latest period first.
+         *
+         *     Action `alert.manage_platform`, for: admin (any).
+         */
+        get: operations["list_fired_api_v1_admin_alerts_fired_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/alerts/{rule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Alert
+         * @description One rule.
+         *
+         *     Action `alert.manage_platform`, for: admin (any).
+         */
+        get: operations["read_alert_api_v1_admin_alerts__rule_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Alert
+         * @description Delete a rule.
+         *
+         *     Action `alert.manage_platform`, for: admin (any).
+         */
+        delete: operations["delete_alert_api_v1_admin_alerts__rule_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Alert
+         * @description Change a rule, or switch it off or on.
+         *
+         *     Action `alert.manage_platform`, for: admin (any).
+         */
+        patch: operations["change_alert_api_v1_admin_alerts__rule_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Webhooks
+         * @description All webhooks, oldest first.
+         *
+         *     Action `webhook.manage`, for: consumer (own).
+         */
+        get: operations["list_webhooks_api_v1_consumers__consumer_id__webhooks_get"];
+        put?: never;
+        /**
+         * Add Webhook
+         * @description Have events posted to a URL. The secret in the answer verifies their signatures; it is shown this once.
+         *
+         *     Action `webhook.manage`, for: consumer (own).
+         */
+        post: operations["add_webhook_api_v1_consumers__consumer_id__webhooks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Webhook
+         * @description One webhook.
+         *
+         *     Action `webhook.manage`, for: consumer (own).
+         */
+        get: operations["read_webhook_api_v1_consumers__consumer_id__webhooks__webhook_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Webhook
+         * @description Delete a webhook. Nothing more is posted to it.
+         *
+         *     Action `webhook.manage`, for: consumer (own).
+         */
+        delete: operations["delete_webhook_api_v1_consumers__consumer_id__webhooks__webhook_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Webhook
+         * @description Change a webhook, or switch it off or on.
+         *
+         *     Action `webhook.manage`, for: consumer (own).
+         */
+        patch: operations["change_webhook_api_v1_consumers__consumer_id__webhooks__webhook_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/webhooks/{webhook_id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Secret
+         * @description A new secret, shown this once. The old one signs beside it for 24 hours.
+         *
+         *     Action `webhook.manage`, for: consumer (own).
+         */
+        post: operations["rotate_secret_api_v1_consumers__consumer_id__webhooks__webhook_id__rotate_secret_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/webhooks/{webhook_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Webhook
+         * @description Post a `ping`; its delivery is in the log soon after.
+         *
+         *     Action `webhook.manage`, for: consumer (own).
+         */
+        post: operations["test_webhook_api_v1_consumers__consumer_id__webhooks__webhook_id__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Deliveries
+         * @description What was posted, newest first, with every attempt.
+         *
+         *     Action `webhook.manage`, for: consumer (own).
+         */
+        get: operations["list_deliveries_api_v1_consumers__consumer_id__webhooks__webhook_id__deliveries_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redeliver
+         * @description Post it again, with the same id.
+         *
+         *     Action `webhook.manage`, for: consumer (own).
+         */
+        post: operations["redeliver_api_v1_consumers__consumer_id__webhooks__webhook_id__deliveries__delivery_id__redeliver_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Webhooks
+         * @description All webhooks, oldest first.
+         *
+         *     Action `webhook.manage_merchant`, for: merchant (own).
+         */
+        get: operations["list_webhooks_api_v1_merchants__merchant_id__webhooks_get"];
+        put?: never;
+        /**
+         * Add Webhook
+         * @description Have events posted to a URL. The secret in the answer verifies their signatures; it is shown this once.
+         *
+         *     Action `webhook.manage_merchant`, for: merchant (own).
+         */
+        post: operations["add_webhook_api_v1_merchants__merchant_id__webhooks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Webhook
+         * @description One webhook.
+         *
+         *     Action `webhook.manage_merchant`, for: merchant (own).
+         */
+        get: operations["read_webhook_api_v1_merchants__merchant_id__webhooks__webhook_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Webhook
+         * @description Delete a webhook. Nothing more is posted to it.
+         *
+         *     Action `webhook.manage_merchant`, for: merchant (own).
+         */
+        delete: operations["delete_webhook_api_v1_merchants__merchant_id__webhooks__webhook_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Webhook
+         * @description Change a webhook, or switch it off or on.
+         *
+         *     Action `webhook.manage_merchant`, for: merchant (own).
+         */
+        patch: operations["change_webhook_api_v1_merchants__merchant_id__webhooks__webhook_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/webhooks/{webhook_id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Secret
+         * @description A new secret, shown this once. The old one signs beside it for 24 hours.
+         *
+         *     Action `webhook.manage_merchant`, for: merchant (own).
+         */
+        post: operations["rotate_secret_api_v1_merchants__merchant_id__webhooks__webhook_id__rotate_secret_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/webhooks/{webhook_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Webhook
+         * @description Post a `ping`; its delivery is in the log soon after.
+         *
+         *     Action `webhook.manage_merchant`, for: merchant (own).
+         */
+        post: operations["test_webhook_api_v1_merchants__merchant_id__webhooks__webhook_id__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Deliveries
+         * @description What was posted, newest first, with every attempt.
+         *
+         *     Action `webhook.manage_merchant`, for: merchant (own).
+         */
+        get: operations["list_deliveries_api_v1_merchants__merchant_id__webhooks__webhook_id__deliveries_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redeliver
+         * @description Post it again, with the same id.
+         *
+         *     Action `webhook.manage_merchant`, for: merchant (own).
+         */
+        post: operations["redeliver_api_v1_merchants__merchant_id__webhooks__webhook_id__deliveries__delivery_id__redeliver_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Webhooks
+         * @description All webhooks, oldest first.
+         *
+         *     Action `webhook.manage_platform`, for: admin (any).
+         */
+        get: operations["list_webhooks_api_v1_admin_webhooks_get"];
+        put?: never;
+        /**
+         * Add Webhook
+         * @description Have events posted to a URL. The secret in the answer verifies their signatures; it is shown this once.
+         *
+         *     Action `webhook.manage_platform`, for: admin (any).
+         */
+        post: operations["add_webhook_api_v1_admin_webhooks_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Webhook
+         * @description One webhook.
+         *
+         *     Action `webhook.manage_platform`, for: admin (any).
+         */
+        get: operations["read_webhook_api_v1_admin_webhooks__webhook_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Webhook
+         * @description Delete a webhook. Nothing more is posted to it.
+         *
+         *     Action `webhook.manage_platform`, for: admin (any).
+         */
+        delete: operations["delete_webhook_api_v1_admin_webhooks__webhook_id__delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change Webhook
+         * @description Change a webhook, or switch it off or on.
+         *
+         *     Action `webhook.manage_platform`, for: admin (any).
+         */
+        patch: operations["change_webhook_api_v1_admin_webhooks__webhook_id__patch"];
+        trace?: never;
+    };
+    "/api/v1/admin/webhooks/{webhook_id}/rotate-secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Rotate Secret
+         * @description A new secret, shown this once. The old one signs beside it for 24 hours.
+         *
+         *     Action `webhook.manage_platform`, for: admin (any).
+         */
+        post: operations["rotate_secret_api_v1_admin_webhooks__webhook_id__rotate_secret_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/webhooks/{webhook_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Test Webhook
+         * @description Post a `ping`; its delivery is in the log soon after.
+         *
+         *     Action `webhook.manage_platform`, for: admin (any).
+         */
+        post: operations["test_webhook_api_v1_admin_webhooks__webhook_id__test_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Deliveries
+         * @description What was posted, newest first, with every attempt.
+         *
+         *     Action `webhook.manage_platform`, for: admin (any).
+         */
+        get: operations["list_deliveries_api_v1_admin_webhooks__webhook_id__deliveries_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redeliver
+         * @description Post it again, with the same id.
+         *
+         *     Action `webhook.manage_platform`, for: admin (any).
+         */
+        post: operations["redeliver_api_v1_admin_webhooks__webhook_id__deliveries__delivery_id__redeliver_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * Acceptance
+         * @description `code` is from the link in the mail.
+         */
+        Acceptance: {
+            /** Code */
+            code: string;
+        };
+        /**
+         * AccessRequest
+         * @description With `project_id`, only that project's keys may use the service.
+         */
+        AccessRequest: {
+            /** Service */
+            service: string;
+            /**
+             * Note
+             * @description For whoever decides
+             * @default
+             */
+            note: string;
+            /** Project Id */
+            project_id?: string | null;
+        };
+        /** AccessRequests */
+        AccessRequests: {
+            /** Items */
+            items: components["schemas"]["AdminGrantView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * AccountChange
+         * @description All of one's own account that is one's own to change.
+         */
+        AccountChange: {
+            /** Name */
+            name: string;
+        };
+        /** AccountDetail */
+        AccountDetail: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string | null;
+            /** Email Verified */
+            email_verified: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "active" | "suspended";
+            /** Roles */
+            roles: ("admin" | "merchant" | "consumer")[];
+            /** Is Admin */
+            is_admin: boolean;
+            /** Consumer Id */
+            consumer_id: string;
+            /** Merchant Ids */
+            merchant_ids: string[];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Logins */
+            logins: components["schemas"]["LoginView"][];
+        };
+        /** AccountList */
+        AccountList: {
+            /** Items */
+            items: components["schemas"]["AccountView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * AccountView
+         * @description A person. `consumer_id` is their tenant on the consuming side, `merchant_ids` are the merchants that they run.
+         *     With `email_verified`, the sign-in provider vouches that `email` is theirs.
+         */
+        AccountView: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string | null;
+            /** Email Verified */
+            email_verified: boolean;
+            /** Name */
+            name: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "active" | "suspended";
+            /** Roles */
+            roles: ("admin" | "merchant" | "consumer")[];
+            /** Is Admin */
+            is_admin: boolean;
+            /** Consumer Id */
+            consumer_id: string;
+            /** Merchant Ids */
+            merchant_ids: string[];
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
+         * Address
+         * @description `country` is ISO 3166-1 alpha-2, `region` a state or province where invoices need it.
+         */
+        Address: {
+            /**
+             * Lines
+             * @default []
+             */
+            lines: string[];
+            /**
+             * City
+             * @default
+             */
+            city: string;
+            /**
+             * Region
+             * @default
+             */
+            region: string;
+            /**
+             * Postal Code
+             * @default
+             */
+            postal_code: string;
+            /** Country */
+            country: string;
+        };
+        /**
+         * AddressInput
+         * @description `country` is ISO 3166-1 alpha-2.
+         */
+        AddressInput: {
+            /**
+             * Lines
+             * @default []
+             */
+            lines: string[];
+            /**
+             * City
+             * @default
+             */
+            city: string;
+            /**
+             * Region
+             * @default
+             */
+            region: string;
+            /**
+             * Postal Code
+             * @default
+             */
+            postal_code: string;
+            /** Country */
+            country: string;
+        };
+        /**
+         * AdminConsumerView
+         * @description `account_id` is the person whose tenant it is.
+         */
+        AdminConsumerView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "active" | "suspended";
+            /** Reason */
+            reason: string | null;
+            /** Shares Name With */
+            shares_name_with: string[];
+            /** Created At */
+            created_at: string | null;
+            /** Account Id */
+            account_id: string | null;
+        };
+        /** AdminConsumers */
+        AdminConsumers: {
+            /** Items */
+            items: components["schemas"]["AdminConsumerView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /** AdminGrantView */
+        AdminGrantView: {
+            /** Service Id */
+            service_id: string;
+            /** Merchant Id */
+            merchant_id: string | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "requested" | "approved" | "denied" | "withdrawn";
+            /** Restricted */
+            restricted: boolean;
+            /** Project Ids */
+            project_ids: string[];
+            /** Note */
+            note: string;
+            /** Reason */
+            reason: string | null;
+            /** Requested At */
+            requested_at: string | null;
+            /** Decided At */
+            decided_at: string | null;
+            /** Consumer Id */
+            consumer_id: string;
+        };
+        /** AdminRole */
+        AdminRole: {
+            /** Reason */
+            reason: string;
+            /** Admin */
+            admin: boolean;
+        };
+        /** Approval */
+        Approval: {
+            /** Reason */
+            reason?: string | null;
+        };
+        /**
+         * Attempt
+         * @description One try. `status` is the receiver's HTTP status, None when there was no answer; then `error` says why.
+         */
+        Attempt: {
+            /**
+             * At
+             * Format: date-time
+             */
+            at: string;
+            /** Status */
+            status?: number | null;
+            /** Error */
+            error?: string | null;
+            /**
+             * Took Ms
+             * @default 0
+             */
+            took_ms: number;
+        };
         /** AuditEntries */
         AuditEntries: {
             /** Items */
@@ -163,6 +3539,1258 @@ export interface components {
             previous: string;
             /** Hash */
             hash: string;
+        };
+        /**
+         * CatalogFacets
+         * @description How many services there would be by each value, without the filter on that field itself; the most frequent 50.
+         */
+        CatalogFacets: {
+            /** Type */
+            type: components["schemas"]["FacetValue"][];
+            /** Category */
+            category: components["schemas"]["FacetValue"][];
+            /** Tag */
+            tag: components["schemas"]["FacetValue"][];
+            /** Merchant */
+            merchant: components["schemas"]["FacetValue"][];
+            /** Price Model */
+            price_model: components["schemas"]["FacetValue"][];
+        };
+        /**
+         * CatalogMerchant
+         * @description `page_url` is the path of its public page.
+         */
+        CatalogMerchant: {
+            /** Slug */
+            slug: string;
+            /** Name */
+            name: string;
+            /** Page Url */
+            page_url: string;
+        };
+        /** CatalogMerchantDetail */
+        CatalogMerchantDetail: {
+            /** Slug */
+            slug: string;
+            /** Name */
+            name: string;
+            /** Page Url */
+            page_url: string;
+            /** Logo Url */
+            logo_url: string | null;
+        };
+        /**
+         * CatalogMerchantProfile
+         * @description Its services by name, at most 100; `services_total` counts all.
+         */
+        CatalogMerchantProfile: {
+            /** Slug */
+            slug: string;
+            /** Name */
+            name: string;
+            /** Page Url */
+            page_url: string;
+            /** Logo Url */
+            logo_url: string | null;
+            /** Services */
+            services: components["schemas"]["CatalogService"][];
+            /** Services Total */
+            services_total: number;
+        };
+        /**
+         * CatalogOperation
+         * @description Of the service's OpenAPI document. `request` and `response` are its examples.
+         */
+        CatalogOperation: {
+            /** Method */
+            method: string;
+            /** Path */
+            path: string;
+            /** Summary */
+            summary: string;
+            /** Request */
+            request: string | null;
+            /** Response */
+            response: string | null;
+        };
+        /**
+         * CatalogService
+         * @description `summary` is the beginning of the description, as plain text. `page_url` is the path of its public page.
+         */
+        CatalogService: {
+            /** Slug */
+            slug: string;
+            /** Name */
+            name: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "api" | "image";
+            /** Summary */
+            summary: string;
+            /** Category */
+            category: string;
+            /** Tags */
+            tags: string[];
+            /** Version */
+            version: string;
+            /** Price Model */
+            price_model: ("free" | "per_unit" | "tiered" | "package" | "percentage" | "subscription" | "custom") | null;
+            /** Pricing */
+            pricing: string;
+            /** Logo Url */
+            logo_url: string | null;
+            /** Page Url */
+            page_url: string;
+            merchant: components["schemas"]["CatalogMerchant"];
+        };
+        /**
+         * CatalogServiceDetail
+         * @description `description_html` is safe to show. `limits` hold per key. `versions` are the latest first.
+         */
+        CatalogServiceDetail: {
+            /** Id */
+            id: string;
+            /** Slug */
+            slug: string;
+            /** Name */
+            name: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "api" | "image";
+            /**
+             * Visibility
+             * @enum {string}
+             */
+            visibility: "public" | "unlisted" | "private";
+            /** Description */
+            description: string;
+            /** Description Html */
+            description_html: string;
+            /** Category */
+            category: string;
+            /** Tags */
+            tags: string[];
+            /** Version */
+            version: string;
+            /** Price Model */
+            price_model: ("free" | "per_unit" | "tiered" | "package" | "percentage" | "subscription" | "custom") | null;
+            /** Pricing */
+            pricing: string;
+            /** Documentation Url */
+            documentation_url: string | null;
+            /** Authentication */
+            authentication: string;
+            /** Formats */
+            formats: string[];
+            /** Sla */
+            sla: string;
+            limits: components["schemas"]["Limits"];
+            /** Auto Approve */
+            auto_approve: boolean;
+            /** Logo Url */
+            logo_url: string | null;
+            /** Page Url */
+            page_url: string;
+            merchant: components["schemas"]["CatalogMerchantDetail"];
+            /** Versions */
+            versions: components["schemas"]["CatalogVersion"][];
+            /** Operations */
+            operations: components["schemas"]["CatalogOperation"][];
+        };
+        /**
+         * CatalogServices
+         * @description `total` counts all pages. `facets` are there when asked for.
+         */
+        CatalogServices: {
+            /** Items */
+            items: components["schemas"]["CatalogService"][];
+            /** Total */
+            total: number;
+            facets: components["schemas"]["CatalogFacets"] | null;
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /** CatalogVersion */
+        CatalogVersion: {
+            /** Version */
+            version: string;
+            /** Notes */
+            notes: string;
+            /**
+             * Released At
+             * Format: date-time
+             */
+            released_at: string;
+        };
+        /**
+         * ChangeView
+         * @description One field of a revision: as it is, and as it would be. Of an OpenAPI document, where it is kept.
+         */
+        ChangeView: {
+            /** Field */
+            field: string;
+            before: components["schemas"]["JsonValue"];
+            after: components["schemas"]["JsonValue"];
+        };
+        /**
+         * CheckView
+         * @description `passed` is null when it was not looked at, because of one before it. The rest is there when it failed.
+         */
+        CheckView: {
+            /** Check */
+            check: string;
+            /** Passed */
+            passed: boolean | null;
+            /** Code */
+            code: string | null;
+            /** Detail */
+            detail: string | null;
+            /** What To Do */
+            what_to_do: string | null;
+            /** First Failure */
+            first_failure: boolean;
+        };
+        /**
+         * ConnectionInput
+         * @description `path` is put behind the base URL. With `proposed`, the base URL that waits for approval is called.
+         */
+        ConnectionInput: {
+            /**
+             * Method
+             * @default GET
+             * @enum {string}
+             */
+            method: "GET" | "HEAD";
+            /**
+             * Path
+             * @default
+             */
+            path: string;
+            /**
+             * Proposed
+             * @default false
+             */
+            proposed: boolean;
+        };
+        /**
+         * ConnectionView
+         * @description `reachable` is whether it answered at all, with whatever `status`. `time_ms` is until the headers came.
+         */
+        ConnectionView: {
+            /** Reachable */
+            reachable: boolean;
+            /** Status */
+            status: number | null;
+            /** Time Ms */
+            time_ms: number;
+            /** Reason */
+            reason: string | null;
+        };
+        /**
+         * ConsumerChange
+         * @description Only what is given is changed. Merchants see a pseudonym, unless they are in `shares_name_with`.
+         */
+        ConsumerChange: {
+            /** Name */
+            name?: string | null;
+            /** Shares Name With */
+            shares_name_with?: string[] | null;
+        };
+        /**
+         * ConsumerUsageItem
+         * @description What was not grouped by is null; empty is usage without one, such as of keys of no project.
+         */
+        ConsumerUsageItem: {
+            /** Start */
+            start?: string | null;
+            /** Label */
+            label?: string | null;
+            /** Requests */
+            requests: number;
+            /** Events */
+            events: number;
+            /** Request Bytes */
+            request_bytes: number;
+            /** Response Bytes */
+            response_bytes: number;
+            /** Executions */
+            executions: number;
+            /** Duration Ms */
+            duration_ms: number;
+            /** Quantity */
+            quantity: string;
+            /** Errors 4Xx */
+            errors_4xx: number;
+            /** Errors 5Xx */
+            errors_5xx: number;
+            /** Error Rate */
+            error_rate: number | null;
+            /** Mean Ms */
+            mean_ms: number | null;
+            /** P50 Ms */
+            p50_ms: number | null;
+            /** P95 Ms */
+            p95_ms: number | null;
+            /** P99 Ms */
+            p99_ms: number | null;
+            /** Service */
+            service?: string | null;
+            /** Api Key */
+            api_key?: string | null;
+            /** Project */
+            project?: string | null;
+            /** Image */
+            image?: string | null;
+            /** Version */
+            version?: string | null;
+            /** Feature */
+            feature?: string | null;
+        };
+        /** ConsumerUsageView */
+        ConsumerUsageView: {
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+            /** Time Zone */
+            time_zone: string;
+            /** As Of */
+            as_of: string;
+            /** Items */
+            items: components["schemas"]["ConsumerUsageItem"][];
+            total: components["schemas"]["UsageFigures"];
+        };
+        /**
+         * ConsumerView
+         * @description A tenant on the consuming side. `reason` says why it is suspended.
+         */
+        ConsumerView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "active" | "suspended";
+            /** Reason */
+            reason: string | null;
+            /** Shares Name With */
+            shares_name_with: string[];
+            /** Created At */
+            created_at: string | null;
+        };
+        /**
+         * DayView
+         * @description `items` by local hour, `services` for the whole day.
+         */
+        DayView: {
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+            /** Time Zone */
+            time_zone: string;
+            /** As Of */
+            as_of: string;
+            /** Items */
+            items: components["schemas"]["ConsumerUsageItem"][];
+            total: components["schemas"]["UsageFigures"];
+            /** Services */
+            services: components["schemas"]["ConsumerUsageItem"][];
+        };
+        /** Deliveries */
+        Deliveries: {
+            /** Items */
+            items: components["schemas"]["DeliveryView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * DeliveryView
+         * @description One event as it was posted; `id` is its `webhook-id` header.
+         */
+        DeliveryView: {
+            /** Id */
+            id: string;
+            /** Type */
+            type: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "pending" | "delivered" | "failed";
+            /** Attempts */
+            attempts: components["schemas"]["Attempt"][];
+            /** Body */
+            body: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
+         * Distribution
+         * @description Requests by local hour of the day and by class of status, events by class of response time.
+         */
+        Distribution: {
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+            /** Time Zone */
+            time_zone: string;
+            /** As Of */
+            as_of: string;
+            /** Items */
+            items: components["schemas"]["Share"][];
+        };
+        /**
+         * Explanation
+         * @description `checks` are in consume's order: the first that fails is what a call is refused for.
+         */
+        Explanation: {
+            /** Allowed */
+            allowed: boolean;
+            /** Checks */
+            checks: components["schemas"]["CheckView"][];
+        };
+        /** FacetValue */
+        FacetValue: {
+            /** Value */
+            value: string;
+            /** Count */
+            count: number;
+        };
+        /** FiredList */
+        FiredList: {
+            /** Items */
+            items: components["schemas"]["FiredView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * FiredView
+         * @description `period` is the UTC day or month in which the rule fired; `value` what was reached then.
+         */
+        FiredView: {
+            /** Id */
+            id: string;
+            /** Rule Id */
+            rule_id: string;
+            /** Name */
+            name: string;
+            /**
+             * Metric
+             * @enum {string}
+             */
+            metric: "requests" | "events" | "request_bytes" | "response_bytes" | "executions" | "quota_percent" | "error_rate_percent";
+            /** Period */
+            period: string;
+            /** Threshold */
+            threshold: string;
+            /** Value */
+            value: string;
+            /**
+             * Fired At
+             * Format: date-time
+             */
+            fired_at: string;
+        };
+        /**
+         * GrantProjects
+         * @description Only keys of these projects may use the service; keys of any, and of none, when it is empty.
+         */
+        GrantProjects: {
+            /** Project Ids */
+            project_ids: string[];
+        };
+        /**
+         * GrantView
+         * @description A consumer's access to a service. `status` is the platform's decision, `restricted` the merchant's. `reason` says
+         *     why it is what it is.
+         */
+        GrantView: {
+            /** Service Id */
+            service_id: string;
+            /** Merchant Id */
+            merchant_id: string | null;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "requested" | "approved" | "denied" | "withdrawn";
+            /** Restricted */
+            restricted: boolean;
+            /** Project Ids */
+            project_ids: string[];
+            /** Note */
+            note: string;
+            /** Reason */
+            reason: string | null;
+            /** Requested At */
+            requested_at: string | null;
+            /** Decided At */
+            decided_at: string | null;
+        };
+        /** GrantsView */
+        GrantsView: {
+            /** Items */
+            items: components["schemas"]["GrantView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /** InviteList */
+        InviteList: {
+            /** Items */
+            items: components["schemas"]["InviteView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * InviteView
+         * @description `id` is a hash of the code, which is not kept.
+         */
+        InviteView: {
+            /** Id */
+            id: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "open" | "accepted" | "revoked" | "expired";
+            /** Email */
+            email: string | null;
+            /** Note */
+            note: string;
+            /** Created By */
+            created_by: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Accepted By */
+            accepted_by: string | null;
+            /** Merchant Id */
+            merchant_id: string | null;
+        };
+        /**
+         * InviteWithCode
+         * @description `code` is shown this once.
+         */
+        InviteWithCode: {
+            /** Id */
+            id: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "open" | "accepted" | "revoked" | "expired";
+            /** Email */
+            email: string | null;
+            /** Note */
+            note: string;
+            /** Created By */
+            created_by: string;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+            /** Accepted By */
+            accepted_by: string | null;
+            /** Merchant Id */
+            merchant_id: string | null;
+            /** Code */
+            code: string;
+        };
+        /**
+         * Invited
+         * @description The same whether somebody was added or a mail was sent.
+         */
+        Invited: {
+            /** Email */
+            email: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "owner" | "manager" | "member";
+        };
+        /**
+         * Joined
+         * @description The project that one is in now.
+         */
+        Joined: {
+            /** Consumer Id */
+            consumer_id: string;
+            /** Project Id */
+            project_id: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "owner" | "manager" | "member";
+        };
+        /**
+         * JoinedProjectView
+         * @description `role` is one's role in it, or `own` where the whole tenant is one's own.
+         */
+        JoinedProjectView: {
+            /** Id */
+            id: string;
+            /** Consumer Id */
+            consumer_id: string;
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Service Ids */
+            service_ids: string[];
+            /** Created At */
+            created_at: string | null;
+            /** Role */
+            role: ("owner" | "manager" | "member") | "own";
+        };
+        /** JoinedProjects */
+        JoinedProjects: {
+            /** Items */
+            items: components["schemas"]["JoinedProjectView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        JsonValue: unknown;
+        /**
+         * KeyChange
+         * @description Only what is given is changed; `limits` and lists as a whole.
+         */
+        KeyChange: {
+            /** Name */
+            name?: string | null;
+            /** Description */
+            description?: string | null;
+            /** Purpose */
+            purpose?: string | null;
+            /** Service Ids */
+            service_ids?: string[] | null;
+            limits?: components["schemas"]["KeyLimits"] | null;
+            /** Networks */
+            networks?: string[] | null;
+        };
+        /**
+         * KeyLimits
+         * @description Of this key, beside those of the service. Null is no limit; the quota counts requests in a UTC month.
+         */
+        KeyLimits: {
+            /** Per Minute */
+            per_minute?: number | null;
+            /** Per Hour */
+            per_hour?: number | null;
+            /** Per Day */
+            per_day?: number | null;
+            /** Quota Per Month */
+            quota_per_month?: number | null;
+        };
+        /**
+         * KeyRevocation
+         * @description Without `service_id`, all services of the merchant. `reason` is told to the subscriber.
+         */
+        KeyRevocation: {
+            /** Reason */
+            reason: string;
+            /** Service Id */
+            service_id?: string | null;
+        };
+        /**
+         * KeyView
+         * @description What is known of a key, which is never the key. `revoked_service_ids` were taken away by their merchant.
+         *     `previous_until` is there while the secret before the last rotation still works. `needs_rotation`: the platform has
+         *     ended its secret. `leaked_at`: when its secret was found in public.
+         */
+        KeyView: {
+            /** Id */
+            id: string;
+            /** Consumer Id */
+            consumer_id: string;
+            /** Project Id */
+            project_id: string | null;
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Purpose */
+            purpose: string;
+            /**
+             * Environment
+             * @enum {string}
+             */
+            environment: "live" | "test";
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "active" | "disabled" | "revoked";
+            /** Reason */
+            reason: string | null;
+            /** Prefix */
+            prefix: string;
+            /** Last4 */
+            last4: string;
+            /** Service Ids */
+            service_ids: string[];
+            /** Revoked Service Ids */
+            revoked_service_ids: string[];
+            limits: components["schemas"]["LimitsView"];
+            /** Networks */
+            networks: string[];
+            /** Ttl Days */
+            ttl_days: number | null;
+            /** Expires At */
+            expires_at: string | null;
+            /** Previous Until */
+            previous_until: string | null;
+            /** Needs Rotation */
+            needs_rotation: boolean;
+            /** Leaked At */
+            leaked_at: string | null;
+            /** Created By */
+            created_by: string | null;
+            /** Created At */
+            created_at: string | null;
+            /** Rotated At */
+            rotated_at: string | null;
+        };
+        /** KeysView */
+        KeysView: {
+            /** Items */
+            items: components["schemas"]["KeyView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * LeakVerdict
+         * @description `token_hash` is the SHA-256 of the token in hexadecimal digits.
+         */
+        LeakVerdict: {
+            /** Token Hash */
+            token_hash: string;
+            /** Token Type */
+            token_type: string;
+            /**
+             * Label
+             * @enum {string}
+             */
+            label: "true_positive" | "false_positive";
+        };
+        /**
+         * Limits
+         * @description Calls per key. None is no limit. `quota_per_month` counts requests in a UTC calendar month.
+         */
+        Limits: {
+            /** Per Minute */
+            per_minute?: number | null;
+            /** Per Hour */
+            per_hour?: number | null;
+            /** Per Day */
+            per_day?: number | null;
+            /** Quota Per Month */
+            quota_per_month?: number | null;
+        };
+        /**
+         * LimitsInput
+         * @description Null is no limit.
+         */
+        LimitsInput: {
+            /** Per Minute */
+            per_minute?: number | null;
+            /** Per Hour */
+            per_hour?: number | null;
+            /** Per Day */
+            per_day?: number | null;
+            /** Quota Per Month */
+            quota_per_month?: number | null;
+        };
+        /** LimitsView */
+        LimitsView: {
+            /** Per Minute */
+            per_minute: number | null;
+            /** Per Hour */
+            per_hour: number | null;
+            /** Per Day */
+            per_day: number | null;
+            /** Quota Per Month */
+            quota_per_month: number | null;
+        };
+        /**
+         * LoginView
+         * @description One way to sign in to the account.
+         */
+        LoginView: {
+            /** Issuer */
+            issuer: string;
+            /** Subject */
+            subject: string;
+            /** Email */
+            email: string | null;
+            /**
+             * Linked At
+             * Format: date-time
+             */
+            linked_at: string;
+        };
+        /** MemberChange */
+        MemberChange: {
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "manager" | "member";
+        };
+        /**
+         * MemberView
+         * @description Somebody in the project. `email` is there when it was verified as they joined.
+         */
+        MemberView: {
+            /** Account Id */
+            account_id: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "owner" | "manager" | "member";
+            /** Name */
+            name: string;
+            /** Email */
+            email: string | null;
+            /**
+             * Joined At
+             * Format: date-time
+             */
+            joined_at: string;
+        };
+        /** MembersView */
+        MembersView: {
+            /** Items */
+            items: components["schemas"]["MemberView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * MerchantChange
+         * @description Only what is given is changed; `address` as a whole.
+         */
+        MerchantChange: {
+            /** Name */
+            name?: string | null;
+            /** Legal Name */
+            legal_name?: string | null;
+            /** Tax Id */
+            tax_id?: string | null;
+            address?: components["schemas"]["AddressInput"] | null;
+        };
+        /** MerchantForAdmins */
+        MerchantForAdmins: {
+            /** Id */
+            id: string;
+            /** Slug */
+            slug: string;
+            /** Name */
+            name: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "pending" | "active" | "rejected" | "suspended" | "disabled";
+            /** Subscriptions Blocked */
+            subscriptions_blocked: boolean;
+            /** Legal Name */
+            legal_name: string;
+            /** Tax Id */
+            tax_id: string;
+            address: components["schemas"]["Address"] | null;
+            /** Logo Url */
+            logo_url: string | null;
+            /** Reason */
+            reason: string | null;
+            /** Created At */
+            created_at: string | null;
+            /** Flagged */
+            flagged: boolean;
+            /** Account Ids */
+            account_ids: string[];
+        };
+        /** MerchantList */
+        MerchantList: {
+            /** Items */
+            items: components["schemas"]["MerchantForAdmins"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * MerchantUsageItem
+         * @description What was not grouped by is null. A consumer is its pseudonym; a key comes with what its holder knows it by.
+         */
+        MerchantUsageItem: {
+            /** Start */
+            start?: string | null;
+            /** Label */
+            label?: string | null;
+            /** Requests */
+            requests: number;
+            /** Events */
+            events: number;
+            /** Request Bytes */
+            request_bytes: number;
+            /** Response Bytes */
+            response_bytes: number;
+            /** Executions */
+            executions: number;
+            /** Duration Ms */
+            duration_ms: number;
+            /** Quantity */
+            quantity: string;
+            /** Errors 4Xx */
+            errors_4xx: number;
+            /** Errors 5Xx */
+            errors_5xx: number;
+            /** Error Rate */
+            error_rate: number | null;
+            /** Mean Ms */
+            mean_ms: number | null;
+            /** P50 Ms */
+            p50_ms: number | null;
+            /** P95 Ms */
+            p95_ms: number | null;
+            /** P99 Ms */
+            p99_ms: number | null;
+            /** Service */
+            service?: string | null;
+            /** Pseudonym */
+            pseudonym?: string | null;
+            /** Api Key */
+            api_key?: string | null;
+            /** Key Prefix */
+            key_prefix?: string | null;
+            /** Key Last4 */
+            key_last4?: string | null;
+            /** Image */
+            image?: string | null;
+            /** Version */
+            version?: string | null;
+            /** Feature */
+            feature?: string | null;
+        };
+        /** MerchantUsageView */
+        MerchantUsageView: {
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+            /** Time Zone */
+            time_zone: string;
+            /** As Of */
+            as_of: string;
+            /** Items */
+            items: components["schemas"]["MerchantUsageItem"][];
+            total: components["schemas"]["UsageFigures"];
+        };
+        /**
+         * MerchantView
+         * @description `logo_url` is public. `reason` is what the last decision gave.
+         */
+        MerchantView: {
+            /** Id */
+            id: string;
+            /** Slug */
+            slug: string;
+            /** Name */
+            name: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "pending" | "active" | "rejected" | "suspended" | "disabled";
+            /** Subscriptions Blocked */
+            subscriptions_blocked: boolean;
+            /** Legal Name */
+            legal_name: string;
+            /** Tax Id */
+            tax_id: string;
+            address: components["schemas"]["Address"] | null;
+            /** Logo Url */
+            logo_url: string | null;
+            /** Reason */
+            reason: string | null;
+            /** Created At */
+            created_at: string | null;
+        };
+        /**
+         * NewKey
+         * @description A key belongs to one project, or none, for life.
+         */
+        NewKey: {
+            /** Name */
+            name: string;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Purpose
+             * @default
+             */
+            purpose: string;
+            /**
+             * Environment
+             * @default live
+             * @enum {string}
+             */
+            environment: "live" | "test";
+            /** Service Ids */
+            service_ids: string[];
+            /** Ttl Days */
+            ttl_days?: number | null;
+            /** @default {} */
+            limits: components["schemas"]["KeyLimits"];
+            /**
+             * Networks
+             * @description Where calls may come from, such as `192.0.2.0/24`; empty for anywhere
+             * @default []
+             */
+            networks: string[];
+            /** Project Id */
+            project_id?: string | null;
+        };
+        /**
+         * NewMerchant
+         * @description `slug` is for good: it is in URLs and image names.
+         */
+        NewMerchant: {
+            /** Invite Code */
+            invite_code: string;
+            /**
+             * Slug
+             * @example meteo
+             */
+            slug: string;
+            /**
+             * Name
+             * @example Meteo Works
+             */
+            name: string;
+            /**
+             * Legal Name
+             * @default
+             */
+            legal_name: string;
+            /**
+             * Tax Id
+             * @default
+             */
+            tax_id: string;
+            address?: components["schemas"]["AddressInput"] | null;
+        };
+        /** NewProject */
+        NewProject: {
+            /** Name */
+            name: string;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Service Ids
+             * @description All that its keys may use; empty for no such limit
+             * @default []
+             */
+            service_ids: string[];
+        };
+        /**
+         * NewProjectKey
+         * @description `service_ids` are services with an approved grant that the project may use. `ttl_days` null: it never expires.
+         */
+        NewProjectKey: {
+            /** Name */
+            name: string;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Purpose
+             * @default
+             */
+            purpose: string;
+            /**
+             * Environment
+             * @default live
+             * @enum {string}
+             */
+            environment: "live" | "test";
+            /** Service Ids */
+            service_ids: string[];
+            /** Ttl Days */
+            ttl_days?: number | null;
+            /** @default {} */
+            limits: components["schemas"]["KeyLimits"];
+            /**
+             * Networks
+             * @description Where calls may come from, such as `192.0.2.0/24`; empty for anywhere
+             * @default []
+             */
+            networks: string[];
+        };
+        /**
+         * NewSecret
+         * @description How long the old secret works beside the new one; the platform's settings say how long it may.
+         */
+        NewSecret: {
+            /**
+             * Overlap Hours
+             * @default 24
+             */
+            overlap_hours: number;
+        };
+        /**
+         * NewService
+         * @description `slug` is for good, and unique on the platform; so is `type`.
+         */
+        NewService: {
+            /** Name */
+            name: string;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /** Documentation Url */
+            documentation_url?: string | null;
+            /**
+             * Version
+             * @default
+             */
+            version: string;
+            /**
+             * Category
+             * @default
+             */
+            category: string;
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Pricing
+             * @default
+             */
+            pricing: string;
+            /** Price Model */
+            price_model?: ("free" | "per_unit" | "tiered" | "package" | "percentage" | "subscription" | "custom") | null;
+            /**
+             * Authentication
+             * @default
+             */
+            authentication: string;
+            /**
+             * Formats
+             * @default []
+             */
+            formats: string[];
+            /**
+             * Sla
+             * @default
+             */
+            sla: string;
+            /** @default {} */
+            limits: components["schemas"]["LimitsInput"];
+            /**
+             * Visibility
+             * @default public
+             * @enum {string}
+             */
+            visibility: "public" | "unlisted" | "private";
+            /**
+             * Auto Approve
+             * @default false
+             */
+            auto_approve: boolean;
+            /**
+             * Slug
+             * @example weather
+             */
+            slug: string;
+            /**
+             * Type
+             * @default api
+             * @enum {string}
+             */
+            type: "api" | "image";
+            upstream?: components["schemas"]["UpstreamInput"] | null;
+        };
+        /**
+         * OperationView
+         * @description `request` and `response` are examples, where the document has them.
+         */
+        OperationView: {
+            /** Method */
+            method: string;
+            /** Path */
+            path: string;
+            /** Operation Id */
+            operation_id: string | null;
+            /** Summary */
+            summary: string;
+            /** Parameters */
+            parameters: components["schemas"]["ParameterView"][];
+            /** Request */
+            request: string | null;
+            /** Response */
+            response: string | null;
+        };
+        /** OperationsView */
+        OperationsView: {
+            /** Items */
+            items: components["schemas"]["OperationView"][];
+        };
+        /** OwnMerchants */
+        OwnMerchants: {
+            /** Items */
+            items: components["schemas"]["MerchantView"][];
+        };
+        /**
+         * ParameterView
+         * @description `place` is `path`, `query`, `header` or `cookie`.
+         */
+        ParameterView: {
+            /** Name */
+            name: string;
+            /** Place */
+            place: string;
+            /** Required */
+            required: boolean;
+            /** Description */
+            description: string;
         };
         /**
          * PlatformSettingsChange
@@ -314,6 +4942,1011 @@ export interface components {
             alert_recipients: string[];
         };
         /**
+         * PlatformUsageItem
+         * @description What was not grouped by is null.
+         */
+        PlatformUsageItem: {
+            /** Start */
+            start?: string | null;
+            /** Label */
+            label?: string | null;
+            /** Requests */
+            requests: number;
+            /** Events */
+            events: number;
+            /** Request Bytes */
+            request_bytes: number;
+            /** Response Bytes */
+            response_bytes: number;
+            /** Executions */
+            executions: number;
+            /** Duration Ms */
+            duration_ms: number;
+            /** Quantity */
+            quantity: string;
+            /** Errors 4Xx */
+            errors_4xx: number;
+            /** Errors 5Xx */
+            errors_5xx: number;
+            /** Error Rate */
+            error_rate: number | null;
+            /** Mean Ms */
+            mean_ms: number | null;
+            /** P50 Ms */
+            p50_ms: number | null;
+            /** P95 Ms */
+            p95_ms: number | null;
+            /** P99 Ms */
+            p99_ms: number | null;
+            /** Merchant */
+            merchant?: string | null;
+            /** Service */
+            service?: string | null;
+        };
+        /** PlatformUsageView */
+        PlatformUsageView: {
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+            /** Time Zone */
+            time_zone: string;
+            /** As Of */
+            as_of: string;
+            /** Items */
+            items: components["schemas"]["PlatformUsageItem"][];
+            total: components["schemas"]["UsageFigures"];
+        };
+        /**
+         * ProjectAccessRequest
+         * @description `service` is a slug or an id.
+         */
+        ProjectAccessRequest: {
+            /** Service */
+            service: string;
+            /**
+             * Note
+             * @description For whoever decides
+             * @default
+             */
+            note: string;
+        };
+        /**
+         * ProjectChange
+         * @description Only what is given is changed.
+         */
+        ProjectChange: {
+            /** Name */
+            name?: string | null;
+            /** Description */
+            description?: string | null;
+            /** Service Ids */
+            service_ids?: string[] | null;
+        };
+        /**
+         * ProjectInviteView
+         * @description An invite that can still be accepted.
+         */
+        ProjectInviteView: {
+            /** Id */
+            id: string;
+            /** Email */
+            email: string;
+            /**
+             * Role
+             * @enum {string}
+             */
+            role: "owner" | "manager" | "member";
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+        };
+        /** ProjectInvitesView */
+        ProjectInvitesView: {
+            /** Items */
+            items: components["schemas"]["ProjectInviteView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * ProjectView
+         * @description Keys and people of one consumer that belong together.
+         */
+        ProjectView: {
+            /** Id */
+            id: string;
+            /** Consumer Id */
+            consumer_id: string;
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Service Ids */
+            service_ids: string[];
+            /** Created At */
+            created_at: string | null;
+        };
+        /** ProjectsView */
+        ProjectsView: {
+            /** Items */
+            items: components["schemas"]["ProjectView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * Question
+         * @description A `call` to a service (slug or id), or a usage `report` for it. Without `source_address`, from where this very
+         *     request comes.
+         */
+        Question: {
+            /** Service */
+            service: string;
+            /**
+             * Way
+             * @default call
+             * @enum {string}
+             */
+            way: "call" | "report";
+            /** Source Address */
+            source_address?: string | null;
+        };
+        /**
+         * Reasoned
+         * @description What a decision about somebody is made with: they are told, and the audit log keeps it.
+         */
+        Reasoned: {
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * RecordItem
+         * @description A usage event as it was counted.
+         */
+        RecordItem: {
+            /** Id */
+            id: string;
+            /** Source */
+            source: string;
+            /** Time */
+            time: string;
+            /** Received At */
+            received_at: string;
+            /** Service */
+            service: string;
+            /** Api Key */
+            api_key: string;
+            /** Project */
+            project: string | null;
+            /** Requests */
+            requests: number;
+            /** Request Bytes */
+            request_bytes: number;
+            /** Response Bytes */
+            response_bytes: number;
+            /** Response Time Ms */
+            response_time_ms: number | null;
+            /** Status Code */
+            status_code: number | null;
+            /** Executions */
+            executions: number;
+            /** Duration Ms */
+            duration_ms: number;
+            /** Image */
+            image: string | null;
+            /** Version */
+            version: string | null;
+            /** Feature */
+            feature: string | null;
+            /** Resource */
+            resource: string | null;
+            /** Quantity */
+            quantity: string | null;
+            /** Metadata */
+            metadata: unknown;
+        };
+        /** RecordsView */
+        RecordsView: {
+            /** Items */
+            items: components["schemas"]["RecordItem"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * RefusalView
+         * @description Calls that were refused within the hour that begins at `hour`, with this code (docs/errors.md).
+         */
+        RefusalView: {
+            /**
+             * Hour
+             * Format: date-time
+             */
+            hour: string;
+            /** Code */
+            code: string;
+            /** Count */
+            count: number;
+        };
+        /**
+         * RefusalsView
+         * @description `first` and `to` are UTC days, both included.
+         */
+        RefusalsView: {
+            /**
+             * From
+             * Format: date
+             */
+            from: string;
+            /**
+             * To
+             * Format: date
+             */
+            to: string;
+            /** Total */
+            total: number;
+            /** Items */
+            items: components["schemas"]["RefusalView"][];
+        };
+        /** Release */
+        Release: {
+            /**
+             * Version
+             * @example 2.1.0
+             */
+            version: string;
+            /**
+             * Notes
+             * @description What changes, for whoever reviews it and for consumers
+             * @default
+             */
+            notes: string;
+        };
+        /**
+         * Restriction
+         * @description Without `service_ids`, all services of the merchant that the subscriber may use. `reason` is told to the
+         *     subscriber.
+         */
+        Restriction: {
+            /** Reason */
+            reason: string;
+            /** Service Ids */
+            service_ids?: string[] | null;
+        };
+        /**
+         * ReviewView
+         * @description `service.review` says what waits: the `service`, or a `revision` of it, which makes these `changes`.
+         */
+        ReviewView: {
+            service: components["schemas"]["ServiceView"];
+            /** Changes */
+            changes: components["schemas"]["ChangeView"][];
+        };
+        /** ReviewsView */
+        ReviewsView: {
+            /** Items */
+            items: components["schemas"]["ReviewView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * RevisionView
+         * @description Changes that wait for approval: `values` by field name. Rejected ones have the `reason`: the merchant may change
+         *     or withdraw them.
+         */
+        RevisionView: {
+            /** Values */
+            values: {
+                [key: string]: components["schemas"]["JsonValue"];
+            };
+            /** Notes */
+            notes: string;
+            /**
+             * Proposed At
+             * Format: date-time
+             */
+            proposed_at: string;
+            /** Reason */
+            reason: string | null;
+        };
+        /**
+         * RuleChange
+         * @description Only what is given is changed. What a rule looks at stays: make another rule for that.
+         */
+        RuleChange: {
+            /** Name */
+            name?: string | null;
+            /** Threshold */
+            threshold?: number | string | null;
+            /** Requests Min */
+            requests_min?: number | null;
+            /** Mail */
+            mail?: boolean | null;
+            /** Webhook */
+            webhook?: boolean | null;
+            /** Status */
+            status?: ("enabled" | "disabled") | null;
+        };
+        /**
+         * RuleInput
+         * @description `threshold` is a decimal as text. `quota_percent` needs `api_key_id` and the window `month`.
+         */
+        RuleInput: {
+            /**
+             * Name
+             * @example Half of the month's quota
+             */
+            name: string;
+            /**
+             * Metric
+             * @enum {string}
+             */
+            metric: "requests" | "events" | "request_bytes" | "response_bytes" | "executions" | "quota_percent" | "error_rate_percent";
+            /**
+             * Window
+             * @enum {string}
+             */
+            window: "day" | "month";
+            /**
+             * Threshold
+             * @example 50
+             */
+            threshold: number | string;
+            /** Service Id */
+            service_id?: string | null;
+            /** Api Key Id */
+            api_key_id?: string | null;
+            /** Project Id */
+            project_id?: string | null;
+            /**
+             * Requests Min
+             * @default 100
+             */
+            requests_min: number;
+            /**
+             * Mail
+             * @default true
+             */
+            mail: boolean;
+            /**
+             * Webhook
+             * @default true
+             */
+            webhook: boolean;
+        };
+        /** RuleView */
+        RuleView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Metric
+             * @enum {string}
+             */
+            metric: "requests" | "events" | "request_bytes" | "response_bytes" | "executions" | "quota_percent" | "error_rate_percent";
+            /**
+             * Window
+             * @enum {string}
+             */
+            window: "day" | "month";
+            /** Threshold */
+            threshold: string;
+            /** Service Id */
+            service_id: string | null;
+            /** Api Key Id */
+            api_key_id: string | null;
+            /** Project Id */
+            project_id: string | null;
+            /** Requests Min */
+            requests_min: number;
+            /** Mail */
+            mail: boolean;
+            /** Webhook */
+            webhook: boolean;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "enabled" | "disabled";
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /** Rules */
+        Rules: {
+            /** Items */
+            items: components["schemas"]["RuleView"][];
+        };
+        /**
+         * ServiceChange
+         * @description Only what is given is changed. In `upstream` and `limits` too; null clears.
+         */
+        ServiceChange: {
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /** Documentation Url */
+            documentation_url?: string | null;
+            /**
+             * Version
+             * @default
+             */
+            version: string;
+            /**
+             * Category
+             * @default
+             */
+            category: string;
+            /**
+             * Tags
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Pricing
+             * @default
+             */
+            pricing: string;
+            /** Price Model */
+            price_model?: ("free" | "per_unit" | "tiered" | "package" | "percentage" | "subscription" | "custom") | null;
+            /**
+             * Authentication
+             * @default
+             */
+            authentication: string;
+            /**
+             * Formats
+             * @default []
+             */
+            formats: string[];
+            /**
+             * Sla
+             * @default
+             */
+            sla: string;
+            /** @default {} */
+            limits: components["schemas"]["LimitsInput"];
+            /**
+             * Visibility
+             * @default public
+             * @enum {string}
+             */
+            visibility: "public" | "unlisted" | "private";
+            /**
+             * Auto Approve
+             * @default false
+             */
+            auto_approve: boolean;
+            upstream?: components["schemas"]["UpstreamChange"] | null;
+            /** Notes */
+            notes?: string | null;
+        };
+        /**
+         * ServiceSummary
+         * @description A service as its merchant and the operators see it, without what waits for approval. `review` says what is under
+         *     review, `openapi` whether there is a document, `versions` how many there are.
+         */
+        ServiceSummary: {
+            /** Id */
+            id: string;
+            /** Merchant Id */
+            merchant_id: string;
+            /** Slug */
+            slug: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "api" | "image";
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "draft" | "pending_approval" | "active" | "rejected" | "suspended" | "retired";
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Documentation Url */
+            documentation_url: string | null;
+            /** Version */
+            version: string;
+            /** Category */
+            category: string;
+            /** Tags */
+            tags: string[];
+            /** Pricing */
+            pricing: string;
+            /** Price Model */
+            price_model: string | null;
+            /** Authentication */
+            authentication: string;
+            /** Formats */
+            formats: string[];
+            /** Sla */
+            sla: string;
+            upstream: components["schemas"]["UpstreamView"] | null;
+            limits: components["schemas"]["Limits"];
+            /**
+             * Visibility
+             * @enum {string}
+             */
+            visibility: "public" | "unlisted" | "private";
+            /** Visibility Override */
+            visibility_override: ("public" | "unlisted" | "private") | null;
+            /** Auto Approve */
+            auto_approve: boolean;
+            /** Logo Url */
+            logo_url: string | null;
+            /** Openapi */
+            openapi: boolean;
+            /** Versions */
+            versions: number;
+            /** Review */
+            review: string | null;
+            /** Submitted At */
+            submitted_at: string | null;
+            /** Reason */
+            reason: string | null;
+            /** Created At */
+            created_at: string | null;
+        };
+        /**
+         * ServiceView
+         * @description With the changes that wait for approval, if there are any.
+         */
+        ServiceView: {
+            /** Id */
+            id: string;
+            /** Merchant Id */
+            merchant_id: string;
+            /** Slug */
+            slug: string;
+            /**
+             * Type
+             * @enum {string}
+             */
+            type: "api" | "image";
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "draft" | "pending_approval" | "active" | "rejected" | "suspended" | "retired";
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Documentation Url */
+            documentation_url: string | null;
+            /** Version */
+            version: string;
+            /** Category */
+            category: string;
+            /** Tags */
+            tags: string[];
+            /** Pricing */
+            pricing: string;
+            /** Price Model */
+            price_model: string | null;
+            /** Authentication */
+            authentication: string;
+            /** Formats */
+            formats: string[];
+            /** Sla */
+            sla: string;
+            upstream: components["schemas"]["UpstreamView"] | null;
+            limits: components["schemas"]["Limits"];
+            /**
+             * Visibility
+             * @enum {string}
+             */
+            visibility: "public" | "unlisted" | "private";
+            /** Visibility Override */
+            visibility_override: ("public" | "unlisted" | "private") | null;
+            /** Auto Approve */
+            auto_approve: boolean;
+            /** Logo Url */
+            logo_url: string | null;
+            /** Openapi */
+            openapi: boolean;
+            /** Versions */
+            versions: number;
+            /** Review */
+            review: string | null;
+            /** Submitted At */
+            submitted_at: string | null;
+            /** Reason */
+            reason: string | null;
+            /** Created At */
+            created_at: string | null;
+            revision: components["schemas"]["RevisionView"] | null;
+        };
+        /** ServicesView */
+        ServicesView: {
+            /** Items */
+            items: components["schemas"]["ServiceSummary"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /** SessionList */
+        SessionList: {
+            /** Items */
+            items: components["schemas"]["SessionView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * SessionView
+         * @description One sign-in. `seen_at` is right within 5 minutes; `current` is the one that asks.
+         */
+        SessionView: {
+            /** Id */
+            id: string;
+            /**
+             * Started At
+             * Format: date-time
+             */
+            started_at: string;
+            /**
+             * Seen At
+             * Format: date-time
+             */
+            seen_at: string;
+            /** User Agent */
+            user_agent: string;
+            /** Current */
+            current: boolean;
+        };
+        /** Share */
+        Share: {
+            /**
+             * Distribution
+             * @enum {string}
+             */
+            distribution: "hour_of_day" | "status_class" | "response_time_ms";
+            /** Class */
+            class: string;
+            /** Count */
+            count: number;
+            /** Share */
+            share: number | null;
+        };
+        /**
+         * ShownKeyView
+         * @description `key` is the clear key. It is shown in this answer only: nobody can read it again.
+         */
+        ShownKeyView: {
+            /** Id */
+            id: string;
+            /** Consumer Id */
+            consumer_id: string;
+            /** Project Id */
+            project_id: string | null;
+            /** Name */
+            name: string;
+            /** Description */
+            description: string;
+            /** Purpose */
+            purpose: string;
+            /**
+             * Environment
+             * @enum {string}
+             */
+            environment: "live" | "test";
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "active" | "disabled" | "revoked";
+            /** Reason */
+            reason: string | null;
+            /** Prefix */
+            prefix: string;
+            /** Last4 */
+            last4: string;
+            /** Service Ids */
+            service_ids: string[];
+            /** Revoked Service Ids */
+            revoked_service_ids: string[];
+            limits: components["schemas"]["LimitsView"];
+            /** Networks */
+            networks: string[];
+            /** Ttl Days */
+            ttl_days: number | null;
+            /** Expires At */
+            expires_at: string | null;
+            /** Previous Until */
+            previous_until: string | null;
+            /** Needs Rotation */
+            needs_rotation: boolean;
+            /** Leaked At */
+            leaked_at: string | null;
+            /** Created By */
+            created_by: string | null;
+            /** Created At */
+            created_at: string | null;
+            /** Rotated At */
+            rotated_at: string | null;
+            /** Key */
+            key: string;
+        };
+        /** SpikeItem */
+        SpikeItem: {
+            /** Start */
+            start?: string | null;
+            /** Label */
+            label?: string | null;
+            /** Requests */
+            requests: number;
+            /** Score */
+            score: number;
+            /**
+             * Direction
+             * @enum {string}
+             */
+            direction: "up" | "down";
+        };
+        /**
+         * SpikesAnswer
+         * @description Days whose robust z-score of requests is at least `threshold`. Below `days_min` complete days with usage there
+         *     are no scores: `median` and `spread` are null.
+         */
+        SpikesAnswer: {
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+            /** Time Zone */
+            time_zone: string;
+            /** As Of */
+            as_of: string;
+            /** Method */
+            method: string;
+            /** Threshold */
+            threshold: number;
+            /** Days Min */
+            days_min: number;
+            /** Days */
+            days: number;
+            /** Median */
+            median: number | null;
+            /** Spread */
+            spread: number | null;
+            /** Items */
+            items: components["schemas"]["SpikeItem"][];
+        };
+        /** Stop */
+        Stop: {
+            /** Reason */
+            reason?: string | null;
+        };
+        /**
+         * SubscriberKeyView
+         * @description A key that is assigned to services of this merchant: what tells it from others, never the key, and no name.
+         *     `service_ids` are this merchant's only.
+         */
+        SubscriberKeyView: {
+            /** Id */
+            id: string;
+            /** Prefix */
+            prefix: string;
+            /** Last4 */
+            last4: string;
+            /**
+             * Environment
+             * @enum {string}
+             */
+            environment: "live" | "test";
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "active" | "disabled" | "revoked";
+            /** Service Ids */
+            service_ids: string[];
+        };
+        /**
+         * SubscriberView
+         * @description A consumer as its merchant knows it. `name` is the organisation's, where it chose to share that. `keys` are the
+         *     newest 100.
+         */
+        SubscriberView: {
+            /** Pseudonym */
+            pseudonym: string;
+            /** Name */
+            name: string | null;
+            /** Subscriptions */
+            subscriptions: components["schemas"]["SubscriptionView"][];
+            /** Keys */
+            keys: components["schemas"]["SubscriberKeyView"][];
+        };
+        /** SubscribersView */
+        SubscribersView: {
+            /** Items */
+            items: components["schemas"]["SubscriberView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * SubscriptionView
+         * @description A subscriber's access to one service. `since` is when it was approved.
+         */
+        SubscriptionView: {
+            /** Service Id */
+            service_id: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "active" | "restricted" | "left";
+            /** Since */
+            since: string | null;
+        };
+        /**
+         * Transfer
+         * @description `account_id` is a member's.
+         */
+        Transfer: {
+            /** Account Id */
+            account_id: string;
+        };
+        /**
+         * Trend
+         * @description The range, and the equally long one before it. `change_percent` by metric, null where there was nothing.
+         */
+        Trend: {
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+            /** Time Zone */
+            time_zone: string;
+            /** As Of */
+            as_of: string;
+            /** Items */
+            items: components["schemas"]["TrendItem"][];
+            /** Change Percent */
+            change_percent: {
+                [key: string]: number | null;
+            };
+        };
+        /** TrendItem */
+        TrendItem: {
+            /** Requests */
+            requests: number;
+            /** Events */
+            events: number;
+            /** Request Bytes */
+            request_bytes: number;
+            /** Response Bytes */
+            response_bytes: number;
+            /** Executions */
+            executions: number;
+            /** Duration Ms */
+            duration_ms: number;
+            /** Quantity */
+            quantity: string;
+            /** Errors 4Xx */
+            errors_4xx: number;
+            /** Errors 5Xx */
+            errors_5xx: number;
+            /** Error Rate */
+            error_rate: number | null;
+            /** Mean Ms */
+            mean_ms: number | null;
+            /** P50 Ms */
+            p50_ms: number | null;
+            /** P95 Ms */
+            p95_ms: number | null;
+            /** P99 Ms */
+            p99_ms: number | null;
+            /**
+             * Period
+             * @enum {string}
+             */
+            period: "current" | "previous";
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+        };
+        /**
+         * UpstreamChange
+         * @description Only what is given is changed.
+         */
+        UpstreamChange: {
+            /**
+             * Base Url
+             * @default
+             */
+            base_url: string;
+            /**
+             * Timeout S
+             * @default 30
+             */
+            timeout_s: number;
+            /**
+             * Request Bytes Max
+             * @default 104857600
+             */
+            request_bytes_max: number;
+            /**
+             * Response Bytes Max
+             * @default 1073741824
+             */
+            response_bytes_max: number;
+        };
+        /**
+         * UpstreamInput
+         * @description Where calls go. Its secret is set apart from it.
+         */
+        UpstreamInput: {
+            /**
+             * Base Url
+             * @example https://api.example.com/v1
+             */
+            base_url: string;
+            /**
+             * Timeout S
+             * @default 30
+             */
+            timeout_s: number;
+            /**
+             * Request Bytes Max
+             * @default 104857600
+             */
+            request_bytes_max: number;
+            /**
+             * Response Bytes Max
+             * @default 1073741824
+             */
+            response_bytes_max: number;
+        };
+        /**
+         * UpstreamSecret
+         * @description AMS sets `header` to `value` on every call. The value is never shown again.
+         */
+        UpstreamSecret: {
+            /**
+             * Header
+             * @example Authorization
+             */
+            header: string;
+            /** Value */
+            value: string;
+        };
+        /**
+         * UpstreamView
+         * @description `auth_header` is set by AMS on every call; nobody is told its value.
+         */
+        UpstreamView: {
+            /** Base Url */
+            base_url: string;
+            /** Timeout S */
+            timeout_s: number;
+            /** Request Bytes Max */
+            request_bytes_max: number;
+            /** Response Bytes Max */
+            response_bytes_max: number;
+            /** Auth Header */
+            auth_header: string | null;
+        };
+        /**
          * UsageEvents
          * @description Raw usage events (CloudEvents 1.0) as they were counted. `next_cursor` is null on the last page.
          */
@@ -324,6 +5957,41 @@ export interface components {
             }[];
             /** Next Cursor */
             next_cursor: string | null;
+        };
+        /**
+         * UsageFigures
+         * @description `error_rate` is the share of requests answered with 4xx or 5xx. Times are in milliseconds: the mean is exact,
+         *     percentiles are estimated from a histogram (docs/usage-views.md). `quantity` is a decimal.
+         */
+        UsageFigures: {
+            /** Requests */
+            requests: number;
+            /** Events */
+            events: number;
+            /** Request Bytes */
+            request_bytes: number;
+            /** Response Bytes */
+            response_bytes: number;
+            /** Executions */
+            executions: number;
+            /** Duration Ms */
+            duration_ms: number;
+            /** Quantity */
+            quantity: string;
+            /** Errors 4Xx */
+            errors_4xx: number;
+            /** Errors 5Xx */
+            errors_5xx: number;
+            /** Error Rate */
+            error_rate: number | null;
+            /** Mean Ms */
+            mean_ms: number | null;
+            /** P50 Ms */
+            p50_ms: number | null;
+            /** P95 Ms */
+            p95_ms: number | null;
+            /** P99 Ms */
+            p99_ms: number | null;
         };
         /**
          * UsageGroup
@@ -394,13 +6062,403 @@ export interface components {
                 [key: string]: number;
             };
         };
+        /**
+         * VersionView
+         * @description `number` counts the service's versions, `version` is the merchant's name for it.
+         */
+        VersionView: {
+            /** Number */
+            number: number;
+            /** Version */
+            version: string;
+            /** Notes */
+            notes: string;
+            /** Made By */
+            made_by: string;
+            /**
+             * Made At
+             * Format: date-time
+             */
+            made_at: string;
+        };
+        /** VersionsView */
+        VersionsView: {
+            /** Items */
+            items: components["schemas"]["VersionView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * VisibilityOverride
+         * @description Null leaves it to the merchant again.
+         */
+        VisibilityOverride: {
+            /** Reason */
+            reason: string;
+            /** Visibility */
+            visibility: ("public" | "unlisted" | "private") | null;
+        };
+        /**
+         * WebhookChange
+         * @description Only what is given is changed.
+         */
+        WebhookChange: {
+            /** Url */
+            url?: string | null;
+            /** Description */
+            description?: string | null;
+            /** Events */
+            events?: "alert.fired"[] | null;
+            /** Status */
+            status?: ("enabled" | "disabled") | null;
+        };
+        /** WebhookInput */
+        WebhookInput: {
+            /**
+             * Url
+             * @example https://example.com/ams-events
+             */
+            url: string;
+            /**
+             * Description
+             * @default
+             */
+            description: string;
+            /**
+             * Events
+             * @default [
+             *       "alert.fired"
+             *     ]
+             * @example [
+             *       "alert.fired"
+             *     ]
+             */
+            events: "alert.fired"[];
+        };
+        /**
+         * WebhookView
+         * @description `reason` says why AMS disabled it, `previous_until` how long the secret before the last rotation signs too.
+         */
+        WebhookView: {
+            /** Id */
+            id: string;
+            /** Url */
+            url: string;
+            /** Description */
+            description: string;
+            /** Events */
+            events: "alert.fired"[];
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "enabled" | "disabled";
+            /** Reason */
+            reason: string | null;
+            /** Previous Until */
+            previous_until: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+        };
+        /**
+         * WebhookWithSecret
+         * @description `secret` (`whsec_…`, Standard Webhooks) is shown this once.
+         */
+        WebhookWithSecret: {
+            /** Id */
+            id: string;
+            /** Url */
+            url: string;
+            /** Description */
+            description: string;
+            /** Events */
+            events: "alert.fired"[];
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "enabled" | "disabled";
+            /** Reason */
+            reason: string | null;
+            /** Previous Until */
+            previous_until: string | null;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Secret */
+            secret: string;
+        };
+        /** Webhooks */
+        Webhooks: {
+            /** Items */
+            items: components["schemas"]["WebhookView"][];
+        };
+        /**
+         * NewInvite
+         * @description `role` is what they get; the owner's is only given by a transfer.
+         */
+        shared__access__routes__invites__NewInvite: {
+            /**
+             * Email
+             * @example moe@example.com
+             */
+            email: string;
+            /**
+             * Role
+             * @default member
+             * @enum {string}
+             */
+            role: "manager" | "member";
+        };
+        /** Reason */
+        shared__catalog__routes__merchants__Reason: {
+            /** Reason */
+            reason: string;
+        };
+        /** Reason */
+        shared__catalog__routes__services__Reason: {
+            /** Reason */
+            reason?: string | null;
+        };
+        /**
+         * NewInvite
+         * @description With `email`, only whoever proves that address can use it, and it goes there by mail. `days` it can be used;
+         *     by default the platform's setting.
+         */
+        shared__identity__routes__invites__NewInvite: {
+            /**
+             * Email
+             * @example sales@example.com
+             */
+            email?: string | null;
+            /**
+             * Note
+             * @description For the list; nobody else sees it
+             * @default
+             */
+            note: string;
+            /** Days */
+            days?: number | null;
+        };
+        /**
+         * TopItem
+         * @description `share` of the metric's whole, null when that is 0.
+         */
+        shared__metering__routes__consumer__TopItem: {
+            /** Start */
+            start?: string | null;
+            /** Label */
+            label?: string | null;
+            /** Requests */
+            requests: number;
+            /** Events */
+            events: number;
+            /** Request Bytes */
+            request_bytes: number;
+            /** Response Bytes */
+            response_bytes: number;
+            /** Executions */
+            executions: number;
+            /** Duration Ms */
+            duration_ms: number;
+            /** Quantity */
+            quantity: string;
+            /** Errors 4Xx */
+            errors_4xx: number;
+            /** Errors 5Xx */
+            errors_5xx: number;
+            /** Error Rate */
+            error_rate: number | null;
+            /** Mean Ms */
+            mean_ms: number | null;
+            /** P50 Ms */
+            p50_ms: number | null;
+            /** P95 Ms */
+            p95_ms: number | null;
+            /** P99 Ms */
+            p99_ms: number | null;
+            /** Service */
+            service?: string | null;
+            /** Api Key */
+            api_key?: string | null;
+            /** Project */
+            project?: string | null;
+            /** Image */
+            image?: string | null;
+            /** Version */
+            version?: string | null;
+            /** Feature */
+            feature?: string | null;
+            /** Share */
+            share: number | null;
+        };
+        /** TopView */
+        shared__metering__routes__consumer__TopView: {
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+            /** Time Zone */
+            time_zone: string;
+            /** As Of */
+            as_of: string;
+            /**
+             * Metric
+             * @enum {string}
+             */
+            metric: "requests" | "request_bytes" | "response_bytes" | "executions" | "duration_ms" | "errors";
+            /** Items */
+            items: components["schemas"]["shared__metering__routes__consumer__TopItem"][];
+        };
+        /**
+         * TopItem
+         * @description `share` of the metric's whole, null when that is 0.
+         */
+        shared__metering__routes__merchant__TopItem: {
+            /** Start */
+            start?: string | null;
+            /** Label */
+            label?: string | null;
+            /** Requests */
+            requests: number;
+            /** Events */
+            events: number;
+            /** Request Bytes */
+            request_bytes: number;
+            /** Response Bytes */
+            response_bytes: number;
+            /** Executions */
+            executions: number;
+            /** Duration Ms */
+            duration_ms: number;
+            /** Quantity */
+            quantity: string;
+            /** Errors 4Xx */
+            errors_4xx: number;
+            /** Errors 5Xx */
+            errors_5xx: number;
+            /** Error Rate */
+            error_rate: number | null;
+            /** Mean Ms */
+            mean_ms: number | null;
+            /** P50 Ms */
+            p50_ms: number | null;
+            /** P95 Ms */
+            p95_ms: number | null;
+            /** P99 Ms */
+            p99_ms: number | null;
+            /** Service */
+            service?: string | null;
+            /** Pseudonym */
+            pseudonym?: string | null;
+            /** Api Key */
+            api_key?: string | null;
+            /** Key Prefix */
+            key_prefix?: string | null;
+            /** Key Last4 */
+            key_last4?: string | null;
+            /** Image */
+            image?: string | null;
+            /** Version */
+            version?: string | null;
+            /** Feature */
+            feature?: string | null;
+            /** Share */
+            share: number | null;
+        };
+        /** TopView */
+        shared__metering__routes__merchant__TopView: {
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+            /** Time Zone */
+            time_zone: string;
+            /** As Of */
+            as_of: string;
+            /**
+             * Metric
+             * @enum {string}
+             */
+            metric: "requests" | "request_bytes" | "response_bytes" | "executions" | "duration_ms" | "errors";
+            /** Items */
+            items: components["schemas"]["shared__metering__routes__merchant__TopItem"][];
+        };
+        /**
+         * TopItem
+         * @description `share` of the metric's whole, null when that is 0.
+         */
+        shared__metering__routes__platform__TopItem: {
+            /** Start */
+            start?: string | null;
+            /** Label */
+            label?: string | null;
+            /** Requests */
+            requests: number;
+            /** Events */
+            events: number;
+            /** Request Bytes */
+            request_bytes: number;
+            /** Response Bytes */
+            response_bytes: number;
+            /** Executions */
+            executions: number;
+            /** Duration Ms */
+            duration_ms: number;
+            /** Quantity */
+            quantity: string;
+            /** Errors 4Xx */
+            errors_4xx: number;
+            /** Errors 5Xx */
+            errors_5xx: number;
+            /** Error Rate */
+            error_rate: number | null;
+            /** Mean Ms */
+            mean_ms: number | null;
+            /** P50 Ms */
+            p50_ms: number | null;
+            /** P95 Ms */
+            p95_ms: number | null;
+            /** P99 Ms */
+            p99_ms: number | null;
+            /** Merchant */
+            merchant?: string | null;
+            /** Service */
+            service?: string | null;
+            /** Share */
+            share: number | null;
+        };
+        /** TopView */
+        shared__metering__routes__platform__TopView: {
+            /** From */
+            from: string;
+            /** To */
+            to: string;
+            /** Time Zone */
+            time_zone: string;
+            /** As Of */
+            as_of: string;
+            /**
+             * Metric
+             * @enum {string}
+             */
+            metric: "requests" | "request_bytes" | "response_bytes" | "executions" | "duration_ms" | "errors";
+            /** Items */
+            items: components["schemas"]["shared__metering__routes__platform__TopItem"][];
+        };
         /** @description RFC 9457. `code` is stable, and docs/errors.md explains each. */
         Problem: {
             /** Format: uri */
             type: string;
             title: string;
             status: number;
-            code: string;
+            /** @enum {string} */
+            code: "key_missing" | "key_malformed" | "key_unknown" | "key_ambiguous" | "key_expired" | "key_disabled" | "key_revoked" | "network_not_allowed" | "consumer_suspended" | "token_missing" | "token_invalid" | "session_ended" | "account_suspended" | "role_not_held" | "admin_by_setting" | "forbidden" | "service_not_granted" | "consumer_restricted" | "service_suspended" | "merchant_misconfigured" | "rate_limited" | "quota_exceeded" | "content_type_unsupported" | "body_invalid" | "body_too_large" | "batch_empty" | "batch_too_large" | "event_invalid" | "event_too_old" | "event_in_future" | "batch_rejected" | "path_invalid" | "request_too_large" | "upstream_unreachable" | "upstream_timeout" | "upstream_response_too_large" | "usage_backlog" | "request_invalid" | "range_invalid" | "cursor_invalid" | "state_invalid" | "conflict" | "grant_exists" | "subscriptions_blocked" | "project_in_use" | "invite_invalid" | "signature_invalid" | "owner_required" | "limit_reached" | "slug_taken" | "merchant_inactive" | "service_incomplete" | "openapi_invalid" | "openapi_too_large" | "image_invalid" | "precondition_required" | "precondition_failed" | "idempotency_key_in_use" | "idempotency_key_reused" | "not_found" | "method_not_allowed" | "request_timeout" | "request_malformed" | "target_too_long" | "headers_too_large" | "service_unavailable" | "internal_error";
             detail: string;
             request_id: string;
             errors?: {
@@ -410,7 +6468,116 @@ export interface components {
             }[];
         };
     };
-    responses: never;
+    responses: {
+        /** @description The request breaks a rule; `errors` names fields and rules. */
+        Problem400: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Nobody is signed in, or the token or key is not valid. */
+        Problem401: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Signed in, but not allowed. */
+        Problem403: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description There is no such thing, or it is somebody else's. */
+        Problem404: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description It is not in a state for this, or was changed by somebody else at the same time. */
+        Problem409: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description It was changed since it was read. */
+        Problem412: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is too large. */
+        Problem413: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The Idempotency-Key was used for another request. */
+        Problem422: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description `If-Match` is required. */
+        Problem428: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Too often. Try again after `Retry-After`. */
+        Problem429: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A fault of the platform. */
+        Problem500: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A part of the platform does not answer. Try again after `Retry-After`. */
+        Problem503: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;
@@ -449,51 +6616,11 @@ export interface operations {
                     "application/json": components["schemas"]["AuditEntries"];
                 };
             };
-            /** @description The request breaks a rule; `errors` names fields and rules. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Nobody is signed in, or the token or key is not valid. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Signed in, but not allowed. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description A fault of the platform. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description A part of the platform does not answer. Try again after `Retry-After`. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     export_audit_api_v1_admin_audit_export_get: {
@@ -528,51 +6655,11 @@ export interface operations {
                     "text/csv": unknown;
                 };
             };
-            /** @description The request breaks a rule; `errors` names fields and rules. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Nobody is signed in, or the token or key is not valid. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Signed in, but not allowed. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description A fault of the platform. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description A part of the platform does not answer. Try again after `Retry-After`. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     read_settings_api_v1_admin_settings_get: {
@@ -596,51 +6683,11 @@ export interface operations {
                     "application/json": components["schemas"]["PlatformSettingsView"];
                 };
             };
-            /** @description The request breaks a rule; `errors` names fields and rules. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Nobody is signed in, or the token or key is not valid. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Signed in, but not allowed. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description A fault of the platform. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description A part of the platform does not answer. Try again after `Retry-After`. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     change_settings_api_v1_admin_settings_patch: {
@@ -670,16 +6717,1671 @@ export interface operations {
                     "application/json": components["schemas"]["PlatformSettingsView"];
                 };
             };
-            /** @description The request breaks a rule; `errors` names fields and rules. */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_me_api_v1_me_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["AccountView"];
                 };
             };
-            /** @description Nobody is signed in, or the token or key is not valid. */
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_me_api_v1_me_patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_sessions_api_v1_me_sessions_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    end_sessions_api_v1_me_sessions_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    end_session_api_v1_me_sessions__session_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_accounts_api_v1_admin_accounts_get: {
+        parameters: {
+            query?: {
+                /** @description How the address starts */
+                email?: string | null;
+                role?: "admin" | null;
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_account_api_v1_admin_accounts__account_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountDetail"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    suspend_account_api_v1_admin_accounts__account_id__suspend_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    restore_account_api_v1_admin_accounts__account_id__restore_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    set_admin_role_api_v1_admin_accounts__account_id__admin_role_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AdminRole"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    end_account_sessions_api_v1_admin_accounts__account_id__end_sessions_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_consumer_api_v1_consumers__consumer_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsumerView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    update_consumer_api_v1_consumers__consumer_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConsumerChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConsumerView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_consumers_api_v1_admin_consumers_get: {
+        parameters: {
+            query?: {
+                status?: ("active" | "suspended") | null;
+                /** @description Part of the name, or the id */
+                q?: string | null;
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminConsumers"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    suspend_consumer_api_v1_admin_consumers__consumer_id__suspend_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminConsumerView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    restore_consumer_api_v1_admin_consumers__consumer_id__restore_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminConsumerView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    request_access_api_v1_consumers__consumer_id__access_requests_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccessRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    request_access_for_project_api_v1_consumers__consumer_id__projects__project_id__access_requests_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectAccessRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_grants_api_v1_consumers__consumer_id__grants_get: {
+        parameters: {
+            query?: {
+                status?: ("requested" | "approved" | "denied" | "withdrawn") | null;
+                /** @description Only what this project's keys may use */
+                project_id?: string | null;
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantsView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_grant_api_v1_consumers__consumer_id__grants__service_id__get: {
+        parameters: {
+            query?: {
+                /** @description Only if this project's keys may use it */
+                project_id?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    leave_service_api_v1_consumers__consumer_id__grants__service_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    restrict_grant_to_projects_api_v1_consumers__consumer_id__grants__service_id__projects_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["GrantProjects"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GrantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_access_requests_api_v1_admin_access_requests_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccessRequests"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    approve_grant_api_v1_admin_consumers__consumer_id__grants__service_id__approve_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Approval"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminGrantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    deny_grant_api_v1_admin_consumers__consumer_id__grants__service_id__deny_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminGrantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    withdraw_grant_api_v1_admin_consumers__consumer_id__grants__service_id__withdraw_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AdminGrantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_subscribers_api_v1_merchants__merchant_id__subscribers_get: {
+        parameters: {
+            query?: {
+                /** @description Id of a service */
+                service?: string | null;
+                status?: ("active" | "restricted" | "left") | null;
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubscribersView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_subscriber_api_v1_merchants__merchant_id__subscribers__pseudonym__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+                pseudonym: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubscriberView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    restrict_subscriber_api_v1_merchants__merchant_id__subscribers__pseudonym__restrict_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+                pseudonym: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Restriction"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubscriberView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    unblock_subscriber_api_v1_merchants__merchant_id__subscribers__pseudonym__unblock_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+                pseudonym: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Restriction"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubscriberView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    revoke_subscriber_key_api_v1_merchants__merchant_id__subscribers__pseudonym__keys__key_id__revoke_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+                pseudonym: string;
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyRevocation"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SubscriberKeyView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_keys_api_v1_consumers__consumer_id__keys_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+                status?: ("active" | "disabled" | "revoked") | null;
+                /** @description Id of a service */
+                service?: string | null;
+                project_id?: string | null;
+                environment?: ("live" | "test") | null;
+                expiring_before?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeysView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    create_key_api_v1_consumers__consumer_id__keys_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownKeyView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    create_project_key_api_v1_consumers__consumer_id__projects__project_id__keys_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProjectKey"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownKeyView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_key_api_v1_consumers__consumer_id__keys__key_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    update_key_api_v1_consumers__consumer_id__keys__key_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["KeyChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    disable_key_api_v1_consumers__consumer_id__keys__key_id__disable_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Stop"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    enable_key_api_v1_consumers__consumer_id__keys__key_id__enable_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    revoke_key_api_v1_consumers__consumer_id__keys__key_id__revoke_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    rotate_key_api_v1_consumers__consumer_id__keys__key_id__rotate_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSecret"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ShownKeyView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_any_keys_api_v1_admin_consumers__consumer_id__keys_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+                status?: ("active" | "disabled" | "revoked") | null;
+                /** @description Id of a service */
+                service?: string | null;
+                project_id?: string | null;
+                environment?: ("live" | "test") | null;
+                expiring_before?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeysView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    force_rotation_api_v1_admin_consumers__consumer_id__keys__key_id__force_rotate_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_refusals_api_v1_consumers__consumer_id__keys__key_id__refusals_get: {
+        parameters: {
+            query?: {
+                /** @description UTC day. Default: six days before `to` */
+                from?: string | null;
+                /** @description UTC day, included. Default: today */
+                to?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RefusalsView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    report_leaked_keys_api_v1_keys_leaked_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                "github-public-key-identifier"?: string | null;
+                /** @description Base64 of an ECDSA signature over the raw body's SHA-256 */
+                "github-public-key-signature"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    token: string;
+                    type: string;
+                    url?: string;
+                    source?: string;
+                }[];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LeakVerdict"][];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            /** @description The signature is not one of a key that is known. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -688,8 +8390,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Signed in, but not allowed. */
-            403: {
+            /** @description No reports are taken here. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -697,25 +8399,8 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description It is not in a state for this, or was changed by somebody else at the same time. */
-            409: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description It was changed since it was read. */
-            412: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description The body is too large. */
+            409: components["responses"]["Problem409"];
+            /** @description The report is too large. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -724,8 +8409,623 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `If-Match` is required. */
-            428: {
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_joined_projects_api_v1_me_projects_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinedProjects"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_projects_api_v1_consumers__consumer_id__projects_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectsView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    create_project_api_v1_consumers__consumer_id__projects_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProject"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_project_api_v1_consumers__consumer_id__projects__project_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_project_api_v1_consumers__consumer_id__projects__project_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    update_project_api_v1_consumers__consumer_id__projects__project_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_members_api_v1_consumers__consumer_id__projects__project_id__members_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MembersView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_member_api_v1_consumers__consumer_id__projects__project_id__members__account_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    remove_member_api_v1_consumers__consumer_id__projects__project_id__members__account_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_member_api_v1_consumers__consumer_id__projects__project_id__members__account_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+                account_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MemberChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    leave_project_api_v1_consumers__consumer_id__projects__project_id__leave_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    transfer_project_api_v1_consumers__consumer_id__projects__project_id__transfer_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Transfer"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_invites_api_v1_consumers__consumer_id__projects__project_id__invites_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectInvitesView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    invite_member_api_v1_consumers__consumer_id__projects__project_id__invites_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["shared__access__routes__invites__NewInvite"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invited"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_invite_api_v1_consumers__consumer_id__projects__project_id__invites__invite_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+                invite_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectInviteView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    revoke_invite_api_v1_consumers__consumer_id__projects__project_id__invites__invite_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string;
+                invite_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    accept_invite_api_v1_project_invites_accept_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Acceptance"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Joined"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            /** @description There is no such invite for you. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -733,8 +9033,184 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A fault of the platform. */
-            500: {
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_invites_api_v1_admin_invites_get: {
+        parameters: {
+            query?: {
+                status?: ("open" | "accepted" | "revoked" | "expired") | null;
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InviteList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    create_invite_api_v1_admin_invites_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["shared__identity__routes__invites__NewInvite"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InviteWithCode"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_invite_api_v1_admin_invites__invite_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                invite_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InviteView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    revoke_invite_api_v1_admin_invites__invite_id__revoke_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                invite_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InviteView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            422: components["responses"]["Problem422"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    register_merchant_api_v1_merchant_registrations_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMerchant"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            /** @description There is no such invite for you. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -742,8 +9218,11 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description A part of the platform does not answer. Try again after `Retry-After`. */
-            503: {
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            /** @description Too many wrong codes. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -751,6 +9230,1444 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_own_merchants_api_v1_me_merchants_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OwnMerchants"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_merchant_api_v1_merchants__merchant_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_merchant_api_v1_merchants__merchant_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MerchantChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    set_logo_api_v1_merchants__merchant_id__logo_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/png": string;
+                "image/jpeg": string;
+                "image/webp": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    remove_logo_api_v1_merchants__merchant_id__logo_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_merchants_api_v1_admin_merchants_get: {
+        parameters: {
+            query?: {
+                status?: ("pending" | "active" | "rejected" | "suspended" | "disabled") | null;
+                flagged?: boolean | null;
+                /** @description What it starts with */
+                slug?: string | null;
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_merchant_for_admins_api_v1_admin_merchants__merchant_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantForAdmins"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    decide_on_merchant_api_v1_admin_merchants__merchant_id__decisions__decision__post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+                decision: "activate" | "reject" | "suspend" | "disable" | "restore";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["shared__catalog__routes__merchants__Reason"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantForAdmins"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    mark_merchant_api_v1_admin_merchants__merchant_id__marks__mark__post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+                mark: "flag" | "unflag" | "block-subscriptions" | "allow-subscriptions";
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["shared__catalog__routes__merchants__Reason"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantForAdmins"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_logo_api_v1_catalog_logos__name__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    search_services_api_v1_catalog_services_get: {
+        parameters: {
+            query?: {
+                /** @description Without `q`, relevance is newest first */
+                sort?: "relevance" | "name" | "newest";
+                /** @description Also count by type, category, tag, merchant and price model */
+                facets?: boolean;
+                limit?: number;
+                cursor?: string | null;
+                /** @description Words of name, tags, merchant or description */
+                q?: string;
+                type?: ("api" | "image") | null;
+                category?: string | null;
+                /** @description Repeatable: all must hold */
+                tag?: string[] | null;
+                /** @description Slug */
+                merchant?: string | null;
+                price_model?: ("free" | "per_unit" | "tiered" | "package" | "percentage" | "subscription" | "custom") | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogServices"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    count_services_api_v1_catalog_facets_get: {
+        parameters: {
+            query?: {
+                /** @description Words of name, tags, merchant or description */
+                q?: string;
+                type?: ("api" | "image") | null;
+                category?: string | null;
+                /** @description Repeatable: all must hold */
+                tag?: string[] | null;
+                /** @description Slug */
+                merchant?: string | null;
+                price_model?: ("free" | "per_unit" | "tiered" | "package" | "percentage" | "subscription" | "custom") | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogFacets"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    show_service_api_v1_catalog_services__slug__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogServiceDetail"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    show_merchant_api_v1_catalog_merchants__slug__get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CatalogMerchantProfile"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_services_api_v1_merchants__merchant_id__services_get: {
+        parameters: {
+            query?: {
+                status?: ("draft" | "pending_approval" | "active" | "rejected" | "suspended" | "retired") | null;
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServicesView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    create_service_api_v1_merchants__merchant_id__services_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewService"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_service_api_v1_services__service_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_service_api_v1_services__service_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ServiceChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    submit_service_api_v1_services__service_id__submit_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    withdraw_service_api_v1_services__service_id__withdraw_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    retire_service_api_v1_services__service_id__retire_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["shared__catalog__routes__services__Reason"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    set_logo_api_v1_services__service_id__logo_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "image/png": string;
+                "image/jpeg": string;
+                "image/webp": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    remove_logo_api_v1_services__service_id__logo_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_openapi_api_v1_services__service_id__openapi_get: {
+        parameters: {
+            query?: {
+                /** @description As it would be with the changes that wait for approval */
+                proposed?: boolean;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    import_openapi_api_v1_services__service_id__openapi_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": Record<string, never>;
+                "application/yaml": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            /** @description Too often. Try again after `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_operations_api_v1_services__service_id__operations_get: {
+        parameters: {
+            query?: {
+                /** @description As it would be with the changes that wait for approval */
+                proposed?: boolean;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OperationsView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    set_upstream_secret_api_v1_services__service_id__upstream_secret_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UpstreamSecret"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    remove_upstream_secret_api_v1_services__service_id__upstream_secret_delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    test_connection_api_v1_services__service_id__test_connection_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            /** @description Too often. Try again after `Retry-After`. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_versions_api_v1_services__service_id__versions_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionsView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    announce_version_api_v1_services__service_id__versions_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Release"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VersionView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_all_services_api_v1_admin_services_get: {
+        parameters: {
+            query?: {
+                status?: ("draft" | "pending_approval" | "active" | "rejected" | "suspended" | "retired") | null;
+                /** @description Id of a merchant */
+                merchant?: string | null;
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServicesView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_reviews_api_v1_admin_services_review_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReviewsView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    approve_service_api_v1_admin_services__service_id__approve_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["shared__catalog__routes__services__Reason"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    reject_service_api_v1_admin_services__service_id__reject_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    disable_service_api_v1_admin_services__service_id__disable_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    restore_service_api_v1_admin_services__service_id__restore_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    override_visibility_api_v1_admin_services__service_id__visibility_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["VisibilityOverride"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ServiceView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     usage_summary_api_v1_usage_summary_get: {
@@ -777,51 +10694,11 @@ export interface operations {
                     "application/json": components["schemas"]["UsageSummary"];
                 };
             };
-            /** @description The request breaks a rule; `errors` names fields and rules. */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Nobody is signed in, or the token or key is not valid. */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description Signed in, but not allowed. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description A fault of the platform. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description A part of the platform does not answer. Try again after `Retry-After`. */
-            503: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
     usage_events_api_v1_usage_events_get: {
@@ -847,8 +10724,42 @@ export interface operations {
                     "application/json": components["schemas"]["UsageEvents"];
                 };
             };
-            /** @description The request breaks a rule; `errors` names fields and rules. */
-            400: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    explain_refusal_api_v1_consume_explain_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Question"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Explanation"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            /** @description Too many questions about this key. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -856,42 +10767,2557 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Nobody is signed in, or the token or key is not valid. */
-            401: {
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    consumer_usage_api_v1_consumers__consumer_id__usage_get: {
+        parameters: {
+            query?: {
+                /** @description Any of service, api_key, project, image, version, feature, and one of hour, day, month; with commas */
+                group_by?: string;
+                project_id?: string | null;
+                service?: string | null;
+                api_key?: string | null;
+                image?: string | null;
+                version?: string | null;
+                feature?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["ConsumerUsageView"];
+                    "text/csv": unknown;
                 };
             };
-            /** @description Signed in, but not allowed. */
-            403: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    consumer_usage_api_v1_consumers__consumer_id__projects__project_id__usage_get: {
+        parameters: {
+            query?: {
+                /** @description Any of service, api_key, project, image, version, feature, and one of hour, day, month; with commas */
+                group_by?: string;
+                service?: string | null;
+                api_key?: string | null;
+                image?: string | null;
+                version?: string | null;
+                feature?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string | null;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["ConsumerUsageView"];
+                    "text/csv": unknown;
                 };
             };
-            /** @description A fault of the platform. */
-            500: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    consumer_trend_api_v1_consumers__consumer_id__usage_trend_get: {
+        parameters: {
+            query?: {
+                project_id?: string | null;
+                service?: string | null;
+                api_key?: string | null;
+                image?: string | null;
+                version?: string | null;
+                feature?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Trend"];
+                    "text/csv": unknown;
                 };
             };
-            /** @description A part of the platform does not answer. Try again after `Retry-After`. */
-            503: {
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    consumer_trend_api_v1_consumers__consumer_id__projects__project_id__usage_trend_get: {
+        parameters: {
+            query?: {
+                service?: string | null;
+                api_key?: string | null;
+                image?: string | null;
+                version?: string | null;
+                feature?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string | null;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Trend"];
+                    "text/csv": unknown;
                 };
             };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    consumer_top_api_v1_consumers__consumer_id__usage_top_get: {
+        parameters: {
+            query?: {
+                by?: "service" | "api_key" | "project" | "image" | "version" | "feature";
+                metric?: "requests" | "request_bytes" | "response_bytes" | "executions" | "duration_ms" | "errors";
+                limit?: number;
+                project_id?: string | null;
+                service?: string | null;
+                api_key?: string | null;
+                image?: string | null;
+                version?: string | null;
+                feature?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["shared__metering__routes__consumer__TopView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    consumer_top_api_v1_consumers__consumer_id__projects__project_id__usage_top_get: {
+        parameters: {
+            query?: {
+                by?: "service" | "api_key" | "project" | "image" | "version" | "feature";
+                metric?: "requests" | "request_bytes" | "response_bytes" | "executions" | "duration_ms" | "errors";
+                limit?: number;
+                service?: string | null;
+                api_key?: string | null;
+                image?: string | null;
+                version?: string | null;
+                feature?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                project_id: string | null;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["shared__metering__routes__consumer__TopView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    consumer_day_api_v1_consumers__consumer_id__usage_days__day__get: {
+        parameters: {
+            query?: {
+                project_id?: string | null;
+                service?: string | null;
+                api_key?: string | null;
+                image?: string | null;
+                version?: string | null;
+                feature?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                day: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DayView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    consumer_day_api_v1_consumers__consumer_id__projects__project_id__usage_days__day__get: {
+        parameters: {
+            query?: {
+                service?: string | null;
+                api_key?: string | null;
+                image?: string | null;
+                version?: string | null;
+                feature?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                day: string;
+                consumer_id: string;
+                project_id: string | null;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DayView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    consumer_records_api_v1_consumers__consumer_id__usage_days__day__records_get: {
+        parameters: {
+            query?: {
+                /** @description Class of the HTTP status; `none`: without one */
+                status?: ("1xx" | "2xx" | "3xx" | "4xx" | "5xx" | "none") | null;
+                limit?: number;
+                cursor?: string | null;
+                project_id?: string | null;
+                service?: string | null;
+                api_key?: string | null;
+                image?: string | null;
+                version?: string | null;
+                feature?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                day: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordsView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    consumer_records_api_v1_consumers__consumer_id__projects__project_id__usage_days__day__records_get: {
+        parameters: {
+            query?: {
+                /** @description Class of the HTTP status; `none`: without one */
+                status?: ("1xx" | "2xx" | "3xx" | "4xx" | "5xx" | "none") | null;
+                limit?: number;
+                cursor?: string | null;
+                service?: string | null;
+                api_key?: string | null;
+                image?: string | null;
+                version?: string | null;
+                feature?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                day: string;
+                consumer_id: string;
+                project_id: string | null;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RecordsView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    merchant_usage_api_v1_merchants__merchant_id__usage_get: {
+        parameters: {
+            query?: {
+                /** @description Any of service, consumer, api_key, image, version, feature, and one of hour, day, month; with commas */
+                group_by?: string;
+                /** @description Id of a service */
+                service?: string | null;
+                /** @description One consumer only */
+                pseudonym?: string | null;
+                api_key?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantUsageView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    service_usage_api_v1_merchants__merchant_id__services__service_id__usage_get: {
+        parameters: {
+            query?: {
+                /** @description Any of service, consumer, api_key, image, version, feature, and one of hour, day, month; with commas */
+                group_by?: string;
+                /** @description One consumer only */
+                pseudonym?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantUsageView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    merchant_months_api_v1_merchants__merchant_id__usage_months_get: {
+        parameters: {
+            query?: {
+                /** @description Id of a service */
+                service?: string | null;
+                /** @description One consumer only */
+                pseudonym?: string | null;
+                api_key?: string | null;
+                months?: number;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantUsageView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    merchant_top_api_v1_merchants__merchant_id__usage_top_get: {
+        parameters: {
+            query?: {
+                by?: "consumer" | "api_key" | "service" | "image" | "version" | "feature";
+                metric?: "requests" | "request_bytes" | "response_bytes" | "executions" | "duration_ms" | "errors";
+                limit?: number;
+                /** @description Id of a service */
+                service?: string | null;
+                /** @description One consumer only */
+                pseudonym?: string | null;
+                api_key?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["shared__metering__routes__merchant__TopView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    merchant_trend_api_v1_merchants__merchant_id__usage_trend_get: {
+        parameters: {
+            query?: {
+                /** @description Id of a service */
+                service?: string | null;
+                /** @description One consumer only */
+                pseudonym?: string | null;
+                api_key?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trend"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    merchant_distribution_api_v1_merchants__merchant_id__usage_distribution_get: {
+        parameters: {
+            query?: {
+                /** @description Id of a service */
+                service?: string | null;
+                /** @description One consumer only */
+                pseudonym?: string | null;
+                api_key?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Distribution"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    merchant_spikes_api_v1_merchants__merchant_id__usage_spikes_get: {
+        parameters: {
+            query?: {
+                /** @description Of the score, up or down */
+                threshold?: number;
+                /** @description Id of a service */
+                service?: string | null;
+                /** @description One consumer only */
+                pseudonym?: string | null;
+                api_key?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpikesAnswer"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    platform_usage_api_v1_admin_usage_get: {
+        parameters: {
+            query?: {
+                /** @description Any of merchant, service, and one of hour, day, month; with commas */
+                group_by?: string;
+                /** @description Id of a merchant */
+                merchant?: string | null;
+                /** @description Id of a service */
+                service?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformUsageView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    platform_months_api_v1_admin_usage_months_get: {
+        parameters: {
+            query?: {
+                /** @description Id of a merchant */
+                merchant?: string | null;
+                /** @description Id of a service */
+                service?: string | null;
+                months?: number;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformUsageView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    platform_top_api_v1_admin_usage_top_get: {
+        parameters: {
+            query?: {
+                by?: "merchant" | "service";
+                metric?: "requests" | "request_bytes" | "response_bytes" | "executions" | "duration_ms" | "errors";
+                limit?: number;
+                /** @description Id of a merchant */
+                merchant?: string | null;
+                /** @description Id of a service */
+                service?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["shared__metering__routes__platform__TopView"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    platform_trend_api_v1_admin_usage_trend_get: {
+        parameters: {
+            query?: {
+                /** @description Id of a merchant */
+                merchant?: string | null;
+                /** @description Id of a service */
+                service?: string | null;
+                /** @description In whole quarter hours, or a local day. Default: start of this month */
+                from?: string | null;
+                /** @description Exclusive. Default: end of this quarter hour */
+                to?: string | null;
+                /** @description IANA name, for hours, days and months */
+                time_zone?: string;
+                /** @description Default: as `Accept` says, else JSON */
+                format?: ("json" | "csv") | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON, or the items as CSV */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trend"];
+                    "text/csv": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_alerts_api_v1_consumers__consumer_id__alerts_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rules"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    add_alert_api_v1_consumers__consumer_id__alerts_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_fired_api_v1_consumers__consumer_id__alerts_fired_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FiredList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_alert_api_v1_consumers__consumer_id__alerts__rule_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                rule_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_alert_api_v1_consumers__consumer_id__alerts__rule_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                rule_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_alert_api_v1_consumers__consumer_id__alerts__rule_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                rule_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_alerts_api_v1_merchants__merchant_id__alerts_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rules"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    add_alert_api_v1_merchants__merchant_id__alerts_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_fired_api_v1_merchants__merchant_id__alerts_fired_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FiredList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_alert_api_v1_merchants__merchant_id__alerts__rule_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                rule_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_alert_api_v1_merchants__merchant_id__alerts__rule_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                rule_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_alert_api_v1_merchants__merchant_id__alerts__rule_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                rule_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_alerts_api_v1_admin_alerts_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Rules"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    add_alert_api_v1_admin_alerts_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_fired_api_v1_admin_alerts_fired_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FiredList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_alert_api_v1_admin_alerts__rule_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_alert_api_v1_admin_alerts__rule_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_alert_api_v1_admin_alerts__rule_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                rule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RuleView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_webhooks_api_v1_consumers__consumer_id__webhooks_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhooks"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    add_webhook_api_v1_consumers__consumer_id__webhooks_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_webhook_api_v1_consumers__consumer_id__webhooks__webhook_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                webhook_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_webhook_api_v1_consumers__consumer_id__webhooks__webhook_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                webhook_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_webhook_api_v1_consumers__consumer_id__webhooks__webhook_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                webhook_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    rotate_secret_api_v1_consumers__consumer_id__webhooks__webhook_id__rotate_secret_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    test_webhook_api_v1_consumers__consumer_id__webhooks__webhook_id__test_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_deliveries_api_v1_consumers__consumer_id__webhooks__webhook_id__deliveries_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                webhook_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deliveries"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    redeliver_api_v1_consumers__consumer_id__webhooks__webhook_id__deliveries__delivery_id__redeliver_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook_id: string;
+                delivery_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_webhooks_api_v1_merchants__merchant_id__webhooks_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhooks"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    add_webhook_api_v1_merchants__merchant_id__webhooks_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_webhook_api_v1_merchants__merchant_id__webhooks__webhook_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                webhook_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_webhook_api_v1_merchants__merchant_id__webhooks__webhook_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                webhook_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_webhook_api_v1_merchants__merchant_id__webhooks__webhook_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                webhook_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    rotate_secret_api_v1_merchants__merchant_id__webhooks__webhook_id__rotate_secret_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    test_webhook_api_v1_merchants__merchant_id__webhooks__webhook_id__test_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_deliveries_api_v1_merchants__merchant_id__webhooks__webhook_id__deliveries_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                webhook_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deliveries"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    redeliver_api_v1_merchants__merchant_id__webhooks__webhook_id__deliveries__delivery_id__redeliver_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook_id: string;
+                delivery_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_webhooks_api_v1_admin_webhooks_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Webhooks"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    add_webhook_api_v1_admin_webhooks_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_webhook_api_v1_admin_webhooks__webhook_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_webhook_api_v1_admin_webhooks__webhook_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    change_webhook_api_v1_admin_webhooks__webhook_id__patch: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookChange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    rotate_secret_api_v1_admin_webhooks__webhook_id__rotate_secret_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookWithSecret"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    test_webhook_api_v1_admin_webhooks__webhook_id__test_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_deliveries_api_v1_admin_webhooks__webhook_id__deliveries_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deliveries"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    redeliver_api_v1_admin_webhooks__webhook_id__deliveries__delivery_id__redeliver_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                webhook_id: string;
+                delivery_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveryView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
         };
     };
 }

@@ -1,0 +1,22 @@
+"""Every problem code, as docs/errors.md explains it, for the OpenAPI document (`scripts/openapi codes` writes them)."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+FILE = Path(__file__).parent / "problem_codes.json"
+
+
+class ProblemCode(NamedTuple):
+    """`meaning` and `what_to_do` are Markdown."""
+
+    code: str
+    status: int
+    meaning: str
+    what_to_do: str
+
+
+@cache
+def problem_codes() -> tuple[ProblemCode, ...]:
+    return tuple(ProblemCode(**entry) for entry in json.loads(FILE.read_text()))
