@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.installation import Ams
+from tests.e2e.journeys.people import ADMIN, Market, Person
 from tests.e2e.signing_in import Provider, SignIn
+from tests.emulators.upstream import UpstreamPeer
 
 _numbers = count(1)
 
@@ -59,3 +61,26 @@ def own_provider(tmp_path: Path) -> Iterator[Callable[..., Provider]]:
     yield make
     for running in made:
         running.close()
+
+
+@pytest.fixture
+def market(tmp_path: Path, provider: Provider) -> Iterator[Market]:
+    """A platform with two workers, where people sign in at the provider."""
+    market = Market(tmp_path / "ams", provider)
+    try:
+        market.ams.start()
+        yield market
+    finally:
+        market.close()
+
+
+@pytest.fixture
+def admin(market: Market) -> Person:
+    return market.sign_in(ADMIN, "Ada Admin")
+
+
+@pytest.fixture
+def upstream() -> Iterator[UpstreamPeer]:
+    """A merchant's API on loopback."""
+    with UpstreamPeer() as peer:
+        yield peer

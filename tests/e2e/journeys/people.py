@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from email import message_from_bytes
 from email.policy import default
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -12,6 +13,7 @@ import pytest
 from tests.e2e.installation import Ams
 from tests.e2e.signing_in import Provider, sign_in
 
+ADMIN = "admin@example.com"
 T = TypeVar("T")
 WAIT_S, POLL_S = 30.0, 0.05
 PROMISE_S = 2.0
@@ -72,12 +74,15 @@ class Person:
 
 
 class Market:
-    """A platform that is empty but for its admin."""
+    """A platform with two workers whose admin is ADMIN, and which is empty otherwise. To be started as `ams`."""
 
-    def __init__(self, ams: Ams, provider: Provider) -> None:
-        self.ams = ams
+    def __init__(self, data: Path, provider: Provider) -> None:
+        settings = {
+            "AMS_OIDC_ISSUERS": provider.issuers, "AMS_ADMINS": ADMIN, "AMS_UPSTREAM_ALLOW_PRIVATE": "true",
+        }  # fmt: skip
+        self.ams = Ams(data, workers=2, **settings)
         self._provider = provider
-        self.http = httpx.Client(base_url=ams.url, timeout=30)
+        self.http = httpx.Client(base_url=self.ams.url, timeout=30)
 
     def sign_in(self, email: str, name: str | None = None) -> Person:
         """Somebody who signs in, or signs up, with the code that the provider mailed."""
@@ -114,6 +119,7 @@ class Market:
 
     def close(self) -> None:
         self.http.close()
+        self.ams.close()
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:

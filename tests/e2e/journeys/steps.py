@@ -36,7 +36,7 @@ def open_shop(market: Market, admin: Person, slug: str) -> Shop:
     registered = person.post(
         "/merchant-registrations", {"invite_code": code, "slug": slug, "name": slug.title()}, CREATED
     )
-    admin.post(f"/admin/merchants/{registered['id']}/decisions/activate", {"reason": "known to us"})
+    admin.post(f"/admin/merchants/{registered['id']}/activate", {"reason": "known to us"})
     return Shop(person, registered["id"], slug)
 
 

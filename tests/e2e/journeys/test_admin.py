@@ -65,7 +65,7 @@ def changes_the_settings(admin: Person) -> None:
 
 
 def suspends_and_restores_the_merchant(market: Market, desk: Desk, shop: Shop, key: str) -> None:
-    decisions, resource = f"/admin{shop.path}/decisions", f"merchant:{shop.id}"
+    decisions, resource = f"/admin{shop.path}", f"merchant:{shop.id}"
     until(lambda: is_listed(market), "the service in the catalogue")
     desk.decide(f"{decisions}/suspend", "merchant.suspend", resource)
     market.calls_become(403, "service_suspended", key, SLUG, PROMISE_S)

@@ -57,7 +57,7 @@ def becomes_a_merchant(market: Market, admin: Person) -> Shop:
     assert registered["status"] == "pending"
     mel.refused("POST", "/merchant-registrations", 404, "invite_invalid", {**registration, "slug": "again"})
     waiting = only(admin.get("/admin/merchants", status="pending")["items"])
-    activate = f"/admin/merchants/{waiting['id']}/decisions/activate"
+    activate = f"/admin/merchants/{waiting['id']}/activate"
     assert admin.post(activate, {"reason": "papers are fine"})["status"] == "active"
     market.mail(EMAIL, "active")
     return Shop(mel, registered["id"], "meteo")
