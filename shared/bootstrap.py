@@ -293,7 +293,7 @@ class Application:
     def merchants(self) -> "Merchants":
         from shared.catalog.merchants import Merchants
 
-        return Merchants(self.catalog, self.journal, self.catalog_letters)
+        return Merchants(self.catalog, self.journal, self.blobs, self.catalog_letters)
 
     @cached_property
     def relisting(self) -> "Relisting":

@@ -9,22 +9,23 @@ Only an active merchant's services are in the catalogue and can be called; what 
 (`shared.access.gate`). `flagged` has no effect; `subscriptions_blocked` stops new access requests only.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from shared.audit.journal import Journal, Task
 from shared.audit.models import Actor, changed
 from shared.catalog.letters import Letters, line
+from shared.catalog.logos import keep_logo
 from shared.catalog.models import Merchant, MerchantStatus
 from shared.catalog.registration import MERCHANT_SECRETS
 from shared.catalog.relisting import relist
 from shared.catalog.store import MERCHANTS, CatalogStore, Listed
-from shared.kernel.clock import utc_now
+from shared.identity.models import Account
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.preconditions import check_match
 from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
+from shared.platform.blobs import Blobs
 from shared.platform.documents import Replace
 
 Decision = Literal["activate", "reject", "suspend", "disable", "restore"]
@@ -50,13 +51,11 @@ _SHOWN = {"name", "logo", "status"}
 
 
 class Merchants:
-    def __init__(
-        self, store: CatalogStore, journal: Journal, letters: Letters, now: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, store: CatalogStore, journal: Journal, blobs: Blobs, letters: Letters) -> None:
         self._store = store
         self._journal = journal
+        self._blobs = blobs
         self._letters = letters
-        self._now = now
 
     async def read(self, id: str) -> Held[Merchant]:
         """Raises Problem 404."""
@@ -65,10 +64,15 @@ class Merchants:
             raise not_found()
         return held
 
+    async def of(self, account: Account) -> Sequence[Merchant]:
+        """Those that the account runs. One that a kill left to the timer is not there yet."""
+        found = [await self._store.merchant(merchant_id) for merchant_id in account.merchant_ids]
+        return [merchant for merchant in found if merchant is not None]
+
     async def page(
         self, status: MerchantStatus | None, flagged: bool | None, prefix: str | None, limit: int, cursor: str | None
     ) -> Listed[Merchant]:
-        """By slug; `prefix` is of the slug. A page may be short and still not be the last. Raises Problem 400."""
+        """By slug; `prefix` is of the slug. Raises Problem 400 `cursor_invalid`."""
         return await self._store.merchants(status, flagged, prefix, limit, cursor)
 
     async def update(self, actor: Actor, id: str, values: Mapping[str, Any], if_match: str | None) -> Held[Merchant]:
@@ -76,6 +80,14 @@ class Merchants:
         held = await self.read(id)
         check_match(if_match, held.etag)
         after = Merchant.model_validate({**held.value.model_dump(), **values})
+        return await self._commit(actor, "merchant.update", held, after)
+
+    async def set_logo(self, actor: Actor, id: str, picture: bytes | None, if_match: str | None) -> Held[Merchant]:
+        """None takes it away. Raises Problem 400 `image_invalid`, 404, 409, 412, 413, 428."""
+        held = await self.read(id)
+        check_match(if_match, held.etag)
+        logo = None if picture is None else await keep_logo(self._blobs, picture)
+        after = held.value.model_copy(update={"logo": logo})
         return await self._commit(actor, "merchant.update", held, after)
 
     async def decide(self, actor: Actor, id: str, decision: Decision, reason: str) -> Held[Merchant]:

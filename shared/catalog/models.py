@@ -177,7 +177,9 @@ class SlugOwner(StoredModel):
 
 
 class MerchantSlugOwner(StoredModel):
-    """Stored under a merchant's slug, which makes slugs unique."""
+    """Stored under a merchant's slug, which makes slugs unique. `invite_id` is what the merchant registered with: an
+    invite that was not used for this merchant lets the reservation be taken over."""
 
     merchant_id: Identifier
     reserved_at: AwareDatetime
+    invite_id: Identifier | None = None

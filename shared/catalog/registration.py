@@ -1,37 +1,27 @@
 """A merchant registers with an invite.
 
 The order of durable steps: reserve the slug; use the invite up, which decides, together with tasks that create the
-merchant and let the account run it. A kill after the first step leaves a reservation, which somebody else may take over
-a day later; a kill after the second is finished by the timer.
+merchant and let the account run it. A kill after the first step leaves a reservation, which anybody may take over some
+minutes later, since its invite was not used for it; a kill after the second is finished by the timer, however late.
 """
 
 import contextlib
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from shared.audit.journal import create
 from shared.audit.models import Actor, changed
 from shared.audit.platform import PlatformSettingsStore
 from shared.catalog.letters import Letters, line
 from shared.catalog.models import Address, Merchant, MerchantSlugOwner
-from shared.catalog.store import MERCHANTS
+from shared.catalog.store import MERCHANT_SLUGS, MERCHANTS, RESERVED
 from shared.identity.invites import Invites, invalid_invite
 from shared.identity.models import Account
 from shared.identity.staff import join_merchant
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.ids import new_id
-from shared.platform.documents import (
-    CONTAINERS,
-    DocumentExists,
-    DocumentMissing,
-    Documents,
-    PreconditionFailed,
-)
-
-MERCHANT_SLUGS = CONTAINERS["merchant_slugs"]
-RESERVED = timedelta(days=1)
-"""How long a slug is kept for a merchant that is being made: longer than the timer needs after an outage."""
+from shared.platform.documents import DocumentExists, DocumentMissing, Documents, PreconditionFailed
 
 MERCHANT_SECRETS = frozenset({"tax_id"})
 """Personal data that the audit log does without."""
@@ -64,7 +54,7 @@ class Registration:
             id=new_id("mer"), slug=slug, name=name, legal_name=legal_name, tax_id=tax_id, address=address,
             status="active" if at_once else "pending", account_ids=(account.id,), created_at=self._now(),
         )  # fmt: skip
-        await self._reserve(merchant)
+        await self._reserve(merchant, invite.value.id)
         change = changed(actor, "merchant.register", f"merchant:{merchant.id}", None, merchant, secret=MERCHANT_SECRETS)
         told = await self._letters.to_platform(
             "A merchant registered", f"{line(name)} ({slug}) registered and is {merchant.status}.\n"
@@ -77,8 +67,9 @@ class Registration:
             raise invalid_invite() from problem
         return merchant
 
-    async def _reserve(self, merchant: Merchant) -> None:
-        slug, owner = merchant.slug, MerchantSlugOwner(merchant_id=merchant.id, reserved_at=self._now())
+    async def _reserve(self, merchant: Merchant, invite_id: str) -> None:
+        slug = merchant.slug
+        owner = MerchantSlugOwner(merchant_id=merchant.id, reserved_at=self._now(), invite_id=invite_id)
         try:
             await self._documents.create(MERCHANT_SLUGS, slug, slug, owner.to_json())
         except DocumentExists:
@@ -92,9 +83,10 @@ class Registration:
                 raise _taken() from None
 
     async def _is_forsaken(self, owner: MerchantSlugOwner) -> bool:
-        if owner.reserved_at > self._now() - RESERVED:
+        """Whether its merchant will never be: it did not get the invite, and no request lasts that long."""
+        if owner.invite_id is None or owner.reserved_at > self._now() - RESERVED:
             return False
-        return await self._documents.get(MERCHANTS, owner.merchant_id, owner.merchant_id) is None
+        return await self._invites.merchant_of(owner.invite_id) != owner.merchant_id
 
     async def _release(self, merchant: Merchant) -> None:
         document = await self._documents.get(MERCHANT_SLUGS, merchant.slug, merchant.slug)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from shared.catalog.models import Merchant, Revision, Service, SlugOwner, Version
+from shared.catalog.models import Merchant, MerchantSlugOwner, Revision, Service, SlugOwner, Version
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.kernel.stored import Held, Listeners, StoredModel
@@ -23,12 +23,13 @@ from shared.platform.documents import (
 )
 
 MERCHANTS, SERVICES, SLUGS = CONTAINERS["merchants"], CONTAINERS["services"], CONTAINERS["service_slugs"]
+MERCHANT_SLUGS = CONTAINERS["merchant_slugs"]
 
 
 REVISION = "revision"
 _VERSION = "version:"
 RESERVED = timedelta(minutes=5)
-"""How long a slug is kept for a service that is being made; longer than any request lasts."""
+"""How long a slug is kept for a service or merchant that is being made; longer than any request lasts."""
 
 Model = TypeVar("Model", bound=StoredModel)
 
@@ -36,7 +37,7 @@ _REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
 class SlugTaken(ValueError):  # noqa: N818 - an answer, not a failure
-    """Another service has the slug."""
+    """Another service, or merchant, has the slug."""
 
 
 def version_document(number: int) -> str:
@@ -68,19 +69,26 @@ class CatalogStore(Listeners):
     async def merchants(
         self, status: str | None, flagged: bool | None, prefix: str | None, limit: int, cursor: str | None
     ) -> Listed[Merchant]:
-        """By slug, those whose slug starts with `prefix`. A page may be short and still not be the last. Raises Problem
-        400 `cursor_invalid`."""
+        """By slug, those whose slug starts with `prefix`. Raises Problem 400 `cursor_invalid`."""
         where = [] if status is None else [Where("status", "=", status)]
+        if flagged is not None:
+            where.append(Where("flagged", "=", flagged))
         if prefix:
             where.append(Where("slug", "starts_with", prefix))
         # Across tenants: an operator asks.
         query = Query(None, tuple(where), order_by="slug", limit=limit)
         asked = f"merchants:{status}:{flagged}:{prefix}"
-        page = await self._page(Merchant, query, asked, cursor, MERCHANTS)
-        items = tuple(held for held in page.items if flagged in (None, held.value.flagged))
-        return Listed(items, page.cursor)
+        return await self._page(Merchant, query, asked, cursor, MERCHANTS)
 
     async def put_merchant(self, merchant: Merchant) -> None:
+        """Raises SlugTaken. The slug is reserved first: a kill in between leaves a reservation that this repeats."""
+        owner = MerchantSlugOwner(merchant_id=merchant.id, reserved_at=utc_now())
+        try:
+            await self._documents.create(MERCHANT_SLUGS, merchant.slug, merchant.slug, owner.to_json())
+        except DocumentExists:
+            document = await self._documents.get(MERCHANT_SLUGS, merchant.slug, merchant.slug)
+            if document is None or MerchantSlugOwner.model_validate_json(document.body).merchant_id != merchant.id:
+                raise SlugTaken(f"slug {merchant.slug} belongs to another merchant") from None
         await self._documents.upsert(MERCHANTS, merchant.id, merchant.id, merchant.to_json())
         self.changed()
 

@@ -23,7 +23,7 @@ from shared.kernel.preconditions import check_match
 from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
 from shared.platform.documents import CONTAINERS, Create, Documents, Query, Replace, Where
-from shared.platform.limits import Demand, Limits
+from shared.platform.limits import Decision, Demand, Limits
 
 INVITES = CONTAINERS["invites"]
 CODE_PREFIX = "inv_"
@@ -34,7 +34,8 @@ WRONG_PER_ACCOUNT_MAX = 10
 WRONG_EVERYWHERE_MAX = 200
 WRONG_WINDOW_S = 3_600
 _PERSONAL = frozenset({"email"})
-InviteStatus = Literal["open", "accepted", "revoked"]
+InviteStatus = Literal["open", "accepted", "revoked", "expired"]
+"""An invite that expired is kept as `open`: it is the time that tells."""
 
 
 def code_hash(code: str) -> str:
@@ -91,22 +92,28 @@ class Invites:
         return Held(MerchantInvite.model_validate_json(document.body), document.etag)
 
     async def page(self, status: InviteStatus | None, limit: int, cursor: str | None) -> Listed[MerchantInvite]:
-        """In no promised order. Raises Problem 400 `cursor_invalid`."""
+        """Newest first. Raises Problem 400 `cursor_invalid`."""
+        asked = f"merchant_invites:{status}"
+        # All pages are as of the first one's time: a store's cursor continues one and the same query.
+        position = [format_time(self._now()), None] if cursor is None else decode_cursor(asked, cursor)
+        match position:
+            case [str(moment), None | str() as inner]:
+                pass
+            case _:
+                raise bad_cursor()
         where = [Where("kind", "=", "merchant_invite")]
         if status is not None:
-            where.append(Where("status", "=", status))
-        asked = f"merchant_invites:{status}"
-        inner = None if cursor is None else decode_cursor(asked, cursor)
-        if inner is not None and not isinstance(inner, str):
-            raise bad_cursor()
+            where.append(Where("status", "=", "open" if status == "expired" else status))
+        if status in ("open", "expired"):
+            where.append(Where("expires_at", "<=" if status == "expired" else ">", moment))
         # Across tenants: the operators' list of their own invites.
-        query = Query(None, tuple(where), order_by="kind", limit=limit)
+        query = Query(None, tuple(where), order_by="created_at", descending=True, limit=limit)
         try:
             page = await self._documents.query(INVITES, query, inner)
         except ValueError:
             raise bad_cursor() from None
         items = tuple(MerchantInvite.model_validate_json(document.body) for document in page.documents)
-        return Listed(items, None if page.cursor is None else encode_cursor(asked, page.cursor))
+        return Listed(items, None if page.cursor is None else encode_cursor(asked, [moment, page.cursor]))
 
     async def revoke(self, actor: Actor, id: str, if_match: str | None) -> Held[MerchantInvite]:
         """Raises Problem 404, 412, 428; 409 `state_invalid` unless it is open."""
@@ -121,27 +128,26 @@ class Invites:
 
     async def find(self, account: Account, code: str) -> Held[MerchantInvite]:
         """The open invite of this code, if it is for this account. Raises Problem 404 `invite_invalid` with one answer
-        for whatever is wrong; 429 `rate_limited` for who keeps guessing."""
+        for whatever is wrong; 429 `rate_limited` for who keeps guessing, whether this guess is right or wrong."""
+        by_account = Demand(f"invites:{account.id}", "hour", WRONG_PER_ACCOUNT_MAX, WRONG_WINDOW_S)
+        everywhere = Demand("invites:everywhere", "hour", WRONG_EVERYWHERE_MAX, WRONG_WINDOW_S)
         held = await self._held(code_hash(code))
         if held is None or not self._is_for(account, held.value):
-            await self._count_wrong(account)
+            _refuse(await self._limits.take([by_account, everywhere]))
             raise invalid_invite()
+        # An invite that is bound to an address is of no use to guessers elsewhere, so they do not lock it out.
+        _refuse(await self._limits.peek([by_account, everywhere] if held.value.email is None else [by_account]))
         return held
+
+    async def merchant_of(self, id: str) -> str | None:
+        """The merchant that an invite was used for."""
+        held = await self._held(id)
+        return None if held is None else held.value.merchant_id
 
     def _is_for(self, account: Account, invite: MerchantInvite) -> bool:
         if invite.status != "open" or invite.expired(self._now()):
             return False
         return invite.email is None or (account.email_verified and account.email == invite.email)
-
-    async def _count_wrong(self, account: Account) -> None:
-        demands = [
-            Demand(f"invites:{account.id}", "hour", WRONG_PER_ACCOUNT_MAX, WRONG_WINDOW_S),
-            Demand("invites:everywhere", "hour", WRONG_EVERYWHERE_MAX, WRONG_WINDOW_S),
-        ]
-        decision = await self._limits.take(demands)
-        if not decision.allowed:
-            headers = {"Retry-After": str(decision.reset_s)}
-            raise Problem(429, "rate_limited", "Too many wrong invite codes. Try again later.", headers=headers)
 
     async def accept(
         self,
@@ -165,6 +171,13 @@ class Invites:
             f"The invite works once, until {format_time(invite.expires_at)}.\n"
             "Ignore this mail if you do not expect it.\n"
         )
+
+
+def _refuse(decision: Decision) -> None:
+    """Raises Problem 429 unless it is allowed."""
+    if not decision.allowed:
+        headers = {"Retry-After": str(decision.reset_s)}
+        raise Problem(429, "rate_limited", "Too many wrong invite codes. Try again later.", headers=headers)
 
 
 def invalid_invite() -> Problem:

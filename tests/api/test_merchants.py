@@ -51,7 +51,7 @@ async def register(admin: Person, person: Person, slug: str = "meteo") -> str:
 
 
 async def decide(admin: Person, merchant_id: str, decision: str) -> None:
-    answer = await admin.post(f"{MERCHANTS}/{merchant_id}/decisions/{decision}", json={"reason": "test"})
+    answer = await admin.post(f"{MERCHANTS}/{merchant_id}/{decision}", json={"reason": "test"})
     assert answer.status_code == 200, answer.text
 
 
@@ -297,13 +297,13 @@ class TestDecisions:
         merchant_id = await register(admin, ann)
         for step in path:
             await decide(admin, merchant_id, step)
-        answer = await admin.post(f"{MERCHANTS}/{merchant_id}/decisions/{decision}", json={"reason": "x"})
+        answer = await admin.post(f"{MERCHANTS}/{merchant_id}/{decision}", json={"reason": "x"})
         assert problem(answer) == (409, "state_invalid")
 
     async def test_one_of_two_contrary_decisions_holds(self, admin: Person, ann: Person) -> None:
         merchant_id = await register(admin, ann)
         sent = [
-            admin.post(f"{MERCHANTS}/{merchant_id}/decisions/{('activate', 'reject')[number % 2]}",
+            admin.post(f"{MERCHANTS}/{merchant_id}/{('activate', 'reject')[number % 2]}",
                        json={"reason": "race"})
             for number in range(50)
         ]  # fmt: skip
@@ -321,19 +321,19 @@ class TestDecisions:
     async def test_marks_can_be_set_again(self, admin: Person, ann: Person, mark: str) -> None:
         merchant_id = await register(admin, ann)
         for _ in "ab":
-            answer = await admin.post(f"{MERCHANTS}/{merchant_id}/marks/{mark}", json={"reason": "x"})
+            answer = await admin.post(f"{MERCHANTS}/{merchant_id}/{mark}", json={"reason": "x"})
             assert answer.status_code == 200, answer.text
 
     async def test_a_reason_is_required(self, admin: Person, ann: Person) -> None:
         merchant_id = await register(admin, ann)
-        answer = await admin.post(f"{MERCHANTS}/{merchant_id}/decisions/activate", json={"reason": " "})
+        answer = await admin.post(f"{MERCHANTS}/{merchant_id}/activate", json={"reason": " "})
         assert problem(answer) == (400, "request_invalid")
 
     async def test_lists_filter_by_state_flag_and_slug(self, admin: Person, ann: Person) -> None:
         first = await register(admin, ann, "aaa")
         second = await register(admin, ann, "abb")
         await decide(admin, first, "activate")
-        await admin.post(f"{MERCHANTS}/{second}/marks/flag", json={"reason": "x"})
+        await admin.post(f"{MERCHANTS}/{second}/flag", json={"reason": "x"})
         for query, found in (
             ("status=active", [first]), ("status=pending", [second]), ("flagged=true", [second]),
             ("slug=a", [first, second]), ("slug=ab", [second]), ("slug=x", []),
@@ -391,7 +391,7 @@ class TestEffects:
         assert await self.in_catalogue(api)
 
     async def test_a_flag_changes_nothing(self, api: Api, admin: Person, shop: str) -> None:
-        await admin.post(f"{MERCHANTS}/{shop}/marks/flag", json={"reason": "x"})
+        await admin.post(f"{MERCHANTS}/{shop}/flag", json={"reason": "x"})
         assert await self.admitted(api) == "admitted"
         assert await self.in_catalogue(api)
 
@@ -399,10 +399,10 @@ class TestEffects:
         bob = await api.sign_in("Bob")
         await api.drain()
         path = f"/api/v1/consumers/{bob.account.consumer_id}/access-requests"
-        await admin.post(f"{MERCHANTS}/{shop}/marks/block-subscriptions", json={"reason": "x"})
+        await admin.post(f"{MERCHANTS}/{shop}/block-subscriptions", json={"reason": "x"})
         assert problem(await bob.post(path, json={"service": "one"})) == (409, "subscriptions_blocked")
         assert await self.admitted(api) == "admitted"
-        await admin.post(f"{MERCHANTS}/{shop}/marks/allow-subscriptions", json={"reason": "x"})
+        await admin.post(f"{MERCHANTS}/{shop}/allow-subscriptions", json={"reason": "x"})
         assert (await bob.post(path, json={"service": "one"})).status_code == 201
 
     async def test_a_new_name_is_in_the_catalogue(self, api: Api, ann: Person, shop: str) -> None:

@@ -89,7 +89,7 @@ def _populate(target: Target) -> None:
     target.call("merchant", "GET", "/me")
     wanted = {"invite_code": code, "slug": "shop", "name": "Shop"}
     merchant_id = target.call("merchant", "POST", "/merchant-registrations", wanted)["id"]
-    target.call("admin", "POST", f"/admin/merchants/{merchant_id}/decisions/activate", {"reason": "x"})
+    target.call("admin", "POST", f"/admin/merchants/{merchant_id}/activate", {"reason": "x"})
     draft = {"slug": "shop-service", "name": "Service"}
     service_id = target.call("merchant", "POST", f"/merchants/{merchant_id}/services", draft)["id"]
     consumer_id = target.call("consumer", "GET", "/me")["consumer_id"]

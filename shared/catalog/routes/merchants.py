@@ -1,12 +1,12 @@
-"""Merchants: registration, their own profile, what admins decide."""
+"""Merchants: registration, and their own profile."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic import AwareDatetime, Field
 
-from shared.catalog.logos import FOLDER, keep_logo
-from shared.catalog.merchants import Decision, Mark, Merchants
+from shared.catalog.logos import FOLDER
+from shared.catalog.merchants import Merchants
 from shared.catalog.models import Address, Merchant, MerchantStatus
 from shared.catalog.registration import Registration
 from shared.identity.guard import allowed
@@ -49,10 +49,6 @@ class MerchantChange(Input):
     address: AddressInput | None = None
 
 
-class Reason(Input):
-    reason: Annotated[str, Field(min_length=1, max_length=1_000)]
-
-
 class MerchantView(View):
     """`logo_url` is public. `reason` is what the last decision gave."""
 
@@ -67,16 +63,6 @@ class MerchantView(View):
     logo_url: str | None
     reason: str | None
     created_at: AwareDatetime | None
-
-
-class MerchantForAdmins(MerchantView):
-    flagged: bool
-    account_ids: list[str]
-
-
-class MerchantList(View):
-    items: list[MerchantForAdmins]
-    next_cursor: str | None
 
 
 class OwnMerchants(View):
@@ -98,14 +84,13 @@ async def blobs(request: Request) -> Blobs:
 Desk = Annotated[Merchants, Depends(merchants)]
 
 
+def fields(merchant: Merchant) -> dict[str, Any]:
+    """What the views of a merchant are made of."""
+    return {**merchant.model_dump(), "logo_url": None if merchant.logo is None else f"/api/v1/{merchant.logo}"}
+
+
 def _view(merchant: Merchant) -> MerchantView:
-    logo = None if merchant.logo is None else f"/api/v1/{merchant.logo}"
-    return MerchantView.model_validate({**merchant.model_dump(), "logo_url": logo})
-
-
-def _full(merchant: Merchant) -> MerchantForAdmins:
-    logo = None if merchant.logo is None else f"/api/v1/{merchant.logo}"
-    return MerchantForAdmins.model_validate({**merchant.model_dump(), "logo_url": logo})
+    return MerchantView.model_validate(fields(merchant))
 
 
 def _answer(held: Held[Merchant], response: Response) -> MerchantView:
@@ -136,7 +121,7 @@ async def list_own_merchants(
     caller: Annotated[Caller, Depends(allowed("merchant.list_own"))], desk: Desk
 ) -> OwnMerchants:
     """The merchants that you act for."""
-    return OwnMerchants(items=[_view((await desk.read(one)).value) for one in caller.account.merchant_ids])
+    return OwnMerchants(items=[_view(merchant) for merchant in await desk.of(caller.account)])
 
 
 @router.get("/merchants/{merchant_id}")
@@ -173,12 +158,11 @@ async def change_merchant(
 )
 async def set_logo(
     caller: Annotated[Caller, Depends(allowed("merchant.update"))],
-    desk: Desk, blobs: Annotated[Blobs, Depends(blobs)], merchant_id: MerchantId, request: Request, response: Response,
-    if_match: IfMatch = None,
+    desk: Desk, merchant_id: MerchantId, request: Request, response: Response, if_match: IfMatch = None,
 ) -> MerchantView:  # fmt: skip
-    """The picture itself as the body: PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024 pixels."""
-    name = await keep_logo(blobs, await request.body())
-    return _answer(await desk.update(caller.actor, merchant_id, {"logo": name}, if_match), response)
+    """Set the logo: the picture itself is the body, PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024 pixels. It is
+    drawn anew, so nothing but its pixels is kept."""
+    return _answer(await desk.set_logo(caller.actor, merchant_id, await request.body(), if_match), response)
 
 
 @router.delete("/merchants/{merchant_id}/logo")
@@ -186,56 +170,8 @@ async def remove_logo(
     caller: Annotated[Caller, Depends(allowed("merchant.update"))],
     desk: Desk, merchant_id: MerchantId, response: Response, if_match: IfMatch = None,
 ) -> MerchantView:  # fmt: skip
-    """No logo any more."""
-    return _answer(await desk.update(caller.actor, merchant_id, {"logo": None}, if_match), response)
-
-
-@router.get("/admin/merchants")
-async def list_merchants(
-    caller: Annotated[Caller, Depends(allowed("merchant.list"))],
-    desk: Desk,
-    status: MerchantStatus | None = None,
-    flagged: bool | None = None,
-    slug: Annotated[str | None, Query(max_length=63, pattern="^[a-z0-9-]*$", description="What it starts with")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
-) -> MerchantList:
-    """All merchants, by slug. A page may be short and still not be the last."""
-    page = await desk.page(status, flagged, slug, limit, cursor)
-    return MerchantList(items=[_full(held.value) for held in page.items], next_cursor=page.cursor)
-
-
-@router.get("/admin/merchants/{merchant_id}")
-async def read_merchant_for_admins(
-    caller: Annotated[Caller, Depends(allowed("merchant.list"))],
-    desk: Desk, merchant_id: MerchantId, response: Response,
-) -> MerchantForAdmins:  # fmt: skip
-    """One merchant, with what only admins see."""
-    held = await desk.read(merchant_id)
-    response.headers["ETag"] = entity_tag(held.etag)
-    return _full(held.value)
-
-
-@router.post("/admin/merchants/{merchant_id}/decisions/{decision}")
-async def decide_on_merchant(
-    caller: Annotated[Caller, Depends(allowed("merchant.decide"))],
-    desk: Desk, merchant_id: MerchantId, decision: Decision, body: Reason, response: Response,
-) -> MerchantForAdmins:  # fmt: skip
-    """Change a merchant's state. Its people are told by mail."""
-    held = await desk.decide(caller.actor, merchant_id, decision, body.reason)
-    response.headers["ETag"] = entity_tag(held.etag)
-    return _full(held.value)
-
-
-@router.post("/admin/merchants/{merchant_id}/marks/{mark}")
-async def mark_merchant(
-    caller: Annotated[Caller, Depends(allowed("merchant.decide"))],
-    desk: Desk, merchant_id: MerchantId, mark: Mark, body: Reason, response: Response,
-) -> MerchantForAdmins:  # fmt: skip
-    """Flag a merchant for review, which has no effect of its own, or block new access requests to its services."""
-    held = await desk.mark(caller.actor, merchant_id, mark, body.reason)
-    response.headers["ETag"] = entity_tag(held.etag)
-    return _full(held.value)
+    """Take the logo away."""
+    return _answer(await desk.set_logo(caller.actor, merchant_id, None, if_match), response)
 
 
 @router.get(

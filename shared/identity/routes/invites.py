@@ -1,6 +1,6 @@
 """Invites for merchants, by admins."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, Field
@@ -31,7 +31,7 @@ class InviteView(View):
     """`id` is a hash of the code, which is not kept."""
 
     id: str
-    status: Literal["open", "accepted", "revoked", "expired"]
+    status: InviteStatus
     email: str | None
     note: str
     created_by: str
@@ -60,7 +60,7 @@ Desk = Annotated[Invites, Depends(invites)]
 
 
 def _view(invite: MerchantInvite) -> InviteView:
-    status = "expired" if invite.expired(utc_now()) else invite.status
+    status: InviteStatus = "expired" if invite.expired(utc_now()) else invite.status
     return InviteView.model_validate({**invite.model_dump(), "status": status})
 
 
@@ -83,11 +83,11 @@ async def create_invite(
 async def list_invites(
     caller: Annotated[Caller, Depends(allowed("invite.list"))],
     desk: Desk,
-    status: Annotated[InviteStatus | None, Query(description="`open` includes those that expired")] = None,
+    status: InviteStatus | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: str | None = None,
 ) -> InviteList:
-    """All invites, in no promised order."""
+    """All invites, newest first."""
     page = await desk.page(status, limit, cursor)
     return InviteList(items=[_view(invite) for invite in page.items], next_cursor=page.cursor)
 
