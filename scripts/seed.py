@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from scripts.environment import ROOT, use_local_settings
+from shared.access.expiry import notice_day
 from shared.access.keys import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import (
     ApiKey,
@@ -168,7 +169,8 @@ class Loader:
             await self._load_key(consumer.id, key, tuple(services[name].id for name in key.services))
 
     async def _load_key(self, consumer_id: str, described: DescribedKey, service_ids: tuple[str, ...]) -> None:
-        clear = new_key(described.environment)
+        clear, now = new_key(described.environment), utc_now()
+        expires_at = None if described.ttl_days is None else now + timedelta(days=described.ttl_days)
         key = ApiKey(
             id=described.id,
             consumer_id=consumer_id,
@@ -180,7 +182,10 @@ class Loader:
             status=described.status,
             service_ids=service_ids,
             project_id=described.project,
-            expires_at=None if described.ttl_days is None else utc_now() + timedelta(days=described.ttl_days),
+            ttl_days=described.ttl_days,
+            expires_at=expires_at,
+            expiry_day=notice_day(expires_at, now.date()),
+            created_at=now,
             limits=described.limits,
         )
         try:

@@ -64,6 +64,20 @@ async def test_a_refused_call_uses_nothing_up(limits, clock):
     assert await allowed(limits, minute(10), 100) == 5
 
 
+async def test_a_peek_says_what_a_call_would_be_told_and_counts_nothing(limits, clock):
+    demands = [minute(3), month(10)]
+    for used in range(4):
+        before = await limits.peek(demands)
+        for _ in range(5):
+            assert await limits.peek(demands) == before
+        taken = await limits.take(demands)
+        assert (before.allowed, before.demand) == (taken.allowed, taken.demand)
+        assert before.allowed == (used < 3)
+    assert not (await limits.peek([month(10)], 8)).allowed
+    await limits.peek([month(5, "nobody")])
+    assert not await limits.is_known(month(5, "nobody"))
+
+
 @pytest.mark.parametrize(("into_next", "room"), [(0, 0), (6, 1), (30, 5), (59, 9), (60, 10), (600, 10)])
 async def test_the_window_slides(limits, clock, into_next, room):
     await allowed(limits, minute(10), 10)

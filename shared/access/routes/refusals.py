@@ -1,6 +1,6 @@
 """`/api/v1/consumers/{consumer_id}/keys/{key_id}/refusals`: how often a key was refused, and why."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -54,7 +54,7 @@ async def read_refusals(
     """Calls with this key that consume refused, by hour and code, a few seconds old. They are kept for 40 days."""
     await keys.read(consumer_id, key_id)
     last = to or utc_now().date()
-    begin = first or max(date.min + timedelta(days=DAYS_SHOWN), last) - timedelta(days=DAYS_SHOWN - 1)
+    begin = first or date.fromordinal(max(1, last.toordinal() - DAYS_SHOWN + 1))
     if not 0 <= (last - begin).days <= DAYS_KEPT:
         raise refused("from", f"must be at most {DAYS_KEPT} days before `to`, and not after it")
     found = await refusals.read(consumer_id, key_id, begin, last)
