@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -33,11 +33,22 @@ from shared.access.models import (
     Shards,
 )
 from shared.bootstrap import Application, application, close
-from shared.catalog.models import Limits, Merchant, Service
+from shared.catalog.models import (
+    Address,
+    Limits,
+    Listing,
+    Merchant,
+    MerchantStatus,
+    Service,
+    ServiceStatus,
+    ServiceType,
+    Upstream,
+    Visibility,
+)
 from shared.catalog.store import SlugTaken
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Unavailable
-from shared.kernel.stored import Identifier, Name
+from shared.kernel.stored import Identifier, Name, Slug
 from shared.platform.documents import DocumentExists
 from shared.platform.secrets import SecretMissing
 
@@ -47,6 +58,33 @@ WRITES_AT_ONCE = 512
 
 class _Described(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DescribedMerchant(_Described):
+    """A merchant without what only the API writes."""
+
+    id: Identifier
+    slug: Slug
+    name: Name
+    status: MerchantStatus = "pending"
+    legal_name: Annotated[str, Field(max_length=200)] = ""
+    tax_id: Annotated[str, Field(max_length=40)] = ""
+    address: Address | None = None
+
+
+class DescribedService(Listing):
+    """A service without what only the API writes."""
+
+    id: Annotated[Identifier, Field(pattern="_")]
+    merchant_id: Identifier
+    slug: Slug
+    type: ServiceType = "api"
+    status: ServiceStatus = "draft"
+    upstream: Upstream | None = None
+    limits: Limits = Limits()
+    visibility: Visibility = "public"
+    visibility_override: Visibility | None = None
+    auto_approve: bool = False
 
 
 class DescribedProject(_Described):
@@ -71,7 +109,7 @@ class DescribedKey(_Described):
     project: Identifier | None = None
     environment: Environment = "live"
     status: KeyStatus = "active"
-    ttl_days: float | None = None
+    ttl_days: int | None = None
     limits: Limits = Limits()
 
 
@@ -97,8 +135,8 @@ class DescribedConsumer(_Described):
 
 
 class Market(_Described):
-    merchants: tuple[Merchant, ...] = ()
-    services: tuple[Service, ...] = ()
+    merchants: tuple[DescribedMerchant, ...] = ()
+    services: tuple[DescribedService, ...] = ()
     consumers: tuple[DescribedConsumer, ...] = ()
 
 
@@ -126,13 +164,7 @@ class Loader:
 
     async def load(self, market: Market, progress: Progress) -> None:
         """Raises MarketError for a service that does not exist or a slug that is taken."""
-        for merchant in market.merchants:
-            await self._app.catalog.put_merchant(merchant)
-        for service in market.services:
-            try:
-                await self._app.catalog.put_service(service)
-            except SlugTaken as error:
-                raise MarketError(f"services: {error}") from None
+        await self._load_shops(market)
         total = sum(consumer.count for consumer in market.consumers)
         task = progress.add_task("consumers", total=total)
         for described in market.consumers:
@@ -141,6 +173,19 @@ class Loader:
             for group in _grouped(_copies(described), WRITES_AT_ONCE):
                 await asyncio.gather(*(self._load_consumer(copy, {**grants, **services}) for copy in group))
                 progress.advance(task, len(group))
+
+    async def _load_shops(self, market: Market) -> None:
+        """Merchants and services. What the API wrote beside the file's fields, such as a logo, stays."""
+        catalog = self._app.catalog
+        try:
+            for merchant in market.merchants:
+                known = await catalog.merchant(merchant.id)
+                await catalog.put_merchant(Merchant.model_validate({**_fields(known), **_fields(merchant)}))
+            for service in market.services:
+                found = await catalog.service(service.id)
+                await catalog.put_service(Service.model_validate({**_fields(found), **_fields(service)}))
+        except SlugTaken as error:
+            raise MarketError(str(error)) from None
 
     async def _service(self, reference: str) -> Service:
         service = await self._app.catalog.find_service(reference)
@@ -193,6 +238,10 @@ class Loader:
         except DocumentExists:
             return
         self.shown.append({"consumer": consumer_id, "id": key.id, "name": key.name, "key": clear})
+
+
+def _fields(model: BaseModel | None) -> dict[str, Any]:
+    return {} if model is None else model.model_dump()
 
 
 def _copies(described: DescribedConsumer) -> Iterator[DescribedConsumer]:

@@ -13,8 +13,15 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from scripts.seed import DescribedConsumer, DescribedGrant, DescribedKey, Market, seed
-from shared.catalog.models import Merchant, Service
+from scripts.seed import (
+    DescribedConsumer,
+    DescribedGrant,
+    DescribedKey,
+    DescribedMerchant,
+    DescribedService,
+    Market,
+    seed,
+)
 from shared.kernel.clock import utc_now
 
 CONSUMERS_DEFAULT = 200
@@ -85,9 +92,9 @@ async def _make_keys(count: int) -> tuple[str, ...]:
     run = secrets.token_hex(4)  # a killed run's keys may exist, and their clear text is lost
     ids = [f"key_replay_{run}_{number}" for number in range(count)]
     market = Market(
-        merchants=(Merchant(id=_MERCHANT_ID, slug=SERVICE_SLUG, name="Access log replay", status="active"),),
+        merchants=(DescribedMerchant(id=_MERCHANT_ID, slug=SERVICE_SLUG, name="Access log replay", status="active"),),
         services=(
-            Service(
+            DescribedService(
                 id=_SERVICE_ID, merchant_id=_MERCHANT_ID, slug=SERVICE_SLUG, name="Access log", status="active"
             ),
         ),

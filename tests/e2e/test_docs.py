@@ -11,8 +11,16 @@ from pydantic import BaseModel
 
 from scripts.host.options import LIMITS_VARIABLE
 from scripts.host.options import Limits as HostLimits
-from scripts.seed import DescribedConsumer, DescribedGrant, DescribedKey, DescribedProject, Market
-from shared.catalog.models import Limits, Merchant, Service, Upstream
+from scripts.seed import (
+    DescribedConsumer,
+    DescribedGrant,
+    DescribedKey,
+    DescribedMerchant,
+    DescribedProject,
+    DescribedService,
+    Market,
+)
+from shared.catalog.models import Limits, Upstream
 from shared.metering.events import ReportedEvent, UsageData
 from shared.metering.parked import Reason
 from shared.settings import Settings, variable
@@ -93,8 +101,8 @@ def test_every_field_of_a_usage_event_is_documented() -> None:
 
 def test_every_field_of_a_seed_file_is_documented() -> None:
     sections: dict[str, type[BaseModel]] = {
-        "### `merchants[]`": Merchant,
-        "### `services[]`": Service,
+        "### `merchants[]`": DescribedMerchant,
+        "### `services[]`": DescribedService,
         "### `services[].upstream`": Upstream,
         "### `limits` of a service or a key": Limits,
         "### `consumers[]`": DescribedConsumer,
