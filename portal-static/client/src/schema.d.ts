@@ -1367,7 +1367,8 @@ export interface paths {
         get?: never;
         /**
          * Set Logo
-         * @description The picture itself as the body: PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024 pixels.
+         * @description Set the logo: the picture itself is the body, PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024 pixels. It is
+         *     drawn anew, so nothing but its pixels is kept.
          *
          *     Action `merchant.update`, for: merchant (own).
          */
@@ -1375,11 +1376,31 @@ export interface paths {
         post?: never;
         /**
          * Remove Logo
-         * @description No logo any more.
+         * @description Take the logo away.
          *
          *     Action `merchant.update`, for: merchant (own).
          */
         delete: operations["remove_logo_api_v1_merchants__merchant_id__logo_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/catalog/logos/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Logo
+         * @description A logo. Its name never changes its picture.
+         */
+        get: operations["read_logo_api_v1_catalog_logos__name__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1394,7 +1415,7 @@ export interface paths {
         };
         /**
          * List Merchants
-         * @description All merchants, by slug. A page may be short and still not be the last.
+         * @description All merchants, by slug.
          *
          *     Action `merchant.list`, for: admin (any).
          */
@@ -1429,7 +1450,7 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/admin/merchants/{merchant_id}/decisions/{decision}": {
+    "/api/v1/admin/merchants/{merchant_id}/activate": {
         parameters: {
             query?: never;
             header?: never;
@@ -1439,19 +1460,19 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Decide On Merchant
-         * @description Change a merchant's state. Its people are told by mail.
+         * Activate Merchant
+         * @description Let a pending merchant offer its services. Its people are told by mail.
          *
          *     Action `merchant.decide`, for: admin (any).
          */
-        post: operations["decide_on_merchant_api_v1_admin_merchants__merchant_id__decisions__decision__post"];
+        post: operations["activate_merchant_api_v1_admin_merchants__merchant_id__activate_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/admin/merchants/{merchant_id}/marks/{mark}": {
+    "/api/v1/admin/merchants/{merchant_id}/reject": {
         parameters: {
             query?: never;
             header?: never;
@@ -1461,32 +1482,168 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Mark Merchant
-         * @description Flag a merchant for review, which has no effect of its own, or block new access requests to its services.
+         * Reject Merchant
+         * @description Turn a pending merchant away, for good. Its people are told by mail.
          *
          *     Action `merchant.decide`, for: admin (any).
          */
-        post: operations["mark_merchant_api_v1_admin_merchants__merchant_id__marks__mark__post"];
+        post: operations["reject_merchant_api_v1_admin_merchants__merchant_id__reject_post"];
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
         trace?: never;
     };
-    "/api/v1/catalog/logos/{name}": {
+    "/api/v1/admin/merchants/{merchant_id}/suspend": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        /**
-         * Read Logo
-         * @description A logo. Its name never changes its picture.
-         */
-        get: operations["read_logo_api_v1_catalog_logos__name__get"];
+        get?: never;
         put?: never;
-        post?: never;
+        /**
+         * Suspend Merchant
+         * @description Stop an active merchant for a while: calls to its services are refused at once, and they leave the catalogue. Its
+         *     people are told by mail.
+         *
+         *     Action `merchant.decide`, for: admin (any).
+         */
+        post: operations["suspend_merchant_api_v1_admin_merchants__merchant_id__suspend_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/merchants/{merchant_id}/disable": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Disable Merchant
+         * @description Stop an active or suspended merchant, meant to last; the effects are those of a suspension. Its people are told
+         *     by mail.
+         *
+         *     Action `merchant.decide`, for: admin (any).
+         */
+        post: operations["disable_merchant_api_v1_admin_merchants__merchant_id__disable_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/merchants/{merchant_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore Merchant
+         * @description Make a suspended or disabled merchant active again. Its people are told by mail.
+         *
+         *     Action `merchant.decide`, for: admin (any).
+         */
+        post: operations["restore_merchant_api_v1_admin_merchants__merchant_id__restore_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/merchants/{merchant_id}/flag": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Flag Merchant
+         * @description Mark a merchant for review among admins. This has no effect of its own, and nobody else sees it.
+         *
+         *     Action `merchant.decide`, for: admin (any).
+         */
+        post: operations["flag_merchant_api_v1_admin_merchants__merchant_id__flag_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/merchants/{merchant_id}/unflag": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Unflag Merchant
+         * @description Take the mark away.
+         *
+         *     Action `merchant.decide`, for: admin (any).
+         */
+        post: operations["unflag_merchant_api_v1_admin_merchants__merchant_id__unflag_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/merchants/{merchant_id}/block-subscriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Block Subscriptions
+         * @description Refuse new access requests to the merchant's services; existing grants go on. Its people are told by mail.
+         *
+         *     Action `merchant.decide`, for: admin (any).
+         */
+        post: operations["block_subscriptions_api_v1_admin_merchants__merchant_id__block_subscriptions_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/merchants/{merchant_id}/allow-subscriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Allow Subscriptions
+         * @description Take access requests again. Its people are told by mail.
+         *
+         *     Action `merchant.decide`, for: admin (any).
+         */
+        post: operations["allow_subscriptions_api_v1_admin_merchants__merchant_id__allow_subscriptions_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -4405,7 +4562,10 @@ export interface components {
             tax_id?: string | null;
             address?: components["schemas"]["AddressInput"] | null;
         };
-        /** MerchantForAdmins */
+        /**
+         * MerchantForAdmins
+         * @description `account_ids` are told by mail of what is decided.
+         */
         MerchantForAdmins: {
             /** Id */
             id: string;
@@ -5096,6 +5256,11 @@ export interface components {
             way: "call" | "report";
             /** Source Address */
             source_address?: string | null;
+        };
+        /** Reason */
+        Reason: {
+            /** Reason */
+            reason?: string | null;
         };
         /**
          * Reasoned
@@ -6214,16 +6379,6 @@ export interface components {
              * @enum {string}
              */
             role: "manager" | "member";
-        };
-        /** Reason */
-        shared__catalog__routes__merchants__Reason: {
-            /** Reason */
-            reason: string;
-        };
-        /** Reason */
-        shared__catalog__routes__services__Reason: {
-            /** Reason */
-            reason?: string | null;
         };
         /**
          * NewInvite
@@ -9413,6 +9568,34 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    read_logo_api_v1_catalog_logos__name__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-none-match"?: string | null;
+            };
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The picture */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/png": unknown;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     list_merchants_api_v1_admin_merchants_get: {
         parameters: {
             query?: {
@@ -9479,7 +9662,7 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
-    decide_on_merchant_api_v1_admin_merchants__merchant_id__decisions__decision__post: {
+    activate_merchant_api_v1_admin_merchants__merchant_id__activate_post: {
         parameters: {
             query?: never;
             header?: {
@@ -9490,13 +9673,12 @@ export interface operations {
             };
             path: {
                 merchant_id: string;
-                decision: "activate" | "reject" | "suspend" | "disable" | "restore";
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["shared__catalog__routes__merchants__Reason"];
+                "application/json": components["schemas"]["Reasoned"];
             };
         };
         responses: {
@@ -9520,7 +9702,7 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
-    mark_merchant_api_v1_admin_merchants__merchant_id__marks__mark__post: {
+    reject_merchant_api_v1_admin_merchants__merchant_id__reject_post: {
         parameters: {
             query?: never;
             header?: {
@@ -9531,13 +9713,12 @@ export interface operations {
             };
             path: {
                 merchant_id: string;
-                mark: "flag" | "unflag" | "block-subscriptions" | "allow-subscriptions";
             };
             cookie?: never;
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["shared__catalog__routes__merchants__Reason"];
+                "application/json": components["schemas"]["Reasoned"];
             };
         };
         responses: {
@@ -9561,30 +9742,282 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
-    read_logo_api_v1_catalog_logos__name__get: {
+    suspend_merchant_api_v1_admin_merchants__merchant_id__suspend_post: {
         parameters: {
             query?: never;
             header?: {
-                "if-none-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
             };
             path: {
-                name: string;
+                merchant_id: string;
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
         responses: {
-            /** @description The picture */
+            /** @description Successful Response */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "image/png": unknown;
+                    "application/json": components["schemas"]["MerchantForAdmins"];
                 };
             };
             400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
             404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    disable_merchant_api_v1_admin_merchants__merchant_id__disable_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantForAdmins"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    restore_merchant_api_v1_admin_merchants__merchant_id__restore_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantForAdmins"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    flag_merchant_api_v1_admin_merchants__merchant_id__flag_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantForAdmins"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    unflag_merchant_api_v1_admin_merchants__merchant_id__unflag_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantForAdmins"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    block_subscriptions_api_v1_admin_merchants__merchant_id__block_subscriptions_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantForAdmins"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    allow_subscriptions_api_v1_admin_merchants__merchant_id__allow_subscriptions_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantForAdmins"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
         };
@@ -9974,7 +10407,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["shared__catalog__routes__services__Reason"];
+                "application/json": components["schemas"]["Reason"];
             };
         };
         responses: {
@@ -10479,7 +10912,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["shared__catalog__routes__services__Reason"];
+                "application/json": components["schemas"]["Reason"];
             };
         };
         responses: {
