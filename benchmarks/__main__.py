@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from benchmarks import machine, results
-from benchmarks.measures import aggregation, dashboard, forward, ingest, keys, request_units, visible
+from benchmarks.measures import aggregation, dashboard, forward, ingest, keys, request_units, revocation, visible
 from benchmarks.scale import FULL_RUNS, FULL_SECONDS, BenchmarkFailed, Scale
 from shared.kernel.clock import format_time, utc_now
 
@@ -22,6 +22,7 @@ MEASURES: dict[str, Callable[[Scale], results.Result]] = {
     "keys": keys.measure,
     "dashboard": dashboard.measure,
     "request-units": request_units.measure,
+    "revocation": revocation.measure,
 }
 RESULTS = Path(__file__).with_name("results")
 

@@ -1,28 +1,28 @@
 """How long is something still allowed after it was taken away? Measured over HTTP on a host with two workers.
 
-Five things are taken away in each lane and round, by whoever decides on them, through whichever worker takes the
-request. Meanwhile several connections keep asking for each, so that both workers' caches are as warm as they get. What
-is measured is the time from the answer to the decision until the last request began that still got through; 0 when
-none did. Then everything is given back.
+Five things are taken away in each lane and round, by whoever decides on them. Meanwhile connections to each worker keep
+asking for them. All decisions go through one worker, since it forgets what it remembered at each; so the other one's
+cache is as warm as it gets. What is measured is the time from the answer to the decision until the last request began
+that still got through; 0 when none did. Then everything is given back.
 """
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from tests.e2e.journeys.people import ACCEPTED, CREATED, EMPTY, PROMISE_S, Market, Person, until
-from tests.e2e.journeys.steps import Shop, make_key, offer, open_shop
-from tests.functions.client import Answer, Client, Connection
-
-CONNECTIONS = 4
-"""For each thing that is asked for; which worker took one is not the client's choice."""
+from tests.e2e.journeys.people import ACCEPTED, ADMIN, CREATED, EMPTY, PROMISE_S, Market, Person, until
+from tests.e2e.journeys.steps import make_key, offer, open_shop
+from tests.e2e.workers import client_of_one, connect_to_each
+from tests.functions.client import Answer, Connection
 
 WATCH_S = PROMISE_S + 0.5
 PAUSE_S = 0.02
+PEOPLE = ("cora", "dora", "moe")
+SERVICES = ("used", "granted", "active")
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,11 @@ class Subject:
 
 
 class Watch:
-    """Asks on all connections, again and again, until it is told when to end."""
+    """Asks on its connections, one to each worker, again and again, until it is told when to end."""
 
-    def __init__(self, probe: Probe, client: Client, stack: ExitStack) -> None:
+    def __init__(self, probe: Probe, connections: Sequence[Connection]) -> None:
         self._probe = probe
-        self._connections = [stack.enter_context(client.connect()) for _ in range(CONNECTIONS)]
+        self._connections = connections
         self._warm = threading.Event()
         self.end = float("inf")
         self.admitted_last = 0.0
@@ -80,60 +80,76 @@ class Watch:
 
 
 class Bench:
-    """Lanes of subjects on a running market. `base_url` is a merchant's API; `close` it at the end."""
+    """Lanes of subjects on a running market. `base_url` is a merchant's API. To be closed."""
 
-    def __init__(self, market: Market, admin: Person, base_url: str, lanes: int) -> None:
-        self._client = Client(market.ams.port)
+    def __init__(self, market: Market, base_url: str, lanes: int) -> None:
+        self._ams = market.ams
+        self._http = client_of_one(market.ams)
+        admin = market.sign_in(ADMIN)
         shop = open_shop(market, admin, "meteo")
-        self._subjects = [
-            subject for number in range(lanes) for subject in _Lane(market, admin, shop, base_url, number).subjects()
+        services = [
+            [
+                offer(shop, admin, f"{name}-{lane}", base_url, auto_approve=True)
+                for name in ("used", "granted", "active")
+            ]
+            for lane in range(lanes)
         ]
+        people = [[market.sign_in(f"{name}{lane}@example.com") for name in PEOPLE] for lane in range(lanes)]
+        self._subjects = [
+            subject
+            for who, what in zip(people, services, strict=True)
+            for subject in _Lane([one.through(self._http) for one in (admin, *who)], what).subjects()
+        ]
+
+    def close(self) -> None:
+        self._http.close()
 
     def round(self) -> list[tuple[str, float]]:
         """What was taken away, and for how many seconds it was still allowed."""
-        with ThreadPoolExecutor(len(self._subjects)) as pool:
-            measured = list(pool.map(self._measure, self._subjects))
-            list(pool.map(self._give_back, self._subjects))
+        probes = [probe for subject in self._subjects for probe in subject.probes]
+        with ExitStack() as stack, ThreadPoolExecutor(len(self._subjects)) as pool:
+            of_workers = connect_to_each(self._ams, stack, len(probes))
+            connections = dict(zip(probes, zip(*of_workers, strict=True), strict=True))
+            measured = list(pool.map(lambda subject: _measure(subject, connections), self._subjects))
+            list(pool.map(lambda subject: _give_back(subject, connections), self._subjects))
         return measured
 
-    def _measure(self, subject: Subject) -> tuple[str, float]:
-        with ExitStack() as stack, ThreadPoolExecutor(len(subject.probes)) as pool:
-            watches = [Watch(probe, self._client, stack) for probe in subject.probes]
-            watching = [pool.submit(watch.run) for watch in watches]
+
+Connections = Mapping[Probe, Sequence[Connection]]
+
+
+def _measure(subject: Subject, connections: Connections) -> tuple[str, float]:
+    with ThreadPoolExecutor(len(subject.probes)) as pool:
+        watches = [Watch(probe, connections[probe]) for probe in subject.probes]
+        watching = [pool.submit(watch.run) for watch in watches]
+        for watch in watches:
+            watch.wait_until_warm()
+        try:
+            subject.take()
+        finally:
+            taken = time.monotonic()
             for watch in watches:
-                watch.wait_until_warm()
-            try:
-                subject.take()
-            finally:
-                taken = time.monotonic()
-                for watch in watches:
-                    watch.end = taken + WATCH_S
-            for each in watching:
-                each.result()
-            return subject.what, max(0.0, *(watch.admitted_last - taken for watch in watches))
+                watch.end = taken + WATCH_S
+        for each in watching:
+            each.result()
+        return subject.what, max(0.0, *(watch.admitted_last - taken for watch in watches))
 
-    def _give_back(self, subject: Subject) -> None:
-        subject.give()
-        with ExitStack() as stack:
-            connections = [stack.enter_context(self._client.connect()) for _ in range(CONNECTIONS)]
 
-            def is_allowed() -> bool:
-                return all(probe.send(each).status == 200 for probe in subject.probes for each in connections)
+def _give_back(subject: Subject, connections: Connections) -> None:
+    subject.give()
 
-            until(is_allowed, f"{subject.what}, to be taken back")
+    def is_allowed() -> bool:
+        return all(probe.send(each).status == 200 for probe in subject.probes for each in connections[probe])
+
+    until(is_allowed, f"{subject.what}, to be taken back")
 
 
 class _Lane:
     """People and services of its own, so that lanes do not disturb each other."""
 
-    def __init__(self, market: Market, admin: Person, shop: Shop, base_url: str, number: int) -> None:
-        self._admin = admin
-        people = [market.sign_in(f"{name}{number}@example.com") for name in ("cora", "dora", "moe")]
-        self._cora, self._dora, self._moe = people
-        names = ("used", "granted", "active")
-        self._used, self._granted, self._active = (
-            offer(shop, admin, f"{name}-{number}", base_url, auto_approve=True) for name in names
-        )
+    def __init__(self, people: Sequence[Person], services: Sequence[dict[str, Any]]) -> None:
+        self._admin, self._cora, self._dora, self._moe = people
+        self._used, self._granted, self._active = services
 
     def subjects(self) -> list[Subject]:
         return [self._key(), self._grant(), self._service(), self._consumer(), self._member()]

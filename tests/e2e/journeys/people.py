@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from tests.e2e.installation import Ams
 from tests.e2e.signing_in import Provider, sign_in
+from tests.e2e.workers import connect_to_each
 
 ADMIN = "admin@example.com"
 T = TypeVar("T")
@@ -30,6 +32,10 @@ class Person:
         self.token = token
         self._http = http
         self.account: dict[str, Any] = self.get("/me")
+
+    def through(self, http: httpx.Client) -> "Person":
+        """The same person at another connection."""
+        return Person(http, self.email, self.token)
 
     @property
     def tenant(self) -> str:
@@ -89,7 +95,7 @@ class Market:
         return Person(self.http, email, sign_in(self._provider, email, name).access_token)
 
     def call(self, key: str, service: str, path: str = "") -> httpx.Response:
-        """A forwarded call. Each has a connection of its own, so both workers get some."""
+        """A forwarded call."""
         with httpx.Client(base_url=self.ams.url, timeout=30) as http:
             return http.get(f"/api/consume/{service}/{path}", headers={"X-AMS-Key": key})
 
@@ -109,13 +115,15 @@ class Market:
         self.ams.run("host", "fire", timer)
 
     def calls_become(self, status: int, code: str | None, key: str, service: str, promise_s: float = WAIT_S) -> None:
-        """Until calls are answered so, in both workers."""
+        """Until calls are answered so, by both workers."""
+        with ExitStack() as stack:
+            connections = [connection for each in connect_to_each(self.ams, stack) for connection in each]
 
-        def all_answer() -> bool:
-            answers = [self.call(key, service) for _ in range(6)]
-            return all(a.status_code == status and (code is None or a.json()["code"] == code) for a in answers)
+            def all_answer() -> bool:
+                answers = [connection.call("GET", f"/api/consume/{service}/", key) for connection in connections]
+                return all(a.status == status and (code is None or a.json()["code"] == code) for a in answers)
 
-        until(all_answer, f"calls answer {status} {code or ''}", promise_s)
+            until(all_answer, f"calls answer {status} {code or ''}", promise_s)
 
     def close(self) -> None:
         self.http.close()
