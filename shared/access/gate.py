@@ -83,6 +83,10 @@ class Gate:
         self._owners: FreshCache[str, tuple[str, str]] = FreshCache(FOREVER_S, OWNERS_CACHED_MAX, monotonic)
         self._lookups: FreshCache[str, tuple[str, str] | None] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
         self._holders: FreshCache[tuple[str, str], Holder | None] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
+        # By secret as well, so that a secret that is no more costs one read in `cache_s` and not one with every call.
+        self._renewed: FreshCache[tuple[str, str, str], Holder | None] = FreshCache(
+            cache_s, HOLDERS_CACHED_MAX, monotonic
+        )
         self._grants: FreshCache[tuple[str, str], Grant | None] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
         self._projects: FreshCache[tuple[str, str], Project | None] = FreshCache(cache_s, HOLDERS_CACHED_MAX, monotonic)
         self._offers: FreshCache[str, _Offer | None] = FreshCache(cache_s, SERVICES_CACHED_MAX, monotonic)
@@ -91,7 +95,7 @@ class Gate:
 
     def invalidate(self) -> None:
         """Forget everything that may have changed, reads under way included."""
-        for cache in (self._lookups, self._holders, self._grants, self._projects, self._offers):
+        for cache in (self._lookups, self._holders, self._renewed, self._grants, self._projects, self._offers):
             cache.clear()
 
     async def identify(self, key: str | None, headers: Mapping[str, str] = NO_HEADERS) -> Holder:
@@ -174,11 +178,17 @@ class Gate:
                     continue
                 self._owners.put(candidate, owner)
             holder = await self._holders.get(owner, self._load_holder)
-            if holder is not None and (
-                hmac.compare_digest(holder.key.hash, candidate) or self._is_previous(holder.key, candidate)
-            ):
+            if not self._opens(holder, candidate):
+                # It may have been rotated since that was read, and what a rotation shows works at once, everywhere.
+                holder = await self._renewed.get((*owner, candidate), self._load_renewed)
+            if self._opens(holder, candidate):
                 return holder
         return None
+
+    def _opens(self, holder: Holder | None, candidate: str) -> bool:
+        if holder is None:
+            return False
+        return hmac.compare_digest(holder.key.hash, candidate) or self._is_previous(holder.key, candidate)
 
     def _is_previous(self, key: ApiKey, candidate: str) -> bool:
         """Whether it is the secret before the last rotation, which works a while longer."""
@@ -194,6 +204,10 @@ class Gate:
         key = await self._access.key(consumer_id, key_id)
         consumer = await self._access.consumer(consumer_id)
         return Holder(key, consumer) if key is not None and consumer is not None else None
+
+    async def _load_renewed(self, place: tuple[str, str, str]) -> Holder | None:
+        consumer_id, key_id, _ = place
+        return await self._load_holder((consumer_id, key_id))
 
     async def _load_grant(self, pair: tuple[str, str]) -> Grant | None:
         return await self._access.grant(*pair)

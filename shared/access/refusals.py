@@ -63,8 +63,10 @@ class RefusalCount:
     count: int
 
 
-_Counts = dict[tuple[str, str, str, str], int]
-"""By consumer, key, hour (`YYYY-MM-DDTHH`) and code."""
+_Place = tuple[str, str, str, str]
+"""Consumer, key, hour (`YYYY-MM-DDTHH`) and code."""
+
+_Counts = dict[_Place, int]
 
 
 class Refusals:
@@ -81,10 +83,7 @@ class Refusals:
         """Count one. To be called on the event loop; it waits for nothing."""
         if code not in COUNTED:
             return
-        place = (key.consumer_id, key.id, f"{self._now():%Y-%m-%dT%H}", code)
-        if place not in self._counts and len(self._counts) >= COUNTS_MAX:
-            return
-        self._counts[place] = self._counts.get(place, 0) + 1
+        self._add((key.consumer_id, key.id, f"{self._now():%Y-%m-%dT%H}", code), 1)
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().create_task(self._run())
 
@@ -154,8 +153,12 @@ class Refusals:
     def _put_back(self, consumer_id: str, key_id: str, day: str, hours: Mapping[str, Mapping[str, int]]) -> None:
         for hour, codes in hours.items():
             for code, count in codes.items():
-                place = (consumer_id, key_id, f"{day}T{hour}", code)
-                self._counts[place] = self._counts.get(place, 0) + count
+                self._add((consumer_id, key_id, f"{day}T{hour}", code), count)
+
+    def _add(self, place: _Place, count: int) -> None:
+        """What is over the bound is lost: also what comes back from a store that is down, or memory would fill."""
+        if place in self._counts or len(self._counts) < COUNTS_MAX:
+            self._counts[place] = self._counts.get(place, 0) + count
 
 
 class ConflictError(Exception):

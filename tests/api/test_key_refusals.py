@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import count
 from typing import Any
 
 import pytest
@@ -129,7 +130,7 @@ async def test_what_the_store_does_not_take_waits(market: AccessMarket) -> None:
             return getattr(market.api.app.documents, name)
 
     failing = Failing()
-    refusals = Refusals(failing)  # type: ignore[arg-type]  # the real store, except that it fails
+    refusals = Refusals(failing)  # the real store, except that it fails
     refusals.note(stored, "key_expired")
     await refusals.flush()
     failing.fails = False
@@ -146,6 +147,31 @@ async def test_memory_is_bounded(market: AccessMarket) -> None:
         refusals.note(stored.model_copy(update={"id": f"key_{number}"}), "key_expired")
     refusals.note(stored, "made_up_code")
     assert len(refusals._counts) == COUNTS_MAX
+    refusals._counts.clear()
+    await refusals.close()
+
+
+async def test_memory_is_bounded_while_the_store_is_down(market: AccessMarket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "COUNTS_MAX", 5)
+    stored = await _stored(market)
+    numbers = count()
+
+    class Down:
+        """Refused calls go on while a flush waits for the store."""
+
+        async def get(self, *_: Any) -> Any:
+            _refuse_five()
+            raise DocumentsUnavailable("told to fail")
+
+    def _refuse_five() -> None:
+        for _ in range(5):
+            refusals.note(stored.model_copy(update={"id": f"key_{next(numbers)}"}), "key_expired")
+
+    refusals = Refusals(Down())  # type: ignore[arg-type]  # only what a flush reads first
+    _refuse_five()
+    for _ in range(10):
+        await refusals.flush()
+        assert len(refusals._counts) <= 5
     refusals._counts.clear()
     await refusals.close()
 
