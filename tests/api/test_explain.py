@@ -143,6 +143,17 @@ async def test_limits_are_looked_at_and_not_used(market: AccessMarket) -> None:
     assert failed(await explained(market, other["key"])) == ["quota_exceeded"]
 
 
+async def test_a_client_that_makes_every_post_repeatable_may_ask(market: AccessMarket) -> None:
+    key = await created(market)
+    await do(market, key, "disable")
+    headers = {"Authorization": f"Bearer {key['key']}", "Idempotency-Key": "one"}
+    first_answer = await market.api.anonymous.post(ROUTE, json={"service": "maps"}, headers=headers)
+    assert first_answer.status_code == 200, first_answer.text
+    await do(market, key, "enable")
+    second = await market.api.anonymous.post(ROUTE, json={"service": "maps"}, headers=headers)
+    assert (failed(first_answer.json()), failed(second.json())) == (["key_disabled"], [])
+
+
 async def test_questions_are_limited_and_not_counted_as_refusals(market: AccessMarket) -> None:
     key = await created(market)
     await do(market, key, "disable")
