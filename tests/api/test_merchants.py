@@ -1,26 +1,25 @@
-"""Merchants: from an invite to a shop that is open, or closed by an admin."""
+"""Merchants: their profile, and a shop that is open, or closed by an admin."""
 
 import asyncio
 import io
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from PIL import Image
 
-from shared.access.gate import Gate
+from shared.access.gate import Gate, Holder
 from shared.access.models import Consumer, Grant
 from shared.audit.journal import FIRST_DUE
+from shared.audit.models import Actor
+from shared.catalog.merchants import Decision, Mark
 from shared.catalog.models import Service, Upstream
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
-from shared.platform.documents import CONTAINERS
 from tests.api.harness import Api, Person
+from tests.api.merchant_steps import MERCHANTS, Killed, decide, dies, register
 from tests.api.test_edge import problem
-
-INVITES = "/api/v1/admin/invites"
-REGISTER = "/api/v1/merchant-registrations"
-MERCHANTS = "/api/v1/admin/merchants"
+from tests.unit.support import api_key
 
 
 @pytest.fixture
@@ -31,178 +30,6 @@ async def admin(api: Api) -> Person:
 @pytest.fixture
 async def ann(api: Api) -> Person:
     return await api.sign_in("Ann", email="ann@example.com")
-
-
-async def invite(admin: Person, **fields: Any) -> dict[str, Any]:
-    answer = await admin.post(INVITES, json=fields)
-    assert answer.status_code == 201, answer.text
-    return {**answer.json(), "etag": answer.headers["etag"]}
-
-
-def wanted(code: str, slug: str = "meteo", **fields: Any) -> dict[str, Any]:
-    return {"invite_code": code, "slug": slug, "name": "Meteo", **fields}
-
-
-async def register(admin: Person, person: Person, slug: str = "meteo") -> str:
-    answer = await person.post(REGISTER, json=wanted((await invite(admin))["code"], slug))
-    assert answer.status_code == 201, answer.text
-    await person.reload()
-    return str(answer.json()["id"])
-
-
-async def decide(admin: Person, merchant_id: str, decision: str) -> None:
-    answer = await admin.post(f"{MERCHANTS}/{merchant_id}/{decision}", json={"reason": "test"})
-    assert answer.status_code == 200, answer.text
-
-
-class TestInvites:
-    async def test_a_code_is_shown_once_and_kept_as_a_hash(self, api: Api, admin: Person) -> None:
-        made = await invite(admin, note="for the fair")
-        assert len(made["code"]) >= 36
-        seen = (await admin.get(f"{INVITES}/{made['id']}")).text + (await admin.get(INVITES)).text
-        audit = (await admin.get("/api/v1/admin/audit", params={"action": "invite.create"})).text
-        document = await api.app.documents.get(CONTAINERS["invites"], made["id"], made["id"])
-        assert document is not None
-        for text in (seen, audit, document.body.decode()):
-            assert made["code"] not in text
-
-    async def test_it_is_sent_to_the_address_it_is_bound_to(self, api: Api, admin: Person) -> None:
-        made = await invite(admin, email="Sales@Example.com")
-        await api.drain()
-        (message,) = api.mails()
-        assert message["To"] == "sales@example.com"
-        assert f"/register?invite={made['code']}" in message.get_content()
-
-    async def test_a_revoked_one_is_of_no_use(self, admin: Person, ann: Person) -> None:
-        made = await invite(admin)
-        path = f"{INVITES}/{made['id']}/revoke"
-        assert problem(await admin.post(path)) == (428, "precondition_required")
-        assert (await admin.post(path, headers={"If-Match": made["etag"]})).json()["status"] == "revoked"
-        assert problem(await ann.post(REGISTER, json=wanted(made["code"]))) == (404, "invite_invalid")
-        again = await admin.get(f"{INVITES}/{made['id']}")
-        answer = await admin.post(path, headers={"If-Match": again.headers["etag"]})
-        assert problem(answer) == (409, "state_invalid")
-
-    async def test_pages_list_every_invite_once(self, admin: Person) -> None:
-        made = {(await invite(admin))["id"] for _ in range(7)}
-        found, cursor = [], None
-        while True:
-            params = {"limit": "3", **({"cursor": cursor} if cursor else {})}
-            page = (await admin.get(INVITES, params=params)).json()
-            found += [one["id"] for one in page["items"]]
-            cursor = page["next_cursor"]
-            if cursor is None:
-                break
-        assert sorted(found) == sorted(made)
-
-    @pytest.mark.parametrize("body", [{"days": 0}, {"days": 91}, {"email": "no address"}, {"status": "accepted"}])
-    async def test_bad_input_is_refused_by_name(self, admin: Person, body: dict[str, Any]) -> None:
-        answer = await admin.post(INVITES, json=body)
-        assert problem(answer) == (400, "request_invalid")
-        assert answer.json()["errors"][0]["field"] == next(iter(body))
-
-
-class TestRegistration:
-    async def test_it_makes_a_pending_merchant_that_the_account_runs(
-        self, api: Api, admin: Person, ann: Person
-    ) -> None:
-        merchant_id = await register(admin, ann)
-        merchant = (await ann.get(f"/api/v1/merchants/{merchant_id}")).json()
-        assert (merchant["status"], merchant["slug"]) == ("pending", "meteo")
-        assert [one["id"] for one in (await ann.get("/api/v1/me/merchants")).json()["items"]] == [merchant_id]
-        assert "merchant" in (await ann.get("/api/v1/me")).json()["roles"]
-        (entry,) = (await admin.get("/api/v1/admin/audit", params={"action": "merchant.register"})).json()["items"]
-        assert entry["actor"] == ann.account.id
-
-    async def test_where_the_platform_says_so_it_is_active_at_once(self, admin: Person, ann: Person) -> None:
-        settings = "/api/v1/admin/settings"
-        tag = (await admin.get(settings)).headers["etag"]
-        change = {"merchants_activate_at_once": True, "reason": "x"}
-        await admin.patch(settings, json=change, headers={"If-Match": tag})
-        merchant_id = await register(admin, ann)
-        assert (await ann.get(f"/api/v1/merchants/{merchant_id}")).json()["status"] == "active"
-
-    async def test_an_invite_works_once(self, admin: Person, ann: Person) -> None:
-        code = (await invite(admin))["code"]
-        assert (await ann.post(REGISTER, json=wanted(code))).status_code == 201
-        assert problem(await ann.post(REGISTER, json=wanted(code, "other"))) == (404, "invite_invalid")
-
-    async def test_of_a_hundred_at_once_one_is_first(self, api: Api, admin: Person, ann: Person) -> None:
-        code = (await invite(admin))["code"]
-        sent = [ann.post(REGISTER, json=wanted(code, f"shop-{number}")) for number in range(100)]
-        answers = await asyncio.gather(*sent)
-        assert sorted({answer.status_code for answer in answers}) in ([201, 404], [201, 404, 429])
-        assert sum(answer.status_code == 201 for answer in answers) == 1
-        assert len((await ann.reload()).merchant_ids) == 1
-        assert len((await admin.get(MERCHANTS)).json()["items"]) == 1
-
-    async def test_the_slugs_of_those_who_lost_are_free_again(self, admin: Person, ann: Person) -> None:
-        code = (await invite(admin))["code"]
-        await asyncio.gather(*(ann.post(REGISTER, json=wanted(code, f"shop-{number}")) for number in range(5)))
-        taken = (await admin.get(MERCHANTS)).json()["items"][0]["slug"]
-        for slug in {f"shop-{number}" for number in range(5)} - {taken}:
-            answer = await ann.post(REGISTER, json=wanted((await invite(admin))["code"], slug))
-            assert answer.status_code == 201, answer.text
-
-    async def test_an_invite_for_another_address_is_of_no_use(self, api: Api, admin: Person, ann: Person) -> None:
-        code = (await invite(admin, email="bob@example.com"))["code"]
-        assert problem(await ann.post(REGISTER, json=wanted(code))) == (404, "invite_invalid")
-        unproven = await api.sign_in("Eve", email="bob@example.com", email_verified=False)
-        assert problem(await unproven.post(REGISTER, json=wanted(code))) == (404, "invite_invalid")
-        bob = await api.sign_in("Bob", email="bob@example.com")
-        assert (await bob.post(REGISTER, json=wanted(code))).status_code == 201
-
-    async def test_who_guesses_is_slowed_down(self, ann: Person) -> None:
-        answers = [await ann.post(REGISTER, json=wanted(f"inv_{number}")) for number in range(15)]
-        assert [answer.status_code for answer in answers] == [404] * 10 + [429] * 5
-        assert int(answers[-1].headers["retry-after"]) > 0
-
-    async def test_a_slug_is_anothers(self, admin: Person, ann: Person) -> None:
-        await register(admin, ann)
-        code = (await invite(admin))["code"]
-        answer = await ann.post(REGISTER, json=wanted(code))
-        assert problem(answer) == (409, "slug_taken")
-        assert (await ann.post(REGISTER, json=wanted(code, "another"))).status_code == 201, "the invite is not lost"
-
-    @pytest.mark.parametrize("field", ["status", "id", "account_ids", "flagged", "subscriptions_blocked", "logo"])
-    async def test_nothing_else_can_be_written(self, admin: Person, ann: Person, field: str) -> None:
-        body = wanted((await invite(admin))["code"], **{field: "active"})
-        answer = await ann.post(REGISTER, json=body)
-        assert problem(answer) == (400, "request_invalid")
-        assert answer.json()["errors"][0]["field"] == field
-
-    async def test_a_kill_after_the_invite_is_used_is_finished_by_the_timer(
-        self, api: Api, admin: Person, ann: Person, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        class Killed(BaseException):
-            pass
-
-        async def dies(*_: object) -> None:
-            raise Killed
-
-        code = (await invite(admin))["code"]
-        held = await api.app.invites.find(ann.account, code)
-        with monkeypatch.context() as patched:
-            patched.setattr(api.app.journal, "_do_inline", dies)
-            with pytest.raises(Killed):
-                await api.app.registration.register(
-                    admin_actor(ann), ann.account, code, slug="meteo", name="M", legal_name="", tax_id="", address=None
-                )
-        assert (await ann.reload()).merchant_ids == ()
-        moment = utc_now() + FIRST_DUE + timedelta(seconds=1)
-        monkeypatch.setattr(api.app.journal, "_now", lambda: moment)
-        await api.app.journal.deliver_due()
-        (merchant_id,) = (await ann.reload()).merchant_ids
-        assert (await ann.get(f"/api/v1/merchants/{merchant_id}")).json()["slug"] == "meteo"
-        with pytest.raises(Problem, match="invite_invalid"):
-            await api.app.invites.find(ann.account, code)
-        assert held.value.status == "open"
-
-
-def admin_actor(person: Person) -> Any:
-    from shared.audit.models import Actor
-
-    return Actor(person.account.id, "consumer")
 
 
 class TestProfile:
@@ -237,6 +64,8 @@ class TestProfile:
         assert (seen.status_code, seen.headers["content-type"]) == (200, "image/png")
         assert Image.open(io.BytesIO(seen.content)).size == (20, 10)
         assert "immutable" in seen.headers["cache-control"]
+        again = await api.anonymous.get(answer.json()["logo_url"], headers={"If-None-Match": seen.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
         gone = await ann.delete(f"{path}/logo", headers=await self.tag(ann, path))
         assert gone.json()["logo_url"] is None
 
@@ -254,6 +83,35 @@ class TestProfile:
     ) -> None:
         answer = await ann.put(f"{path}/logo", content=content, headers=await self.tag(ann, path))
         assert problem(answer) == (status, code)
+
+    async def test_a_logo_is_not_scaled(self, ann: Person, path: str) -> None:
+        for size, status in (((1024, 1024), 200), ((1025, 1), 400), ((1, 1025), 400)):
+            tag = await self.tag(ann, path)
+            answer = await ann.put(f"{path}/logo", content=picture("WEBP", size), headers=tag)
+            assert answer.status_code == status, size
+
+    async def test_an_unknown_logo_is_not_found(self, api: Api) -> None:
+        assert problem(await api.anonymous.get(f"/api/v1/catalog/logos/{'0' * 40}.png")) == (404, "not_found")
+        assert problem(await api.anonymous.get("/api/v1/catalog/logos/..%2Fsecret")) in (
+            (400, "request_invalid"), (404, "not_found"),
+        )  # fmt: skip
+
+    @pytest.mark.parametrize(("method", "part"), [("PATCH", ""), ("PUT", "/logo"), ("DELETE", "/logo")])
+    async def test_what_was_not_read_is_not_changed(
+        self, admin: Person, ann: Person, path: str, method: str, part: str
+    ) -> None:
+        body: dict[str, Any] = {"json": {"name": "X"}} if method == "PATCH" else {"content": picture("PNG")}
+        assert problem(await ann.request(method, path + part, **body)) == (428, "precondition_required")
+        old = await self.tag(ann, path)
+        await ann.patch(path, json={"name": "Newer"}, headers=old)
+        assert problem(await ann.request(method, path + part, headers=old, **body)) == (412, "precondition_failed")
+
+    async def test_of_many_changes_at_once_one_holds(self, ann: Person, path: str) -> None:
+        tag = await self.tag(ann, path)
+        sent = [ann.patch(path, json={"name": f"Name {number}"}, headers=tag) for number in range(20)]
+        statuses = [answer.status_code for answer in await asyncio.gather(*sent)]
+        assert statuses.count(200) == 1
+        assert set(statuses) <= {200, 409, 412}
 
     async def test_a_bomb_is_refused_by_its_header(self, ann: Person, path: str) -> None:
         bomb = picture("PNG", (20_000, 20_000), mode="1")
@@ -324,6 +182,22 @@ class TestDecisions:
             answer = await admin.post(f"{MERCHANTS}/{merchant_id}/{mark}", json={"reason": "x"})
             assert answer.status_code == 200, answer.text
 
+    @pytest.mark.parametrize("action", [*get_args(Decision), *get_args(Mark)])
+    async def test_nothing_else_can_be_written(self, admin: Person, ann: Person, action: str) -> None:
+        merchant_id = await register(admin, ann)
+        for field in ("status", "flagged", "account_ids", "id"):
+            answer = await admin.post(f"{MERCHANTS}/{merchant_id}/{action}", json={"reason": "x", field: "active"})
+            assert problem(answer) == (400, "request_invalid")
+            assert answer.json()["errors"][0]["field"] == field
+
+    async def test_a_flag_is_for_admins_eyes(self, admin: Person, ann: Person) -> None:
+        merchant_id = await register(admin, ann)
+        flagged = await admin.post(f"{MERCHANTS}/{merchant_id}/flag", json={"reason": "odd papers"})
+        assert flagged.json()["flagged"] is True
+        own = (await ann.get(f"/api/v1/merchants/{merchant_id}")).text
+        assert "flagged" not in own
+        assert "odd papers" not in own
+
     async def test_a_reason_is_required(self, admin: Person, ann: Person) -> None:
         merchant_id = await register(admin, ann)
         answer = await admin.post(f"{MERCHANTS}/{merchant_id}/activate", json={"reason": " "})
@@ -355,14 +229,10 @@ class TestEffects:
 
     async def admitted(self, api: Api) -> str:
         """What the gate says to a consumer with a grant."""
-        from tests.unit.support import api_key
-
         consumer = Consumer(id="con_1", name="C")
         await api.app.access.put_consumer(consumer)
         await api.app.access.put_grant(Grant(consumer_id="con_1", service_id="svc_one", status="approved"))
         gate: Gate = api.app.gate
-        from shared.access.gate import Holder
-
         holder = Holder(api_key("ams_live_x", service_ids=("svc_one",)), consumer)
         try:
             await gate.admit(holder, "one", forwarding=True)
@@ -389,6 +259,20 @@ class TestEffects:
         await decide(admin, shop, "restore")
         assert await self.admitted(api) == "admitted"
         assert await self.in_catalogue(api)
+
+    async def test_a_kill_after_the_decision_does_not_leave_it_in_the_catalogue(
+        self, api: Api, admin: Person, shop: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert await self.in_catalogue(api)
+        with monkeypatch.context() as patched:
+            patched.setattr(api.app.journal, "_do_inline", dies)
+            with pytest.raises(Killed):
+                await api.app.merchants.decide(Actor(admin.account.id, "admin"), shop, "suspend", "x")
+        assert await self.admitted(api) == "service_suspended"
+        moment = utc_now() + FIRST_DUE + timedelta(seconds=1)
+        monkeypatch.setattr(api.app.journal, "_now", lambda: moment)
+        await api.app.journal.deliver_due()
+        assert not await self.in_catalogue(api)
 
     async def test_a_flag_changes_nothing(self, api: Api, admin: Person, shop: str) -> None:
         await admin.post(f"{MERCHANTS}/{shop}/flag", json={"reason": "x"})
