@@ -121,8 +121,8 @@ async def test_people_of_a_project_make_keys_of_that_project_only(market: Access
     assert await market.call(made.json()["key"]) == "ok"
     assert (await member.post(f"{market.consumer}/projects/{road}/keys", json=body)).status_code == 403
     assert (await manager.post(f"{market.consumer}/projects/{rail}/keys", json=body)).status_code == 404
-    # A project in the query makes one a manager of the path's consumer, but not of its other keys.
-    for project_id in (rail, None):
+    # A project in the query makes nobody a manager of the whole consumer.
+    for project_id in (rail, road, None):
         smuggled = {**body, "project_id": project_id}
         answer = await manager.post(f"{market.consumer}/keys?project_id={road}", json=smuggled)
         assert answer.status_code == 404
@@ -337,14 +337,16 @@ async def test_a_merchant_takes_its_services_from_one_key(market: AccessMarket) 
     pseudonym = await market.api.app.pseudonyms.of("mer_1", market.consumer_id)
     path = f"/api/v1/merchants/mer_1/subscribers/{pseudonym}/keys/{key['id']}/revoke"
 
-    one = await market.mia.post(path, json={"service_id": "svc_maps", "reason": "abuse"})
+    one = await market.mia.post(path, json={"service_ids": ["svc_maps"], "reason": "abuse"})
     assert (one.status_code, one.json()["service_ids"]) == (200, ["svc_routes"])
     assert [await market.call(key["key"], name) for name in ("maps", "routes", "other")] == [
         "403 service_not_granted", "ok", "ok"
     ]  # fmt: skip
     assert await market.call(twin["key"]) == "ok"
-    for body in ({"service_id": "svc_maps", "reason": "x"}, {"service_id": "svc_other", "reason": "x"}):
-        assert (await market.mia.post(path, json=body)).status_code == 404
+    for chosen in (["svc_maps"], ["svc_other"], ["svc_routes", "svc_other"]):  # all or nothing
+        answer = await market.mia.post(path, json={"service_ids": chosen, "reason": "x"})
+        assert answer.status_code == 404
+    assert (await market.mia.post(path, json={"service_ids": [], "reason": "x"})).status_code == 400
     back = {"service_ids": ["svc_maps", "svc_routes", "svc_other"]}
     found = await read(market, key)
     patched = await market.ann.patch(f"{market.consumer}/keys/{key['id']}", json=back, headers={"If-Match": "*"})
