@@ -1,5 +1,6 @@
 """A merchant takes its services from one key of a subscriber; everything else of the key stays as it is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.access.key_letters import KeyLetters
@@ -27,10 +28,17 @@ class SubscriberKeys:
         self._letters = letters
 
     async def revoke(
-        self, actor: Actor, merchant_id: str, pseudonym: str, key_id: str, service_id: str | None, reason: str
+        self,
+        actor: Actor,
+        merchant_id: str,
+        pseudonym: str,
+        key_id: str,
+        service_ids: Sequence[str] | None,
+        reason: str,
     ) -> SubscriberKey:
-        """Of one service, or of all of the merchant's; the owner is told, and cannot assign them to this key again.
-        Raises Problem 404, also for a key that the merchant cannot see; 409 `state_invalid`, `conflict`."""
+        """Of these services (all of the merchant's when None); the owner is told, and cannot assign them to this key
+        again. Raises Problem 404 when one is not assigned, also for a key that the merchant cannot see; 409
+        `state_invalid`, `conflict`."""
         subscriber = await self._subscribers.read(merchant_id, pseudonym)
         mine = frozenset(grant.service_id for grant in subscriber.grants)
         consumer_id = subscriber.grants[0].consumer_id
@@ -39,8 +47,8 @@ class SubscriberKeys:
             held = await self._writer.read(consumer_id, key_id)
             before = held.value
             assigned = mine.intersection(before.service_ids)
-            gone = assigned if service_id is None else assigned & {service_id}
-            if not gone:
+            gone = assigned if service_ids is None else frozenset(service_ids)
+            if not gone or gone - assigned:
                 raise not_found()
             left = tuple(each for each in before.service_ids if each not in gone)
             revoked = (*before.revoked_service_ids, *sorted(gone))

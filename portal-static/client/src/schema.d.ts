@@ -4367,13 +4367,13 @@ export interface components {
         };
         /**
          * KeyRevocation
-         * @description Without `service_id`, all services of the merchant. `reason` is told to the subscriber.
+         * @description Without `service_ids`, all services of the merchant. `reason` is told to the subscriber.
          */
         KeyRevocation: {
             /** Reason */
             reason: string;
-            /** Service Id */
-            service_id?: string | null;
+            /** Service Ids */
+            service_ids?: string[] | null;
         };
         /**
          * KeyView

@@ -24,9 +24,9 @@ class Restriction(Reasoned):
 
 
 class KeyRevocation(Reasoned):
-    """Without `service_id`, all services of the merchant. `reason` is told to the subscriber."""
+    """Without `service_ids`, all services of the merchant. `reason` is told to the subscriber."""
 
-    service_id: Identifier | None = None
+    service_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=1_000)] | None = None
 
 
 class SubscriptionView(View):
@@ -134,7 +134,7 @@ async def revoke_subscriber_key(
     revocation: KeyRevocation,
 ) -> SubscriberKeyView:
     """Take the merchant's services from one key, for good; other merchants' stay. The subscriber is told by mail."""
-    chosen, reason = revocation.service_id, revocation.reason
+    chosen, reason = revocation.service_ids, revocation.reason
     found = await keys.revoke(caller.actor, merchant_id, pseudonym, key_id, chosen, reason)
     return _key(found.key, set(found.service_ids))
 
