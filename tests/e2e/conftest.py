@@ -64,9 +64,9 @@ def own_provider(tmp_path: Path) -> Iterator[Callable[..., Provider]]:
 
 
 @pytest.fixture
-def market(tmp_path: Path, provider: Provider) -> Iterator[Market]:
-    """A platform with two workers, where people sign in at the provider."""
-    market = Market(tmp_path / "ams", provider)
+def market(tmp_path: Path, own_provider: Callable[..., Provider]) -> Iterator[Market]:
+    """A platform with two workers and a provider of its own: an address gets a few codes an hour only."""
+    market = Market(tmp_path / "ams", own_provider())
     try:
         market.ams.start()
         yield market
