@@ -30,7 +30,8 @@ def put_key(**changes: object) -> Change:
 
 
 def suspend_merchant(route: Route) -> None:
-    route.desk.put(Merchant(id=route.service.merchant_id, slug="gone", name="Gone", status="suspended"))
+    merchant_id = route.service.merchant_id
+    route.desk.put(Merchant(id=merchant_id, slug=merchant_id.replace("_", "-"), name="Gone", status="suspended"))
 
 
 CHANGES: dict[str, tuple[Change, int, str]] = {
