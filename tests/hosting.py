@@ -18,7 +18,7 @@ from urllib.parse import quote
 from zlib import crc32
 
 from shared.access.keys import PREFIX_CHARACTERS, KeyHasher, new_key
-from shared.access.models import ApiKey, Consumer, Grant
+from shared.access.models import ApiKey, Consumer, Grant, KeyOwner
 from shared.access.store import AccessStore
 from shared.catalog.models import Limits, Merchant, Service, Upstream
 from shared.catalog.store import CatalogStore
@@ -105,6 +105,14 @@ class Desk:
         )  # fmt: skip
         self._runner.run(self.access.add_key(key))
         return key, clear
+
+    def rotate(self, key: ApiKey) -> str:
+        """The clear text of a key's new secret, stored as by a rotation without an overlap."""
+        clear = new_key("test")
+        owner = KeyOwner(consumer_id=key.consumer_id, key_id=key.id)
+        self._runner.run(self.access.add_hash(self._hasher.hash(clear), owner))
+        self.put(key, hash=self._hasher.hash(clear), prefix=clear[:PREFIX_CHARACTERS], last4=clear[-4:])
+        return clear
 
     def put(self, model: Model, **changes: Any) -> Model:
         """Store a model, changed."""

@@ -1,6 +1,7 @@
 """API keys in requests: which are refused, how, and how many a request may carry."""
 
 import json
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ from shared.catalog.models import Service
 from tests.functions.client import EVENT
 from tests.functions.reports import event
 from tests.hosting import Customer, Desk, Host
+
+CONNECTIONS = 6
+"""Enough that both workers hold some of them; which worker took one is not the client's choice."""
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +65,21 @@ def test_a_suspended_consumer_is_refused(host: Host, desk: Desk, service: Servic
     customer = desk.customer(service)
     desk.put(customer.consumer, status="suspended")
     host.client.report(customer.clear, event(service)).problem(403, "consumer_suspended")
+
+
+def test_a_rotated_key_is_let_in_by_its_new_secret_on_every_worker_at_once(
+    host: Host, desk: Desk, customer: Customer, service: Service
+) -> None:
+    body = json.dumps(event(service)).encode()
+
+    def statuses(clear: str) -> list[int]:
+        report = ("POST", "/api/consume", clear, [("Content-Type", EVENT)], body)
+        return [connection.call(*report).status for connection in connections]
+
+    with ExitStack() as stack:
+        connections = [stack.enter_context(host.client.connect()) for _ in range(CONNECTIONS)]
+        assert set(statuses(customer.clear)) == {202}  # from now on each worker keeps what it read, for a second
+        assert set(statuses(desk.rotate(customer.key))) == {202}
 
 
 def bearer(key: str) -> tuple[str, str]:
