@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +11,8 @@ import httpx
 
 from tests.e2e.installation import Ams, children_of
 from tests.functions.client import Client, Connection
+
+STOP_S, POLL_S = 10.0, 0.001
 
 
 def workers_of(ams: Ams) -> list[int]:
@@ -48,7 +51,17 @@ def _alone(ams: Ams, worker: int) -> Iterator[None]:
     try:
         for pid in paused:
             os.kill(pid, signal.SIGSTOP)
+        for pid in paused:
+            _wait_until_stopped(pid)
         yield
     finally:
         for pid in paused:
             os.kill(pid, signal.SIGCONT)
+
+
+def _wait_until_stopped(pid: int) -> None:
+    """A signal takes a moment: until then the worker might still accept a connection, and answer it much later."""
+    deadline = time.monotonic() + STOP_S
+    while Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "T":
+        assert time.monotonic() < deadline, f"{pid} does not stop"
+        time.sleep(POLL_S)
