@@ -99,6 +99,16 @@ class TestInvites:
             items = await pages(admin, {"status": status, "limit": "1"})
             assert [(one["id"], one["status"]) for one in items] == [(invite_id, status) for invite_id in ids]
 
+    async def test_all_pages_are_as_of_the_first(
+        self, api: Api, admin: Person, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        older, newer = [(await invite(admin, days=1))["id"] for _ in range(2)]
+        first = (await admin.get(INVITES, params={"status": "open", "limit": "1"})).json()
+        monkeypatch.setattr(api.app.invites, "_now", at(utc_now() + timedelta(days=2)))
+        params = {"status": "open", "limit": "1", "cursor": first["next_cursor"]}
+        second = (await admin.get(INVITES, params=params)).json()
+        assert [one["id"] for one in first["items"] + second["items"]] == [newer, older]
+
     async def test_a_cursor_that_was_made_up_is_refused(self, admin: Person) -> None:
         for position in ([1, 2], "text", [], ["2026-11-21T10:00:00.000Z", "no cursor"]):
             cursor = encode_cursor("merchant_invites:None", position)
