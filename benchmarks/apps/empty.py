@@ -8,7 +8,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 
 @app.function_name("consume")
-@app.route("consume", methods=["POST"])
+@app.route("api/consume", methods=["POST"])
 @streams_body
 async def consume(req: func.HttpRequest) -> func.HttpResponse:
     """Takes the body as consume does, chunk by chunk, and forgets it."""
@@ -18,7 +18,7 @@ async def consume(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.function_name("ready")
-@app.route("health/ready", methods=["GET"])
+@app.route("api/health/ready", methods=["GET"])
 async def ready(req: func.HttpRequest) -> func.HttpResponse:
     """200 as soon as the host serves."""
     return func.HttpResponse(status_code=200)
