@@ -7,11 +7,12 @@ makes it: 23 or 25 hours when clocks change, and none at all where one was left 
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.kernel.clock import format_time
+from shared.kernel.periods import midnight as midnight
 from shared.metering.queries import bad_range, check_range
 
 Step = Literal["hour", "day", "month"]
@@ -98,12 +99,6 @@ def time_zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones
         raise bad_range("time_zone", "must be an IANA time zone, such as Asia/Kolkata") from None
-
-
-def midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The first moment of a local day, in UTC. Where clocks skip midnight that is when they did; where it comes twice,
-    the first one. Raises OverflowError at the ends of the calendar."""
-    return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def _cuts(start: datetime, end: datetime, step: Step | None, zone: ZoneInfo) -> Iterator[datetime]:

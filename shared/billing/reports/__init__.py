@@ -1,0 +1,1 @@
+"""Reports: usage of any range as a document, made in the background."""
