@@ -113,7 +113,8 @@ class Line(StoredModel):
     """What one charge costs in one stretch of the period, [start, end); or, with `corrects`, what usage of an earlier
     period that was counted after its close changes about it: `quantity` and amounts may be negative then.
 
-    `amount` is rounded, `amount_exact` the same before rounding; `net` = amount − discount + top_up.
+    `amount` is rounded, `amount_exact` the same before rounding; `net` = amount − discount + top_up. A correction's
+    `net` is what the usage costs now, less `billed_before`.
     """
 
     service_id: Identifier
@@ -134,6 +135,8 @@ class Line(StoredModel):
     top_up: Amount
     net: Amount
     corrects: Month | None = None
+    quantity_before: Amount | None = None
+    billed_before: Amount | None = None
 
 
 class TaxLine(StoredModel):
@@ -165,11 +168,14 @@ class CreditUse(StoredModel):
 
 
 class UsedPlan(StoredModel):
-    """A plan version in force in [start, end) of the period: what makes an invoice recomputable."""
+    """A plan version in force in [start, end) of a period: what makes an invoice recomputable. `subscribed`: the
+    consumer had access, so that fees are due without usage."""
 
     start: AwareDatetime
     end: AwareDatetime
     period: Month
+    service_name: str
+    subscribed: bool
     plan: Plan
 
 
@@ -185,8 +191,10 @@ class Invoice(StoredModel):
     makes it unique. Everything but the last block is frozen when it is issued.
 
     subtotal = Σ line.amount; discounts = Σ line.discount; top_ups = Σ line.top_up;
-    net = subtotal − discounts + top_ups; total = net + Σ tax.amount; amount_due = total − Σ credits. The merchant's
-    side: commission = net × commission_percent, rounded once; merchant_net = net − commission.
+    net = subtotal − discounts + top_ups; total = net + Σ tax.amount; amount_due = total − Σ credits + carried. What is
+    below zero (corrections may be) is carried: credit for the next invoice. The merchant's side: commission = net ×
+    commission_percent, rounded once; merchant_net = net − commission. `prints` tell by period whether usage was counted
+    since (`shared.billing.usage.fingerprint`).
     """
 
     kind: Literal["invoice"] = "invoice"
@@ -212,6 +220,7 @@ class Invoice(StoredModel):
     taxes: tuple[TaxLine, ...] = ()
     total: Amount
     credits: tuple[CreditUse, ...] = ()
+    carried: Amount = Decimal(0)
     amount_due: Amount
     commission_percent: Percent
     commission: Amount
@@ -219,6 +228,7 @@ class Invoice(StoredModel):
     days: tuple[DayUsage, ...] = ()
     plans: tuple[UsedPlan, ...] = ()
     records: tuple[RecordsProof, ...] = ()
+    prints: dict[Month, str] = Field(default_factory=dict)
     payment_details: str = ""
     footer: str = ""
     logo: str | None = None

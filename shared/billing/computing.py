@@ -1,0 +1,226 @@
+"""An invoice from what it rests on: pure functions, the same for previews, the month's close and verification.
+
+A charge is rated over the period in as many lines as plan versions were in force, each going on where the one before
+left off. What is charged by the period (base fee, minimum, maximum) is shared by days: a version in force for 10 of 31
+days has 10/31 of it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from decimal import Decimal, localcontext
+from hashlib import sha256
+from typing import NamedTuple, Protocol
+from zoneinfo import ZoneInfo
+
+from shared.billing.charges import Charge, Percentage, is_sum
+from shared.billing.models import CreditUse, Invoice, Line, StepRow, TaxLine, UsedPlan
+from shared.billing.rating import Rated, Usage, rate
+from shared.kernel.money import EXACT, ZERO, round_money
+
+
+class Figures(Protocol):
+    """What was used in [start, end), whole local days of a period."""
+
+    def quantity(self, charge: Charge, service_id: str, start: datetime, end: datetime) -> Decimal: ...
+
+    def amounts(self, charge: Charge, service_id: str, start: datetime, end: datetime) -> Sequence[Decimal]:
+        """Of each event in order, for a percentage."""
+        ...
+
+    def used(self, service_id: str, start: datetime, end: datetime) -> bool:
+        """Whether there was any usage."""
+        ...
+
+
+def invoice_id(merchant_id: str, consumer_id: str, period: str, currency: str) -> str:
+    """What makes an invoice unique, and does not tell a merchant who the consumer is."""
+    identity = "\0".join((merchant_id, consumer_id, period, currency))
+    return f"inv_{sha256(identity.encode()).hexdigest()[:32]}"
+
+
+_Key = tuple[str, str, str, str]
+_UNITS = {"request_mb": "MB", "response_mb": "MB", "data_mb": "MB", "active_minutes": "min"}
+
+
+@dataclass(slots=True)
+class _Running:
+    """Where a charge stands after its lines so far."""
+
+    quantity: Decimal = ZERO
+    events: list[Decimal] = field(default_factory=list)
+    billed: Decimal = ZERO
+    lines: int = 0
+
+    def add(self, usage: Usage, rated: Rated) -> None:
+        self.quantity += usage.quantity
+        self.events += usage.events or ()
+        self.billed += rated.total
+        self.lines += 1
+
+
+def compute_lines(plans: Sequence[UsedPlan], zone: str, period_days: int, figures: Figures) -> list[Line]:
+    """Lines of one period, by service, plan version and place in the plan. Those without usage and money are left out.
+
+    `plans` are the versions in force in the period, of one currency; `period_days` how many local days it has.
+    """
+    by_service: defaultdict[str, list[UsedPlan]] = defaultdict(list)
+    for used in plans:
+        by_service[used.plan.service_id].append(used)
+    lines: list[Line] = []
+    with localcontext(EXACT):
+        for service_id in sorted(by_service):
+            pieces = sorted(by_service[service_id], key=lambda used: used.start)
+            lines += _service_lines(pieces, ZoneInfo(zone), period_days, figures)
+    return lines
+
+
+def _service_lines(pieces: list[UsedPlan], zone: ZoneInfo, period_days: int, figures: Figures) -> list[Line]:
+    """Of one service, whose versions `pieces` are in order."""
+    service_id = pieces[0].plan.service_id
+    used = any(figures.used(service_id, piece.start, piece.end) for piece in pieces)
+    if not used and not any(piece.subscribed for piece in pieces):
+        return []
+    days = [(piece.end.astimezone(zone).date() - piece.start.astimezone(zone).date()).days for piece in pieces]
+    running: defaultdict[_Key, _Running] = defaultdict(_Running)
+    lines = []
+    for index, piece in enumerate(pieces):
+        for charge in piece.plan.charges:
+            having = [n for n, other in enumerate(pieces) if _key(charge) in map(_key, other.plan.charges)]
+            last = index == having[-1]
+            if not is_sum(charge) and not last:
+                continue  # its last version is applied to all of it
+            stretch = [index] if is_sum(charge) else having
+            start = pieces[stretch[0]].start
+            stands = running[_key(charge)]
+            usage = _usage(
+                charge, service_id, start, piece.end, stands, figures,
+                base_fee_share=Decimal(sum(days[n] for n in stretch)) / period_days, is_last=last,
+            )  # fmt: skip
+            bounded = _bounded(charge, Decimal(sum(days[n] for n in having)) / period_days)
+            rated = rate(bounded, usage, piece.plan.currency)
+            stands.add(usage, rated)
+            if usage.quantity or rated.amount or rated.total:
+                lines.append(_line(piece, start, charge, usage, rated))
+    return lines
+
+
+def _key(charge: Charge) -> _Key:
+    """What goes on from one version to the next."""
+    return charge.id, charge.metric or "", charge.feature or "", charge.field or ""
+
+
+def _usage(
+    charge: Charge, service_id: str, start: datetime, end: datetime, stands: _Running, figures: Figures, *,
+    base_fee_share: Decimal, is_last: bool,
+) -> Usage:  # fmt: skip
+    events = figures.amounts(charge, service_id, start, end) if isinstance(charge, Percentage) else None
+    quantity = figures.quantity(charge, service_id, start, end) if events is None else sum(events, ZERO)
+    return Usage(
+        quantity, stands.quantity, stands.billed, events=events, pre_events=tuple(stands.events),
+        base_fee_share=base_fee_share, is_first=stands.lines == 0, is_last=is_last,
+    )  # fmt: skip
+
+
+def _bounded(charge: Charge, share: Decimal) -> Charge:
+    """The charge with its part of the period's minimum and maximum."""
+    if share == 1:
+        return charge
+    bounds = {"minimum_spend": charge.minimum_spend, "maximum_spend": charge.maximum_spend}
+    return charge.model_copy(update={name: value * share for name, value in bounds.items() if value is not None})
+
+
+def _line(piece: UsedPlan, start: datetime, charge: Charge, usage: Usage, rated: Rated) -> Line:
+    plan = piece.plan
+    return Line(
+        service_id=plan.service_id,
+        service_name=piece.service_name,
+        plan_number=plan.number,
+        charge_id=charge.id,
+        description=charge.name,
+        metric=charge.metric or "",
+        unit=charge.unit or _UNITS.get(charge.metric or "", ""),
+        start=start,
+        end=piece.end,
+        quantity=usage.quantity,
+        billed_quantity=rated.billed_quantity,
+        steps=tuple(StepRow(**asdict(step)) for step in rated.steps),
+        amount_exact=rated.amount,
+        amount=rated.rounded,
+        discount=rated.discount,
+        top_up=rated.commitment_top_up,
+        net=rated.total,
+    )
+
+
+Billed = Mapping[tuple[str, str, datetime], tuple[Decimal, Decimal]]
+"""By service, charge and start of a line of an earlier period: quantity and net amount that were billed for it."""
+
+
+def billed(period: str, invoices: Iterable[Invoice]) -> Billed:
+    """What a period's own invoice and the corrections of later ones amount to, of one consumer in one currency."""
+    found: dict[tuple[str, str, datetime], tuple[Decimal, Decimal]] = {}
+    for invoice in invoices:
+        for line in invoice.lines:
+            if (line.corrects or invoice.period) == period:
+                key = (line.service_id, line.charge_id, line.start)
+                quantity, net = found.get(key, (ZERO, ZERO))
+                found[key] = (quantity + line.quantity, net + line.net)
+    return found
+
+
+def corrections(period: str, should: Sequence[Line], before: Billed) -> list[Line]:
+    """Lines that bring what was billed for an earlier period to what its usage costs as it is counted now: signed, one
+    for each charge that differs."""
+    lines = []
+    for line in should:
+        quantity, net = before.get((line.service_id, line.charge_id, line.start), (ZERO, ZERO))
+        if line.net == net:
+            continue
+        rows = (
+            StepRow(label=f"{period}, as counted now", quantity=line.quantity, amount=line.net),
+            StepRow(label="billed before", quantity=quantity, amount=-net),
+        )
+        changed = {
+            "quantity": line.quantity - quantity, "billed_quantity": line.quantity - quantity, "steps": rows,
+            "amount_exact": line.net - net, "amount": line.net - net, "discount": ZERO, "top_up": ZERO,
+            "net": line.net - net, "corrects": period, "quantity_before": quantity, "billed_before": net,
+        }  # fmt: skip
+        lines.append(line.model_copy(update=changed))
+    return lines
+
+
+class Totals(NamedTuple):
+    subtotal: Decimal
+    discounts: Decimal
+    top_ups: Decimal
+    net: Decimal
+    total: Decimal
+    credits: tuple[CreditUse, ...]
+    carried: Decimal
+    amount_due: Decimal
+
+
+def total_up(lines: Sequence[Line], taxes: Sequence[TaxLine], credit: Sequence[CreditUse], currency: str) -> Totals:
+    """`credit` is what the consumer has, oldest first; as much of it is used as there is to pay."""
+    subtotal = sum((line.amount for line in lines), ZERO)
+    discounts = sum((line.discount for line in lines), ZERO)
+    top_ups = sum((line.top_up for line in lines), ZERO)
+    net = subtotal - discounts + top_ups
+    total = net + sum((tax.amount for tax in taxes), ZERO)
+    left, uses = max(total, ZERO), []
+    for each in credit:
+        use = min(left, each.amount)
+        if use:
+            uses.append(CreditUse(note_number=each.note_number, amount=round_money(use, currency)))
+            left -= use
+    carried = max(-total, ZERO)
+    money = [round_money(amount, currency) for amount in (subtotal, discounts, top_ups, net, total, carried, left)]
+    return Totals(*money[:5], credits=tuple(uses), carried=money[5], amount_due=money[6])
+
+
+def commission_of(net: Decimal, percent: Decimal, currency: str) -> Decimal:
+    """The platform's share of what a merchant sells, without tax; rounded once."""
+    with localcontext(EXACT):
+        return round_money(net * percent / 100, currency)
