@@ -216,8 +216,14 @@ def total_up(lines: Sequence[Line], taxes: Sequence[TaxLine], credit: Sequence[C
             uses.append(CreditUse(note_number=each.note_number, amount=round_money(use, currency)))
             left -= use
     carried = max(-total, ZERO)
-    money = [round_money(amount, currency) for amount in (subtotal, discounts, top_ups, net, total, carried, left)]
-    return Totals(*money[:5], credits=tuple(uses), carried=money[5], amount_due=money[6])
+
+    def rounded(amount: Decimal) -> Decimal:
+        return round_money(amount, currency)  # exact already; this gives it the currency's digits
+
+    return Totals(
+        rounded(subtotal), rounded(discounts), rounded(top_ups), rounded(net), rounded(total), tuple(uses),
+        rounded(carried), rounded(left),
+    )  # fmt: skip
 
 
 def commission_of(net: Decimal, percent: Decimal, currency: str) -> Decimal:
