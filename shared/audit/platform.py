@@ -24,7 +24,8 @@ class PlatformSettings(StoredModel):
     `commission_percent` of a merchant's sales is the platform's. `merchants_activate_at_once`: a registration with an
     invite makes an active merchant. `services_approve_at_once`: a submitted service is active without a review.
     `auto_approval_allowed`: services may grant access by themselves. `leaked_key_action`: what a leak report does.
-    `alert_recipients` get the platform's own mails.
+    `alert_recipients` get the platform's own mails. `close_grace_hours` after its end a month is closed: usage that
+    comes until then is on its invoice.
     """
 
     commission_percent: Annotated[Decimal, Field(ge=0, le=100, max_digits=7, decimal_places=4)] = Decimal("10")
@@ -38,6 +39,7 @@ class PlatformSettings(StoredModel):
     projects_per_consumer_max: Annotated[int, Field(ge=1, le=10_000)] = 100
     members_per_project_max: Annotated[int, Field(ge=1, le=10_000)] = 100
     rotation_overlap_hours_max: Annotated[int, Field(ge=0, le=8_760)] = 720
+    close_grace_hours: Annotated[int, Field(ge=0, le=720)] = 24
     delivery_log_days: Annotated[int, Field(ge=1, le=400)] = 30
     alert_recipients: Annotated[tuple[Annotated[str, Field(max_length=254)], ...], Field(max_length=20)] = ()
 

@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, Field
 from shared.billing.charges import CHARGES_MAX, Charge
 from shared.catalog.models import Address
 from shared.kernel.money import Amount, Currency, Percent, Quantity
+from shared.kernel.periods import Period
 from shared.kernel.stored import Identifier, StoredModel
 
 Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", examples=["2026-03-01"])]
@@ -152,10 +153,11 @@ class TaxLine(StoredModel):
 
 
 class RecordsProof(StoredModel):
-    """Which raw records an invoice (a period's part of it) rests on: `sha256` is of their export as CSV
-    (`shared.billing.records`)."""
+    """Which raw records an invoice (a period's part of it) rests on: the consumer's with these services in [start,
+    end). `sha256` is of their export as CSV (`shared.billing.records`)."""
 
     period: Month
+    service_ids: tuple[Identifier, ...]
     start: AwareDatetime
     end: AwareDatetime
     count: int
@@ -302,8 +304,8 @@ CloseStatus = Literal["running", "done"]
 
 class Close(StoredModel):
     """A merchant's month being closed, under `close:{period}`. Everything that its invoices depend on besides usage is
-    frozen here when it begins, so that going on after a kill makes the same documents. `after` is the last consumer
-    that was done, in order of ids. `held` could not be billed, with the reason; they are tried again by the next run.
+    frozen here when it begins, so that going on after a kill makes the same documents. `done` counts consumers;
+    `after` is the pseudonym of the last of them. `held` could not be billed, with the reason; the next run tries again.
     """
 
     kind: Literal["close"] = "close"
@@ -320,10 +322,13 @@ class Close(StoredModel):
     profile: BillingProfile
     logo: str | None = None
     status: CloseStatus = "running"
-    consumers: int = 0
     done: int = 0
-    issued: int = 0
+    invoices: int = 0
     after: str = ""
     held: dict[str, str] = Field(default_factory=dict)
     begun_at: AwareDatetime
     finished_at: AwareDatetime | None = None
+
+    @property
+    def as_period(self) -> Period:
+        return Period(self.period, self.start, self.end, self.time_zone)
