@@ -19,11 +19,31 @@ LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10
 """Upper bounds of the latency histogram, inclusive; a last class has no bound. Key of class i is str(i)."""
 
 MONTH_BUCKET = "month"
+FAILED_FROM = 400
+
+
+class Failed(msgspec.Struct, omit_defaults=True, gc=False):
+    """Sums of events that were answered with one status of 400 or above; requests are in `Bucket.status`."""
+
+    request_bytes: int = 0
+    response_bytes: int = 0
+    executions: int = 0
+    duration_ms: int = 0
+    quantity: str = "0"
+
+    def add(self, other: "Failed") -> None:
+        self.request_bytes += other.request_bytes
+        self.response_bytes += other.response_bytes
+        self.executions += other.executions
+        self.duration_ms += other.duration_ms
+        if other.quantity != "0":
+            self.quantity = _sum(self.quantity, other.quantity)
 
 
 class Bucket(msgspec.Struct, omit_defaults=True, gc=False):  # nothing in it refers back, and there are many
     """Sums over a stretch of time. `status` counts requests by status code, `latency` events by histogram class,
-    `response_us` sums response times in microseconds of the `timed` events that had one. `quantity` is a decimal."""
+    `response_us` sums response times in microseconds of the `timed` events that had one. `quantity` is a decimal.
+    `failed` has by status, from 400, what price plans may leave out."""
 
     requests: int = 0
     events: int = 0
@@ -36,6 +56,7 @@ class Bucket(msgspec.Struct, omit_defaults=True, gc=False):  # nothing in it ref
     quantity: str = "0"
     status: dict[str, int] = {}
     latency: dict[str, int] = {}
+    failed: dict[str, Failed] = {}
 
     def add_event(self, data: UsageData) -> None:
         self.requests += data.requests
@@ -47,6 +68,12 @@ class Bucket(msgspec.Struct, omit_defaults=True, gc=False):  # nothing in it ref
         if data.status_code is not None:
             code = str(data.status_code)
             self.status[code] = self.status.get(code, 0) + data.requests
+            if data.status_code >= FAILED_FROM:
+                self.failed.setdefault(code, Failed()).add(
+                    Failed(
+                        data.request_bytes, data.response_bytes, data.executions, data.duration_ms, data.quantity or "0"
+                    )
+                )
         if data.response_time_ms is not None:
             self.timed += 1
             self.response_us += round(data.response_time_ms * 1000)
@@ -69,6 +96,8 @@ class Bucket(msgspec.Struct, omit_defaults=True, gc=False):  # nothing in it ref
         for mine, theirs in ((self.status, other.status), (self.latency, other.latency)):
             for name, count in theirs.items():
                 mine[name] = mine.get(name, 0) + count
+        for code, failed in other.failed.items():
+            self.failed.setdefault(code, Failed()).add(failed)
 
 
 _EXACT = Context(prec=60, traps=[Inexact])  # the default rounds at 28 digits: ten thousand of the largest quantities
