@@ -1,0 +1,125 @@
+"""The lowest part of the application: its settings, and an adapter for every port, by profile."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+
+from shared.bootstrap import azure
+from shared.platform.blobs import Blobs
+from shared.platform.documents import Documents
+from shared.platform.events import Events
+from shared.platform.gateways import Gateway
+from shared.platform.limits import Limits
+from shared.platform.mail import Mail
+from shared.platform.search import SearchIndex
+from shared.platform.secrets import Secrets
+from shared.platform.spool import Spool
+from shared.platform.upstream import Upstream
+from shared.settings import Settings
+
+
+@dataclass
+class Adapters:
+    """The ports, each opened when first used; the adapter is imported where it is chosen."""
+
+    settings: Settings
+
+    @cached_property
+    def documents(self) -> Documents:
+        if self.settings.ams_profile == "azure":
+            return azure.cosmos(self.settings)
+        from shared.platform.documents.sqlite import SqliteDocuments
+
+        return SqliteDocuments(self.settings.ams_data / "documents.db")
+
+    @cached_property
+    def events(self) -> Events:
+        if self.settings.ams_profile == "azure":
+            return azure.event_hubs(self.settings)
+        from shared.platform.events.log import EventLog
+
+        return EventLog(self.settings.ams_data / "events.db", self.settings.ams_event_partitions)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        if self.settings.ams_profile == "azure":
+            return azure.blobs(self.settings)
+        from shared.platform.blobs.files import FileBlobs
+
+        return FileBlobs(self.settings.ams_data / "blobs")
+
+    @cached_property
+    def site(self) -> Blobs:
+        """The static site's files: of an account's static website, or in a folder."""
+        if self.settings.ams_profile == "azure":
+            return azure.blobs(self.settings, azure.SITE_CONTAINER)
+        from shared.platform.blobs.files import FileBlobs
+
+        return FileBlobs(self.settings.ams_data / "site")
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        if self.settings.ams_keyvault_url is not None:
+            return azure.key_vault(self.settings)
+        from shared.platform.secrets.environment import EnvironmentSecrets
+
+        environment = EnvironmentSecrets(os.environ)
+        if self.settings.ams_profile == "azure":
+            return environment  # an instance's own disk would keep a secret from the others
+        from shared.platform.secrets.files import FileSecrets
+
+        return FileSecrets(self.settings.ams_data / "secrets", environment)
+
+    @cached_property
+    def limits(self) -> Limits:
+        from shared.platform.limits.memory import MemoryLimits
+
+        return MemoryLimits(self.settings.ams_data / "limits.bin")
+
+    @cached_property
+    def spool(self) -> Spool:
+        from shared.platform.spool.sqlite import SqliteSpool
+
+        return SqliteSpool(self.settings.ams_data / "spool", self.events.publish, self.settings.ams_spool_events_max)
+
+    @cached_property
+    def upstream(self) -> Upstream:
+        from shared.platform.upstream.http import HttpUpstream
+
+        return HttpUpstream(allow_private=self.settings.ams_upstream_allow_private)
+
+    @cached_property
+    def provider_http(self) -> Upstream:
+        """To the sign-in providers and reporters' keys: any address, because the operator names them."""
+        from shared.platform.upstream.http import HttpUpstream
+
+        return HttpUpstream(allow_private=True)
+
+    @cached_property
+    def mail(self) -> Mail:
+        return _mail(self.settings)
+
+    @cached_property
+    def gateway(self) -> Gateway:
+        from shared.platform.gateways.none import NoGateway
+
+        return NoGateway()
+
+    @cached_property
+    def search_index(self) -> SearchIndex:
+        from shared.platform.search.fts import FtsIndex
+
+        return FtsIndex()
+
+
+def _mail(settings: Settings) -> Mail:
+    if settings.ams_smtp_host is None:
+        from shared.platform.mail.outbox import OutboxMail
+
+        return OutboxMail(settings.ams_data / "mail", settings.ams_mail_from)
+    from shared.platform.mail.smtp import SmtpMail
+
+    return SmtpMail(
+        settings.ams_smtp_host, settings.ams_smtp_port, settings.ams_mail_from,
+        user=settings.ams_smtp_user, password=settings.ams_smtp_password, security=settings.ams_smtp_security,
+    )  # fmt: skip
