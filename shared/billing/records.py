@@ -1,0 +1,175 @@
+"""The raw usage records that an invoice rests on: read in order, exported as CSV, hashed.
+
+The CSV is for machines: what one computes from it anywhere must be what AMS computed, and its SHA-256 is on the
+invoice. So cells are exactly what was recorded, without the apostrophe that guards a spreadsheet against formulas.
+"""
+
+import csv
+import heapq
+import io
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
+from datetime import datetime
+from hashlib import sha256
+
+import msgspec
+
+from shared.access.models import Consumer
+from shared.kernel.clock import format_time
+from shared.metering.events import EVENT_TYPE, NO_METADATA, UsageData, UsageEvent, decode_event, partition_of
+from shared.metering.queries import PAGE, USAGE, pages
+from shared.platform.documents import Documents, Query, Where
+
+COLUMNS = (
+    "id", "source", "time", "service_id", "api_key_id", "project_id", "status_code", "requests", "request_bytes",
+    "response_bytes", "response_time_ms", "executions", "duration_ms", "image", "version", "feature", "resource",
+    "quantity", "metadata",
+)  # fmt: skip
+CHUNK_BYTES = 64 * 1024
+_INTEGERS = ("requests", "request_bytes", "response_bytes", "executions", "duration_ms")
+
+
+class RecordsError(ValueError):
+    """A records file that is not one; the message names line and rule."""
+
+
+async def records(
+    documents: Documents, consumer: Consumer, service_ids: Collection[str], start: datetime, end: datetime
+) -> AsyncIterator[UsageEvent]:
+    """A consumer's records with these services in [start, end), by time, source and id, whatever shard has them."""
+    wanted = frozenset(service_ids)
+    shards = [_shard(documents, partition_of(consumer.id, n), wanted, start, end) for n in range(consumer.shards)]
+    if len(shards) == 1:
+        async for event in shards[0]:
+            yield event
+        return
+    heap: list[tuple[tuple[str, str, str], int, UsageEvent]] = []
+    for number, shard in enumerate(shards):
+        await _push(heap, number, shard)
+    while heap:
+        _, number, event = heapq.heappop(heap)
+        yield event
+        await _push(heap, number, shards[number])
+
+
+async def _push(
+    heap: list[tuple[tuple[str, str, str], int, UsageEvent]], number: int, shard: AsyncIterator[UsageEvent]
+) -> None:
+    event = await anext(shard, None)
+    if event is not None:
+        heapq.heappush(heap, (_order(event), number, event))
+
+
+def _order(event: UsageEvent) -> tuple[str, str, str]:
+    return event.time, event.source, event.id
+
+
+async def _shard(
+    documents: Documents, partition: str, service_ids: frozenset[str], start: datetime, end: datetime
+) -> AsyncIterator[UsageEvent]:
+    where = (Where("time", ">=", format_time(start)), Where("time", "<", format_time(end)))
+    same: list[UsageEvent] = []  # of one moment: the store promises no order among them
+    async for body in pages(documents, USAGE, Query(partition, where, order_by="time", limit=PAGE)):
+        event = decode_event(body)
+        if event.service_id not in service_ids:
+            continue
+        if same and same[0].time != event.time:
+            for each in sorted(same, key=_order):
+                yield each
+            same = []
+        same.append(event)
+    for each in sorted(same, key=_order):
+        yield each
+
+
+class RecordsWriter:
+    """The canonical CSV: UTF-8, lines end with LF, a header, cells quoted only where they must be."""
+
+    def __init__(self) -> None:
+        self._text = io.StringIO()
+        self._csv = csv.writer(self._text, lineterminator="\n")
+        self._csv.writerow(COLUMNS)
+
+    def add(self, event: UsageEvent) -> None:
+        data = event.data
+        self._csv.writerow((
+            event.id, event.source, event.time, event.service_id, event.api_key_id, event.project_id, data.status_code,
+            data.requests, data.request_bytes, data.response_bytes, data.response_time_ms, data.executions,
+            data.duration_ms, data.image, data.version, data.feature, data.resource, data.quantity,
+            bytes(data.metadata).decode(),
+        ))  # fmt: skip
+
+    def take(self, at_least: int = 0) -> bytes:
+        """What was written since the last take, once it is that much."""
+        if self._text.tell() < at_least:
+            return b""
+        written = self._text.getvalue().encode()
+        self._text.seek(0)
+        self._text.truncate()
+        return written
+
+
+class RecordsHash:
+    """SHA-256 and number of the records that an export of them would have."""
+
+    def __init__(self) -> None:
+        self._writer = RecordsWriter()
+        self._hash = sha256()
+        self.count = 0
+
+    def add(self, event: UsageEvent) -> None:
+        self._writer.add(event)
+        self.count += 1
+        self._hash.update(self._writer.take(CHUNK_BYTES))
+
+    def hexdigest(self) -> str:
+        self._hash.update(self._writer.take())
+        return self._hash.hexdigest()
+
+
+async def export(events: AsyncIterator[UsageEvent]) -> AsyncIterator[bytes]:
+    """The CSV in pieces of some 64 KiB."""
+    writer = RecordsWriter()
+    async for event in events:
+        writer.add(event)
+        if piece := writer.take(CHUNK_BYTES):
+            yield piece
+    yield writer.take()
+
+
+def parse_csv(lines: Iterable[str]) -> Iterator[UsageEvent]:
+    """The records of an export, as far as it knows them: who used it is not in it. `lines` as `open(newline="")` gives
+    them. Raises RecordsError."""
+    reader = csv.reader(lines, strict=True)
+    try:
+        header = next(reader, None)
+        if header is None or tuple(header) != COLUMNS:
+            raise RecordsError(f"line 1: the columns must be {','.join(COLUMNS)}")
+        for row in reader:
+            yield _event(row, reader.line_num)
+    except csv.Error as error:
+        raise RecordsError(f"line {reader.line_num}: {error}") from None
+
+
+def _event(row: list[str], number: int) -> UsageEvent:
+    if len(row) != len(COLUMNS):
+        raise RecordsError(f"line {number}: must have {len(COLUMNS)} cells, not {len(row)}")
+    cells: dict[str, str | None] = {name: cell or None for name, cell in zip(COLUMNS, row, strict=True)}
+    try:
+        data = UsageData(
+            **{name: int(cells[name] or 0) for name in _INTEGERS},
+            status_code=None if cells["status_code"] is None else int(cells["status_code"]),
+            response_time_ms=None if cells["response_time_ms"] is None else float(cells["response_time_ms"]),
+            image=cells["image"],
+            version=cells["version"],
+            feature=cells["feature"],
+            resource=cells["resource"],
+            quantity=cells["quantity"],
+            metadata=NO_METADATA if cells["metadata"] is None else msgspec.Raw(cells["metadata"].encode()),
+        )
+    except ValueError as error:
+        raise RecordsError(f"line {number}: {error}") from None
+    return UsageEvent(
+        id=cells["id"] or "", source=cells["source"] or "", type=EVENT_TYPE, subject="", time=cells["time"] or "",
+        consumer_id="", api_key_id=cells["api_key_id"] or "", service_id=cells["service_id"] or "", merchant_id="",
+        received_at="", data=data, project_id=cells["project_id"],
+    )  # fmt: skip
