@@ -238,3 +238,8 @@ def needs_events(charge: Charge) -> bool:
 def is_sum(charge: Charge) -> bool:
     """Whether the usage of two stretches of time adds up to that of both."""
     return charge.metric not in ("unique", "max")
+
+
+def charge_key(charge: Charge) -> tuple[str, str, str, str]:
+    """What a charge is known by through the versions of its plan."""
+    return charge.id, charge.metric or "", charge.feature or "", charge.field or ""

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
-from shared.billing.charges import Charge, Percentage, is_sum
+from shared.billing.charges import Charge, Percentage, charge_key, is_sum
 from shared.billing.models import CreditUse, Invoice, Line, StepRow, TaxLine, UsedPlan
 from shared.billing.rating import Rated, Usage, rate
 from shared.kernel.money import EXACT, ZERO, round_money
@@ -87,13 +87,13 @@ def _service_lines(pieces: list[UsedPlan], zone: ZoneInfo, period_days: int, fig
     lines = []
     for index, piece in enumerate(pieces):
         for charge in piece.plan.charges:
-            having = [n for n, other in enumerate(pieces) if _key(charge) in map(_key, other.plan.charges)]
+            having = [n for n, other in enumerate(pieces) if charge_key(charge) in map(charge_key, other.plan.charges)]
             last = index == having[-1]
             if not is_sum(charge) and not last:
                 continue  # its last version is applied to all of it
             stretch = [index] if is_sum(charge) else having
             start = pieces[stretch[0]].start
-            stands = running[_key(charge)]
+            stands = running[charge_key(charge)]
             usage = _usage(
                 charge, service_id, start, piece.end, stands, figures,
                 base_fee_share=Decimal(sum(days[n] for n in stretch)) / period_days, is_last=last,
@@ -104,11 +104,6 @@ def _service_lines(pieces: list[UsedPlan], zone: ZoneInfo, period_days: int, fig
             if usage.quantity or rated.amount or rated.total:
                 lines.append(_line(piece, start, charge, usage, rated))
     return lines
-
-
-def _key(charge: Charge) -> _Key:
-    """What goes on from one version to the next."""
-    return charge.id, charge.metric or "", charge.feature or "", charge.field or ""
 
 
 def _usage(

@@ -160,6 +160,7 @@ class RecordsProof(StoredModel):
     service_ids: tuple[Identifier, ...]
     start: AwareDatetime
     end: AwareDatetime
+    time_zone: str
     count: int
     sha256: str
 
