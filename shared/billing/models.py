@@ -94,11 +94,12 @@ class BuyerDetails(StoredModel):
 
 
 class Party(StoredModel):
-    """Seller or buyer, frozen into an invoice."""
+    """Seller or buyer, frozen into an invoice with all that its tax depends on: a seller has registrations."""
 
     name: str
     address: Address | None = None
     tax_id: str = ""
+    registrations: tuple[TaxRegistration, ...] = ()
 
 
 class StepRow(StoredModel):
