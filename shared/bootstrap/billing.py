@@ -1,8 +1,17 @@
 """What is owed for what was used: prices, invoices, payments."""
 
+from functools import cached_property
+from typing import TYPE_CHECKING
+
 from shared.bootstrap.alerts import Alerts
 from shared.bootstrap.keys import Keys
 from shared.bootstrap.webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from shared.billing.closing import Closer
+    from shared.billing.drafting import Drafter
+    from shared.billing.issuing import Issuer
+    from shared.billing.store import BillingStore
 
 
 class Billing(Keys, Alerts, Webhooks):
@@ -11,3 +20,31 @@ class Billing(Keys, Alerts, Webhooks):
     A part is a `cached_property` that imports its module when it is built; it may use any part of the layers below.
     The handler of a task is registered in `Tasks`; what must be closed is named in `_CLOSED`.
     """
+
+    @cached_property
+    def billing(self) -> "BillingStore":
+        from shared.billing.store import BillingStore
+
+        return BillingStore(self.documents)
+
+    @cached_property
+    def drafter(self) -> "Drafter":
+        from shared.billing.drafting import Drafter
+        from shared.billing.months import MonthReader
+
+        return Drafter(self.billing, self.access, self.catalog, MonthReader(self.documents))
+
+    @cached_property
+    def issuer(self) -> "Issuer":
+        from shared.billing.issuing import Issuer
+
+        return Issuer(self.billing, self.journal)
+
+    @cached_property
+    def closer(self) -> "Closer":
+        from shared.billing.closing import Closer
+
+        return Closer(
+            self.documents, self.billing, self.access, self.catalog, self.drafter, self.issuer, self.journal,
+            self.platform_settings, self.letters,
+        )  # fmt: skip
