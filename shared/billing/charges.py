@@ -45,19 +45,19 @@ class Convert(Strict):
 class UnitTier(Strict):
     """From just above the tier before up to and including `up_to`, counted from the period's first unit."""
 
-    up_to: Quantity | None
+    up_to: Quantity | None = None
     unit_price: Price = Decimal(0)
     flat_fee: Price = Decimal(0)
 
 
 class PercentTier(Strict):
-    up_to: Quantity | None
+    up_to: Quantity | None = None
     rate_percent: Percent = Decimal(0)
     flat_fee: Price = Decimal(0)
 
 
 class PackageTier(Strict):
-    up_to: Quantity | None
+    up_to: Quantity | None = None
     package_price: Price
     package_size: Size
 
