@@ -4,9 +4,11 @@ import azure.functions as func
 
 from functions import (
     aggregate_usage,
+    close_months,
     consume,
     deliver_outbox,
     derive_rollups,
+    downloads,
     evaluate_alerts,
     health,
     metrics,
@@ -21,9 +23,11 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 for module in (
     aggregate_usage,
+    close_months,
     consume,
     deliver_outbox,
     derive_rollups,
+    downloads,
     evaluate_alerts,
     health,
     metrics,

@@ -1,8 +1,10 @@
 """The lowest part of the application: its settings, and an adapter for every port, by profile."""
 
 import os
+import secrets
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from shared.bootstrap import azure
 from shared.platform.blobs import Blobs
@@ -12,10 +14,15 @@ from shared.platform.gateways import Gateway
 from shared.platform.limits import Limits
 from shared.platform.mail import Mail
 from shared.platform.search import SearchIndex
-from shared.platform.secrets import Secrets
+from shared.platform.secrets import SecretMissing, Secrets
 from shared.platform.spool import Spool
 from shared.platform.upstream import Upstream
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.platform.blobs.downloads import LocalDownloads
+
+LINK_SECRET = "download-links"  # noqa: S105 - its name, not its value
 
 
 @dataclass
@@ -42,11 +49,29 @@ class Adapters:
 
     @cached_property
     def blobs(self) -> Blobs:
-        if self.settings.ams_profile == "azure":
-            return azure.blobs(self.settings)
-        from shared.platform.blobs.files import FileBlobs
+        local = self.local_downloads
+        return azure.blobs(self.settings) if local is None else local.blobs
 
-        return FileBlobs(self.settings.ams_data / "blobs")
+    @cached_property
+    def local_downloads(self) -> "LocalDownloads | None":
+        """Blobs in files, with the links that this host serves itself; None where the store has links of its own."""
+        if self.settings.ams_profile == "azure":
+            return None
+        from shared.platform.blobs.downloads import LocalDownloads
+        from shared.platform.blobs.files import FileBlobs
+        from shared.platform.blobs.links import LocalLinks
+
+        links = LocalLinks(self._link_secret, self.settings.ams_public_url)
+        return LocalDownloads(FileBlobs(self.settings.ams_data / "blobs", links), links)
+
+    async def _link_secret(self) -> str:
+        """Made when the first link is: it protects minutes. Of two processes that make it at once one wins, and a link
+        of the other's ends early."""
+        try:
+            return await self.secrets.get(LINK_SECRET)
+        except SecretMissing:
+            await self.secrets.put(LINK_SECRET, secrets.token_hex(32))
+            return await self.secrets.get(LINK_SECRET)
 
     @cached_property
     def site(self) -> Blobs:

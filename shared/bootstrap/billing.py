@@ -9,6 +9,7 @@ from shared.bootstrap.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from shared.billing.closing import Closer
+    from shared.billing.downloads import Downloads
     from shared.billing.drafting import Drafter
     from shared.billing.issuing import Issuer
     from shared.billing.store import BillingStore
@@ -48,3 +49,9 @@ class Billing(Keys, Alerts, Webhooks):
             self.documents, self.billing, self.access, self.catalog, self.drafter, self.issuer, self.journal,
             self.platform_settings, self.letters,
         )  # fmt: skip
+
+    @cached_property
+    def downloads(self) -> "Downloads":
+        from shared.billing.downloads import Downloads
+
+        return Downloads(self.blobs, self.journal)

@@ -56,6 +56,7 @@ BINDINGS: dict[str, list[dict[str, Any]]] = {
             "useMonitor": False,
         }
     ],
+    "downloads": _http("api/downloads/{*name}", ["GET"]),
     "evaluate_alerts": [
         {
             "direction": "IN",

@@ -42,10 +42,22 @@ class Blobs(Protocol):
         """Whole or not at all: a reader never sees half a blob. Raises BlobExists unless `overwrite`."""
         ...
 
+    async def put_stream(self, name: str, chunks: AsyncIterator[bytes], *, content_type: str) -> None:
+        """The same for what is too large to be held in memory. Raises BlobExists, at the end of the stream at the
+        latest; whatever `chunks` raises comes out, and nothing is stored then."""
+        ...
+
     async def get(self, name: str) -> Blob | None: ...
 
     async def delete(self, name: str) -> bool:
         """True when there was one."""
+        ...
+
+    async def link(self, name: str, *, expires_s: int, filename: str, content_type: str | None = None) -> str:
+        """A URL by which anybody who holds it can read the blob for `expires_s` seconds (1 to a day), and nothing else.
+        A browser saves it as `filename` (1 to 150 characters of `A-Z a-z 0-9 . _ -` and spaces) instead of showing it;
+        `content_type` replaces the blob's own. Whether there is such a blob is not looked at. Raises BlobsUnavailable;
+        ValueError."""
         ...
 
     def list(self, prefix: str) -> AsyncIterator[str]:

@@ -6,14 +6,16 @@ The order of `list` is the service's, which is by name in byte order in accounts
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import AzureError, HttpResponseError, ResourceExistsError, ResourceNotFoundError
-from azure.storage.blob import ContentSettings, StorageErrorCode
-from azure.storage.blob.aio import BlobClient, ContainerClient, LinearRetry
+from azure.storage.blob import ContentSettings, StorageErrorCode, UserDelegationKey
+from azure.storage.blob.aio import BlobClient, BlobServiceClient, ContainerClient, LinearRetry
 
 from shared.platform.blobs import Blob, BlobExists, BlobsUnavailable, check_name
+from shared.platform.blobs.azure_links import AccountKey, AzureLinks
 
 CONNECT_SECONDS_MAX = 5
 READ_SECONDS_MAX = 20
@@ -53,9 +55,20 @@ class AzureBlobs:
         self._credential = credential
         self._connection_string = connection_string
         self._client: ContainerClient | None = None
+        self._links = AzureLinks(container, self._new_link_key)
 
     async def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool = False) -> None:
         """Raises BlobExists unless `overwrite`; BlobsUnavailable; ValueError."""
+        await self._put(name, data, content_type, overwrite=overwrite)
+
+    async def put_stream(self, name: str, chunks: AsyncIterator[bytes], *, content_type: str) -> None:
+        """In blocks of 4 MiB, committed at once at the end. Raises BlobExists; BlobsUnavailable; ValueError; what
+        `chunks` raises."""
+        await self._put(name, chunks, content_type, overwrite=False)
+
+    async def _put(
+        self, name: str, data: bytes | AsyncIterator[bytes], content_type: str, *, overwrite: bool
+    ) -> None:  # fmt: skip
         blob = self._blob(name)
         writer = uuid.uuid4().hex
         with self._unavailable(name):
@@ -85,6 +98,23 @@ class AzureBlobs:
                 _raise_unless_blob_missing(error)
                 return None
         return Blob(name, data, download.properties.content_settings.content_type or "")
+
+    async def link(self, name: str, *, expires_s: int, filename: str, content_type: str | None = None) -> str:
+        """By https only (an emulator's also by http). Raises BlobsUnavailable; ValueError."""
+        blob = self._blob(name)
+        if self._connection_string is not None:
+            by = AccountKey.of(self._connection_string)
+            query = self._links.signed(by, name, expires_s, filename, content_type)
+        else:
+            account = str(blob.account_name)
+            with self._unavailable(name):
+                query = await self._links.delegated(account, name, expires_s, filename, content_type)
+        return f"{blob.url}?{query}"
+
+    async def _new_link_key(self, start: datetime, end: datetime) -> UserDelegationKey:
+        assert self._account_url is not None, "an emulator's links are signed with the account's key"
+        async with BlobServiceClient(self._account_url, self._credential, **_options()) as service:
+            return await service.get_user_delegation_key(start, end)
 
     async def delete(self, name: str) -> bool:
         """True when there was one; False also when the SDK had to ask again because the first answer was lost.
@@ -124,14 +154,7 @@ class AzureBlobs:
 
     def _container_client(self) -> ContainerClient:
         if self._client is None:
-            options: dict[str, Any] = {
-                "max_single_put_size": SINGLE_PUT_BYTES_MAX,
-                "connection_timeout": CONNECT_SECONDS_MAX,
-                "read_timeout": READ_SECONDS_MAX,
-                "retry_policy": LinearRetry(
-                    backoff=RETRY_PAUSE_SECONDS, retry_total=RETRIES_MAX, random_jitter_range=RETRY_PAUSE_SECONDS
-                ),
-            }
+            options = _options()
             if self._connection_string is not None:
                 self._client = ContainerClient.from_connection_string(
                     self._connection_string, self._container, **options
@@ -150,6 +173,17 @@ class AzureBlobs:
             yield
         except AzureError as error:
             raise BlobsUnavailable(f"{self._container}/{name}: {_reason(error)}") from error
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "max_single_put_size": SINGLE_PUT_BYTES_MAX,
+        "connection_timeout": CONNECT_SECONDS_MAX,
+        "read_timeout": READ_SECONDS_MAX,
+        "retry_policy": LinearRetry(
+            backoff=RETRY_PAUSE_SECONDS, retry_total=RETRIES_MAX, random_jitter_range=RETRY_PAUSE_SECONDS
+        ),
+    }
 
 
 async def _writer_of(blob: BlobClient) -> str | None:

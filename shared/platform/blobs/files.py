@@ -14,9 +14,12 @@ import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from shared.platform.blobs import Blob, BlobExists, BlobsUnavailable, check_name
+from shared.platform.blobs.links import LocalLinks
 
 LEFTOVER_SECONDS = 3600
 """What a killed writer left in `incoming` is removed when it is older. A writer that slept this long fails cleanly."""
@@ -29,10 +32,24 @@ _SEGMENT_ENDS = "+"
 _SEGMENT_GOES_ON = "~"
 
 
-class FileBlobs:
-    """`root` is created when missing. Several processes may share it. Raises BlobsUnavailable when it is unusable."""
+CHUNK_BYTES = 256 * 1024
 
-    def __init__(self, root: Path) -> None:
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A blob to be sent piece by piece. `chunks` is iterated to its end, or closed with `aclose()`."""
+
+    content_type: str
+    size: int
+    chunks: AsyncIterator[bytes]
+
+
+class FileBlobs:
+    """`root` is created when missing. Several processes may share it. Without `links`, the store gives none. Raises
+    BlobsUnavailable when it is unusable."""
+
+    def __init__(self, root: Path, links: LocalLinks | None = None) -> None:
+        self._links = links
         self._incoming = root / "incoming"
         self._blobs = root / "blobs"
         with _unavailable():
@@ -48,6 +65,21 @@ class FileBlobs:
         header = json.dumps({"content_type": content_type}).encode() + b"\n"
         await asyncio.to_thread(self._put, path, header, data, overwrite)
 
+    async def put_stream(self, name: str, chunks: AsyncIterator[bytes], *, content_type: str) -> None:
+        """On disk when this returns. Raises BlobExists; BlobsUnavailable; ValueError; what `chunks` raises."""
+        path = self._path(name)
+        with _unavailable():
+            descriptor, temporary = await asyncio.to_thread(tempfile.mkstemp, dir=self._incoming)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                await _write(file, json.dumps({"content_type": content_type}).encode() + b"\n")
+                async for chunk in chunks:
+                    await _write(file, chunk)
+                await asyncio.to_thread(self._publish, file, temporary, path, False)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
+
     async def get(self, name: str) -> Blob | None:
         """Raises BlobsUnavailable, also for a damaged file; ValueError."""
         path = self._path(name)
@@ -55,11 +87,25 @@ class FileBlobs:
         if content is None:
             return None
         header, _, data = content.partition(b"\n")
-        try:
-            content_type = json.loads(header)["content_type"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise BlobsUnavailable(f"{path} is damaged") from error
-        return Blob(name, data, content_type)
+        return Blob(name, data, _content_type(path, header))
+
+    async def open(self, name: str) -> Opened | None:
+        """A blob without reading it whole. Raises BlobsUnavailable, also for a damaged file; ValueError."""
+        path = self._path(name)
+        with _unavailable():
+            try:
+                file = await asyncio.to_thread(path.open, "rb")
+            except FileNotFoundError:
+                await asyncio.to_thread(self._check)
+                return None
+        header = await asyncio.to_thread(file.readline)
+        return Opened(_content_type(path, header), path.stat().st_size - len(header), _chunks(file))
+
+    async def link(self, name: str, *, expires_s: int, filename: str, content_type: str | None = None) -> str:
+        """Of this host. Raises BlobsUnavailable; ValueError."""
+        if self._links is None:
+            raise BlobsUnavailable("this store gives no links")
+        return await self._links.url(name, expires_s, filename, content_type)
 
     async def delete(self, name: str) -> bool:
         """True when there was one. Raises BlobsUnavailable; ValueError."""
@@ -91,16 +137,20 @@ class FileBlobs:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(header)
                     file.write(data)
-                    file.flush()
-                    os.fsync(file.fileno())  # before the name exists: a power cut must not leave a name without bytes
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if overwrite:
-                    os.replace(temporary, path)
-                else:
-                    _link(temporary, path)
+                    self._publish(file, temporary, path, overwrite)
             finally:
                 with contextlib.suppress(FileNotFoundError):  # a rename took it away
                     os.unlink(temporary)
+
+    def _publish(self, file: BinaryIO, temporary: str, path: Path, overwrite: bool) -> None:
+        with _unavailable():
+            file.flush()
+            os.fsync(file.fileno())  # before the name exists: a power cut must not leave a name without bytes
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if overwrite:
+                os.replace(temporary, path)
+            else:
+                _link(temporary, path)
             self._sync_up_from(path.parent)
 
     def _read(self, path: Path) -> bytes | None:
@@ -132,6 +182,24 @@ class FileBlobs:
             _sync_folder(folder)
             folder = folder.parent
         _sync_folder(self._blobs)
+
+
+async def _write(file: BinaryIO, data: bytes) -> None:
+    with _unavailable():
+        await asyncio.to_thread(file.write, data)
+
+
+async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
+    with file:
+        while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
+            yield chunk
+
+
+def _content_type(path: Path, header: bytes) -> str:
+    try:
+        return str(json.loads(header)["content_type"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise BlobsUnavailable(f"{path} is damaged") from error
 
 
 def _pieces(segment: str) -> list[str]:
