@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from scripts.environment import ROOT, use_local_settings
+from scripts.seed_billing import DescribedBilling, DescribedPrices, put_billing, put_prices
 from shared.access.expiry import notice_day
 from shared.access.keys import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import (
@@ -70,6 +71,7 @@ class DescribedMerchant(_Described):
     legal_name: Annotated[str, Field(max_length=200)] = ""
     tax_id: Annotated[str, Field(max_length=40)] = ""
     address: Address | None = None
+    billing: DescribedBilling | None = None
 
 
 class DescribedService(Listing):
@@ -85,6 +87,7 @@ class DescribedService(Listing):
     visibility: Visibility = "public"
     visibility_override: Visibility | None = None
     auto_approve: bool = False
+    prices: DescribedPrices | None = None
 
 
 class DescribedProject(_Described):
@@ -181,9 +184,13 @@ class Loader:
             for merchant in market.merchants:
                 known = await catalog.merchant(merchant.id)
                 await catalog.put_merchant(Merchant.model_validate({**_fields(known), **_fields(merchant)}))
+                if merchant.billing is not None:
+                    await put_billing(self._app, merchant.id, merchant.billing)
             for service in market.services:
                 found = await catalog.service(service.id)
                 await catalog.put_service(Service.model_validate({**_fields(found), **_fields(service)}))
+                if service.prices is not None:
+                    await put_prices(self._app, service.merchant_id, service.id, service.prices)
         except SlugTaken as error:
             raise MarketError(str(error)) from None
 

@@ -22,10 +22,22 @@ from scripts.seed import (
     Market,
     seed,
 )
+from scripts.seed_billing import DescribedBilling, DescribedPrices
 from shared.kernel.clock import utc_now
 
 CONSUMERS_DEFAULT = 200
 SERVICE_SLUG = "access-log"
+PRICES = DescribedPrices.model_validate({
+    "currency": "EUR",
+    "charges": [
+        {"id": "requests", "name": "Requests", "metric": "requests", "model": "per_unit", "unit_price": "0.01",
+         "client_errors": [404]},
+        {"id": "data", "name": "Data sent", "metric": "response_mb", "model": "per_unit", "unit_price": "0.05",
+         "client_errors": [404]},
+    ],
+})  # fmt: skip
+"""Per request and per MB, answered with success or 404."""
+
 _MERCHANT_ID, _SERVICE_ID = "mer_access_log", "svc_access_log"
 
 
@@ -92,10 +104,16 @@ async def _make_keys(count: int) -> tuple[str, ...]:
     run = secrets.token_hex(4)  # a killed run's keys may exist, and their clear text is lost
     ids = [f"key_replay_{run}_{number}" for number in range(count)]
     market = Market(
-        merchants=(DescribedMerchant(id=_MERCHANT_ID, slug=SERVICE_SLUG, name="Access log replay", status="active"),),
+        merchants=(
+            DescribedMerchant(
+                id=_MERCHANT_ID, slug=SERVICE_SLUG, name="Access log replay", status="active",
+                billing=DescribedBilling(number_prefix="LOG", payment_details="Replayed usage: nothing is to be paid."),
+            ),
+        ),
         services=(
             DescribedService(
-                id=_SERVICE_ID, merchant_id=_MERCHANT_ID, slug=SERVICE_SLUG, name="Access log", status="active"
+                id=_SERVICE_ID, merchant_id=_MERCHANT_ID, slug=SERVICE_SLUG, name="Access log", status="active",
+                prices=PRICES,
             ),
         ),
         consumers=tuple(

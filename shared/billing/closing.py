@@ -45,6 +45,10 @@ HELD_MAX = 1_000
 _logger = logging.getLogger(__name__)
 
 
+class NotOver(Exception):  # noqa: N818 - an answer about a period
+    """The period, or its grace, is not over yet."""
+
+
 class Closer:
     """One per process."""
 
@@ -83,10 +87,12 @@ class Closer:
         closed = 0
         while True:
             due = await self.next_period(profile)
-            grace = timedelta(hours=(await self._settings.current()).close_grace_hours)
-            if due.end + grace > self.now() or (until is not None and due.name > until):
+            if until is not None and due.name > until:
                 return closed
-            close = await self.close(profile, due)
+            try:
+                close = await self.close(profile, due)
+            except NotOver:
+                return closed
             if close.status != "done":
                 return closed
             closed += 1
@@ -126,8 +132,12 @@ class Closer:
             begun_at=self.now().astimezone(UTC),
         )
 
-    async def close(self, profile: BillingProfile, of: Period) -> Close:
-        """Begin or go on; returns the close as it is afterwards."""
+    async def close(self, profile: BillingProfile, of: Period, *, early: bool = False) -> Close:
+        """Begin or go on; returns the close as it is afterwards. A period that is closed `early` goes on: what is used
+        until its end is a correction on the next invoice. Raises NotOver; DocumentsUnavailable."""
+        grace = timedelta(hours=(await self._settings.current()).close_grace_hours)
+        if of.end + grace > self.now() and not early:
+            raise NotOver(f"{of.name} and its {grace.total_seconds() / 3600:g} hours of grace end {of.end + grace}")
         held = await self._begun(profile, of)
         if held.value.status == "done":
             return held.value

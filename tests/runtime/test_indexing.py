@@ -57,6 +57,16 @@ BINDINGS: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "downloads": _http("api/downloads/{*name}", ["GET"]),
+    "close_months": [
+        {
+            "direction": "IN",
+            "type": "timerTrigger",
+            "name": "timer",
+            "schedule": "0 10 * * * *",
+            "runOnStartup": False,
+            "useMonitor": True,
+        }
+    ],
     "evaluate_alerts": [
         {
             "direction": "IN",

@@ -1,0 +1,143 @@
+"""Close a month now, instead of waiting for the timer: every merchant's invoices up to and including it."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scripts.environment import use_local_settings
+from shared.billing.closing import NotOver
+from shared.billing.models import BillingProfile, Close, Invoice
+from shared.bootstrap import Application, application, close
+from shared.kernel.clock import utc_now
+from shared.kernel.errors import Unavailable
+from shared.kernel.money import ZERO, money_text
+from shared.kernel.periods import parse_month
+from shared.platform.documents import Where
+
+HELD, UNUSABLE = 1, 2
+"""Exit codes: some could not be billed; nothing was closed."""
+
+INVOICES_SHOWN = 20
+_errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    close: Close
+    invoices: Sequence[Invoice]
+
+
+def main(
+    month: Annotated[str, typer.Option(help="YYYY-MM, by the calendar of each merchant.")],
+    merchant: Annotated[str | None, typer.Option(help="Only this merchant's, by id.")] = None,
+    early: Annotated[
+        bool, typer.Option("--early", help="Also when it is not over: later usage is then corrected on the next one.")
+    ] = False,
+) -> None:
+    """Close every unclosed month up to this one and print what was billed. Doing it again bills nothing twice."""
+    try:
+        use_local_settings()
+        parse_month(month)
+    except ValueError as error:
+        _fail(f"--month: {error}")
+    try:
+        found = asyncio.run(_close(month, merchant, early=early))
+    except Unavailable as error:
+        _fail(str(error))
+    if not found:
+        _fail("no merchant bills, or none had an unclosed month up to this one")
+    _print(found)
+    if any(one.close.held for one in found):
+        raise typer.Exit(HELD)
+
+
+def _fail(message: str) -> None:
+    _errors.print(message, markup=False)
+    raise typer.Exit(UNUSABLE)
+
+
+async def _close(month: str, merchant: str | None, *, early: bool) -> list[Closed]:
+    app = application()
+    found: list[Closed] = []
+    try:
+        profiles = [profile async for profile in app.billing.profiles() if merchant in (None, profile.merchant_id)]
+        for profile in profiles:
+            found += await _close_merchant(app, profile, month, early=early)
+        await app.journal.deliver_due()
+    finally:
+        await close()
+    return found
+
+
+async def _close_merchant(app: Application, profile: BillingProfile, month: str, *, early: bool) -> list[Closed]:
+    found = []
+    while (due := await app.closer.next_period(profile)).name <= month:
+        try:
+            closed = await app.closer.close(profile, due, early=early or _may_be_early(app))
+        except NotOver as error:
+            _errors.print(f"{profile.merchant_id}: {error}; --early closes it all the same.", markup=False)
+            break
+        if due.end > utc_now():
+            _errors.print(
+                f"{profile.merchant_id}: {due.name} is not over; what is used after this comes as a correction on the"
+                " next invoice.",
+                markup=False,
+            )
+        found.append(Closed(closed, await _invoices(app, closed)))
+        if closed.status != "done":
+            break
+    return found
+
+
+def _may_be_early(app: Application) -> bool:
+    """On a developer's machine a month is closed to look at its invoices."""
+    return app.settings.ams_profile == "local"
+
+
+async def _invoices(app: Application, of: Close) -> list[Invoice]:
+    found: list[Invoice] = []
+    cursor = None
+    while True:
+        where = (Where("period", "=", of.period),)
+        page = await app.billing.merchant_invoices(of.merchant_id, where, 1_000, cursor)
+        found += [held.value for held in page.items]
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+def _print(found: Sequence[Closed]) -> None:
+    console = Console(highlight=False)
+    for one in found:
+        table = Table(title=f"{one.close.merchant_id}, {one.close.period}", title_justify="left")
+        for name in ("number", "consumer", "lines", "total", "due"):
+            table.add_column(name, justify="left" if name in ("number", "consumer") else "right", no_wrap=True)
+        shown = sorted(one.invoices, key=lambda invoice: (-invoice.total, invoice.number))[:INVOICES_SHOWN]
+        for invoice in shown:
+            money = (money_text(amount, invoice.currency) for amount in (invoice.total, invoice.amount_due))
+            table.add_row(invoice.number, invoice.buyer.name, str(len(invoice.lines)), *money)
+        console.print(table)
+        if len(one.invoices) > len(shown):
+            console.print(f"and {len(one.invoices) - len(shown)} smaller ones")
+        for currency, total in sorted(_totals(one.invoices).items()):
+            console.print(f"{len(one.invoices)} invoices, {money_text(total, currency)} {currency} in total")
+        for pseudonym, reason in sorted(one.close.held.items()):
+            _errors.print(f"held: {pseudonym}: {reason}", markup=False)
+
+
+def _totals(invoices: Sequence[Invoice]) -> dict[str, Decimal]:
+    totals: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+    for invoice in invoices:
+        totals[invoice.currency] += invoice.total
+    return totals
+
+
+if __name__ == "__main__":
+    typer.run(main)
