@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -191,3 +191,85 @@ async def test_credit_is_used_in_the_invoices_transaction(books: Books) -> None:
     [invoice] = await books.invoices()
     assert (str(invoice.total), str(invoice.amount_due)) == ("2.5", "1.3")
     assert await books.store.credit("mer_1", "con_1", "EUR") is None
+
+
+async def test_a_month_ends_where_the_merchant_is(books: Books) -> None:
+    await books.bill(time_zone="Asia/Kolkata", billing_from=datetime(2026, 3, 15, tzinfo=UTC))
+    inside = [datetime(2026, 2, 28, 18, 30, tzinfo=UTC), datetime(2026, 3, 31, 18, 29, 59, tzinfo=UTC)]
+    outside = [datetime(2026, 2, 28, 18, 29, 59, tzinfo=UTC), datetime(2026, 3, 31, 18, 30, tzinfo=UTC)]
+    await books.count(*(event(f"e{n}", moment) for n, moment in enumerate([*inside, *outside])))
+    await books.closer.run()
+    [invoice] = await books.invoices()
+    assert str(invoice.lines[0].quantity) == "2"
+    assert [day.requests for day in invoice.days] == [1, *[0] * 29, 1]
+
+
+async def test_a_month_in_which_clocks_change(books: Books) -> None:
+    await books.bill(time_zone="America/New_York", billing_from=datetime(2026, 3, 5, tzinfo=UTC))
+    books.time.moment = datetime(2026, 4, 2, 4, tzinfo=UTC)
+    hours = [datetime(2026, 3, 1, 5, tzinfo=UTC) + timedelta(hours=n) for n in range(31 * 24 - 1)]
+    for start in range(0, len(hours), 200):
+        await books.count(*(event(f"e{n}", hours[n]) for n in range(start, min(start + 200, len(hours)))))
+    await books.closer.run()
+    [invoice] = await books.invoices()
+    assert str(invoice.lines[0].quantity) == "743"
+    assert [day.requests for day in invoice.days] == [23 if day == 8 else 24 for day in range(1, 32)]
+
+
+async def test_a_merchant_who_moves_bills_every_hour_once(books: Books) -> None:
+    await books.bill(time_zone="America/New_York", billing_from=datetime(2026, 3, 5, tzinfo=UTC))
+    books.time.moment = datetime(2026, 4, 2, 4, tzinfo=UTC)
+    await books.closer.run()
+    await books.bill(time_zone="Asia/Tokyo")
+    moments = [datetime(2026, 4, 1, 3, 59, tzinfo=UTC), datetime(2026, 4, 1, 4, tzinfo=UTC)]
+    moments += [datetime(2026, 4, 30, 14, 59, tzinfo=UTC), datetime(2026, 4, 30, 15, tzinfo=UTC)]
+    await books.count(*(event(f"e{n}", moment) for n, moment in enumerate(moments)))
+    books.time.moment = datetime(2026, 6, 5, tzinfo=UTC)
+    await books.closer.run()
+    found = {i.period: {line.corrects: str(line.quantity) for line in i.lines} for i in await books.invoices()}
+    assert found == {"2026-04": {None: "2", "2026-03": "1"}, "2026-05": {None: "1"}}
+
+
+async def test_an_anchor_on_the_31st(books: Books) -> None:
+    await books.bill(anchor_day=31, billing_from=datetime(2026, 3, 31, tzinfo=UTC))
+    days = [datetime(2026, 3, 30, 23, 59, tzinfo=UTC), datetime(2026, 3, 31, tzinfo=UTC)]
+    days += [datetime(2026, 4, 29, 23, 59, tzinfo=UTC), datetime(2026, 4, 30, tzinfo=UTC)]
+    await books.count(*(event(f"e{n}", moment) for n, moment in enumerate(days)))
+    books.time.moment = datetime(2026, 5, 2, tzinfo=UTC)
+    await books.closer.run()
+    assert [(i.period, str(i.lines[0].quantity)) for i in await books.invoices()] == [("2026-03", "2")]
+
+
+async def test_a_key_revoked_and_a_service_suspended_within_the_month_are_billed_until_then(books: Books) -> None:
+    await books.use(10, "2026-03-10")
+    key = await books.access.key("con_1", "key_1")
+    service = await books.catalog.service("svc_maps")
+    assert key is not None
+    assert service is not None
+    await books.access.put_key(key.model_copy(update={"status": "revoked"}))
+    await books.catalog.put_service(service.model_copy(update={"status": "suspended"}))
+    await books.subscribe(status="withdrawn")
+    await books.closer.run()
+    assert [str(invoice.net) for invoice in await books.invoices()] == ["0.1"]
+
+
+async def test_an_invoice_of_the_old_year_has_the_new_years_number_when_it_is_issued_in_it(books: Books) -> None:
+    await books.bill(financial_year_month=4)
+    await books.use(10, "2026-03-31")
+    await books.closer.run()
+    [invoice] = await books.invoices()
+    assert (invoice.number, invoice.issued_on, invoice.due_on) == ("ACME2627-000001", "2026-04-02", "2026-05-02")
+
+
+async def test_a_preview_is_what_the_close_issues(books: Books) -> None:
+    await books.price({**PER_REQUEST, "base_fee": "5", "minimum_spend": "8"})
+    await books.use(123)
+    profile = await books.bill()
+    close = await books.closer.thought(profile, await books.closer.next_period(profile))
+    basis = await books.drafter.basis(close)
+    [subscriber] = [found async for found in books.closer.subscribers(close)]
+    [preview] = await books.drafter.drafts(basis, subscriber)
+    await books.closer.run()
+    [invoice] = await books.invoices()
+    numbered = {"number": invoice.number, "status": "issued", "due": invoice.due}
+    assert preview.invoice.model_copy(update=numbered).to_json() == invoice.to_json()
