@@ -1,6 +1,7 @@
 """Every error of the API as a problem document (RFC 9457)."""
 
 import logging
+from collections.abc import Iterator, Mapping
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -46,15 +47,38 @@ async def _on_unavailable(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [FieldError(_field(e["loc"]), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+    errors = [
+        FieldError(_field(e["loc"], e["type"], error.body), e["msg"].removeprefix("Value error, "))
+        for e in error.errors()
+    ]
     detail = "; ".join(f"`{e.field}`: {e.rule}" for e in errors)
     return _respond(request, Problem(400, "request_invalid", detail, errors))
 
 
-def _field(location: tuple[str | int, ...]) -> str:
+def _field(location: tuple[str | int, ...], type: str, body: object) -> str:
     """Without where it is (body, query); for a body that is no JSON at all, `body` itself."""
     inner = location[1:]
-    return "body" if not inner or (isinstance(inner[0], int) and len(inner) == 1) else ".".join(str(p) for p in inner)
+    if not inner or (isinstance(inner[0], int) and len(inner) == 1):
+        return "body"
+    names = _names(inner, type, body) if location[0] == "body" else inner
+    return ".".join(str(name) for name in names)
+
+
+def _names(location: tuple[str | int, ...], type: str, body: object) -> Iterator[str | int]:
+    """Of a location in a body those names that a caller knows: between them pydantic puts which of several models it
+    took (`charges.2.per_unit.unit_price`)."""
+    for index, name in enumerate(location):
+        known = not isinstance(body, Mapping) or name in body
+        if known or (type == "missing" and index == len(location) - 1):
+            yield name
+        if known:
+            body = _inside(body, name)
+
+
+def _inside(body: object, name: str | int) -> object:
+    if isinstance(body, Mapping):
+        return body.get(name)
+    return body[name] if isinstance(body, list) and isinstance(name, int) and name < len(body) else None
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -18,6 +18,7 @@ from shared.access.subscribers import Subscribers
 from shared.alerts.desk import AlertDesk
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
+from shared.billing.plans import PlanDesk
 from shared.catalog.connection import ConnectionTest
 from shared.catalog.descriptions import Descriptions
 from shared.catalog.details import Details, Visitors
@@ -149,3 +150,6 @@ class Parts(Protocol):
 
     @property
     def alerts(self) -> AlertDesk: ...
+
+    @property
+    def plans(self) -> PlanDesk: ...

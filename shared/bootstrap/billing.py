@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from shared.billing.downloads import Downloads
     from shared.billing.drafting import Drafter
     from shared.billing.issuing import Issuer
+    from shared.billing.plan_notices import PlanNotices
+    from shared.billing.plans import PlanDesk
     from shared.billing.store import BillingStore
 
 
@@ -55,3 +57,15 @@ class Billing(Keys, Alerts, Webhooks):
         from shared.billing.downloads import Downloads
 
         return Downloads(self.blobs, self.journal)
+
+    @cached_property
+    def plans(self) -> "PlanDesk":
+        from shared.billing.plans import PlanDesk
+
+        return PlanDesk(self.billing, self.catalog, self.journal)
+
+    @cached_property
+    def plan_notices(self) -> "PlanNotices":
+        from shared.billing.plan_notices import PlanNotices
+
+        return PlanNotices(self.billing, self.access, self.catalog, self.journal, self.letters)

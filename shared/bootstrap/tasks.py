@@ -2,6 +2,7 @@
 
 from shared.access.tasks import CLEAR_TASK, KEYS_TASK, MEMBERSHIP_TASK
 from shared.audit.journal import Journal
+from shared.billing.tasks import PRICES_TASK
 from shared.bootstrap.billing import Billing
 from shared.catalog.tasks import FORGET_SECRET_TASK, GATEWAY_TASK, PUBLISH_TASK, RELIST_TASK
 from shared.identity.admins import ADMINS_TASK
@@ -21,6 +22,7 @@ class Tasks(Billing):
         self._handle_webhook_tasks(journal)
         self._handle_catalog_tasks(journal)
         self._handle_access_tasks(journal)
+        self._handle_billing_tasks(journal)
 
     def _handle_identity_tasks(self, journal: Journal) -> None:
         journal.on(MAIL_TASK, lambda task_id, data: send_mail(self.mail, task_id, data))
@@ -42,3 +44,6 @@ class Tasks(Billing):
         journal.on(MEMBERSHIP_TASK, lambda task_id, data: self.memberships.on_follow(task_id, data), inline=True)
         journal.on(KEYS_TASK, lambda task_id, data: self.members.on_disable_keys(task_id, data), inline=True)
         journal.on(CLEAR_TASK, lambda task_id, data: self.projects.on_clear(task_id, data), inline=True)
+
+    def _handle_billing_tasks(self, journal: Journal) -> None:
+        journal.on(PRICES_TASK, lambda task_id, data: self.plan_notices.on_tell(task_id, data))

@@ -124,6 +124,9 @@ PERMISSIONS: Mapping[str, Grants] = {
     "webhook.manage": _TENANT,
     "webhook.manage_merchant": _MERCHANT,
     "webhook.manage_platform": _ADMIN,
+    # billing
+    "plan.manage": _MERCHANT,
+    "plan.read": _may(admin=True, merchant=True),
     # audit and governance
     "audit.read": _ADMIN,
     "settings.read": _ADMIN,
@@ -145,6 +148,7 @@ PUBLIC_ROUTES: Mapping[str, str] = {
     "POST /api/v1/keys/leaked": "the signature over the body is the authorisation",
     "GET /api/v1/catalog/services": "what is offered is public",
     "GET /api/v1/catalog/services/{slug}": "what is offered is public; a private service asks who looks",
+    "GET /api/v1/catalog/services/{slug}/plan": "what is offered is public; a private service asks who looks",
     "GET /api/v1/catalog/facets": "what is offered is public",
     "GET /api/v1/catalog/merchants/{slug}": "merchants who offer something are public",
     "GET /api/v1/catalog/logos/{name}": "pictures of the public catalogue",

@@ -202,17 +202,29 @@ async def count_services(request: Request, catalogue: AnyCatalogue, filters: Any
     return cacheable(request, facets_view(found))
 
 
-@router.get("/services/{slug}", response_model=CatalogServiceDetail, responses={304: {"description": "Not modified"}})
-async def show_service(request: Request, details: AnyDetails, visitors: AnyVisitors, slug: str) -> Response:
-    """One service by its slug, also an unlisted one. A private one is shown to those who have been granted access, to
-    those who run its merchant, and to admins, when they send their token."""
+async def visible(request: Request, details: AnyDetails, visitors: AnyVisitors, slug: str) -> Detail:
+    """The service that the path names, if the caller may see it. Raises Problem 404."""
     detail = await details.service(slug) if "_" not in slug else None
     if detail is None:
         raise not_found()
-    private = detail.service.shown == "private"
-    if private and not await visitors.may_see(request.headers, detail.service):
+    if detail.service.shown == "private" and not await visitors.may_see(request.headers, detail.service):
         raise not_found()
-    return cacheable(request, detail_view(detail), NOT_CACHED if private else CACHED)
+    return detail
+
+
+Visible = Annotated[Detail, Depends(visible)]
+
+
+@router.get("/services/{slug}", response_model=CatalogServiceDetail, responses={304: {"description": "Not modified"}})
+async def show_service(request: Request, detail: Visible) -> Response:
+    """One service by its slug, also an unlisted one. A private one is shown to those who have been granted access, to
+    those who run its merchant, and to admins, when they send their token."""
+    return cacheable(request, detail_view(detail), caching(detail))
+
+
+def caching(detail: Detail) -> str:
+    """`Cache-Control` of what is told about a service."""
+    return NOT_CACHED if detail.service.shown == "private" else CACHED
 
 
 @router.get(
