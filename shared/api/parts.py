@@ -19,6 +19,8 @@ from shared.alerts.desk import AlertDesk
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
 from shared.billing.plans import PlanDesk
+from shared.billing.previews import Previews
+from shared.billing.store import BillingStore
 from shared.catalog.connection import ConnectionTest
 from shared.catalog.descriptions import Descriptions
 from shared.catalog.details import Details, Visitors
@@ -153,3 +155,9 @@ class Parts(Protocol):
 
     @property
     def plans(self) -> PlanDesk: ...
+
+    @property
+    def billing(self) -> BillingStore: ...
+
+    @property
+    def previews(self) -> Previews: ...

@@ -186,6 +186,11 @@ class Closer:
         grants = [held.value async for held in self._access.stream(Grant, Query(None, where))]
         return _subscriber(grants, close.end) if grants else None
 
+    async def subscriber_of(self, close: Close, consumer_id: str) -> Subscriber | None:
+        grants = [held.value for held in await self._access.all_of(Grant, consumer_id, "grant:")]
+        grants = [grant for grant in grants if grant.merchant_id == close.merchant_id and grant.pseudonym is not None]
+        return _subscriber(grants, close.end) if grants else None
+
 
 def _subscriber(grants: list[Grant], end: datetime) -> Subscriber:
     """Who has access now, and had it before the period was over, subscribed to the service in it."""
@@ -288,6 +293,10 @@ class _Run:
                     return
             else:
                 self._held = Held(self._close, etag)
+                _logger.info(
+                    "%s: %d consumers, %d invoices, %d held", _resource(self._close), self._close.done,
+                    self._close.invoices, len(self._close.held),
+                )  # fmt: skip
                 return
 
     async def _merge(self) -> None:

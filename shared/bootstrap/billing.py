@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from shared.billing.issuing import Issuer
     from shared.billing.plan_notices import PlanNotices
     from shared.billing.plans import PlanDesk
+    from shared.billing.previews import Previews
     from shared.billing.store import BillingStore
 
 
@@ -69,3 +70,9 @@ class Billing(Keys, Alerts, Webhooks):
         from shared.billing.plan_notices import PlanNotices
 
         return PlanNotices(self.billing, self.access, self.catalog, self.journal, self.letters)
+
+    @cached_property
+    def previews(self) -> "Previews":
+        from shared.billing.previews import Previews
+
+        return Previews(self.billing, self.access, self.drafter, self.closer)

@@ -127,6 +127,8 @@ PERMISSIONS: Mapping[str, Grants] = {
     # billing
     "plan.manage": _MERCHANT,
     "plan.read": _may(admin=True, merchant=True),
+    "invoice.read": _may(admin=True, merchant=True),
+    "invoice.read_own": _may(admin=True, consumer="own"),
     # audit and governance
     "audit.read": _ADMIN,
     "settings.read": _ADMIN,

@@ -1,0 +1,127 @@
+"""An invoice as the API shows it: to the buyer without the merchant's side, to the merchant without who the consumer
+is; its pseudonym, and what the consumer wants on its invoices, is what the merchant knows."""
+
+from pydantic import AwareDatetime
+
+from shared.billing.models import (
+    CreditUse,
+    Day,
+    DayUsage,
+    Invoice,
+    InvoiceStatus,
+    Month,
+    Party,
+    RecordsProof,
+    StepRow,
+    TaxLine,
+)
+from shared.catalog.models import Address
+from shared.kernel.money import ZERO, Amount, Currency, Percent
+from shared.kernel.wire import View
+
+
+class PartyView(View):
+    name: str
+    address: Address | None
+    tax_id: str
+
+
+class LineView(View):
+    """`net` = amount − discount + top_up. `corrects` names the earlier period that a correction is for."""
+
+    service_id: str
+    service_name: str
+    plan_number: int
+    charge_id: str
+    description: str
+    metric: str
+    unit: str
+    start: AwareDatetime
+    end: AwareDatetime
+    quantity: Amount
+    billed_quantity: Amount
+    steps: tuple[StepRow, ...]
+    amount_exact: Amount
+    amount: Amount
+    discount: Amount
+    top_up: Amount
+    net: Amount
+    corrects: Month | None
+
+
+class InvoiceSummary(View):
+    """`paid` and `credited` lower what is `open`. `due` is the day while something is open."""
+
+    id: str
+    number: str
+    status: InvoiceStatus
+    merchant_id: str
+    seller: str
+    currency: Currency
+    period: Month
+    issued_on: Day
+    due_on: Day
+    total: Amount
+    amount_due: Amount
+    paid: Amount
+    credited: Amount
+    open: Amount
+
+
+class BuyerInvoice(InvoiceSummary):
+    """What the consumer sees."""
+
+    start: AwareDatetime
+    end: AwareDatetime
+    time_zone: str
+    seller_party: PartyView
+    buyer_party: PartyView
+    lines: tuple[LineView, ...]
+    subtotal: Amount
+    discounts: Amount
+    top_ups: Amount
+    net: Amount
+    taxes: tuple[TaxLine, ...]
+    credits: tuple[CreditUse, ...]
+    carried: Amount
+    days: tuple[DayUsage, ...]
+    records: tuple[RecordsProof, ...]
+
+
+class MerchantInvoice(BuyerInvoice):
+    """The same with the merchant's side: what the platform keeps, and what is left."""
+
+    pseudonym: str
+    commission_percent: Percent
+    commission: Amount
+    merchant_net: Amount
+
+
+def summary_fields(invoice: Invoice) -> dict[str, object]:
+    known = invoice.model_dump(include=set(InvoiceSummary.model_fields) - {"seller", "open"})
+    settled = invoice.status in ("void", "paid")
+    left = ZERO if settled else invoice.amount_due - invoice.paid - invoice.credited
+    return {**known, "seller": invoice.seller.name, "open": left}
+
+
+def summary(invoice: Invoice) -> InvoiceSummary:
+    return InvoiceSummary.model_validate(summary_fields(invoice))
+
+
+def buyer_view(invoice: Invoice) -> BuyerInvoice:
+    return BuyerInvoice.model_validate(_fields(invoice, BuyerInvoice))
+
+
+def merchant_view(invoice: Invoice) -> MerchantInvoice:
+    return MerchantInvoice.model_validate(_fields(invoice, MerchantInvoice))
+
+
+def _fields(invoice: Invoice, view: type[BuyerInvoice]) -> dict[str, object]:
+    known = invoice.model_dump(include=set(view.model_fields) - {"lines", "seller"})
+    lines = [line.model_dump(include=set(LineView.model_fields)) for line in invoice.lines]
+    parties = {"seller_party": _party(invoice.seller), "buyer_party": _party(invoice.buyer)}
+    return {**known, **summary_fields(invoice), **parties, "lines": lines}
+
+
+def _party(party: Party) -> PartyView:
+    return PartyView(name=party.name, address=party.address, tax_id=party.tax_id)
