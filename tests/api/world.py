@@ -8,6 +8,8 @@ from shared.access.models import ApiKey, Consumer, Grant, Member, Project, Proje
 from shared.access.store import ACCESS
 from shared.alerts.models import Rule
 from shared.alerts.store import rule_document
+from shared.billing.models import Plan
+from shared.billing.store import BILLING, plan_document
 from shared.catalog.models import Merchant, Service
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.webhooks.models import PLATFORM_OWNER, Webhook
@@ -43,6 +45,7 @@ async def make_world(api: Api) -> World:
     await _market(world)
     await _tenant(world)
     await _alerts(world)
+    await _billing(world)
     return world
 
 
@@ -118,3 +121,12 @@ async def _alerts(world: World) -> None:
         await documents.upsert(ALERTS, owner_id, webhook_document("whk_one"), webhook.to_json())
         await documents.upsert(ALERTS, owner_id, rule_document("rul_one"), rule.to_json())
     world.ids |= {"webhook_id": "whk_one", "rule_id": "rul_one"}
+
+
+async def _billing(world: World) -> None:
+    plan = Plan(
+        service_id="svc_one", merchant_id="mer_one", number=1, name="Standard", currency="EUR", charges=(),
+        effective_from=NOW, created_at=NOW, created_by=world.people["merchant"].account.id,
+    )  # fmt: skip
+    await world.api.app.documents.upsert(BILLING, "mer_one", plan_document("svc_one", 1), plan.to_json())
+    world.ids["number"] = "1"
