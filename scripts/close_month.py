@@ -116,6 +116,11 @@ async def _invoices(app: Application, of: Close) -> list[Invoice]:
 def _print(found: Sequence[Closed]) -> None:
     console = Console(highlight=False)
     for one in found:
+        for pseudonym, reason in sorted(one.close.held.items()):
+            _errors.print(f"held: {pseudonym}: {reason}", markup=False)
+        if not one.invoices:
+            console.print(f"{one.close.merchant_id}, {one.close.period}: nothing to bill")
+            continue
         table = Table(title=f"{one.close.merchant_id}, {one.close.period}", title_justify="left")
         for name in ("number", "consumer", "lines", "total", "due"):
             table.add_column(name, justify="left" if name in ("number", "consumer") else "right", no_wrap=True)
@@ -128,8 +133,6 @@ def _print(found: Sequence[Closed]) -> None:
             console.print(f"and {len(one.invoices) - len(shown)} smaller ones")
         for currency, total in sorted(_totals(one.invoices).items()):
             console.print(f"{len(one.invoices)} invoices, {money_text(total, currency)} {currency} in total")
-        for pseudonym, reason in sorted(one.close.held.items()):
-            _errors.print(f"held: {pseudonym}: {reason}", markup=False)
 
 
 def _totals(invoices: Sequence[Invoice]) -> dict[str, Decimal]:
