@@ -49,7 +49,7 @@ def verify(invoice: Invoice, files: Iterable[Path]) -> list[Difference]:
     if found:
         return found
     lines = _lines(invoice, usages)
-    return _compare_lines(invoice, lines) + _compare_totals(invoice, lines)
+    return _compare_lines(invoice, lines) + _compare_totals(invoice, lines) + _compare_days(invoice, usages)
 
 
 def _plans(invoice: Invoice, period: str) -> tuple[UsedPlan, ...]:
@@ -123,4 +123,17 @@ def _compare_totals(invoice: Invoice, lines: Sequence[Line]) -> list[Difference]
     for name in ("subtotal", "discounts", "top_ups", "net", "total", "carried", "amount_due"):
         printed_amount, amount = getattr(invoice, name), getattr(totals, name)
         found += _compare(name.replace("_", " "), decimal_text(printed_amount), decimal_text(amount))
+    return found
+
+
+def _compare_days(invoice: Invoice, usages: Mapping[str, MonthUsage]) -> list[Difference]:
+    """The chart."""
+    usage = usages.get(invoice.period)
+    if usage is None:
+        return []
+    services = tuple(sorted({used.plan.service_id for used in _plans(invoice, invoice.period)}))
+    computed = {day.day: day.requests for day in usage.requests_by_day(services)}
+    found: list[Difference] = []
+    for day in invoice.days:
+        found += _compare(f"requests on {day.day}", str(day.requests), str(computed.get(day.day, 0)))
     return found
