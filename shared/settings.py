@@ -55,6 +55,7 @@ class Settings(BaseModel):
     ams_smtp_password: str | None = Field(default=None, repr=False)
     ams_smtp_security: Literal["none", "starttls", "tls"] = "starttls"
 
+    ams_report_process: Literal["own", "same"] = "own"
     ams_event_partitions: Annotated[int, Field(ge=1, le=32)] = 4
     # An event is accepted for 35 days, and the last reconciliation of a day, which reads its records, is 39 days later.
     ams_record_retention_days: Annotated[int, Field(ge=40, le=3650)] = 400

@@ -21,6 +21,7 @@ from shared.audit.search import AuditSearch
 from shared.billing.plans import PlanDesk
 from shared.billing.previews import Previews
 from shared.billing.store import BillingStore
+from shared.billing.reports.desk import ReportDesk
 from shared.catalog.connection import ConnectionTest
 from shared.catalog.descriptions import Descriptions
 from shared.catalog.details import Details, Visitors
@@ -152,6 +153,9 @@ class Parts(Protocol):
 
     @property
     def alerts(self) -> AlertDesk: ...
+
+    @property
+    def reports(self) -> ReportDesk: ...
 
     @property
     def plans(self) -> PlanDesk: ...

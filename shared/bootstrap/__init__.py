@@ -55,6 +55,9 @@ class Application(Tasks):
             await self.sessions.drain()
         if "journal" in self.__dict__:
             await self.journal.drain()
+        if "report_runner" in self.__dict__:
+            await self.report_runner.close()
+            await self.journal.drain()  # what a report left that came to its end meanwhile
         for name in _CLOSED:
             if name in self.__dict__:
                 await getattr(self, name).close()

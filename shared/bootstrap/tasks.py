@@ -2,8 +2,10 @@
 
 from shared.access.tasks import CLEAR_TASK, KEYS_TASK, MEMBERSHIP_TASK
 from shared.audit.journal import Journal
+from shared.billing.reports.tasks import CLEAR_TASK as CLEAR_REPORT_TASK
+from shared.billing.reports.tasks import MAKE_TASK as MAKE_REPORT_TASK
 from shared.billing.tasks import PRICES_TASK
-from shared.bootstrap.billing import Billing
+from shared.bootstrap.reports import Reports
 from shared.catalog.tasks import FORGET_SECRET_TASK, GATEWAY_TASK, PUBLISH_TASK, RELIST_TASK
 from shared.identity.admins import ADMINS_TASK
 from shared.identity.mail import MAIL_TASK, send_mail
@@ -12,7 +14,7 @@ from shared.identity.store import RELEASE_TASK
 from shared.webhooks.events import DELIVER_TASK, EMIT_TASK
 
 
-class Tasks(Billing):
+class Tasks(Reports):
     """Every task that a noun can leave in the outbox has its handler here."""
 
     def _handle_tasks(self, journal: Journal) -> None:
@@ -22,6 +24,7 @@ class Tasks(Billing):
         self._handle_webhook_tasks(journal)
         self._handle_catalog_tasks(journal)
         self._handle_access_tasks(journal)
+        self._handle_report_tasks(journal)
         self._handle_billing_tasks(journal)
 
     def _handle_identity_tasks(self, journal: Journal) -> None:
@@ -47,3 +50,7 @@ class Tasks(Billing):
 
     def _handle_billing_tasks(self, journal: Journal) -> None:
         journal.on(PRICES_TASK, lambda task_id, data: self.plan_notices.on_tell(task_id, data))
+
+    def _handle_report_tasks(self, journal: Journal) -> None:
+        journal.on(MAKE_REPORT_TASK, lambda task_id, data: self.report_runner.on_make(task_id, data))
+        journal.on(CLEAR_REPORT_TASK, lambda task_id, data: self.report_maker.on_clear(task_id, data))

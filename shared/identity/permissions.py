@@ -129,6 +129,10 @@ PERMISSIONS: Mapping[str, Grants] = {
     "plan.read": _may(admin=True, merchant=True),
     "invoice.read": _may(admin=True, merchant=True),
     "invoice.read_own": _may(admin=True, consumer="own"),
+    # reports
+    "report.manage": _TENANT,
+    "report.manage_merchant": _MERCHANT,
+    "report.manage_platform": _ADMIN,
     # audit and governance
     "audit.read": _ADMIN,
     "settings.read": _ADMIN,

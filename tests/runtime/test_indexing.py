@@ -79,6 +79,16 @@ BINDINGS: dict[str, list[dict[str, Any]]] = {
     ],
     "health_live": _http("api/health/live", ["GET"]),
     "health_ready": _http("api/health/ready", ["GET"]),
+    "make_reports": [
+        {
+            "direction": "IN",
+            "type": "timerTrigger",
+            "name": "timer",
+            "schedule": "45 * * * * *",
+            "runOnStartup": False,
+            "useMonitor": False,
+        }
+    ],
     "marketplace": _http("marketplace", PAGE),
     "marketplace_merchant": _http("marketplace/{merchant}", PAGE),
     "marketplace_service": _http("marketplace/{merchant}/{service}", PAGE),

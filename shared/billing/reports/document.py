@@ -1,0 +1,69 @@
+"""A report as a page to be printed: what the PDF says, without saying how it looks."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from shared.billing.reports.models import Report
+from shared.billing.reports.rows import Rows, columns
+from shared.metering.figures import Figures, figures
+
+ROWS_MAX = 2_000
+"""On paper; as CSV a report has all of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """`days` are requests by local day, in order, where the report is by hour or day. `left_out` rows are not among
+    `rows`, but in `total`."""
+
+    report: Report
+    columns: list[str]
+    rows: list[Figures]
+    left_out: int
+    total: Figures
+    days: tuple[tuple[str, int], ...] = ()
+    as_of: str | None = None
+    facts: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+
+
+Render = Callable[[Sheet], bytes]
+
+
+async def sheet(report: Report, rows: Rows) -> Sheet:
+    """Read all rows, and keep what fits on paper. Raises what `rows` does."""
+    kept: list[Figures] = []
+    days: Counter[str] = Counter()
+    async for row in rows.each():
+        if "label" in row and "month" not in report.contents.by:
+            days[str(row["label"])[:10]] += int(str(row["requests"]))
+        if len(kept) < ROWS_MAX:
+            kept.append(row)
+    left_out = rows.rows - len(kept)
+    return Sheet(
+        report, columns(report), kept, left_out, figures(rows.total), tuple(sorted(days.items())), rows.as_of,
+        tuple(_facts(report)),
+    )  # fmt: skip
+
+
+def _facts(report: Report) -> list[tuple[str, str]]:
+    """What stands at the head, by name."""
+    subject, zone = report.contents.subject, ZoneInfo(report.contents.time_zone)
+    about = [
+        (name, ", ".join(value) if isinstance(value, tuple) else str(value))
+        for name, value in (
+            ("Service", subject.service_id), ("Consumers", subject.pseudonyms), ("API key", subject.api_key_id),
+            ("Project", subject.project_id), ("Merchant", subject.merchant_id), ("Consumer", subject.consumer_id),
+        )
+        if value
+    ]  # fmt: skip
+    return [
+        ("From", _local(report.start, zone)), ("To (exclusive)", _local(report.end, zone)), ("Time zone", zone.key),
+        *(about or [("About", "all usage")]), ("By", ", ".join(report.contents.by) or "total"),
+    ]  # fmt: skip
+
+
+def _local(moment: datetime, zone: ZoneInfo) -> str:
+    return f"{moment.astimezone(UTC).astimezone(zone):%Y-%m-%d %H:%M}"
