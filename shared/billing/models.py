@@ -295,7 +295,8 @@ class Credit(StoredModel):
 
 
 class Sequence(StoredModel):
-    """The last number that was given in a series and financial year, under `seq:{series}:{year}`."""
+    """The last number that was given: in a series and financial year, under `seq:{series}:{year}`; to the versions of a
+    service's plan, under `seq:plan:{service_id}`."""
 
     kind: Literal["sequence"] = "sequence"
     last: Annotated[int, Field(ge=0)]
