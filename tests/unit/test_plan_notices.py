@@ -148,6 +148,7 @@ async def test_what_was_withdrawn_meanwhile_is_not_announced(books: Books) -> No
 
     assert {mail["subject"] for mail in process.mails} == {"Prices of Maps do not change on 2026-05-01"}
     assert process.to == EVERYBODY
+    assert await left(books) == 0
 
 
 async def _refuse(task_id: str, data: dict[str, Any]) -> None:
