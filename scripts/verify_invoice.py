@@ -1,0 +1,43 @@
+"""Recompute an invoice from its raw records, offline: nothing is asked of AMS (docs/verify-invoice.md)."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from shared.billing.documents.opening import InvoiceUnreadable, open_invoice
+from shared.billing.records import RecordsError
+from shared.billing.verifying import verify
+from shared.kernel.money import money_text
+
+DIFFERS, UNUSABLE = 1, 2
+"""Exit codes: something is not as the records say; nothing was compared."""
+
+_errors = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+def main(
+    file: Annotated[Path, typer.Argument(help="The invoice: its PDF or its JSON.")],
+    records: Annotated[list[Path], typer.Option(help="Its records as CSV; once for each period that it names.")],
+) -> None:
+    """Say whether an invoice is what its records cost, and if not, which line differs."""
+    try:
+        opened = open_invoice(file)
+        differences = [*opened.differences, *verify(opened.invoice, records)]
+    except (InvoiceUnreadable, RecordsError, OSError) as error:
+        _errors.print(str(error), markup=False)
+        raise typer.Exit(UNUSABLE) from None
+    invoice = opened.invoice
+    for difference in differences:
+        _errors.print(str(difference), markup=False)
+    if differences:
+        _errors.print(f"{invoice.number} differs in {len(differences)} places", markup=False)
+        raise typer.Exit(DIFFERS)
+    counted = sum(proof.count for proof in invoice.records)
+    total = f"{money_text(invoice.total, invoice.currency)} {invoice.currency}"
+    typer.echo(f"{invoice.number} is right: {len(invoice.lines)} lines, {total}, from {counted} records")
+
+
+if __name__ == "__main__":
+    typer.run(main)

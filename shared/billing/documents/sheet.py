@@ -1,0 +1,105 @@
+"""A PDF from flowables: pages with numbers, a footer, metadata, attachments; equal input gives equal bytes."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfdoc import PDFArray, PDFDictionary, PDFName, PDFStream, PDFString
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate
+
+from shared.billing.documents.type import FAINT, FONT, QUIET, plain, style
+
+MARGIN = 18 * mm
+WIDTH = A4[0] - 2 * MARGIN
+_FOOT = 16 * mm
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """`dated` (UTC) is what the file says it was made at. `foot` is on every page, left of its number."""
+
+    title: str
+    author: str
+    subject: str
+    dated: datetime
+    foot: str
+    attachments: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def build(sheet: Sheet, story: Sequence[Flowable]) -> bytes:
+    style()  # registers the fonts
+    out = io.BytesIO()
+    template = BaseDocTemplate(
+        out, pagesize=A4, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=MARGIN, bottomMargin=MARGIN + _FOOT,
+        title=plain(sheet.title), author=plain(sheet.author), subject=plain(sheet.subject), creator="AMS",
+        producer="AMS with ReportLab", invariant=1, pageCompression=1, lang="en",
+    )  # fmt: skip
+    frame = Frame(
+        MARGIN, MARGIN + _FOOT - 6 * mm, WIDTH, A4[1] - 2 * MARGIN - _FOOT + 6 * mm,
+        leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0,
+    )  # fmt: skip
+    template.addPageTemplates([PageTemplate(frames=[frame])])
+    template.build(list(story), canvasmaker=lambda *args, **options: _Pages(sheet, *args, **options))
+    return out.getvalue()
+
+
+class _Pages(Canvas):
+    """Keeps the pages until the last is known: each says how many there are."""
+
+    _doc: Any  # the library's types leave out what one needs for attachments
+    _startPage: Any  # noqa: N815 - its name
+    _pageNumber: int  # noqa: N815 - its name
+
+    def __init__(self, sheet: Sheet, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{**options, "invariant": 1})
+        self._sheet = sheet
+        self._kept: list[dict[str, Any]] = []
+        self._date(sheet.dated)
+
+    def _date(self, moment: datetime) -> None:
+        """The library writes the time of day, or 2000-01-01; a document's own date is what it is dated."""
+        stamp = self._doc._timeStamp
+        stamp.t, stamp.tzname, stamp.dhh, stamp.dmm = moment.timestamp(), "UTC", 0, 0
+        stamp.lt = moment.astimezone(UTC).timetuple()
+        stamp.YMDhms = tuple(stamp.lt)[:6]
+
+    def showPage(self) -> None:  # noqa: N802 - the library's name
+        self._kept.append(dict(self.__dict__))
+        self._startPage()
+
+    def save(self) -> None:
+        for page in self._kept:
+            self.__dict__.update(page)
+            self._foot(len(self._kept))
+            super().showPage()
+        self._attach(self._sheet.attachments)
+        super().save()
+
+    def _foot(self, pages: int) -> None:
+        self.setStrokeColor(FAINT)
+        self.setLineWidth(0.5)
+        self.line(MARGIN, MARGIN + 6 * mm, A4[0] - MARGIN, MARGIN + 6 * mm)
+        self.setFont(FONT, 7.5)
+        self.setFillColor(QUIET)
+        self.drawString(MARGIN, MARGIN + 2 * mm, plain(self._sheet.foot)[:120])
+        self.drawRightString(A4[0] - MARGIN, MARGIN + 2 * mm, f"Page {self._pageNumber} of {pages}")
+
+    def _attach(self, attachments: Mapping[str, bytes]) -> None:
+        """Embedded files (ISO 32000-1, 7.11.4): what a reader shows as attachments."""
+        if not attachments:
+            return
+        names: list[object] = []
+        for name, data in sorted(attachments.items()):
+            checksum = PDFString(sha256(data).digest()[:16], escape=1, enc="raw")
+            parameters = PDFDictionary({"Size": len(data), "CheckSum": checksum})
+            stream = PDFStream(PDFDictionary({"Type": PDFName("EmbeddedFile"), "Params": parameters}), data)
+            embedded = PDFDictionary({"F": self._doc.Reference(stream, f"embedded-{name}")})
+            kind = {"Type": PDFName("Filespec"), "F": PDFString(name), "UF": PDFString(name), "EF": embedded}
+            names += [PDFString(name), self._doc.Reference(PDFDictionary(kind), f"file-{name}")]
+        self._doc.Catalog.Names = PDFDictionary({"EmbeddedFiles": PDFDictionary({"Names": PDFArray(names)})})
