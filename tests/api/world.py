@@ -9,6 +9,8 @@ from shared.access.store import ACCESS
 from shared.alerts.models import Rule
 from shared.alerts.store import rule_document
 from shared.billing.models import Plan
+from shared.billing.reports.models import Contents, Report, Schedule
+from shared.billing.reports.store import REPORTS, report_document, schedule_document
 from shared.billing.store import BILLING, plan_document
 from shared.catalog.models import Merchant, Service
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
@@ -46,6 +48,7 @@ async def make_world(api: Api) -> World:
     await _tenant(world)
     await _alerts(world)
     await _billing(world)
+    await _reports(world)
     return world
 
 
@@ -130,3 +133,18 @@ async def _billing(world: World) -> None:
     )  # fmt: skip
     await world.api.app.documents.upsert(BILLING, "mer_one", plan_document("svc_one", 1), plan.to_json())
     world.ids["number"] = "1"
+
+
+async def _reports(world: World) -> None:
+    contents = Contents(name="report", format="csv")
+    owners = (("consumer", world.ids["consumer_id"]), ("merchant", "mer_one"), ("platform", PLATFORM_OWNER))
+    for kind, owner_id in owners:
+        own = {"owner_kind": kind, "owner_id": owner_id, "contents": contents, "created_at": NOW, "created_by": "acc"}
+        report = Report.model_validate(
+            {"id": "rep_one", "start": NOW, "end": NOW, "status": "done", "blob": "reports/x/rep_one/1.csv", **own}
+        )
+        schedule = Schedule.model_validate({"id": "rsc_one", "month": "2099-01", "due": "2099-02", **own})
+        documents = world.api.app.documents
+        await documents.upsert(REPORTS, owner_id, report_document("rep_one"), report.to_json())
+        await documents.upsert(REPORTS, owner_id, schedule_document("rsc_one"), schedule.to_json())
+    world.ids |= {"report_id": "rep_one", "schedule_id": "rsc_one"}

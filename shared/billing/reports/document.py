@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -15,7 +15,7 @@ ROWS_MAX = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class Printout:
     """`days` are requests by local day, in order, where the report is by hour or day. `left_out` rows are not among
     `rows`, but in `total`."""
 
@@ -26,13 +26,13 @@ class Sheet:
     total: Figures
     days: tuple[tuple[str, int], ...] = ()
     as_of: str | None = None
-    facts: tuple[tuple[str, str], ...] = field(default_factory=tuple)
+    facts: tuple[tuple[str, str], ...] = ()
 
 
-Render = Callable[[Sheet], bytes]
+Render = Callable[[Printout], bytes]
 
 
-async def sheet(report: Report, rows: Rows) -> Sheet:
+async def printout(report: Report, rows: Rows) -> Printout:
     """Read all rows, and keep what fits on paper. Raises what `rows` does."""
     kept: list[Figures] = []
     days: Counter[str] = Counter()
@@ -42,7 +42,7 @@ async def sheet(report: Report, rows: Rows) -> Sheet:
         if len(kept) < ROWS_MAX:
             kept.append(row)
     left_out = rows.rows - len(kept)
-    return Sheet(
+    return Printout(
         report, columns(report), kept, left_out, figures(rows.total), tuple(sorted(days.items())), rows.as_of,
         tuple(_facts(report)),
     )  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Change
-from shared.billing.reports.document import Render, sheet
+from shared.billing.reports.document import Render, printout
 from shared.billing.reports.models import Report
 from shared.billing.reports.notices import Notices
 from shared.billing.reports.rows import Rows, TooManyRows, columns
@@ -145,7 +145,7 @@ class _Attempt:
                 lines = csv_lines(columns(report), rows.each())
                 await blobs.put_stream(self._name, lines, content_type=content_type)
             else:
-                page = await sheet(report, rows)
+                page = await printout(report, rows)
                 data = await asyncio.to_thread(self._maker.render, page)
                 await blobs.put(self._name, data, content_type=content_type)
         except BlobExists:  # the name is this attempt's alone: its own write, whose answer was lost
