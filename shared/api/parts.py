@@ -18,10 +18,11 @@ from shared.access.subscribers import Subscribers
 from shared.alerts.desk import AlertDesk
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
+from shared.billing.papers import InvoicePapers
 from shared.billing.plans import PlanDesk
 from shared.billing.previews import Previews
-from shared.billing.store import BillingStore
 from shared.billing.reports.desk import ReportDesk
+from shared.billing.store import BillingStore
 from shared.catalog.connection import ConnectionTest
 from shared.catalog.descriptions import Descriptions
 from shared.catalog.details import Details, Visitors
@@ -162,6 +163,9 @@ class Parts(Protocol):
 
     @property
     def billing(self) -> BillingStore: ...
+
+    @property
+    def invoice_papers(self) -> InvoicePapers: ...
 
     @property
     def previews(self) -> Previews: ...

@@ -126,6 +126,14 @@ class BillingStore:
         # Across tenants: a consumer's own invoices are its merchants' documents.
         return await self._page(asked, Query(None, conditions, order_by="period", descending=True, limit=limit), cursor)
 
+    async def consumer_invoice(self, consumer_id: str, id: str) -> Held[Invoice] | None:
+        where = (Where("consumer_id", "=", consumer_id), Where("id", "=", invoice_document(id)))
+        # Across tenants: a consumer's own invoices are its merchants' documents.
+        query = Query(None, where, limit=1)
+        async for held in self._query(Invoice, query):
+            return held
+        return None
+
     async def _page(self, asked: str, query: Query, cursor: str | None) -> Listed:
         inner = None if cursor is None else decode_cursor(asked, cursor)
         if not isinstance(inner, str | None):

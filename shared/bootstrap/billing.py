@@ -9,9 +9,11 @@ from shared.bootstrap.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from shared.billing.closing import Closer
+    from shared.billing.documents.shelf import Shelf
     from shared.billing.downloads import Downloads
     from shared.billing.drafting import Drafter
     from shared.billing.issuing import Issuer
+    from shared.billing.papers import InvoicePapers
     from shared.billing.plan_notices import PlanNotices
     from shared.billing.plans import PlanDesk
     from shared.billing.previews import Previews
@@ -76,3 +78,16 @@ class Billing(Keys, Alerts, Webhooks):
         from shared.billing.previews import Previews
 
         return Previews(self.billing, self.access, self.drafter, self.closer)
+
+    @cached_property
+    def invoice_papers(self) -> "InvoicePapers":
+        from shared.billing.documents.shelf import Shelf
+        from shared.billing.papers import InvoicePapers
+
+        return InvoicePapers(self.billing, self.documents, self.access, self.blobs, Shelf(self.blobs), self.downloads)
+
+    @cached_property
+    def shelf(self) -> "Shelf":
+        from shared.billing.documents.shelf import Shelf
+
+        return Shelf(self.blobs)

@@ -1,7 +1,7 @@
 """A usage report on paper: what it is about, totals, requests by day, the table. Equal input gives equal bytes."""
 
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from reportlab.graphics.shapes import Drawing, Line, Rect, String
 from reportlab.platypus import Flowable, LongTable, Paragraph, Spacer, Table, TableStyle
@@ -86,15 +86,16 @@ def _chart(days: "Sequence[tuple[str, int]]") -> Drawing:
     for number, (day, requests) in enumerate(days):
         if most and requests:
             height = tall * requests / most
-            drawing.add(Rect(number * step + step * 0.12, foot, step * 0.76, height, fillColor=ACCENT, strokeWidth=0))
+            bar = Rect(number * step + step * 0.12, foot, step * 0.76, height)
+            bar.fillColor, bar.strokeColor = ACCENT, None
+            drawing.add(bar)
         if number % every == 0:
             last = number + every >= len(days) and len(days) > every
-            at, anchor = (WIDTH, "end") if last else (number * step, "start")
-            drawing.add(_text(at, 3, day, anchor))
+            drawing.add(_text(WIDTH, 3, day, "end") if last else _text(number * step, 3, day, "start"))
     return drawing
 
 
-def _text(x: float, y: float, text: str, anchor: str) -> String:
+def _text(x: float, y: float, text: str, anchor: Literal["start", "end"]) -> String:
     return String(x, y, text, fontName=FONT, fontSize=6.5, fillColor=QUIET, textAnchor=anchor)
 
 
