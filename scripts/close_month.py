@@ -5,14 +5,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 from scripts.environment import use_local_settings
 from shared.billing.closing import NotOver
+from shared.billing.documents.shelf import Format
 from shared.billing.models import BillingProfile, Close, Invoice
 from shared.bootstrap import Application, application, close
 from shared.kernel.clock import utc_now
@@ -70,6 +72,8 @@ async def _close(month: str, merchant: str | None, *, early: bool) -> list[Close
         profiles = [profile async for profile in app.billing.profiles() if merchant in (None, profile.merchant_id)]
         for profile in profiles:
             found += await _close_merchant(app, profile, month, early=early)
+        for one in found:
+            await _make_documents(app, one.invoices)
         await app.journal.deliver_due()
     finally:
         await close()
@@ -94,6 +98,15 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
         if closed.status != "done":
             break
     return found
+
+
+async def _make_documents(app: Application, invoices: Sequence[Invoice]) -> None:
+    """What is asked for later anyway, made now."""
+    formats: tuple[Format, ...] = get_args(Format)
+    for invoice in track(invoices, description="documents", console=_errors, transient=True):
+        for format in formats:  # noqa: A001 - the field's own word
+            await app.shelf.get(invoice, format)
+        await app.shelf.get(invoice, "pdf", "merchant")
 
 
 def _may_be_early(app: Application) -> bool:
@@ -131,6 +144,8 @@ def _print(found: Sequence[Closed]) -> None:
         console.print(table)
         if len(one.invoices) > len(shown):
             console.print(f"and {len(one.invoices) - len(shown)} smaller ones")
+        folder = f"invoices/{one.close.merchant_id}/"
+        console.print(f"documents: blobs {folder}…", soft_wrap=True)
         for currency, total in sorted(_totals(one.invoices).items()):
             console.print(f"{len(one.invoices)} invoices, {money_text(total, currency)} {currency} in total")
 

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
 from typing import Literal
 
 from shared.billing.documents.canonical import frozen, render_json
+from shared.billing.documents.einvoice import render_xml
+from shared.billing.documents.table import render_csv
 from shared.billing.models import Invoice
 from shared.platform.blobs import BlobExists, Blobs
 
@@ -42,15 +43,10 @@ def _render(invoice: Invoice, logo: bytes | None, format: Format, side: Side) ->
     merchants_side = side == "merchant"
     if format == "json":
         return render_json(invoice, merchants_side=merchants_side)
-    render: Callable[..., bytes]
     if format == "csv":
-        from shared.billing.documents.table import render_csv as render
-    elif format == "xml":
-        from shared.billing.documents.einvoice import render_xml
-
+        return render_csv(invoice, merchants_side=merchants_side)
+    if format == "xml":
         return render_xml(invoice)
-    else:
-        from shared.billing.documents.pdf import render_pdf
+    from shared.billing.documents.pdf import render_pdf
 
-        return render_pdf(invoice, logo, merchants_side=merchants_side)
-    return render(invoice, merchants_side=merchants_side)
+    return render_pdf(invoice, logo, merchants_side=merchants_side)
