@@ -22,7 +22,9 @@ _HEADS = {
     "merchant": "Merchant",
 }  # fmt: skip
 _NUMBERS = ("requests", "request_bytes", "response_bytes", "quantity", "errors_4xx", "errors_5xx", "p95_ms")
-_NARROW = 15 * 2.83
+_NARROW, _WHEN = 44.0, 58.0
+"""Points: of a column of numbers, and of days."""
+
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _CHART_HEIGHT = 90.0
 
@@ -91,7 +93,7 @@ def _chart(days: "Sequence[tuple[str, int]]") -> Drawing:
             drawing.add(bar)
         if number % every == 0:
             last = number + every >= len(days) and len(days) > every
-            drawing.add(_text(WIDTH, 3, day, "end") if last else _text(number * step, 3, day, "start"))
+            drawing.add(_text(WIDTH, 3, days[-1][0], "end") if last else _text(number * step, 3, day, "start"))
     return drawing
 
 
@@ -102,14 +104,13 @@ def _text(x: float, y: float, text: str, anchor: Literal["start", "end"]) -> Str
 def _table(printout: "Printout") -> "list[Flowable]":
     if not printout.rows:
         return [Paragraph("Nothing was used.", style())]
-    columns = [name for name in printout.columns if name in _HEADS]
-    named = [name for name in columns if name not in _NUMBERS]
+    columns = [name for name in printout.columns if name in _HEADS and not _unused(name, printout)]
+    named = [name for name in columns if name not in _NUMBERS and name != "label"]
     heads = [Paragraph(_HEADS[name], style(7.5, bold=True, right=name in _NUMBERS)) for name in columns]
-    rows = [[_cell(name, row.get(name)) for name in columns] for row in printout.rows]
-    left = WIDTH - _NARROW * (len(columns) - len(named))
-    widths = [_NARROW if name in _NUMBERS else left / max(1, len(named)) for name in columns]
-    if not named:
-        widths = [WIDTH / len(columns)] * len(columns)
+    rows = [[_cell(name, row.get(name), printout) for name in columns] for row in printout.rows]
+    fixed = {name: _WHEN if name == "label" else _NARROW for name in columns if name not in named}
+    left = (WIDTH - sum(fixed.values())) / len(named) if named else 0.0
+    widths = [fixed.get(name, left) for name in columns] if named else [WIDTH / len(columns)] * len(columns)
     look = TableStyle([
         ("LINEBELOW", (0, 0), (-1, 0), 0.8, QUIET), ("LINEBELOW", (0, 1), (-1, -1), 0.3, FAINT),
         ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
@@ -125,9 +126,16 @@ def _table(printout: "Printout") -> "list[Flowable]":
     return story
 
 
-def _cell(name: str, value: object) -> Paragraph:
+def _unused(name: str, printout: "Printout") -> bool:
+    """Decimals that nobody reports take no room."""
+    return name == "quantity" and not Decimal(str(printout.total["quantity"]))
+
+
+def _cell(name: str, value: object, printout: "Printout") -> Paragraph:
     if name in _NUMBERS:
         return Paragraph(_number(name, value), style(7.5, right=True))
+    if name == "service":
+        value = printout.services.get(str(value), value)
     return Paragraph(marked(str(value)) if value not in (None, "") else "–", style(7.5))
 
 

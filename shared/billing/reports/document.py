@@ -1,13 +1,14 @@
 """A report as a page to be printed: what the PDF says, without saying how it looks."""
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from shared.billing.reports.models import Report
 from shared.billing.reports.rows import Rows, columns
+from shared.billing.reports.sources import Sources
 from shared.metering.figures import Figures, figures
 
 ROWS_MAX = 2_000
@@ -17,7 +18,7 @@ ROWS_MAX = 2_000
 @dataclass(frozen=True, slots=True)
 class Printout:
     """`days` are requests by local day, in order, where the report is by hour or day. `left_out` rows are not among
-    `rows`, but in `total`."""
+    `rows`, but in `total`. `services` are names by id."""
 
     report: Report
     columns: list[str]
@@ -27,12 +28,13 @@ class Printout:
     days: tuple[tuple[str, int], ...] = ()
     as_of: str | None = None
     facts: tuple[tuple[str, str], ...] = ()
+    services: Mapping[str, str] = field(default_factory=dict)
 
 
 Render = Callable[[Printout], bytes]
 
 
-async def printout(report: Report, rows: Rows) -> Printout:
+async def printout(report: Report, rows: Rows, sources: Sources) -> Printout:
     """Read all rows, and keep what fits on paper. Raises what `rows` does."""
     kept: list[Figures] = []
     days: Counter[str] = Counter()
@@ -42,9 +44,10 @@ async def printout(report: Report, rows: Rows) -> Printout:
         if len(kept) < ROWS_MAX:
             kept.append(row)
     left_out = rows.rows - len(kept)
+    services = await sources.service_names({str(row["service"]) for row in kept if "service" in row})
     return Printout(
         report, columns(report), kept, left_out, figures(rows.total), tuple(sorted(days.items())), rows.as_of,
-        tuple(_facts(report)),
+        tuple(_facts(report)), services,
     )  # fmt: skip
 
 

@@ -145,7 +145,7 @@ class _Attempt:
                 lines = csv_lines(columns(report), rows.each())
                 await blobs.put_stream(self._name, lines, content_type=content_type)
             else:
-                page = await printout(report, rows)
+                page = await printout(report, rows, self._maker.sources)
                 data = await asyncio.to_thread(self._maker.render, page)
                 await blobs.put(self._name, data, content_type=content_type)
         except BlobExists:  # the name is this attempt's alone: its own write, whose answer was lost

@@ -1,6 +1,6 @@
 """Where a report's figures come from: the usage views of its owner, with all of their rules."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast, get_args
 
@@ -94,6 +94,11 @@ class Sources:
         # Across tenants: a merchant knows its consumers by pseudonym only, and its own grants only.
         held = await self._access.first(Grant, Query(None, where, limit=1))
         return held[0].value.consumer_id if held else None
+
+    async def service_names(self, ids: Iterable[str]) -> dict[str, str]:
+        """Of those that are still known."""
+        found = [await self._catalog.service(id) for id in sorted(ids)]
+        return {service.id: service.name for service in found if service is not None}
 
     async def read(self, report: Report, window: Window) -> list[Portion]:
         """Usage in a stretch of the report's range. Raises Problem 400 `range_invalid` when that is too much to sum up
