@@ -18,6 +18,7 @@ from functions import (
     portal,
     publish_site,
     reconcile_usage,
+    remind_unpaid,
 )
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -38,5 +39,6 @@ for module in (
     portal,
     publish_site,
     reconcile_usage,
+    remind_unpaid,
 ):
     app.register_functions(module.blueprint)

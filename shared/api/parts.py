@@ -21,6 +21,7 @@ from shared.audit.search import AuditSearch
 from shared.billing.papers import InvoicePapers
 from shared.billing.plans import PlanDesk
 from shared.billing.previews import Previews
+from shared.billing.receivables import Receivables
 from shared.billing.reports.desk import ReportDesk
 from shared.billing.store import BillingStore
 from shared.catalog.connection import ConnectionTest
@@ -169,3 +170,6 @@ class Parts(Protocol):
 
     @property
     def previews(self) -> Previews: ...
+
+    @property
+    def receivables(self) -> Receivables: ...

@@ -16,13 +16,13 @@ from shared.billing.models import Close, Credit, CreditUse, Invoice
 from shared.billing.models import Sequence as Numbers
 from shared.billing.numbering import invoice_number
 from shared.billing.store import BILLING, BillingStore, credit_document, invoice_document, sequence_document
+from shared.billing.tasks import ISSUED_TASK
 from shared.kernel.clock import utc_now
 from shared.kernel.coalesce import Coalescer
 from shared.kernel.errors import Problem
 from shared.kernel.stored import Held
 from shared.platform.documents import Create, Delete, DocumentsUnavailable, Operation, Replace
 
-ISSUED_TASK = "invoice.issued"
 SERIES = "invoice"
 INVOICES_AT_ONCE_MAX = 40
 """In one transaction: with the credit of each, the sequence, audit entry and task they stay under 100 operations."""

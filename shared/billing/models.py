@@ -192,7 +192,8 @@ class DayUsage(StoredModel):
 
 class Invoice(StoredModel):
     """One consumer's month with one merchant, in one currency, under `inv:{id}`; the id is made from these four, which
-    makes it unique. Everything but the last block is frozen when it is issued.
+    makes it unique. Everything but the last block is frozen when it is issued. There, `paid` and `credited` lower what
+    is open of `amount_due`; `due` is the day from which the timer that reminds looks at it next.
 
     subtotal = Σ line.amount; discounts = Σ line.discount; top_ups = Σ line.top_up;
     net = subtotal − discounts + top_ups; total = net + Σ tax.amount; amount_due = total − Σ credits + carried. What is
@@ -241,9 +242,19 @@ class Invoice(StoredModel):
     paid: Amount = Decimal(0)
     credited: Amount = Decimal(0)
     payments: "tuple[Payment, ...]" = ()
+    notes: "tuple[NoteShare, ...]" = ()
     due: Day | None = None
     reminders: tuple[Day, ...] = ()
     voided_reason: str | None = None
+
+
+class NoteShare(StoredModel):
+    """What a credit note took back of an invoice: `taxes` in the order of the invoice's."""
+
+    number: str
+    net: Amount
+    taxes: tuple[Amount, ...]
+    total: Amount
 
 
 InvoiceStatus = Literal["draft", "issued", "overdue", "paid", "void"]

@@ -134,6 +134,12 @@ class BillingStore:
             return held
         return None
 
+    async def notes(self, merchant_id: str, consumer_id: str | None = None) -> list[CreditNote]:
+        """A merchant's credit notes, or one consumer's of them, newest numbers first."""
+        notes = [held.value async for held in self._all(CreditNote, merchant_id, "note:")]
+        found = [note for note in notes if consumer_id in (None, note.consumer_id)]
+        return sorted(found, key=lambda note: note.number, reverse=True)
+
     async def _page(self, asked: str, query: Query, cursor: str | None) -> Listed:
         inner = None if cursor is None else decode_cursor(asked, cursor)
         if not isinstance(inner, str | None):

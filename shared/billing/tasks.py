@@ -3,3 +3,7 @@
 PRICES_TASK = "plan.tell"
 """Its data is `merchant_id` and `notice`: tell the subscribers of a service of a change of its prices
 (`shared.billing.plan_notices`)."""
+
+ISSUED_TASK = "invoice.issued"
+"""Its data is `merchant_id` and `ids`: tell buyers and webhooks of invoices that were issued together
+(`shared.billing.announcing`)."""

@@ -8,6 +8,7 @@ from shared.bootstrap.keys import Keys
 from shared.bootstrap.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from shared.billing.announcing import Announcer
     from shared.billing.closing import Closer
     from shared.billing.documents.shelf import Shelf
     from shared.billing.downloads import Downloads
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from shared.billing.plan_notices import PlanNotices
     from shared.billing.plans import PlanDesk
     from shared.billing.previews import Previews
+    from shared.billing.receivables import Receivables
+    from shared.billing.reminders import Reminders
     from shared.billing.store import BillingStore
 
 
@@ -91,3 +94,27 @@ class Billing(Keys, Alerts, Webhooks):
         from shared.billing.documents.shelf import Shelf
 
         return Shelf(self.blobs)
+
+    @cached_property
+    def announcer(self) -> "Announcer":
+        from shared.billing.announcing import Announcer
+        from shared.identity.mail import send_mail
+
+        return Announcer(
+            self.billing, self.access, self.letters, self.webhook_store,
+            lambda task_id, data: send_mail(self.mail, task_id, data),
+            lambda task_id, data: self.webhook_sender.on_emit(task_id, data),
+            self.settings.ams_public_url,
+        )  # fmt: skip
+
+    @cached_property
+    def receivables(self) -> "Receivables":
+        from shared.billing.receivables import Receivables
+
+        return Receivables(self.billing, self.journal, self.announcer)
+
+    @cached_property
+    def reminders(self) -> "Reminders":
+        from shared.billing.reminders import Reminders
+
+        return Reminders(self.billing, self.journal, self.announcer)

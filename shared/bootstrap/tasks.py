@@ -4,7 +4,7 @@ from shared.access.tasks import CLEAR_TASK, KEYS_TASK, MEMBERSHIP_TASK
 from shared.audit.journal import Journal
 from shared.billing.reports.tasks import CLEAR_TASK as CLEAR_REPORT_TASK
 from shared.billing.reports.tasks import MAKE_TASK as MAKE_REPORT_TASK
-from shared.billing.tasks import PRICES_TASK
+from shared.billing.tasks import ISSUED_TASK, PRICES_TASK
 from shared.bootstrap.reports import Reports
 from shared.catalog.tasks import FORGET_SECRET_TASK, GATEWAY_TASK, PUBLISH_TASK, RELIST_TASK
 from shared.identity.admins import ADMINS_TASK
@@ -49,6 +49,7 @@ class Tasks(Reports):
         journal.on(CLEAR_TASK, lambda task_id, data: self.projects.on_clear(task_id, data), inline=True)
 
     def _handle_billing_tasks(self, journal: Journal) -> None:
+        journal.on(ISSUED_TASK, lambda task_id, data: self.announcer.on_issued(task_id, data))
         journal.on(PRICES_TASK, lambda task_id, data: self.plan_notices.on_tell(task_id, data))
 
     def _handle_report_tasks(self, journal: Journal) -> None:

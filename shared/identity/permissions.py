@@ -128,6 +128,7 @@ PERMISSIONS: Mapping[str, Grants] = {
     "plan.manage": _MERCHANT,
     "plan.read": _may(admin=True, merchant=True),
     "invoice.read": _may(admin=True, merchant=True),
+    "invoice.manage": _MERCHANT,
     "invoice.read_own": _may(admin=True, consumer="own"),
     # reports
     "report.manage": _TENANT,

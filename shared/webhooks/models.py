@@ -8,10 +8,10 @@ from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.kernel.stored import Identifier, StoredModel
 
-EventType = Literal["alert.fired", "report.ready", "ping"]
+EventType = Literal["alert.fired", "report.ready", "invoice.issued", "invoice.overdue", "invoice.paid", "ping"]
 """`ping` is what a test sends; nobody subscribes to it."""
 
-Subscription = Literal["alert.fired", "report.ready"]
+Subscription = Literal["alert.fired", "report.ready", "invoice.issued", "invoice.overdue", "invoice.paid"]
 PLATFORM_OWNER = "platform"
 
 

@@ -116,6 +116,16 @@ BINDINGS: dict[str, list[dict[str, Any]]] = {
             "useMonitor": False,
         }
     ],
+    "remind_unpaid": [
+        {
+            "direction": "IN",
+            "type": "timerTrigger",
+            "name": "timer",
+            "schedule": "0 30 7 * * *",
+            "runOnStartup": False,
+            "useMonitor": True,
+        }
+    ],
     "reconcile_usage": [
         {
             "direction": "IN",

@@ -17,10 +17,11 @@ from shared.audit.platform import PlatformSettingsStore
 from shared.billing.charges import CHARGE
 from shared.billing.closing import Closer
 from shared.billing.drafting import Drafter
-from shared.billing.issuing import ISSUED_TASK, Issuer
+from shared.billing.issuing import Issuer
 from shared.billing.models import BillingProfile, Invoice, Plan
 from shared.billing.months import MonthReader
 from shared.billing.store import BILLING, PROFILE, BillingStore, plan_document
+from shared.billing.tasks import ISSUED_TASK
 from shared.catalog.models import Address, Merchant
 from shared.catalog.store import CatalogStore
 from shared.identity.store import AccountStore

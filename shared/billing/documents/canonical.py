@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.billing.models import Invoice
 
-_LATER = {"status", "paid", "credited", "payments", "due", "reminders", "voided_reason", "prints", "kind"}
+_LATER = {"status", "paid", "credited", "payments", "notes", "due", "reminders", "voided_reason", "prints", "kind"}
 """What changes after an invoice is issued, and what only AMS needs."""
 
 _MERCHANTS = {"commission_percent", "commission", "merchant_net"}

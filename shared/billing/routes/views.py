@@ -4,19 +4,22 @@ is; its pseudonym, and what the consumer wants on its invoices, is what the merc
 from pydantic import AwareDatetime
 
 from shared.billing.models import (
+    CreditNote,
     CreditUse,
     Day,
     DayUsage,
     Invoice,
     InvoiceStatus,
     Month,
+    NoteShare,
     Party,
     RecordsProof,
     StepRow,
     TaxLine,
 )
+from shared.billing.receivables import open_amount
 from shared.catalog.models import Address
-from shared.kernel.money import ZERO, Amount, Currency, Percent
+from shared.kernel.money import Amount, Currency, Percent
 from shared.kernel.wire import View
 
 
@@ -47,6 +50,14 @@ class LineView(View):
     top_up: Amount
     net: Amount
     corrects: Month | None
+
+
+class PaymentView(View):
+    id: str
+    amount: Amount
+    reference: str
+    received_on: Day
+    recorded_at: AwareDatetime
 
 
 class InvoiceSummary(View):
@@ -86,6 +97,9 @@ class BuyerInvoice(InvoiceSummary):
     carried: Amount
     days: tuple[DayUsage, ...]
     records: tuple[RecordsProof, ...]
+    payments: tuple[PaymentView, ...]
+    notes: tuple[NoteShare, ...]
+    voided_reason: str | None
 
 
 class MerchantInvoice(BuyerInvoice):
@@ -99,9 +113,7 @@ class MerchantInvoice(BuyerInvoice):
 
 def summary_fields(invoice: Invoice) -> dict[str, object]:
     known = invoice.model_dump(include=set(InvoiceSummary.model_fields) - {"seller", "open"})
-    settled = invoice.status in ("void", "paid")
-    left = ZERO if settled else invoice.amount_due - invoice.paid - invoice.credited
-    return {**known, "seller": invoice.seller.name, "open": left}
+    return {**known, "seller": invoice.seller.name, "open": open_amount(invoice)}
 
 
 def summary(invoice: Invoice) -> InvoiceSummary:
@@ -117,11 +129,36 @@ def merchant_view(invoice: Invoice) -> MerchantInvoice:
 
 
 def _fields(invoice: Invoice, view: type[BuyerInvoice]) -> dict[str, object]:
-    known = invoice.model_dump(include=set(view.model_fields) - {"lines", "seller"})
+    known = invoice.model_dump(include=set(view.model_fields) - {"lines", "seller", "payments"})
+    payments = [payment.model_dump(include=set(PaymentView.model_fields)) for payment in invoice.payments]
     lines = [line.model_dump(include=set(LineView.model_fields)) for line in invoice.lines]
     parties = {"seller_party": _party(invoice.seller), "buyer_party": _party(invoice.buyer)}
-    return {**known, **summary_fields(invoice), **parties, "lines": lines}
+    return {**known, **summary_fields(invoice), **parties, "lines": lines, "payments": payments}
 
 
 def _party(party: Party) -> PartyView:
     return PartyView(name=party.name, address=party.address, tax_id=party.tax_id)
+
+
+class NoteView(View):
+    """A credit note. `total` is with its taxes."""
+
+    id: str
+    number: str
+    invoice_id: str
+    invoice_number: str
+    merchant_id: str
+    currency: Currency
+    issued_on: Day
+    reason: str
+    net: Amount
+    taxes: tuple[TaxLine, ...]
+    total: Amount
+
+
+class NotesView(View):
+    items: list[NoteView]
+
+
+def note_view(note: CreditNote) -> NoteView:
+    return NoteView.model_validate(note.model_dump(include=set(NoteView.model_fields)))
