@@ -12,6 +12,7 @@ from shared.api.openapi import describe
 from shared.api.parts import Parts
 from shared.api.routes import audit, docs, settings
 from shared.billing.routes import closes, documents, invoices, plans, reports
+from shared.billing.routes import setup as billing_setup
 from shared.catalog.routes import admin_merchants, catalogue, merchants, reviews, service_parts, services
 from shared.identity.routes import accounts, invites, me
 from shared.metering.routes import consumer, explain, holder, merchant, platform
@@ -47,6 +48,7 @@ ROUTERS = (
     merchant.router,
     platform.router,
     plans.router,
+    billing_setup.router,
     closes.router,
     invoices.router,
     *alerts.routers,

@@ -23,6 +23,7 @@ from shared.billing.plans import PlanDesk
 from shared.billing.previews import Previews
 from shared.billing.receivables import Receivables
 from shared.billing.reports.desk import ReportDesk
+from shared.billing.setup import BillingSetup
 from shared.billing.store import BillingStore
 from shared.catalog.connection import ConnectionTest
 from shared.catalog.descriptions import Descriptions
@@ -173,3 +174,6 @@ class Parts(Protocol):
 
     @property
     def receivables(self) -> Receivables: ...
+
+    @property
+    def billing_setup(self) -> BillingSetup: ...

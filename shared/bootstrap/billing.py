@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shared.billing.previews import Previews
     from shared.billing.receivables import Receivables
     from shared.billing.reminders import Reminders
+    from shared.billing.setup import BillingSetup
     from shared.billing.store import BillingStore
 
 
@@ -118,3 +119,9 @@ class Billing(Keys, Alerts, Webhooks):
         from shared.billing.reminders import Reminders
 
         return Reminders(self.billing, self.journal, self.announcer)
+
+    @cached_property
+    def billing_setup(self) -> "BillingSetup":
+        from shared.billing.setup import BillingSetup
+
+        return BillingSetup(self.billing, self.catalog, self.journal)

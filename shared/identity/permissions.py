@@ -129,6 +129,10 @@ PERMISSIONS: Mapping[str, Grants] = {
     "plan.read": _may(admin=True, merchant=True),
     "invoice.read": _may(admin=True, merchant=True),
     "invoice.manage": _MERCHANT,
+    "billing.read": _may(admin=True, merchant=True),
+    "billing.manage": _MERCHANT,
+    "terms.manage": _ADMIN,
+    "buyer.manage": _TENANT,
     "invoice.read_own": _may(admin=True, consumer="own"),
     # reports
     "report.manage": _TENANT,
