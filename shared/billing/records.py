@@ -1,7 +1,7 @@
 """The raw usage records that an invoice rests on: read in order, exported as CSV, hashed.
 
 The CSV is for machines: what one computes from it anywhere must be what AMS computed, and its SHA-256 is on the
-invoice. So cells are exactly what was recorded, without the apostrophe that guards a spreadsheet against formulas.
+invoice. So cells are what was recorded, without the apostrophe that guards a spreadsheet against formulas.
 """
 
 import csv
@@ -14,8 +14,8 @@ from hashlib import sha256
 import msgspec
 
 from shared.access.models import Consumer
-from shared.kernel.clock import format_time
-from shared.metering.events import EVENT_TYPE, NO_METADATA, UsageData, UsageEvent, decode_event, partition_of
+from shared.kernel.clock import format_time, parse_time
+from shared.metering.events import EVENT_TYPE, UsageData, UsageEvent, decode_event, partition_of
 from shared.metering.queries import PAGE, USAGE, pages
 from shared.platform.documents import Documents, Query, Where
 
@@ -25,7 +25,11 @@ COLUMNS = (
     "quantity", "metadata",
 )  # fmt: skip
 CHUNK_BYTES = 64 * 1024
-_INTEGERS = ("requests", "request_bytes", "response_bytes", "executions", "duration_ms")
+_DATA = COLUMNS[COLUMNS.index("status_code") : COLUMNS.index("metadata")]
+_NUMBERS = frozenset({"requests", "request_bytes", "response_bytes", "executions", "duration_ms"})
+"""Cells that are never empty."""
+
+_OBJECT = msgspec.json.Decoder(dict[str, object])
 
 
 class RecordsError(ValueError):
@@ -95,7 +99,7 @@ class RecordsWriter:
             event.id, event.source, event.time, event.service_id, event.api_key_id, event.project_id, data.status_code,
             data.requests, data.request_bytes, data.response_bytes, data.response_time_ms, data.executions,
             data.duration_ms, data.image, data.version, data.feature, data.resource, data.quantity,
-            bytes(data.metadata).decode(),
+            _one_line(data.metadata),
         ))  # fmt: skip
 
     def take(self, at_least: int = 0) -> bytes:
@@ -106,6 +110,13 @@ class RecordsWriter:
         self._text.seek(0)
         self._text.truncate()
         return written
+
+
+def _one_line(metadata: msgspec.Raw) -> str:
+    """As it was recorded, but for line ends, which JSON has between its tokens only: a space says the same there, and
+    some readers and writers of CSV take a lone CR for the end of a row."""
+    text = bytes(metadata).decode()
+    return text.replace("\r", " ").replace("\n", " ") if "\r" in text or "\n" in text else text
 
 
 class RecordsHash:
@@ -153,23 +164,19 @@ def parse_csv(lines: Iterable[str]) -> Iterator[UsageEvent]:
 def _event(row: list[str], number: int) -> UsageEvent:
     if len(row) != len(COLUMNS):
         raise RecordsError(f"line {number}: must have {len(COLUMNS)} cells, not {len(row)}")
-    cells: dict[str, str | None] = {name: cell or None for name, cell in zip(COLUMNS, row, strict=True)}
+    cells = {name: cell for name, cell in zip(COLUMNS, row, strict=True) if cell or name in _NUMBERS}
     try:
-        data = UsageData(
-            **{name: int(cells[name] or 0) for name in _INTEGERS},
-            status_code=None if cells["status_code"] is None else int(cells["status_code"]),
-            response_time_ms=None if cells["response_time_ms"] is None else float(cells["response_time_ms"]),
-            image=cells["image"],
-            version=cells["version"],
-            feature=cells["feature"],
-            resource=cells["resource"],
-            quantity=cells["quantity"],
-            metadata=NO_METADATA if cells["metadata"] is None else msgspec.Raw(cells["metadata"].encode()),
-        )
-    except ValueError as error:
+        data = msgspec.convert({name: cells[name] for name in _DATA if name in cells}, UsageData, strict=False)
+        if "metadata" in cells:
+            _OBJECT.decode(cells["metadata"])
+            data = msgspec.structs.replace(data, metadata=msgspec.Raw(cells["metadata"].encode()))
+        time = cells.get("time", "")
+        if format_time(parse_time(time)) != time:
+            raise ValueError("time: must be in UTC with milliseconds")
+    except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
         raise RecordsError(f"line {number}: {error}") from None
     return UsageEvent(
-        id=cells["id"] or "", source=cells["source"] or "", type=EVENT_TYPE, subject="", time=cells["time"] or "",
-        consumer_id="", api_key_id=cells["api_key_id"] or "", service_id=cells["service_id"] or "", merchant_id="",
-        received_at="", data=data, project_id=cells["project_id"],
+        id=cells.get("id", ""), source=cells.get("source", ""), type=EVENT_TYPE, subject="", time=time,
+        consumer_id="", api_key_id=cells.get("api_key_id", ""), service_id=cells.get("service_id", ""), merchant_id="",
+        received_at="", data=data, project_id=cells.get("project_id"),
     )  # fmt: skip

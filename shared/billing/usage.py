@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, localcontext
+from functools import lru_cache
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
@@ -67,31 +68,40 @@ Place = tuple[str, str]
 """Service and feature (empty: none)."""
 
 
+class _Calendar:
+    """Which local day of a period each quarter hour is in. `days` are all of them, in order."""
+
+    def __init__(self, of: Period) -> None:
+        self.zone = ZoneInfo(of.zone)
+        self._window: Window = window(of.start, of.end, "day", self.zone)
+        starts = (max(self._window.moment(piece), of.start) for piece in range(len(self._window.cuts)))
+        self.days = [str(start.astimezone(self.zone).date()) for start in starts]
+        self._names: dict[str, dict[str, str]] = {}
+
+    def names(self, utc_day: str) -> dict[str, str]:
+        """The local day by quarter hour (`HH:MM`) of a UTC day, as far as that is in the period."""
+        names = self._names.get(utc_day)
+        if names is None:
+            pieces = self._window.quarters(date.fromisoformat(utc_day))
+            names = self._names[utc_day] = {name: self.days[piece] for name, piece in pieces.items()}
+        return names
+
+
+_calendar = lru_cache(maxsize=16)(_Calendar)
+"""A close asks for the same period once for each of a merchant's consumers."""
+
+
 class PeriodSums:
     """Sums of one consumer's usage in a period, by service, feature and local day."""
 
     def __init__(self, of: Period) -> None:
         self.period = of
-        self._zone = ZoneInfo(of.zone)
-        self._window: Window = window(of.start, of.end, "day", self._zone)
-        self._labels = [str(self._local(piece)) for piece in range(len(self._window.cuts))]
-        self._places: dict[str, dict[str, str]] = {}
+        self._calendar = _calendar(of)
         self.days: dict[Place, dict[str, DaySums]] = {}
-
-    def _local(self, piece: int) -> date:
-        return max(self._window.moment(piece), self.period.start).astimezone(self._zone).date()
-
-    def _day_names(self, utc_day: str) -> dict[str, str]:
-        """The local day of each quarter hour of a UTC day that is in the period."""
-        names = self._places.get(utc_day)
-        if names is None:
-            pieces = self._window.quarters(date.fromisoformat(utc_day))
-            names = self._places[utc_day] = {name: self._labels[piece] for name, piece in pieces.items()}
-        return names
 
     def add_counter(self, counter: Counter) -> None:
         """A day's counter."""
-        names = self._day_names(counter.period)
+        names = self._calendar.names(counter.period)
         days = None
         for name, bucket in counter.buckets.items():
             day = names.get(name)
@@ -105,7 +115,7 @@ class PeriodSums:
 
     def add_event(self, event: UsageEvent) -> None:
         """A record."""
-        day = self._day_names(event.time[:10]).get(bucket_name(event.time))
+        day = self._calendar.names(event.time[:10]).get(bucket_name(event.time))
         if day is None:
             return
         bucket = Bucket()
@@ -123,19 +133,23 @@ class PeriodSums:
     def between(self, service_id: str, feature: str | None, start: datetime, end: datetime) -> Iterable[DaySums]:
         """Days from the one that begins at `start` to the one before `end`; of a feature, or of all."""
         first, last = self._day(start), self._day(end)
-        for (service, name), days in self.days.items():
-            if service == service_id and feature in (None, name):
-                for day, sums in days.items():
-                    if first <= day < last:
-                        yield sums
+        for days in self._days_of(service_id, feature):
+            for day, sums in days.items():
+                if first <= day < last:
+                    yield sums
+
+    def _days_of(self, service_id: str, feature: str | None) -> Iterable[dict[str, DaySums]]:
+        if feature is not None:  # a consumer may have thousands, each with a charge
+            return (self.days.get((service_id, feature), {}),)
+        return (days for (service, _), days in self.days.items() if service == service_id)
 
     def _day(self, moment: datetime) -> str:
-        return str(moment.astimezone(self._zone).date()) if moment < self.period.end else "~"
+        return str(moment.astimezone(self._calendar.zone).date()) if moment < self.period.end else "~"
 
     def requests_by_day(self, service_ids: Iterable[str]) -> Mapping[str, int]:
         """Every local day of the period, also those without."""
         wanted = frozenset(service_ids)
-        found = dict.fromkeys(self._labels, 0)
+        found = dict.fromkeys(self._calendar.days, 0)
         for (service, _), days in self.days.items():
             if service in wanted:
                 for day, sums in days.items():

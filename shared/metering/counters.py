@@ -20,10 +20,13 @@ LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10
 
 MONTH_BUCKET = "month"
 FAILED_FROM = 400
+SERVER_ERRORS_FROM = 500
+SERVER_ERRORS = "5xx"
 
 
-class Failed(msgspec.Struct, omit_defaults=True, gc=False):
-    """Sums of events that were answered with one status of 400 or above; requests are in `Bucket.status`."""
+class Failed(msgspec.Struct, array_like=True, gc=False):
+    """Sums of events that were answered with a status of 400 or above; requests are in `Bucket.status`. An array, for
+    a client that reports every status in every quarter hour must not outgrow what a document holds."""
 
     request_bytes: int = 0
     response_bytes: int = 0
@@ -43,7 +46,7 @@ class Failed(msgspec.Struct, omit_defaults=True, gc=False):
 class Bucket(msgspec.Struct, omit_defaults=True, gc=False):  # nothing in it refers back, and there are many
     """Sums over a stretch of time. `status` counts requests by status code, `latency` events by histogram class,
     `response_us` sums response times in microseconds of the `timed` events that had one. `quantity` is a decimal.
-    `failed` has by status, from 400, what price plans may leave out."""
+    `failed` has by status, from 400, what price plans may leave out; as they always do server errors are one, `5xx`."""
 
     requests: int = 0
     events: int = 0
@@ -69,11 +72,7 @@ class Bucket(msgspec.Struct, omit_defaults=True, gc=False):  # nothing in it ref
             code = str(data.status_code)
             self.status[code] = self.status.get(code, 0) + data.requests
             if data.status_code >= FAILED_FROM:
-                self.failed.setdefault(code, Failed()).add(
-                    Failed(
-                        data.request_bytes, data.response_bytes, data.executions, data.duration_ms, data.quantity or "0"
-                    )
-                )
+                self._add_failed(code if data.status_code < SERVER_ERRORS_FROM else SERVER_ERRORS, data)
         if data.response_time_ms is not None:
             self.timed += 1
             self.response_us += round(data.response_time_ms * 1000)
@@ -81,6 +80,12 @@ class Bucket(msgspec.Struct, omit_defaults=True, gc=False):  # nothing in it ref
             self.latency[position] = self.latency.get(position, 0) + 1
         if data.quantity is not None:
             self.quantity = _sum(self.quantity, data.quantity)
+
+    def _add_failed(self, code: str, data: UsageData) -> None:
+        failed = Failed(
+            data.request_bytes, data.response_bytes, data.executions, data.duration_ms, data.quantity or "0"
+        )
+        self.failed.setdefault(code, Failed()).add(failed)
 
     def add(self, other: "Bucket") -> None:
         self.requests += other.requests
