@@ -8,15 +8,16 @@ from shared.access.models import ApiKey, Consumer, Grant, Member, Project, Proje
 from shared.access.store import ACCESS
 from shared.alerts.models import Rule
 from shared.alerts.store import rule_document
-from shared.billing.models import Plan
+from shared.billing.models import BillingProfile, BuyerDetails, Plan
 from shared.billing.reports.models import Contents, Report, Schedule
 from shared.billing.reports.store import REPORTS, report_document, schedule_document
-from shared.billing.store import BILLING, plan_document
+from shared.billing.store import BILLING, BUYER, PROFILE, invoice_document, plan_document
 from shared.catalog.models import Merchant, Service
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.webhooks.models import PLATFORM_OWNER, Webhook
 from shared.webhooks.store import ALERTS, webhook_document
 from tests.api.harness import PEPPER, Api, Person
+from tests.unit.invoice_samples import BERLIN, make_invoice
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 PERSONAS = (
@@ -131,8 +132,19 @@ async def _billing(world: World) -> None:
         service_id="svc_one", merchant_id="mer_one", number=1, name="Standard", currency="EUR", charges=(),
         effective_from=NOW, created_at=NOW, created_by=world.people["merchant"].account.id,
     )  # fmt: skip
-    await world.api.app.documents.upsert(BILLING, "mer_one", plan_document("svc_one", 1), plan.to_json())
-    world.ids["number"] = "1"
+    consumer_id, documents = world.ids["consumer_id"], world.api.app.documents
+    profile = BillingProfile(merchant_id="mer_one", number_prefix="ONE", billing_from=NOW)
+    details = BuyerDetails(consumer_id=consumer_id, legal_name="Tenant", address=BERLIN)
+    ids = {"merchant_id": "mer_one", "consumer_id": consumer_id, "pseudonym": world.ids["pseudonym"]}
+    invoice = make_invoice(**ids)
+    for partition, document, body in (
+        ("mer_one", plan_document("svc_one", 1), plan.to_json()),
+        ("mer_one", PROFILE, profile.to_json()),
+        ("mer_one", invoice_document(invoice.id), invoice.to_json()),
+        (consumer_id, BUYER, details.to_json()),
+    ):
+        await documents.upsert(BILLING, partition, document, body)
+    world.ids |= {"number": "1", "invoice_id": invoice.id, "format": "csv"}
 
 
 async def _reports(world: World) -> None:
