@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
@@ -16,6 +17,8 @@ from scripts.environment import use_local_settings
 from shared.billing.closing import NotOver
 from shared.billing.documents.shelf import Format
 from shared.billing.models import BillingProfile, Close, Invoice
+from shared.billing.proofs import proven_records
+from shared.billing.records import export as export_csv
 from shared.bootstrap import Application, application, close
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Unavailable
@@ -42,19 +45,24 @@ def main(
     early: Annotated[
         bool, typer.Option("--early", help="Also when it is not over: later usage is then corrected on the next one.")
     ] = False,
+    export: Annotated[
+        Path | None, typer.Option(help="A folder for each invoice's PDF, JSON and records, by number.", file_okay=False)
+    ] = None,
 ) -> None:
-    """Close every unclosed month up to this one and print what was billed. Doing it again bills nothing twice."""
+    """Close every unclosed month up to this one and print what is billed. Doing it again bills nothing twice."""
     try:
         use_local_settings()
         parse_month(month)
     except ValueError as error:
         _fail(f"--month: {error}")
+    if export is not None:
+        export.mkdir(parents=True, exist_ok=True)
     try:
-        found = asyncio.run(_close(month, merchant, early=early))
+        found = asyncio.run(_close(month, merchant, export, early=early))
     except Unavailable as error:
         _fail(str(error))
     if not found:
-        _fail("no merchant bills, or none had an unclosed month up to this one")
+        _fail(f"no merchant bills, or none since {month}")
     _print(found)
     if any(one.close.held for one in found):
         raise typer.Exit(HELD)
@@ -65,7 +73,7 @@ def _fail(message: str) -> None:
     raise typer.Exit(UNUSABLE)
 
 
-async def _close(month: str, merchant: str | None, *, early: bool) -> list[Closed]:
+async def _close(month: str, merchant: str | None, export_to: Path | None, *, early: bool) -> list[Closed]:
     app = application()
     found: list[Closed] = []
     try:
@@ -74,6 +82,8 @@ async def _close(month: str, merchant: str | None, *, early: bool) -> list[Close
             found += await _close_merchant(app, profile, month, early=early)
         for one in found:
             await _make_documents(app, one.invoices)
+            if export_to is not None:
+                await _export(app, one.invoices, export_to)
         await app.journal.deliver_due()
     finally:
         await close()
@@ -97,6 +107,9 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
         found.append(Closed(closed, await _invoices(app, closed)))
         if closed.status != "done":
             break
+    known = await app.billing.close(profile.merchant_id, month)
+    if known is not None and month not in {one.close.period for one in found}:
+        found.append(Closed(known.value, await _invoices(app, known.value)))
     return found
 
 
@@ -107,6 +120,21 @@ async def _make_documents(app: Application, invoices: Sequence[Invoice]) -> None
         for format in formats:  # noqa: A001 - the field's own word
             await app.shelf.get(invoice, format)
         await app.shelf.get(invoice, "pdf", "merchant")
+
+
+async def _export(app: Application, invoices: Sequence[Invoice], folder: Path) -> None:
+    """What `scripts/verify_invoice` takes."""
+    for invoice in track(invoices, description="export", console=_errors, transient=True):
+        for name in (await app.shelf.get(invoice, "pdf"), await app.shelf.get(invoice, "json")):
+            blob = await app.blobs.get(name)
+            assert blob is not None, "it was made just now"
+            (folder / f"{invoice.number}{Path(name).suffix}").write_bytes(blob.data)
+        consumer = await app.access.consumer(invoice.consumer_id)
+        assert consumer is not None, "consumers are never deleted"
+        for proof in invoice.records:
+            with (folder / f"{invoice.number}.records-{proof.period}.csv").open("wb") as file:
+                async for piece in export_csv(proven_records(app.documents, consumer, proof)):
+                    file.write(piece)
 
 
 def _may_be_early(app: Application) -> bool:
