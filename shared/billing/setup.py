@@ -1,7 +1,7 @@
 """How a merchant bills, what it agreed with the platform, and what a consumer wants on its invoices."""
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -9,11 +9,13 @@ from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.billing.models import BillingProfile, BuyerDetails, TaxRegistration, Terms
 from shared.billing.store import BILLING, BUYER, PROFILE, TERMS, BillingStore
-from shared.billing.tax_ids import check_tax_id
+from shared.billing.tax_ids import EU, check_registration, check_tax_id, gst_state
+from shared.catalog.models import Address
 from shared.catalog.store import CatalogStore
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.money import Percent
+from shared.kernel.places import check_country, time_zones
 from shared.kernel.preconditions import check_match
 from shared.kernel.problems import not_found
 from shared.kernel.stored import Held, StoredModel
@@ -22,6 +24,11 @@ from shared.platform.documents import Create, Replace
 M = TypeVar("M", bound=StoredModel)
 _YEAR = timedelta(days=366)
 _QUARTER = timedelta(minutes=15)
+_GST_DIGITS_MAX = 5
+"""After the point of India's whole rate, so that half of it is still a `Percent`."""
+
+PERSONAL = frozenset({"legal_name", "address", "tax_id", "email"})
+"""Of a buyer, who may be a person: the audit log says that they were changed, and since it is never erased, no more."""
 
 
 class BillingSetup:
@@ -49,8 +56,11 @@ class BillingSetup:
         before = await self._store.profile(merchant_id)
         begun = self._now() if before is None else before.value.billing_from
         profile = BillingProfile(**{**values, "merchant_id": merchant_id, "billing_from": begun})
-        _check_zone(profile.time_zone, self._now())
-        registrations = tuple(_checked(each, n) for n, each in enumerate(profile.registrations))
+        _refuse(_profile_faults(profile, self._now()))
+        registrations = tuple(
+            each.model_copy(update={"number": check_registration(each.country, each.number)})
+            for each in profile.registrations
+        )
         profile = profile.model_copy(update={"registrations": registrations})
         if before is not None and before.value.anchor_day != profile.anchor_day:
             await self._check_nothing_closed(merchant_id)
@@ -80,22 +90,25 @@ class BillingSetup:
     ) -> Held[BuyerDetails]:
         """For the invoices that are issued from now on. Raises Problem 400, 412, 428."""
         details = BuyerDetails(**{**values, "consumer_id": consumer_id})
+        _refuse(_buyer_faults(details))
         if details.tax_id:
-            number = _tax_id("tax_id", details.address.country, details.tax_id)
+            number = check_tax_id(details.address.country, details.tax_id)
             details = details.model_copy(update={"tax_id": number})
         before = await self._store.buyer(consumer_id)
-        return await self._put(actor, "buyer", consumer_id, BUYER, before, details, if_match)
+        return await self._put(actor, "buyer", consumer_id, BUYER, before, details, if_match, secret=PERSONAL)
 
     async def _put(
         self, actor: Actor, what: str, partition: str, document: str, before: Held[M] | None, after: M,
-        if_match: str | None, reason: str | None = None,
+        if_match: str | None, reason: str | None = None, secret: frozenset[str] = frozenset(),
     ) -> Held[M]:  # fmt: skip
         """What is not there yet is made without `If-Match`; what is there is replaced with it."""
         if before is not None:
             check_match(if_match, before.etag)
+        elif if_match is not None:
+            raise Problem(412, "precondition_failed", "There is nothing to replace yet: send it without `If-Match`.")
         action = f"{what}.{'create' if before is None else 'update'}"
         old = None if before is None else before.value
-        change = changed(actor, action, f"{what}:{partition}", old, after, reason=reason)
+        change = changed(actor, action, f"{what}:{partition}", old, after, reason=reason, secret=secret)
         body = after.to_json()
         write = Create(document, body) if before is None else Replace(document, body, before.etag)
         etags = await self._journal.commit(BILLING, partition, [write], change)
@@ -112,31 +125,71 @@ def _found(held: Held[M] | None) -> Held[M]:
     return held
 
 
-def _check_zone(name: str, now: datetime) -> None:
-    """Months of a zone must be whole quarter hours, in which usage is counted. Raises Problem 400."""
+def _refuse(faults: Iterator[FieldError]) -> None:
+    """Raises Problem 400 when there are any."""
+    errors = tuple(faults)
+    if errors:
+        raise Problem(400, "request_invalid", "; ".join(f"`{each.field}` {each.rule}" for each in errors), errors)
+
+
+def _profile_faults(profile: BillingProfile, now: datetime) -> Iterator[FieldError]:
+    if profile.time_zone not in time_zones():
+        yield FieldError("time_zone", "must be an IANA time zone, such as Asia/Kolkata")
+    elif not counts_in_quarters(ZoneInfo(profile.time_zone), now):
+        yield FieldError("time_zone", "must be one that counts in whole quarter hours")
+    countries: set[str] = set()
+    for index, registration in enumerate(profile.registrations):
+        for fault in _registration_faults(registration, known=registration.country in countries):
+            yield FieldError(f"registrations.{index}.{fault.field}", fault.rule)
+        countries.add(registration.country)
+
+
+def counts_in_quarters(zone: tzinfo, now: datetime) -> bool:
+    """Whether days of a zone begin with one of the quarter hours in which usage is counted, for a year from now."""
+    offsets = [(now + _YEAR / 12 * month).astimezone(zone).utcoffset() for month in range(13)]
+    return not any(offset is None or offset % _QUARTER for offset in offsets)
+
+
+def _registration_faults(registration: TaxRegistration, *, known: bool) -> Iterator[FieldError]:
+    country, kind = registration.country, registration.kind
+    fault = _rule(check_country, country)
+    if fault is not None or known:
+        yield FieldError("country", fault or "must not be that of another registration")
+        return
+    if (kind == "in_gst") != (country == "IN"):
+        yield FieldError("kind", "must be in_gst for India, and for no other country")
+    elif country in EU and kind != "vat":
+        yield FieldError("kind", "must be vat in the EU")
+    if kind == "in_gst" and round(registration.percent, _GST_DIGITS_MAX) != registration.percent:
+        yield FieldError("percent", f"must have at most {_GST_DIGITS_MAX} digits after the point, being halved")
+    fault = _rule(lambda number: check_registration(country, number), registration.number)
+    if fault is not None:
+        yield FieldError("number", fault)
+
+
+def _buyer_faults(details: BuyerDetails) -> Iterator[FieldError]:
+    country = details.address.country
+    fault = _rule(lambda number: check_tax_id(country, number), details.tax_id) if details.tax_id else None
+    if fault is not None:
+        yield FieldError("tax_id", fault)
+    elif country == "IN":
+        yield from _state_faults(details.address, details.tax_id)
+
+
+def _state_faults(address: Address, number: str) -> Iterator[FieldError]:
+    """India's tax depends on the buyer's state, so that must be known, and one."""
+    state = gst_state(address.region)
+    registered = gst_state(number.strip()[:2]) if number else None
+    if state is None and (address.region or registered is None):
+        yield FieldError("address.region", "must be a state of India, by its name or code, such as IN-KA")
+    elif state is not None and registered not in (None, state):
+        yield FieldError("address.region", f"must be the state of the GSTIN, which is {registered}")
+
+
+def _rule(check: Callable[[str], str], value: str) -> str | None:
+    """Which rule a value breaks."""
     try:
-        zone = ZoneInfo(name)
-        offsets = [(now + _YEAR / 12 * month).astimezone(zone).utcoffset() for month in range(13)]
-    except (ValueError, OSError, KeyError):  # OSError: a folder of zones; KeyError: not found
-        raise _bad("time_zone", "must be an IANA time zone, such as Asia/Kolkata") from None
-    if any(offset is None or offset % _QUARTER for offset in offsets):
-        raise _bad("time_zone", "must be one that counts in whole quarter hours")
-
-
-def _checked(registration: TaxRegistration, number: int) -> TaxRegistration:
-    kind = "in_gst" if registration.country == "IN" else None
-    if (registration.kind == "in_gst") != (kind == "in_gst"):
-        raise _bad(f"registrations.{number}.kind", "must be in_gst for India, and for no other country")
-    compact = _tax_id(f"registrations.{number}.number", registration.country, registration.number)
-    return registration.model_copy(update={"number": compact})
-
-
-def _tax_id(field: str, country: str, number: str) -> str:
-    try:
-        return check_tax_id(country, number)
+        check(value)
     except ValueError as error:
-        raise _bad(field, str(error)) from None
-
-
-def _bad(field: str, rule: str) -> Problem:
-    return Problem(400, "request_invalid", f"`{field}` {rule}.", errors=(FieldError(field, rule),))
+        return str(error)
+    return None

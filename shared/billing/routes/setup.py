@@ -1,14 +1,14 @@
 """Billing profiles, terms, and what buyers want on their invoices."""
 
-from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Request, Response
-from pydantic import Field
+from pydantic import AwareDatetime, Field
 
 from shared.billing.models import BillingProfile, BuyerDetails, TaxRegistration, Terms
 from shared.billing.setup import BillingSetup
 from shared.catalog.models import Address
+from shared.catalog.routes.merchants import AddressInput
 from shared.identity.guard import allowed
 from shared.identity.models import Caller, Email
 from shared.kernel.money import Percent
@@ -22,7 +22,7 @@ IfMatch = Annotated[str | None, Header()]
 
 class RegistrationInput(Input):
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["DE"])]
-    kind: Annotated[str, Field(pattern=r"^(vat|gst|in_gst)$", examples=["vat"])]
+    kind: Literal["vat", "gst", "in_gst"]
     number: Annotated[str, Field(min_length=2, max_length=40, examples=["DE136695976"])]
     percent: Annotated[Percent, Field(examples=["19"])]
 
@@ -52,7 +52,7 @@ class ProfileView(View):
     payment_details: str
     footer: str
     registrations: tuple[TaxRegistration, ...]
-    billing_from: datetime
+    billing_from: AwareDatetime
 
 
 class TermsInput(Reasoned):
@@ -63,14 +63,6 @@ class TermsInput(Reasoned):
 
 class TermsView(View):
     commission_percent: Percent | None
-
-
-class AddressInput(Input):
-    lines: Annotated[tuple[Annotated[str, Field(min_length=1, max_length=200)], ...], Field(max_length=4)] = ()
-    city: Annotated[str, Field(max_length=100)] = ""
-    region: Annotated[str, Field(max_length=100)] = ""
-    postal_code: Annotated[str, Field(max_length=20)] = ""
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["AT"])]
 
 
 class BuyerInput(Input):
@@ -90,6 +82,10 @@ class BuyerView(View):
     email: str | None
 
 
+def _or_made(view: type[View]) -> dict[int | str, dict[str, Any]]:
+    return {201: {"model": view, "description": "Made: there was none before"}}
+
+
 async def setup(request: Request) -> BillingSetup:
     return request.app.state.parts.billing_setup  # type: ignore[no-any-return]  # set by create_app
 
@@ -105,7 +101,7 @@ async def read_billing(
     return _profile(await setup.profile(merchant_id), response)
 
 
-@router.put("/merchants/{merchant_id}/billing")
+@router.put("/merchants/{merchant_id}/billing", responses=_or_made(ProfileView))
 async def put_billing(
     caller: Annotated[Caller, Depends(allowed("billing.manage"))],
     setup: Setup,
@@ -116,7 +112,8 @@ async def put_billing(
 ) -> ProfileView:
     """Begin to bill, or change how; a change needs `If-Match`. What was issued stays as it is; another time zone holds
     from the next period on."""
-    return _profile(await setup.put_profile(caller.actor, merchant_id, body.model_dump(), if_match), response)
+    held = await setup.put_profile(caller.actor, merchant_id, body.model_dump(), if_match)
+    return _profile(held, _made(response, if_match))
 
 
 @router.get("/admin/merchants/{merchant_id}/terms")
@@ -127,7 +124,7 @@ async def read_terms(
     return _terms(await setup.terms(merchant_id), response)
 
 
-@router.put("/admin/merchants/{merchant_id}/terms")
+@router.put("/admin/merchants/{merchant_id}/terms", responses=_or_made(TermsView))
 async def put_terms(
     caller: Annotated[Caller, Depends(allowed("terms.manage"))],
     setup: Setup,
@@ -137,8 +134,8 @@ async def put_terms(
     if_match: IfMatch = None,
 ) -> TermsView:
     """Agree on a commission; a change needs `If-Match`. It holds for months whose close begins from now on."""
-    percent, reason = body.commission_percent, body.reason
-    return _terms(await setup.put_terms(caller.actor, merchant_id, percent, if_match, reason), response)
+    held = await setup.put_terms(caller.actor, merchant_id, body.commission_percent, if_match, body.reason)
+    return _terms(held, _made(response, if_match))
 
 
 @router.get("/consumers/{consumer_id}/billing")
@@ -149,7 +146,7 @@ async def read_buyer(
     return _buyer(await setup.buyer(consumer_id), response)
 
 
-@router.put("/consumers/{consumer_id}/billing")
+@router.put("/consumers/{consumer_id}/billing", responses=_or_made(BuyerView))
 async def put_buyer(
     caller: Annotated[Caller, Depends(allowed("buyer.manage"))],
     setup: Setup,
@@ -159,7 +156,14 @@ async def put_buyer(
     if_match: IfMatch = None,
 ) -> BuyerView:
     """Say what is to be on invoices from now on; a change needs `If-Match`."""
-    return _buyer(await setup.put_buyer(caller.actor, consumer_id, body.model_dump(), if_match), response)
+    held = await setup.put_buyer(caller.actor, consumer_id, body.model_dump(), if_match)
+    return _buyer(held, _made(response, if_match))
+
+
+def _made(response: Response, if_match: str | None) -> Response:
+    """A PUT that succeeds without `If-Match` found nothing to replace."""
+    response.status_code = 201 if if_match is None else 200
+    return response
 
 
 def _tagged(held: Held[Any], response: Response) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.catalog.logos import FOLDER
 from shared.catalog.merchants import Merchants
@@ -11,6 +11,7 @@ from shared.catalog.models import Address, Merchant, MerchantStatus
 from shared.catalog.registration import Registration
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
+from shared.kernel.places import check_country
 from shared.kernel.preconditions import entity_tag
 from shared.kernel.problems import not_found
 from shared.kernel.stored import Held, Name, Slug
@@ -26,7 +27,9 @@ IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
 
 
 class AddressInput(Input, Address):
-    """`country` is ISO 3166-1 alpha-2."""
+    """`country` is ISO 3166-1 alpha-2: the United Kingdom is GB, Greece GR."""
+
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["IN"]), AfterValidator(check_country)]
 
 
 class NewMerchant(Input):
