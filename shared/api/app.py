@@ -11,7 +11,7 @@ from shared.api.idempotency import Idempotency
 from shared.api.openapi import describe
 from shared.api.parts import Parts
 from shared.api.routes import audit, docs, settings
-from shared.billing.routes import closes, documents, invoices, plans, reports
+from shared.billing.routes import closes, documents, invoices, plans, pricing, reports
 from shared.billing.routes import setup as billing_setup
 from shared.catalog.routes import admin_merchants, catalogue, merchants, reviews, service_parts, services
 from shared.identity.routes import accounts, invites, me
@@ -49,6 +49,7 @@ ROUTERS = (
     platform.router,
     plans.router,
     billing_setup.router,
+    pricing.router,
     closes.router,
     invoices.router,
     *alerts.routers,

@@ -163,6 +163,7 @@ PUBLIC_ROUTES: Mapping[str, str] = {
     "GET /api/v1/catalog/facets": "what is offered is public",
     "GET /api/v1/catalog/merchants/{slug}": "merchants who offer something are public",
     "GET /api/v1/catalog/logos/{name}": "pictures of the public catalogue",
+    "POST /api/v1/pricing/preview": "a calculation on what is sent: nothing is read or kept",
     "GET /api/docs": "documentation",
     "GET /api/docs/{name}": "documentation",
 }
