@@ -9,7 +9,17 @@ import msgspec
 import typer
 
 from benchmarks import machine, results
-from benchmarks.measures import aggregation, dashboard, forward, ingest, keys, request_units, revocation, visible
+from benchmarks.measures import (
+    aggregation,
+    dashboard,
+    forward,
+    ingest,
+    keys,
+    reports,
+    request_units,
+    revocation,
+    visible,
+)
 from benchmarks.scale import FULL_RUNS, FULL_SECONDS, BenchmarkFailed, Scale
 from shared.kernel.clock import format_time, utc_now
 
@@ -23,6 +33,7 @@ MEASURES: dict[str, Callable[[Scale], results.Result]] = {
     "dashboard": dashboard.measure,
     "request-units": request_units.measure,
     "revocation": revocation.measure,
+    "reports": reports.measure,
 }
 RESULTS = Path(__file__).with_name("results")
 

@@ -85,7 +85,7 @@ class Rows:
         except Problem as problem:
             if problem.code != "range_invalid" or end - start <= _DAY:
                 raise
-            middle = start + (end - start) // 2 // _DAY * _DAY
+            middle = start + max(_DAY, (end - start) // 2 // _DAY * _DAY)  # a local day may have 25 hours
             await self._read(start, middle)
             await self._read(middle, end)
             return

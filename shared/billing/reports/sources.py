@@ -97,7 +97,7 @@ class Sources:
 
     async def service_names(self, ids: Iterable[str]) -> dict[str, str]:
         """Of those that are still known."""
-        found = [await self._catalog.service(id) for id in sorted(ids)]
+        found = [await self._catalog.service(service_id) for service_id in sorted(ids)]
         return {service.id: service.name for service in found if service is not None}
 
     async def read(self, report: Report, window: Window) -> list[Portion]:
