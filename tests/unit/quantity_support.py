@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.billing.charges import CHARGE, Charge
 from shared.billing.models import Plan, UsedPlan
+from shared.billing.records import RecordsHash
 from shared.billing.usage import PeriodSums
 from shared.kernel.periods import Period, period
 from shared.metering.events import UsageEvent
@@ -43,3 +44,21 @@ def from_records(events: Iterable[UsageEvent], of: Period = MARCH) -> PeriodSums
     for event in events:
         sums.add_event(event)
     return sums
+
+
+def shown(event: UsageEvent) -> tuple[Any, ...]:
+    """All that an export tells of an event."""
+    data = event.data
+    return (
+        event.id, event.source, event.time, event.service_id, event.api_key_id, event.project_id, data.status_code,
+        data.requests, data.request_bytes, data.response_bytes, data.response_time_ms, data.executions,
+        data.duration_ms, data.image, data.version, data.feature, data.resource, data.quantity, bytes(data.metadata),
+    )  # fmt: skip
+
+
+def hash_of(events: Iterable[UsageEvent]) -> tuple[str, int]:
+    """SHA-256 and number of the records of an export."""
+    found = RecordsHash()
+    for event in events:
+        found.add(event)
+    return found.hexdigest(), found.count
