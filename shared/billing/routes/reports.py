@@ -1,11 +1,11 @@
 """Reports of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
 
 from collections.abc import Awaitable, Callable
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime, Field, PlainValidator
 
 from shared.billing.downloads import Link
 from shared.billing.reports.desk import Asked, ReportDesk
@@ -21,10 +21,24 @@ from shared.billing.reports.models import (
 )
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
+from shared.kernel.clock import parse_time
 from shared.kernel.preconditions import entity_tag
 from shared.kernel.stored import Held, Identifier, Name
 from shared.kernel.wire import Input, View
 from shared.webhooks.models import PLATFORM_OWNER
+
+
+def _moment(value: object) -> datetime | date:
+    """One rule for both, so that one error names the field."""
+    try:
+        if isinstance(value, str):
+            return date.fromisoformat(value) if len(value) == len("2026-03-01") else parse_time(value)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("must be a day, such as 2026-03-01, or a time with an offset, such as 2026-03-01T00:00:00Z")
+
+
+Moment = Annotated[AwareDatetime | date, PlainValidator(_moment, json_schema_input_type=AwareDatetime | date)]
 
 
 class SubjectInput(Input):
@@ -45,8 +59,8 @@ class ReportInput(Input):
     the one that is under way."""
 
     name: Annotated[Name, Field(examples=["Usage of March"])]
-    start: Annotated[AwareDatetime | date, Field(alias="from", examples=["2026-03-01"])]
-    to: Annotated[AwareDatetime | date, Field(examples=["2026-04-01"])]
+    start: Annotated[Moment, Field(alias="from", examples=["2026-03-01"])]
+    to: Annotated[Moment, Field(examples=["2026-04-01"])]
     time_zone: Annotated[str, Field(max_length=64, examples=["Asia/Kolkata"])] = "UTC"
     subject: SubjectInput = SubjectInput()
     by: Annotated[tuple[Group, ...], Field(max_length=8)] = ("day",)
