@@ -11,6 +11,7 @@ from shared.metering.counters import (
     MONTH_BUCKET,
     Bucket,
     Counter,
+    Failed,
     bucket_name,
     counter_key,
     decode_counter,
@@ -19,7 +20,7 @@ from shared.metering.counters import (
     with_months,
 )
 from shared.metering.events import BYTES_MAX, COUNT_MAX, DURATION_MS_MAX, UsageData
-from shared.platform.documents import check_id
+from shared.platform.documents import BODY_BYTES_MAX, check_id
 from tests.unit.support import usage_event
 
 QUANTITIES = st.from_regex(r"[0-9]{1,15}(\.[0-9]{1,9})?", fullmatch=True)
@@ -112,8 +113,54 @@ def test_status_codes_count_requests_not_events():
 
 def test_buckets_do_not_share_their_dictionaries():
     one, other = Bucket(), Bucket()
-    one.add_event(UsageData(status_code=200))
-    assert other.status == {}
+    one.add_event(UsageData(status_code=400))
+    assert (other.status, other.failed) == ({}, {})
+
+
+def test_a_sum_of_buckets_leaves_those_it_was_made_of_as_they_were():
+    parts = [bucket_of(UsageData(status_code=404, response_bytes=5)) for _ in range(2)]
+    total = Bucket()
+    for part in parts:
+        total.add(part)
+    assert total.failed == {"404": Failed(0, 10, 0, 0)}
+    assert [part.failed for part in parts] == [{"404": Failed(0, 5, 0, 0)}] * 2
+
+
+def test_what_failed_is_summed_up_by_status_and_server_errors_as_one():
+    data = {"request_bytes": 1, "response_bytes": 2, "executions": 3, "duration_ms": 4, "quantity": "0.50"}
+    statuses = (None, 100, 200, 399, 400, 404, 404, 499, 500, 503, 599)
+    assert bucket_of(*(UsageData(status_code=status, **data) for status in statuses)).failed == {
+        "400": Failed(1, 2, 3, 4, "0.5"), "404": Failed(2, 4, 6, 8, "1"), "499": Failed(1, 2, 3, 4, "0.5"),
+        "5xx": Failed(3, 6, 9, 12, "1.5"),
+    }  # fmt: skip
+
+
+def test_success_costs_no_space():
+    assert b"failed" not in encode_counter(counter_with(bucket_of(UsageData(status_code=200, response_bytes=10**9))))
+
+
+@pytest.mark.parametrize("events", [1, 100])
+def test_a_day_of_every_status_in_every_quarter_fits_into_a_document(events):
+    """Else whoever reports so could stop the counting of its partition. `events` are of each, the largest there are."""
+    largest = bucket_of(
+        *(
+            UsageData(
+                COUNT_MAX, BYTES_MAX, BYTES_MAX, DURATION_MS_MAX - 0.001, status, COUNT_MAX, DURATION_MS_MAX,
+                quantity="9" * 15 + "." + "9" * 9,
+            )
+            for status in range(100, 600)
+            for _ in range(events)
+        )
+    )  # fmt: skip
+    assert len(encode_counter(counter_with(largest))) < BODY_BYTES_MAX
+
+
+def counter_with(bucket: Bucket) -> Counter:
+    """A day's, each quarter hour the same."""
+    counter = Counter.empty(counter_key(usage_event()))
+    for minute in range(0, 1440, 15):
+        counter.add(f"{minute // 60:02d}:{minute % 60:02d}", bucket)
+    return counter
 
 
 @pytest.mark.parametrize(
@@ -160,7 +207,7 @@ def test_each_month_counter_is_the_sum_of_its_days(events):
 
 
 def test_a_counter_comes_back_from_its_document_as_it_was():
-    event = usage_event(data={"status_code": 200, "response_time_ms": 3.5, "quantity": "1.5", "feature": "f"})
+    event = usage_event(data={"status_code": 404, "response_time_ms": 3.5, "quantity": "1.5", "feature": "f"})
     counter = Counter.empty(counter_key(event))
     for name, bucket in sum_events([(counter_key(event), event)])[counter_key(event)].items():
         counter.add(name, bucket)
