@@ -26,7 +26,7 @@ MerchantId = Annotated[str, Path(max_length=64)]
 IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
 
 
-class AddressInput(Input, Address):
+class AddressInput(Address, Input):  # in this order: of two configurations the last one holds
     """`country` is ISO 3166-1 alpha-2: the United Kingdom is GB, Greece GR."""
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["IN"]), AfterValidator(check_country)]
