@@ -357,9 +357,7 @@ async def test_who_left_the_merchant_is_not_told(usage: Used, monkeypatch: pytes
 # Kills, and two at once
 
 
-async def test_a_report_that_nobody_finished_is_made_by_the_timer(
-    usage: Used, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+async def test_a_report_that_nobody_finished_is_made_by_the_timer(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process is killed right after the answer: nothing in the background ran."""
     monkeypatch.setattr(usage.api.app.report_runner, "start", lambda: None)
     view = await asked(usage.mia, MERCHANT)

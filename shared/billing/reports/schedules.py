@@ -61,9 +61,7 @@ class Scheduler:
             created_by=schedule.created_by,
         )  # fmt: skip
         month = next_month(schedule.month)
-        after = schedule.model_copy(
-            update={"month": month, "due": due_after(month, schedule.contents.time_zone)}
-        )  # fmt: skip
+        after = schedule.model_copy(update={"month": month, "due": due_after(month, schedule.contents.time_zone)})
         writes: list[Operation] = [
             Replace(schedule_document(schedule.id), after.to_json(), held.etag),
             Create(report_document(report.id), report.to_json()),

@@ -45,9 +45,7 @@ class ReportStore:
             REPORTS, report.owner_id, report_document(report.id), report.to_json(), etag=etag
         )
 
-    async def reports(
-        self, owner_id: str, limit: int, cursor: str | None
-    ) -> tuple[Sequence[Held[Report]], str | None]:  # fmt: skip
+    async def reports(self, owner_id: str, limit: int, cursor: str | None) -> tuple[Sequence[Held[Report]], str | None]:
         """The latest first, and the cursor of the next page. Raises Problem 400 `cursor_invalid`."""
         asked = f"reports:{owner_id}"
         inner = None if cursor is None else decode_cursor(asked, cursor)

@@ -66,9 +66,7 @@ class AzureBlobs:
         `chunks` raises."""
         await self._put(name, chunks, content_type, overwrite=False)
 
-    async def _put(
-        self, name: str, data: bytes | AsyncIterator[bytes], content_type: str, *, overwrite: bool
-    ) -> None:  # fmt: skip
+    async def _put(self, name: str, data: bytes | AsyncIterator[bytes], content_type: str, *, overwrite: bool) -> None:
         blob = self._blob(name)
         writer = uuid.uuid4().hex
         with self._unavailable(name):

@@ -47,9 +47,7 @@ class AzureLinks:
         self._key: UserDelegationKey | None = None
         self._key_ends = datetime.min.replace(tzinfo=now().tzinfo)
 
-    async def delegated(
-        self, account: str, name: str, expires_s: int, filename: str, content_type: str | None
-    ) -> str:  # fmt: skip
+    async def delegated(self, account: str, name: str, expires_s: int, filename: str, content_type: str | None) -> str:
         """The query of a link. Raises ValueError; what `new_key` raises."""
         check_link(expires_s, filename, content_type)
         return self._query(account, name, expires_s, filename, content_type, user_delegation_key=await self._current())
