@@ -1,8 +1,9 @@
-"""Who is told of an invoice, and how: mails to the buyer (and, of money, to the merchant), webhooks to both."""
+"""Who is told of an invoice, and how: mails to the buyer, webhooks to both sides."""
 
-import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from shared.access.letters import Letters, line
@@ -11,7 +12,7 @@ from shared.audit.journal import GaveUp, Task
 from shared.billing.models import CreditNote, Invoice
 from shared.billing.store import BillingStore
 from shared.identity.mail import MAIL_TASK, mail
-from shared.kernel.clock import utc_now
+from shared.kernel.clock import parse_time, utc_now
 from shared.kernel.money import money_text
 from shared.webhooks.events import emit
 from shared.webhooks.models import EventType
@@ -19,6 +20,8 @@ from shared.webhooks.store import WebhookStore
 
 Do = Callable[[str, dict[str, Any]], Awaitable[None]]
 """Does a task: its id, and its data."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Announcer:
@@ -38,22 +41,30 @@ class Announcer:
         self._now = now
 
     async def on_issued(self, task_id: str, data: dict[str, Any]) -> None:
-        """Of invoices that were issued together. Done again after a failure it may send a mail a second time, with the
-        same Message-ID; none is lost. An address that takes no mail does not keep the others from theirs."""
+        """Of invoices that were issued together. They are told here and not by a task for each, as there may be 100,000
+        of them. Done again after a failure it may send a mail a second time, with the same Message-ID, and post an
+        event again, with the same `webhook-id`; nothing is lost. An address that takes no mail does not keep the others
+        from theirs. Raises MailUnavailable, DocumentsUnavailable."""
         merchant_id: str = data["merchant_id"]
-        for id in data["ids"]:  # noqa: A001 - the field's own word
-            held = await self._store.invoice(merchant_id, id)
-            if held is None:
+        at = parse_time(data["at"]) if "at" in data else self._now()
+        heard = {merchant_id: await self._listens(merchant_id, "invoice.issued")}
+        for invoice_id in data["ids"]:
+            held = await self._store.invoice(merchant_id, invoice_id)
+            if held is None or held.value.status == "void":
                 continue
-            for number, task in enumerate(await self.issued(held.value)):
-                do = self._send if task.kind == MAIL_TASK else self._post
-                with contextlib.suppress(GaveUp):
-                    await do(f"{task_id}.{id}.{number}", task.data)
+            for task in await self._issued(held.value, at, heard):
+                await self._do(f"{task_id}.{invoice_id}.{_whom(task)}", task)
 
-    async def issued(self, invoice: Invoice) -> list[Task]:
+    async def _do(self, task_id: str, task: Task) -> None:
+        try:
+            await (self._send if task.kind == MAIL_TASK else self._post)(task_id, task.data)
+        except GaveUp as error:
+            _logger.warning("task %s is given up: %s", task_id, error)
+
+    async def _issued(self, invoice: Invoice, at: datetime, heard: dict[str, bool]) -> list[Task]:
         text = f"Your invoice {invoice.number} of {self._by(invoice)} for {invoice.period} is here.\n\n"
         mails = await self._to_buyer(invoice, f"Invoice {invoice.number}", text + self._facts(invoice))
-        return [*mails, *await self._events(invoice, "invoice.issued")]
+        return [*mails, *await self._events(invoice, "invoice.issued", at, heard)]
 
     async def paid(self, invoice: Invoice) -> list[Task]:
         text = f"Invoice {invoice.number} of {self._by(invoice)} for {invoice.period} is paid. Thank you.\n\n"
@@ -62,7 +73,8 @@ class Announcer:
 
     async def overdue(self, invoice: Invoice, days: int) -> list[Task]:
         """`days` after it was due. Webhooks are told once, when it becomes so."""
-        text = f"Invoice {invoice.number} of {self._by(invoice)} was due {days} days ago.\n\n"
+        ago = "yesterday" if days == 1 else f"{days} days ago"
+        text = f"Invoice {invoice.number} of {self._by(invoice)} was due {ago}.\n\n"
         subject = f"Overdue: invoice {invoice.number}"
         mails = await self._to_buyer(invoice, subject, text + self._facts(invoice))
         return [*mails, *(await self._events(invoice, "invoice.overdue") if not invoice.reminders else [])]
@@ -98,20 +110,30 @@ class Announcer:
             return [mail(details.value.email, subject, text)]
         return await self._letters.to_consumer(await self._access.consumer(invoice.consumer_id), subject, text)
 
-    async def _events(self, invoice: Invoice, type: EventType) -> list[Task]:
-        """For whoever listens: with 100,000 invoices at once, nobody makes events for no one."""
+    async def _events(
+        self, invoice: Invoice, type: EventType, at: datetime | None = None, heard: dict[str, bool] | None = None
+    ) -> list[Task]:
+        """For whoever listens: with 100,000 invoices at once, nobody makes events for no one. `heard` says of owners
+        whether they do, where that is known already."""
         found = []
         for owner_id, data in (
             (invoice.merchant_id, {"pseudonym": invoice.pseudonym}),
             (invoice.consumer_id, {"seller": invoice.seller.name}),
         ):
-            if await self._listens(owner_id, type):
-                found.append(emit(owner_id, type, {**_event(invoice), **data}, self._now()))
+            listens = (heard or {}).get(owner_id)
+            if await self._listens(owner_id, type) if listens is None else listens:
+                found.append(emit(owner_id, type, {**_event(invoice), **data}, at or self._now()))
         return found
 
     async def _listens(self, owner_id: str, type: EventType) -> bool:
-        hooks: Sequence[Any] = await self._webhooks.webhooks(owner_id)
+        hooks = await self._webhooks.webhooks(owner_id)
         return any(held.value.status == "enabled" and type in held.value.events for held in hooks)
+
+
+def _whom(task: Task) -> str:
+    """In the id of what is done: another order of the tasks, or another address, must not share it."""
+    whom = task.data["to"] if task.kind == MAIL_TASK else task.data["owner_id"]
+    return sha256(whom.encode()).hexdigest()[:16]
 
 
 def _event(invoice: Invoice) -> dict[str, object]:

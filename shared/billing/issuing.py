@@ -17,7 +17,7 @@ from shared.billing.models import Sequence as Numbers
 from shared.billing.numbering import invoice_number
 from shared.billing.store import BILLING, BillingStore, credit_document, invoice_document, sequence_document
 from shared.billing.tasks import ISSUED_TASK
-from shared.kernel.clock import utc_now
+from shared.kernel.clock import format_time, utc_now
 from shared.kernel.coalesce import Coalescer
 from shared.kernel.errors import Problem
 from shared.kernel.stored import Held
@@ -98,7 +98,8 @@ class Issuer:
             operations += _credit_operations(draft.credit, invoice)
         numbers = {"first": issued[0].number, "last": issued[-1].number, "count": len(issued)}
         change = Change(_ACTOR, "invoice.issue", f"close:{merchant_id}:{close.period}", after=numbers)
-        announce = {"merchant_id": merchant_id, "ids": [invoice.id for invoice in issued]}
+        ids = [invoice.id for invoice in issued]
+        announce = {"merchant_id": merchant_id, "ids": ids, "at": format_time(self._now())}
         tasks = [Task(ISSUED_TASK, announce, delay_s=ANNOUNCE_AFTER_S)]
         await self._journal.commit(BILLING, merchant_id, operations, change, tasks=tasks)
         for draft, invoice in zip(drafts, issued, strict=True):

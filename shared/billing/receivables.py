@@ -9,38 +9,31 @@ the invoice was paid, is credit for the consumer's next one. Each change is one 
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import datetime
-from decimal import Decimal, localcontext
+from datetime import date, datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from shared.audit.journal import Journal, Task
 from shared.audit.models import Actor, changed
 from shared.billing.announcing import Announcer
-from shared.billing.models import Credit, CreditNote, CreditUse, Invoice, InvoiceStatus, NoteShare, Payment
+from shared.billing.models import Credit, CreditNote, CreditUse, Invoice, InvoiceStatus, Payment
 from shared.billing.models import Sequence as Numbers
-from shared.billing.numbering import financial_year, note_number
-from shared.billing.store import (
-    BILLING,
-    BillingStore,
-    credit_document,
-    invoice_document,
-    note_document,
-    sequence_document,
-)
+from shared.billing.notes import left_of, share_of, write_note
+from shared.billing.store import BILLING, BillingStore, credit_document, invoice_document
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import FieldError, Problem
-from shared.kernel.ids import new_id
-from shared.kernel.money import EXACT, ZERO, exponent, money_text, round_money
+from shared.kernel.money import ZERO, exponent, money_text, round_money
 from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
 from shared.platform.documents import Create, Operation, Replace
 
-NOTES = "note"
 ATTEMPTS_MAX = 200
 """Of a change that another process's came before. Within one they take turns, as all numbers of a merchant's notes come
 from one sequence."""
 
-PAYMENTS_MAX = 1_000
+PAYMENTS_MAX = NOTES_MAX = 1_000
+"""Of one invoice, as they are kept in its document."""
+
 _PAYABLE: frozenset[InvoiceStatus] = frozenset({"issued", "overdue"})
 Made = tuple[list[Operation], list[Task], Invoice]
 
@@ -78,6 +71,7 @@ class Receivables:
                     return None
                 raise Problem(409, "conflict", "Another payment was recorded with this id.")
             _check_payable(invoice, "paid")
+            _check_day(payment.received_on, self._today(invoice))
             _check_amount(payment.amount, open_amount(invoice), invoice.currency)
             if len(invoice.payments) >= PAYMENTS_MAX:
                 raise Problem(409, "limit_reached", f"An invoice has at most {PAYMENTS_MAX} payments.")
@@ -116,17 +110,13 @@ class Receivables:
             invoice = held.value
             if invoice.status == "void":
                 raise _illegal(invoice, "credited", "it is void")
-            left = invoice.total - sum((share.total for share in invoice.notes), ZERO)
-            _check_amount(amount, left, invoice.currency)
-            note, numbering = await self._numbered(invoice, _share(invoice, amount), reason)
+            _check_amount(amount, left_of(invoice), invoice.currency)
+            if len(invoice.notes) >= NOTES_MAX:
+                raise Problem(409, "limit_reached", f"An invoice has at most {NOTES_MAX} credit notes.")
+            note, operations = await self._noted(invoice, amount, reason)
             applied = min(amount, open_amount(invoice))
-            share = NoteShare(
-                number=note.number, net=note.net, taxes=tuple(tax.amount for tax in note.taxes), total=note.total
-            )
-            after = _settled(
-                invoice.model_copy(update={"credited": invoice.credited + applied, "notes": (*invoice.notes, share)})
-            )
-            operations: list[Operation] = [numbering, Create(note_document(note.id), note.to_json())]
+            notes = (*invoice.notes, share_of(note))
+            after = _settled(invoice.model_copy(update={"credited": invoice.credited + applied, "notes": notes}))
             if amount > applied:
                 over = CreditUse(note_number=note.number, amount=round_money(amount - applied, invoice.currency))
                 operations += await self._give_back(invoice, (over,))
@@ -170,6 +160,21 @@ class Receivables:
             return None
         return Held(after, etags[0])
 
+    async def _noted(self, invoice: Invoice, amount: Decimal, reason: str) -> tuple[CreditNote, list[Operation]]:
+        """A note with the next number, and what stores it."""
+        profile = await self._store.profile(invoice.merchant_id)
+        if profile is None:
+            raise not_found()
+        today = self._today(invoice)
+        unnumbered = write_note(invoice, amount, reason, profile.value, today)
+        held = await self._store.get(Numbers, invoice.merchant_id, unnumbered.sequence)
+        note, operations = unnumbered.numbered(held)
+        return note, list(operations)
+
+    def _today(self, invoice: Invoice) -> date:
+        """Where the merchant is."""
+        return self._now().astimezone(ZoneInfo(invoice.time_zone)).date()
+
     async def _if_paid(self, after: Invoice) -> list[Task]:
         return await self._announcer.paid(after) if after.status == "paid" else []
 
@@ -182,54 +187,6 @@ class Receivables:
         document = credit_document(consumer_id, currency)
         return [Create(document, body) if held is None else Replace(document, body, held.etag)]
 
-    async def _numbered(
-        self, invoice: Invoice, share: tuple[Decimal, tuple[Decimal, ...]], reason: str
-    ) -> tuple[CreditNote, Operation]:
-        """The note, and what takes its number."""
-        profile = await self._store.profile(invoice.merchant_id)
-        if profile is None:
-            raise not_found()
-        today = self._now().astimezone(ZoneInfo(invoice.time_zone)).date()
-        year = financial_year(today, profile.value.financial_year_month)
-        document = sequence_document(NOTES, year)
-        held = await self._store.get(Numbers, invoice.merchant_id, document)
-        last = 1 if held is None else held.value.last + 1
-        net, taxes = share
-        note = CreditNote(
-            id=new_id("crn"),
-            number=note_number(profile.value.number_prefix, year, last),
-            invoice_id=invoice.id,
-            invoice_number=invoice.number,
-            merchant_id=invoice.merchant_id,
-            consumer_id=invoice.consumer_id,
-            pseudonym=invoice.pseudonym,
-            currency=invoice.currency,
-            issued_on=str(today),
-            reason=reason,
-            net=net,
-            taxes=tuple(
-                tax.model_copy(update={"taxable": net, "amount": amount})
-                for tax, amount in zip(invoice.taxes, taxes, strict=True)
-            ),
-            total=net + sum(taxes, ZERO),
-            seller=invoice.seller,
-            buyer=invoice.buyer,
-        )
-        body = Numbers(last=last).to_json()
-        return note, Create(document, body) if held is None else Replace(document, body, held.etag)
-
-
-def _share(invoice: Invoice, amount: Decimal) -> tuple[Decimal, tuple[Decimal, ...]]:
-    """Net and taxes of a note: what all notes so far take with it, less what they took without."""
-    before = sum((share.total for share in invoice.notes), ZERO)
-    with localcontext(EXACT):
-        taxes = tuple(
-            round_money(tax.amount * (before + amount) / invoice.total, invoice.currency)
-            - sum((share.taxes[number] for share in invoice.notes), ZERO)
-            for number, tax in enumerate(invoice.taxes)
-        )
-    return round_money(amount - sum(taxes, ZERO), invoice.currency), taxes
-
 
 def _settled(invoice: Invoice) -> Invoice:
     """Paid, when nothing is open."""
@@ -239,8 +196,9 @@ def _settled(invoice: Invoice) -> Invoice:
 
 
 def _kept(invoice: Invoice) -> Invoice:
-    """For the audit log: without the lines, which do not change."""
-    return invoice.model_copy(update={"lines": (), "plans": (), "days": ()})
+    """For the audit log: of payments and notes the last, which is the one that came; what does not change is left out
+    anyway."""
+    return invoice.model_copy(update={"payments": invoice.payments[-1:], "notes": invoice.notes[-1:], "lines": ()})
 
 
 def _check_payable(invoice: Invoice, to: str) -> None:
@@ -253,7 +211,6 @@ def _illegal(invoice: Invoice, to: str, why: str) -> Problem:
 
 
 def _check_amount(amount: Decimal, most: Decimal, currency: str) -> None:
-    """Raises Problem 400."""
     rule = None
     if amount <= 0:
         rule = "must be above 0"
@@ -262,4 +219,13 @@ def _check_amount(amount: Decimal, most: Decimal, currency: str) -> None:
     elif amount > most:
         rule = f"must be at most {money_text(most, currency)}, which is what is left"
     if rule is not None:
-        raise Problem(400, "request_invalid", f"`amount` {rule}.", errors=(FieldError("amount", rule),))
+        raise _refused("amount", rule)
+
+
+def _check_day(received_on: str, today: date) -> None:
+    if date.fromisoformat(received_on) > today + timedelta(days=1):  # it may be tomorrow where the payer is
+        raise _refused("received_on", "must not be in the future")
+
+
+def _refused(field: str, rule: str) -> Problem:
+    return Problem(400, "request_invalid", f"`{field}` {rule}.", errors=(FieldError(field, rule),))

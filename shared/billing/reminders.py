@@ -1,5 +1,6 @@
 """Unpaid invoices: overdue from the day after they were due, with reminders at intervals, each once."""
 
+import logging
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -10,12 +11,14 @@ from shared.billing.announcing import Announcer
 from shared.billing.models import Invoice
 from shared.billing.store import BILLING, BillingStore, invoice_document
 from shared.kernel.clock import utc_now
-from shared.kernel.errors import Problem
+from shared.kernel.errors import Problem, Unavailable
 from shared.kernel.stored import Held
 from shared.platform.documents import Replace
 
 AFTER_DAYS = (1, 7, 14, 30)
 """Reminders, in days after an invoice was due. A run that was missed is made up for with one mail, not several."""
+
+_logger = logging.getLogger(__name__)
 
 
 class Reminders:
@@ -35,7 +38,12 @@ class Reminders:
         reminded = 0
         tomorrow = self._now().date() + timedelta(days=1)  # it is tomorrow somewhere already
         async for held in self._store.unpaid(str(tomorrow)):
-            reminded += await self._remind(held)
+            try:
+                reminded += await self._remind(held)
+            except Unavailable:
+                raise
+            except Exception:  # whatever is wrong with one invoice, the others are reminded; tomorrow it is tried again
+                _logger.exception("invoice %s could not be reminded of", held.value.id)
         return reminded
 
     async def _remind(self, held: Held[Invoice]) -> bool:
@@ -56,7 +64,9 @@ class Reminders:
         write = Replace(invoice_document(invoice.id), after.to_json(), held.etag)
         try:
             await self._journal.commit(BILLING, invoice.merchant_id, [write], change, tasks=tasks)
-        except Problem:
+        except Problem as problem:
+            if problem.code != "conflict":
+                raise
             return False  # paid, or reminded, at this moment
         return True
 

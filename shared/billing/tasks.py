@@ -5,5 +5,5 @@ PRICES_TASK = "plan.tell"
 (`shared.billing.plan_notices`)."""
 
 ISSUED_TASK = "invoice.issued"
-"""Its data is `merchant_id` and `ids`: tell buyers and webhooks of invoices that were issued together
-(`shared.billing.announcing`)."""
+"""Its data is `merchant_id`, `ids` and `at`: tell buyers and webhooks of invoices that were issued together, at that
+time (`shared.billing.announcing`)."""
