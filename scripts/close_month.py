@@ -99,10 +99,9 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
             _errors.print(f"{profile.merchant_id}: {error}; --early closes it all the same.", markup=False)
             break
         if due.end > utc_now():
-            _errors.print(
+            typer.echo(
                 f"{profile.merchant_id}: {due.name} is not over; what is used after this comes as a correction on the"
-                " next invoice.",
-                markup=False,
+                " next invoice."
             )
         found.append(Closed(closed, await _invoices(app, closed)))
         if closed.status != "done":
@@ -116,7 +115,9 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
 async def _make_documents(app: Application, invoices: Sequence[Invoice]) -> None:
     """What is asked for later anyway, made now."""
     formats: tuple[Format, ...] = get_args(Format)
-    for invoice in track(invoices, description="documents", console=_errors, transient=True):
+    for invoice in track(
+        invoices, description="documents", console=_errors, transient=True, disable=not _errors.is_terminal
+    ):
         for format in formats:  # noqa: A001 - the field's own word
             await app.shelf.get(invoice, format)
         await app.shelf.get(invoice, "pdf", "merchant")
@@ -124,7 +125,9 @@ async def _make_documents(app: Application, invoices: Sequence[Invoice]) -> None
 
 async def _export(app: Application, invoices: Sequence[Invoice], folder: Path) -> None:
     """What `scripts/verify_invoice` takes."""
-    for invoice in track(invoices, description="export", console=_errors, transient=True):
+    for invoice in track(
+        invoices, description="export", console=_errors, transient=True, disable=not _errors.is_terminal
+    ):
         for name in (await app.shelf.get(invoice, "pdf"), await app.shelf.get(invoice, "json")):
             blob = await app.blobs.get(name)
             assert blob is not None, "it was made just now"
