@@ -36,13 +36,11 @@ class Plan(StoredModel):
     created_by: Identifier
 
 
-TaxKind = Literal["none", "vat", "gst", "in_gst", "reverse_charge", "export"]
-"""`in_gst` is India's: CGST and SGST within a state, IGST between states."""
-
-
 class TaxRegistration(StoredModel):
-    """Where a merchant is registered. `country` is ISO 3166-1 alpha-2; `number` is checked by the country's own rule.
-    `percent` is what buyers in that country pay; for India the whole rate, of which CGST and SGST are half each."""
+    """Where a merchant is registered, once per country. `country` is ISO 3166-1 alpha-2; `number` is checked by the
+    country's own rule, or is that of another EU state for the One-Stop-Shop. `percent` is what buyers in that country
+    pay; `in_gst` is India's: of the whole rate CGST and SGST are half each within a state, IGST is all of it between
+    states."""
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
     kind: Literal["vat", "gst", "in_gst"]

@@ -12,7 +12,7 @@ from saxonche import PySaxonProcessor
 
 from shared.billing.computing import total_up
 from shared.billing.documents.einvoice import CAC, CBC, render_xml
-from shared.billing.models import CreditUse, Invoice, Party
+from shared.billing.models import CreditUse, Invoice, Party, TaxRegistration
 from shared.billing.tax import tax_lines, treatment
 from shared.catalog.models import Address
 from tests.unit.invoice_samples import BERLIN, BUYER, INDIAN_SELLER, SELLER, make_invoice, make_line
@@ -73,6 +73,17 @@ def test_reverse_charge(broken: Broken) -> None:
     assert broken(xml) == []
     assert _amounts(xml)["TaxAmount"] == "0.00"
     assert ">AE<" in xml.decode()
+
+
+def test_the_sellers_id_is_the_one_of_the_buyers_country(broken: Broken) -> None:
+    french = TaxRegistration(country="FR", kind="vat", number="FR40303265045", percent=Decimal(20))
+    seller = SELLER.model_copy(update={"registrations": (*SELLER.registrations, french)})
+    buyer = Party(name="B", address=Address(city="Lyon", country="FR"))
+    xml = render_xml(make_invoice(lines=[make_line("100")], seller=seller, buyer=buyer))
+    assert broken(xml) == []
+    numbers = fromstring(xml).iterfind(f".//{{{CAC}}}PartyTaxScheme/{{{CBC}}}CompanyID")
+    assert [number.text for number in numbers] == ["FR40303265045"]
+    assert _amounts(xml)["TaxAmount"] == "20.00"
 
 
 def test_discounts_minimum_and_credit(broken: Broken) -> None:

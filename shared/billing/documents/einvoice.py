@@ -11,6 +11,7 @@ from decimal import Decimal
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from shared.billing.models import Invoice, Line, Party, TaxLine
+from shared.billing.tax import treatment
 from shared.kernel.clock import format_time
 from shared.kernel.money import ZERO, decimal_text, money_text, round_money
 from shared.kernel.periods import Period
@@ -42,9 +43,9 @@ def render_xml(invoice: Invoice) -> bytes:
     ):
         _text(root, name, text)
     _period(root, Period(invoice.period, invoice.start, invoice.end, invoice.time_zone))
-    taxed = any(tax.category != "O" for tax in invoice.taxes)
-    _party(_group(root, "AccountingSupplierParty"), invoice.seller, invoice.merchant_id, taxed=taxed)
-    _party(_group(root, "AccountingCustomerParty"), invoice.buyer, invoice.pseudonym, taxed=taxed)
+    sellers, buyers = _tax_ids(invoice)
+    _party(_group(root, "AccountingSupplierParty"), invoice.seller, invoice.merchant_id, sellers)
+    _party(_group(root, "AccountingCustomerParty"), invoice.buyer, invoice.pseudonym, buyers)
     if invoice.payment_details:
         means = _group(root, "PaymentMeans")
         _text(means, "PaymentMeansCode", INSTRUMENT_NOT_DEFINED)
@@ -84,7 +85,20 @@ def _period(parent: Element, of: Period) -> None:
     _text(group, "EndDate", str(of.last_day))
 
 
-def _party(parent: Element, party: Party, known_as: str, *, taxed: bool) -> None:
+def _tax_ids(invoice: Invoice) -> tuple[str, str]:
+    """The seller's and the buyer's; EN 16931 wants none where no tax applies (BR-O-02, BR-O-03)."""
+    under, buyer = treatment(invoice.seller, invoice.buyer).registration, invoice.buyer
+    if under is None:
+        return "", ""
+    country = "" if buyer.address is None else buyer.address.country
+    return _with_country(under.country, under.number), _with_country(country, buyer.tax_id)
+
+
+def _with_country(country: str, tax_id: str) -> str:
+    return tax_id if not tax_id or tax_id[:2].isalpha() else f"{country}{tax_id}"
+
+
+def _party(parent: Element, party: Party, known_as: str, tax_id: str) -> None:
     group, address = _group(parent, "Party"), party.address
     _text(_group(group, "PartyIdentification"), "ID", known_as)
     _text(_group(group, "PartyName"), "Name", party.name)
@@ -98,11 +112,9 @@ def _party(parent: Element, party: Party, known_as: str, *, taxed: bool) -> None
         if "".join(rest):
             _text(_group(postal, "AddressLine"), "Line", ", ".join(filter(None, rest)))
         _text(_group(postal, "Country"), "IdentificationCode", address.country)
-    tax_id = next((each.number for each in party.registrations), party.tax_id)
-    if tax_id and taxed:
+    if tax_id:
         scheme = _group(group, "PartyTaxScheme")
-        country = "" if address is None else address.country
-        _text(scheme, "CompanyID", tax_id if tax_id[:2].isalpha() else f"{country}{tax_id}")
+        _text(scheme, "CompanyID", tax_id)
         _text(_group(scheme, "TaxScheme"), "ID", "VAT")
     _text(_group(group, "PartyLegalEntity"), "RegistrationName", party.name)
 
