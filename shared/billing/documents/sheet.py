@@ -4,12 +4,13 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import md5
 from typing import Any
 
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfdoc import PDFArray, PDFDictionary, PDFName, PDFStream, PDFString
+from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageTemplate
 
@@ -61,6 +62,7 @@ class _Pages(Canvas):
         self._sheet = sheet
         self._kept: list[dict[str, Any]] = []
         self._date(sheet.dated)
+        self.setViewerPreference("DisplayDocTitle", "true")
 
     def _date(self, moment: datetime) -> None:
         """The library writes the time of day, or 2000-01-01; a document's own date is what it is dated."""
@@ -87,7 +89,7 @@ class _Pages(Canvas):
         self.line(MARGIN, MARGIN + 6 * mm, A4[0] - MARGIN, MARGIN + 6 * mm)
         self.setFont(FONT, 7.5)
         self.setFillColor(QUIET)
-        self.drawString(MARGIN, MARGIN + 2 * mm, plain(self._sheet.foot)[:120])
+        self.drawString(MARGIN, MARGIN + 2 * mm, _cut(plain(self._sheet.foot), WIDTH - 30 * mm, 7.5))
         self.drawRightString(A4[0] - MARGIN, MARGIN + 2 * mm, f"Page {self._pageNumber} of {pages}")
 
     def _attach(self, attachments: Mapping[str, bytes]) -> None:
@@ -96,10 +98,18 @@ class _Pages(Canvas):
             return
         names: list[object] = []
         for name, data in sorted(attachments.items()):
-            checksum = PDFString(sha256(data).digest()[:16], escape=1, enc="raw")
+            # MD5 is what the format asks for; nothing rests on it.
+            checksum = PDFString(md5(data, usedforsecurity=False).digest(), escape=1, enc="raw")
             parameters = PDFDictionary({"Size": len(data), "CheckSum": checksum})
             stream = PDFStream(PDFDictionary({"Type": PDFName("EmbeddedFile"), "Params": parameters}), data)
             embedded = PDFDictionary({"F": self._doc.Reference(stream, f"embedded-{name}")})
             kind = {"Type": PDFName("Filespec"), "F": PDFString(name), "UF": PDFString(name), "EF": embedded}
             names += [PDFString(name), self._doc.Reference(PDFDictionary(kind), f"file-{name}")]
         self._doc.Catalog.Names = PDFDictionary({"EmbeddedFiles": PDFDictionary({"Names": PDFArray(names)})})
+
+
+def _cut(words: str, width: float, size: float) -> str:
+    """As much as fits on a line."""
+    if stringWidth(words, FONT, size) <= width:
+        return words
+    return next(cut for end in range(len(words), -1, -1) if stringWidth(cut := f"{words[:end]}…", FONT, size) <= width)
