@@ -20,6 +20,7 @@ from scripts.seed import (
     DescribedService,
     Market,
 )
+from scripts.seed_billing import DescribedBilling, DescribedPrices
 from shared.catalog.models import Limits, Upstream
 from shared.metering.events import ReportedEvent, UsageData
 from shared.metering.parked import Reason
@@ -102,7 +103,9 @@ def test_every_field_of_a_usage_event_is_documented() -> None:
 def test_every_field_of_a_seed_file_is_documented() -> None:
     sections: dict[str, type[BaseModel]] = {
         "### `merchants[]`": DescribedMerchant,
+        "### `merchants[].billing`": DescribedBilling,
         "### `services[]`": DescribedService,
+        "### `services[].prices`": DescribedPrices,
         "### `services[].upstream`": Upstream,
         "### `limits` of a service or a key": Limits,
         "### `consumers[]`": DescribedConsumer,
