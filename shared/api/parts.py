@@ -18,6 +18,7 @@ from shared.access.subscribers import Subscribers
 from shared.alerts.desk import AlertDesk
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
+from shared.billing.book import InvoiceBook
 from shared.billing.papers import InvoicePapers
 from shared.billing.plans import PlanDesk
 from shared.billing.previews import Previews
@@ -171,6 +172,9 @@ class Parts(Protocol):
 
     @property
     def previews(self) -> Previews: ...
+
+    @property
+    def invoice_book(self) -> InvoiceBook: ...
 
     @property
     def receivables(self) -> Receivables: ...

@@ -2,7 +2,8 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from hashlib import sha256
+from typing import Generic, TypeVar
 
 from shared.billing.models import (
     BillingProfile,
@@ -48,10 +49,10 @@ def sequence_document(series: str, financial_year: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Generic[M]):
     """A page of invoices, or of credit notes."""
 
-    items: tuple[Held[Invoice], ...]
+    items: tuple[Held[M], ...]
     cursor: str | None
 
 
@@ -108,23 +109,22 @@ class BillingStore:
             yield held
 
     async def merchant_invoices(
-        self, merchant_id: str, where: Sequence[Where], limit: int, cursor: str | None
-    ) -> Listed:
-        """Newest numbers first. Raises Problem 400 `cursor_invalid`."""
-        asked = f"invoices:{merchant_id}:{where}"
+        self, merchant_id: str, where: Sequence[Where], limit: int, cursor: str | None, asked: str = ""
+    ) -> Listed[Invoice]:
+        """Newest numbers first. `asked` names the filters for the cursor. Raises Problem 400 `cursor_invalid`."""
         conditions = (Where("kind", "=", "invoice"), *where)
-        return await self._page(
-            asked, Query(merchant_id, conditions, order_by="number", descending=True, limit=limit), cursor
-        )
+        query = Query(merchant_id, conditions, order_by="number", descending=True, limit=limit)
+        return await self._page(Invoice, f"invoices:{merchant_id}:{asked}", query, cursor)
 
     async def consumer_invoices(
         self, consumer_id: str, where: Sequence[Where], limit: int, cursor: str | None
-    ) -> Listed:
+    ) -> Listed[Invoice]:
         """Newest periods first. Raises Problem 400 `cursor_invalid`."""
         asked = f"invoices:{consumer_id}:{where}"
         conditions = (Where("consumer_id", "=", consumer_id), Where("kind", "=", "invoice"), *where)
         # Across tenants: a consumer's own invoices are its merchants' documents.
-        return await self._page(asked, Query(None, conditions, order_by="period", descending=True, limit=limit), cursor)
+        query = Query(None, conditions, order_by="period", descending=True, limit=limit)
+        return await self._page(Invoice, asked, query, cursor)
 
     async def consumer_invoice(self, consumer_id: str, id: str) -> Held[Invoice] | None:
         where = (Where("consumer_id", "=", consumer_id), Where("id", "=", invoice_document(id)))
@@ -134,13 +134,26 @@ class BillingStore:
             return held
         return None
 
-    async def notes(self, merchant_id: str, consumer_id: str | None = None) -> list[CreditNote]:
-        """A merchant's credit notes, or one consumer's of them, newest numbers first."""
-        notes = [held.value async for held in self._all(CreditNote, merchant_id, "note:")]
-        found = [note for note in notes if consumer_id in (None, note.consumer_id)]
-        return sorted(found, key=lambda note: note.number, reverse=True)
+    async def all_invoices(
+        self, merchant_id: str | None, where: Sequence[Where], limit: int, cursor: str | None
+    ) -> Listed[Invoice]:
+        """One merchant's, or everybody's: newest periods first. Raises Problem 400 `cursor_invalid`."""
+        asked = f"all invoices:{merchant_id}:{where}"
+        conditions = (Where("kind", "=", "invoice"), *where)
+        # Across tenants: the platform sees what is billed on it.
+        query = Query(merchant_id, conditions, order_by="period", descending=True, limit=limit)
+        return await self._page(Invoice, asked, query, cursor)
 
-    async def _page(self, asked: str, query: Query, cursor: str | None) -> Listed:
+    async def notes(
+        self, merchant_id: str, where: Sequence[Where], limit: int, cursor: str | None
+    ) -> Listed[CreditNote]:
+        """A merchant's credit notes, newest numbers first. Raises Problem 400 `cursor_invalid`."""
+        asked = f"notes:{merchant_id}:{sha256(repr(where).encode()).hexdigest()[:16]}"
+        conditions = (Where("kind", "=", "note"), *where)
+        query = Query(merchant_id, conditions, order_by="number", descending=True, limit=limit)
+        return await self._page(CreditNote, asked, query, cursor)
+
+    async def _page(self, model: type[M], asked: str, query: Query, cursor: str | None) -> Listed[M]:
         inner = None if cursor is None else decode_cursor(asked, cursor)
         if not isinstance(inner, str | None):
             raise bad_cursor()
@@ -150,7 +163,7 @@ class BillingStore:
             if inner is None:
                 raise
             raise bad_cursor() from None
-        items = tuple(Held(Invoice.model_validate_json(found.body), found.etag) for found in page.documents)
+        items = tuple(Held(model.model_validate_json(found.body), found.etag) for found in page.documents)
         return Listed(items, None if page.cursor is None else encode_cursor(asked, page.cursor))
 
     async def _all(self, model: type[M], partition: str, prefix: str) -> AsyncIterator[Held[M]]:

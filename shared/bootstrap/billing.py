@@ -9,6 +9,7 @@ from shared.bootstrap.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from shared.billing.announcing import Announcer
+    from shared.billing.book import InvoiceBook
     from shared.billing.closing import Closer
     from shared.billing.documents.shelf import Shelf
     from shared.billing.downloads import Downloads
@@ -107,6 +108,12 @@ class Billing(Keys, Alerts, Webhooks):
             lambda task_id, data: self.webhook_sender.on_emit(task_id, data),
             self.settings.ams_public_url,
         )  # fmt: skip
+
+    @cached_property
+    def invoice_book(self) -> "InvoiceBook":
+        from shared.billing.book import InvoiceBook
+
+        return InvoiceBook(self.billing, self.access)
 
     @cached_property
     def receivables(self) -> "Receivables":

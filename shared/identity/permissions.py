@@ -129,6 +129,7 @@ PERMISSIONS: Mapping[str, Grants] = {
     "plan.read": _may(admin=True, merchant=True),
     "invoice.read": _may(admin=True, merchant=True),
     "invoice.manage": _MERCHANT,
+    "invoice.list": _ADMIN,
     "billing.read": _may(admin=True, merchant=True),
     "billing.manage": _MERCHANT,
     "terms.manage": _ADMIN,

@@ -6,35 +6,47 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
-from shared.billing.models import InvoiceStatus, Month, Payment
+from shared.billing.book import InvoiceBook
+from shared.billing.models import CreditNote, Invoice, InvoiceStatus, Month, Payment
 from shared.billing.receivables import Receivables
 from shared.billing.routes.views import (
     BuyerInvoice,
     InvoiceSummary,
     MerchantInvoice,
+    MerchantSummary,
     NotesView,
     NoteView,
+    PlatformSummary,
     buyer_view,
     merchant_view,
     note_view,
     summary,
 )
-from shared.billing.store import BillingStore
+from shared.billing.store import BillingStore, Listed
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
 from shared.kernel.clock import utc_now
 from shared.kernel.ids import new_id
 from shared.kernel.money import Amount
 from shared.kernel.preconditions import entity_tag
-from shared.kernel.stored import Identifier
+from shared.kernel.stored import Held, Identifier
 from shared.kernel.wire import Input, Reasoned, View
-from shared.platform.documents import Where
 
 router = APIRouter(tags=["invoices"])
 
 
-class InvoiceList(View):
+class BuyerInvoices(View):
     items: list[InvoiceSummary]
+    next_cursor: str | None
+
+
+class MerchantInvoices(View):
+    items: list[MerchantSummary]
+    next_cursor: str | None
+
+
+class PlatformInvoices(View):
+    items: list[PlatformSummary]
     next_cursor: str | None
 
 
@@ -58,11 +70,16 @@ async def billing(request: Request) -> BillingStore:
     return request.app.state.parts.billing  # type: ignore[no-any-return]  # set by create_app
 
 
+async def invoice_book(request: Request) -> InvoiceBook:
+    return request.app.state.parts.invoice_book  # type: ignore[no-any-return]  # set by create_app
+
+
 async def receivables(request: Request) -> Receivables:
     return request.app.state.parts.receivables  # type: ignore[no-any-return]  # set by create_app
 
 
 Store = Annotated[BillingStore, Depends(billing)]
+Book = Annotated[InvoiceBook, Depends(invoice_book)]
 Desk = Annotated[Receivables, Depends(receivables)]
 InvoiceId = Annotated[str, Path(max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=100)]
@@ -74,18 +91,19 @@ Buyer = Annotated[Caller, Depends(allowed("invoice.read_own"))]
 @router.get("/merchants/{merchant_id}/invoices")
 async def list_merchant_invoices(
     caller: Reader,
-    store: Store,
+    book: Book,
     merchant_id: str,
     status: InvoiceStatus | None = None,
     period: Month | None = None,
+    pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
     limit: Limit = 20,
     cursor: str | None = None,
-) -> InvoiceList:
+) -> MerchantInvoices:
     """A merchant's invoices, the newest number first."""
-    where = [Where("status", "=", status)] if status is not None else []
-    where += [Where("period", "=", period)] if period is not None else []
-    page = await store.merchant_invoices(merchant_id, where, limit, cursor)
-    return InvoiceList(items=[summary(held.value) for held in page.items], next_cursor=page.cursor)
+    page = await book.of_merchant(merchant_id, limit, cursor, status=status, period=period, pseudonym=pseudonym)
+    return MerchantInvoices(
+        items=[summary(held.value, MerchantSummary) for held in page.items], next_cursor=page.cursor
+    )
 
 
 @router.get("/merchants/{merchant_id}/invoices/{invoice_id}")
@@ -96,30 +114,27 @@ async def read_merchant_invoice(
     held = await store.invoice(merchant_id, invoice_id)
     if held is None:
         raise not_found()
-    response.headers["ETag"] = entity_tag(held.etag)
-    return merchant_view(held.value)
+    return _tagged(held, response)
 
 
 @router.post("/merchants/{merchant_id}/invoices/{invoice_id}/payments", status_code=201)
 async def record_payment(
-    caller: Manager, desk: Desk, merchant_id: str, invoice_id: InvoiceId, body: PaymentInput
+    caller: Manager, desk: Desk, merchant_id: str, invoice_id: InvoiceId, body: PaymentInput, response: Response
 ) -> MerchantInvoice:
-    """Record that money was received. AMS takes none itself."""
+    """Record that money was received. AMS takes none itself. The buyer is told by mail once nothing is open."""
     payment = Payment(
         id=body.id or new_id("pay"), amount=body.amount, reference=body.reference, received_on=str(body.received_on),
         recorded_at=utc_now(), recorded_by=caller.account.id,
     )  # fmt: skip
-    held = await desk.pay(caller.actor, merchant_id, invoice_id, payment)
-    return merchant_view(held.value)
+    return _tagged(await desk.pay(caller.actor, merchant_id, invoice_id, payment), response)
 
 
 @router.post("/merchants/{merchant_id}/invoices/{invoice_id}/void")
 async def void_invoice(
-    caller: Manager, desk: Desk, merchant_id: str, invoice_id: InvoiceId, body: Reasoned
+    caller: Manager, desk: Desk, merchant_id: str, invoice_id: InvoiceId, body: Reasoned, response: Response
 ) -> MerchantInvoice:
     """Nothing is owed any more. The number stays, and the usage is not billed again. The buyer is told by mail."""
-    held = await desk.void(caller.actor, merchant_id, invoice_id, body.reason)
-    return merchant_view(held.value)
+    return _tagged(await desk.void(caller.actor, merchant_id, invoice_id, body.reason), response)
 
 
 @router.post("/merchants/{merchant_id}/invoices/{invoice_id}/credit-notes", status_code=201)
@@ -133,24 +148,26 @@ async def give_credit_note(
 
 
 @router.get("/merchants/{merchant_id}/credit-notes")
-async def list_merchant_notes(caller: Reader, store: Store, merchant_id: str) -> NotesView:
+async def list_merchant_notes(
+    caller: Reader, book: Book, merchant_id: str, limit: Limit = 20, cursor: str | None = None
+) -> NotesView:
     """A merchant's credit notes, the newest number first."""
-    return NotesView(items=[note_view(note) for note in await store.notes(merchant_id)])
+    return _notes(await book.notes_of_merchant(merchant_id, limit, cursor))
 
 
 @router.get("/consumers/{consumer_id}/invoices")
 async def list_consumer_invoices(
     caller: Buyer,
-    store: Store,
+    book: Book,
     consumer_id: str,
+    status: InvoiceStatus | None = None,
     period: Month | None = None,
     limit: Limit = 20,
     cursor: str | None = None,
-) -> InvoiceList:
+) -> BuyerInvoices:
     """A consumer's invoices of all merchants, the latest period first."""
-    where = [Where("period", "=", period)] if period is not None else []
-    page = await store.consumer_invoices(consumer_id, where, limit, cursor)
-    return InvoiceList(items=[summary(held.value) for held in page.items], next_cursor=page.cursor)
+    page = await book.of_consumer(consumer_id, limit, cursor, status=status, period=period)
+    return BuyerInvoices(items=[summary(held.value, InvoiceSummary) for held in page.items], next_cursor=page.cursor)
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}")
@@ -166,10 +183,37 @@ async def read_consumer_invoice(
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes")
-async def list_consumer_notes(caller: Buyer, store: Store, consumer_id: str, invoice_id: InvoiceId) -> NotesView:
+async def list_consumer_notes(
+    caller: Buyer, book: Book, consumer_id: str, invoice_id: InvoiceId, limit: Limit = 20, cursor: str | None = None
+) -> NotesView:
     """What was taken back of an invoice, the newest number first."""
-    held = await store.consumer_invoice(consumer_id, invoice_id)
-    if held is None:
-        raise not_found()
-    notes = await store.notes(held.value.merchant_id, consumer_id)
-    return NotesView(items=[note_view(note) for note in notes if note.invoice_id == invoice_id])
+    return _notes(await book.notes_of_invoice(consumer_id, invoice_id, limit, cursor))
+
+
+@router.get("/admin/invoices")
+async def list_all_invoices(
+    caller: Annotated[Caller, Depends(allowed("invoice.list"))],
+    book: Book,
+    merchant_id: Annotated[str | None, Query(max_length=64)] = None,
+    consumer_id: Annotated[str | None, Query(max_length=64)] = None,
+    status: InvoiceStatus | None = None,
+    period: Month | None = None,
+    limit: Limit = 20,
+    cursor: str | None = None,
+) -> PlatformInvoices:
+    """What is billed on the platform, the latest period first. One is read under its merchant."""
+    page = await book.of_platform(
+        limit, cursor, merchant_id=merchant_id, consumer_id=consumer_id, status=status, period=period
+    )
+    return PlatformInvoices(
+        items=[summary(held.value, PlatformSummary) for held in page.items], next_cursor=page.cursor
+    )
+
+
+def _tagged(held: Held[Invoice], response: Response) -> MerchantInvoice:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return merchant_view(held.value)
+
+
+def _notes(page: Listed[CreditNote]) -> NotesView:
+    return NotesView(items=[note_view(held.value) for held in page.items], next_cursor=page.cursor)

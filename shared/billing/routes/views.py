@@ -1,6 +1,8 @@
 """An invoice as the API shows it: to the buyer without the merchant's side, to the merchant without who the consumer
 is; its pseudonym, and what the consumer wants on its invoices, is what the merchant knows."""
 
+from typing import TypeVar
+
 from pydantic import AwareDatetime
 
 from shared.billing.models import (
@@ -61,7 +63,7 @@ class PaymentView(View):
 
 
 class InvoiceSummary(View):
-    """`paid` and `credited` lower what is `open`. `due` is the day while something is open."""
+    """`paid` and `credited` lower what is `open` of `amount_due`. Amounts are in `currency`."""
 
     id: str
     number: str
@@ -77,6 +79,19 @@ class InvoiceSummary(View):
     paid: Amount
     credited: Amount
     open: Amount
+
+
+class MerchantSummary(InvoiceSummary):
+    """`buyer` is the name on the invoice, which is the pseudonym where the consumer wants no other."""
+
+    pseudonym: str
+    buyer: str
+    merchant_net: Amount
+
+
+class PlatformSummary(MerchantSummary):
+    consumer_id: str
+    commission: Amount
 
 
 class BuyerInvoice(InvoiceSummary):
@@ -111,13 +126,17 @@ class MerchantInvoice(BuyerInvoice):
     merchant_net: Amount
 
 
-def summary_fields(invoice: Invoice) -> dict[str, object]:
-    known = invoice.model_dump(include=set(InvoiceSummary.model_fields) - {"seller", "open"})
-    return {**known, "seller": invoice.seller.name, "open": open_amount(invoice)}
+S = TypeVar("S", bound=InvoiceSummary)
 
 
-def summary(invoice: Invoice) -> InvoiceSummary:
-    return InvoiceSummary.model_validate(summary_fields(invoice))
+def summary(invoice: Invoice, view: type[S]) -> S:
+    return view.model_validate(_summary_fields(invoice, view))
+
+
+def _summary_fields(invoice: Invoice, view: type[InvoiceSummary]) -> dict[str, object]:
+    known = invoice.model_dump(include=set(view.model_fields) - {"seller", "buyer", "open"})
+    names = {"seller": invoice.seller.name, "buyer": invoice.buyer.name}
+    return {**known, **names, "open": open_amount(invoice)}
 
 
 def buyer_view(invoice: Invoice) -> BuyerInvoice:
@@ -133,7 +152,7 @@ def _fields(invoice: Invoice, view: type[BuyerInvoice]) -> dict[str, object]:
     payments = [payment.model_dump(include=set(PaymentView.model_fields)) for payment in invoice.payments]
     lines = [line.model_dump(include=set(LineView.model_fields)) for line in invoice.lines]
     parties = {"seller_party": _party(invoice.seller), "buyer_party": _party(invoice.buyer)}
-    return {**known, **summary_fields(invoice), **parties, "lines": lines, "payments": payments}
+    return {**known, **_summary_fields(invoice, InvoiceSummary), **parties, "lines": lines, "payments": payments}
 
 
 def _party(party: Party) -> PartyView:
@@ -158,6 +177,7 @@ class NoteView(View):
 
 class NotesView(View):
     items: list[NoteView]
+    next_cursor: str | None
 
 
 def note_view(note: CreditNote) -> NoteView:
