@@ -6,9 +6,18 @@ be ignored without a word.
 """
 
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+from pydantic import (
+    AfterValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from shared.kernel.money import Percent, Price, Quantity
 from shared.kernel.stored import Slug, StoredModel
@@ -35,7 +44,7 @@ class Strict(StoredModel):
 
 
 class Convert(Strict):
-    """Of the quantity, before everything else: `quantity op factor`, rounded to a whole number."""
+    """Of the quantity, before everything else: `quantity op factor`, rounded to a whole number or, with `none`, not."""
 
     op: Literal["multiply", "divide"]
     factor: Factor
@@ -62,17 +71,33 @@ class PackageTier(Strict):
     package_size: Size
 
 
-def _check_tiers(tiers: tuple[UnitTier, ...] | tuple[PercentTier, ...] | tuple[PackageTier, ...]) -> None:
-    *bounded, last = (tier.up_to for tier in tiers)
-    if last is not None:
-        raise ValueError("tiers: the last one must have `up_to` null, or usage above it would be free")
+T = TypeVar("T", UnitTier, PercentTier, PackageTier)
+
+
+def _checked(tiers: tuple[T, ...]) -> tuple[T, ...]:
     previous = Decimal(0)
-    for bound in bounded:
-        if bound is None:
-            raise ValueError("tiers: only the last one may have `up_to` null")
-        if bound <= previous:
-            raise ValueError("tiers: `up_to` must rise from tier to tier, and the first must be above 0")
-        previous = bound
+    for number, tier in enumerate(tiers[:-1], 1):
+        if tier.up_to is None:
+            raise ValueError(f"only the last tier may have `up_to` null, and tier {number} of {len(tiers)} has")
+        if tier.up_to <= previous:
+            raise ValueError(f"`up_to` must rise from tier to tier, from above 0: tier {number} does not")
+        previous = tier.up_to
+    if tiers[-1].up_to is not None:
+        raise ValueError("the last one must have `up_to` null, or usage above it would be free")
+    return tiers
+
+
+_Count = Field(min_length=1, max_length=TIERS_MAX)
+UnitTiers = Annotated[tuple[UnitTier, ...], _Count, AfterValidator(_checked)]
+PercentTiers = Annotated[tuple[PercentTier, ...], _Count, AfterValidator(_checked)]
+PackageTiers = Annotated[tuple[PackageTier, ...], _Count, AfterValidator(_checked)]
+
+
+def _not_below(value: Decimal | None, name: str, info: ValidationInfo) -> Decimal | None:
+    least = info.data.get(name)
+    if value is not None and least is not None and least > value:
+        raise ValueError(f"must not be below `{name}`")
+    return value
 
 
 class _Charge(Strict):
@@ -90,8 +115,8 @@ class _Charge(Strict):
     id: Slug = "charge"
     name: Annotated[str, Field(max_length=120)] = ""
     metric: Metric | None = None
-    feature: Text | None = None
-    field: Text | None = None
+    feature: Annotated[Text | None, Field(validate_default=True)] = None
+    field: Annotated[Text | None, Field(validate_default=True)] = None
     client_errors: Annotated[tuple[ClientError, ...], Field(max_length=100)] = ()
     unit: Annotated[str, Field(max_length=30)] = ""
     base_fee: Price = Decimal(0)
@@ -101,16 +126,24 @@ class _Charge(Strict):
     minimum_spend: Price | None = None
     maximum_spend: Price | None = None
 
-    @model_validator(mode="after")
-    def _check_charge(self) -> Self:
-        if self.metric in ("quantity", "max") and self.feature is None:
-            raise ValueError(f"feature: the metric {self.metric} needs it")
-        if (self.metric == "unique") != (self.field is not None):
-            raise ValueError("field: the metric unique needs it, and no other has it")
-        least, most = self.minimum_spend, self.maximum_spend
-        if least is not None and most is not None and least > most:
-            raise ValueError("minimum_spend: must not be above `maximum_spend`")
-        return self
+    # Of fields and not of the whole charge, so that the path of an error names one. `info.data` has the fields above
+    # it, as far as they are right.
+
+    @field_validator("feature", "field")
+    @classmethod
+    def _as_the_metric_needs(cls, value: str | None, info: ValidationInfo) -> str | None:
+        metric = info.data.get("metric")
+        wanted = metric == "unique" if info.field_name == "field" else metric in ("quantity", "max")
+        if value is None and wanted:
+            raise PydanticCustomError("missing", "the metric {metric} needs it", {"metric": metric})
+        if value is not None and info.field_name == "field" and not wanted and "metric" in info.data:
+            raise ValueError("only the metric unique has it")
+        return value
+
+    @field_validator("maximum_spend")
+    @classmethod
+    def _above_minimum(cls, value: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        return _not_below(value, "minimum_spend", info)
 
 
 class PerUnit(_Charge):
@@ -123,39 +156,24 @@ class Graduated(_Charge):
     tier's is due without any."""
 
     model: Literal["graduated"]
-    tiers: Annotated[tuple[UnitTier, ...], Field(min_length=1, max_length=TIERS_MAX)]
+    tiers: UnitTiers
     flat_fee_at_zero: bool = False
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _check_tiers(self.tiers)
-        return self
 
 
 class Volume(_Charge):
     """The tier that the total reaches prices all units. Not monotonic: one unit more can cost less in total."""
 
     model: Literal["volume"]
-    tiers: Annotated[tuple[UnitTier, ...], Field(min_length=1, max_length=TIERS_MAX)]
+    tiers: UnitTiers
     flat_fee_at_zero: bool = False
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _check_tiers(self.tiers)
-        return self
 
 
 class GraduatedPercentage(_Charge):
     """Of an amount of money that is the quantity: each tier takes its percentage of what is in it."""
 
     model: Literal["graduated_percentage"]
-    tiers: Annotated[tuple[PercentTier, ...], Field(min_length=1, max_length=TIERS_MAX)]
+    tiers: PercentTiers
     flat_fee_at_zero: bool = False
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _check_tiers(self.tiers)
-        return self
 
 
 class Package(_Charge):
@@ -171,30 +189,21 @@ class GraduatedPackage(_Charge):
     """Each tier sells the units that are in it in packages of its own; one that was begun is paid."""
 
     model: Literal["graduated_package"]
-    tiers: Annotated[tuple[PackageTier, ...], Field(min_length=1, max_length=TIERS_MAX)]
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _check_tiers(self.tiers)
-        return self
+    tiers: PackageTiers
 
 
 class VolumePackage(_Charge):
     """The tier that the total reaches sells all units in its packages."""
 
     model: Literal["volume_package"]
-    tiers: Annotated[tuple[PackageTier, ...], Field(min_length=1, max_length=TIERS_MAX)]
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _check_tiers(self.tiers)
-        return self
+    tiers: PackageTiers
 
 
 class Percentage(_Charge):
     """A share of amounts of money that the events carry as their quantity (metric `quantity`): `rate_percent` of each,
     and `fixed_fee` for each. The first `free_events` are free, and so are events until their sum is `free_amount`;
-    whichever is used up first ends it. `per_event_min` and `per_event_max` bound what one event costs."""
+    whichever is used up first ends it. `per_event_min` and `per_event_max` bound what one event costs. `free_units` it
+    has none: it could mean either of the two."""
 
     model: Literal["percentage"]
     metric: Literal["quantity"] | None = None
@@ -204,6 +213,18 @@ class Percentage(_Charge):
     free_amount: Quantity = Decimal(0)
     per_event_min: Price | None = None
     per_event_max: Price | None = None
+
+    @field_validator("free_units")
+    @classmethod
+    def _no_free_units(cls, value: Decimal) -> Decimal:
+        if value:
+            raise ValueError("a percentage has `free_events` and `free_amount` instead")
+        return value
+
+    @field_validator("per_event_max")
+    @classmethod
+    def _above_least(cls, value: Decimal | None, info: ValidationInfo) -> Decimal | None:
+        return _not_below(value, "per_event_min", info)
 
 
 class Dynamic(_Charge):

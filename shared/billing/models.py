@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, Field
 
 from shared.billing.charges import CHARGES_MAX, Charge
 from shared.catalog.models import Address
-from shared.kernel.money import Amount, Currency, Percent, Quantity
+from shared.kernel.money import Amount, Currency, Percent
 from shared.kernel.periods import Period
 from shared.kernel.stored import Identifier, StoredModel
 
@@ -104,7 +104,7 @@ class StepRow(StoredModel):
     """`shared.billing.rating.Step`, frozen."""
 
     label: str
-    quantity: Quantity | None = None
+    quantity: Amount | None = None
     unit_price: Amount | None = None
     amount: Amount
 

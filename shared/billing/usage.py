@@ -13,7 +13,7 @@ from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from shared.billing.charges import Charge
-from shared.kernel.money import EXACT, ZERO
+from shared.kernel.money import EXACT, ZERO, ended
 from shared.kernel.periods import Period
 from shared.metering.counters import FAILED_FROM, Bucket, Counter, Failed, bucket_name
 from shared.metering.events import UsageEvent
@@ -174,7 +174,7 @@ def quantity_of(charge: Charge, sums: PeriodSums, service_id: str, start: dateti
             case "request_mb" | "response_mb" | "data_mb":
                 return total / MB
             case "active_minutes":
-                return total / MS_PER_MINUTE
+                return ended(total / MS_PER_MINUTE)
         return total
 
 

@@ -1,8 +1,8 @@
 """Money and other exact decimals: never a float, text in JSON, one rounding rule.
 
 Numbers come in as text (`"12.50"`), so that no precision is lost on the way; a JSON number is refused. How many digits
-each kind may have is bounded, so that every product and sum of them is exact in EXACT's 60 digits; only a division
-that does not end is cut there.
+each kind may have is bounded, so that every product and sum of them is exact in EXACT's 120 digits; only a division
+that does not end is cut (`ended`).
 """
 
 import re
@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, GetCoreSchemaHandler, GetJsonSchemaH
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-EXACT = Context(prec=60, traps=[InvalidOperation, DivisionByZero, Overflow])
+EXACT = Context(prec=120, traps=[InvalidOperation, DivisionByZero, Overflow])
 """What amounts are computed in: `with localcontext(EXACT):`."""
 
 ZERO = Decimal(0)
@@ -77,10 +77,19 @@ Price = Annotated[Decimal, Digits(12, 12, example="0.0025")]
 
 Quantity = Annotated[Decimal, Digits(18, 12, example="1200")]
 
-Amount = Annotated[Decimal, Digits(18, 60, signed=True, example="12.50")]
+FRACTION_MAX = 48
+Amount = Annotated[Decimal, Digits(60, FRACTION_MAX, signed=True, example="12.50")]
 """Money that was computed, exact or rounded."""
 
 Percent = Annotated[Decimal, Digits(3, 6, most=100, example="18")]
+
+
+def ended(value: Decimal) -> Decimal:
+    """Where a division did not end: to as many digits as an Amount may have. Everything else has fewer, and stays."""
+    digits = value.as_tuple().exponent
+    if isinstance(digits, int) and -digits > FRACTION_MAX:
+        return value.quantize(Decimal(1).scaleb(-FRACTION_MAX), ROUND_HALF_UP, context=EXACT)
+    return value
 
 
 @lru_cache(maxsize=256)

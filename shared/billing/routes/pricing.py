@@ -1,5 +1,6 @@
 """The price calculator: what usage would cost under a charge."""
 
+from decimal import Decimal
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -7,22 +8,23 @@ from pydantic import Field
 
 from shared.billing.charges import Charge
 from shared.billing.rating import Usage, rate
-from shared.kernel.money import ZERO, Amount, Currency, Quantity
+from shared.kernel.money import ZERO, Amount, Currency, Digits, Quantity
 from shared.kernel.wire import Input, View
 
 router = APIRouter(tags=["prices"])
 EVENTS_MAX = 10_000
 Amounts = Annotated[tuple[Quantity, ...], Field(max_length=EVENTS_MAX)]
+Billed = Annotated[Decimal, Digits(18, 12, signed=True)]
 
 
 class UsageInput(Input):
     """`quantity` is new usage, `pre_line_quantity` what earlier lines of the period billed, `previously_billed` for how
-    much. For a percentage, `events` are the amounts one by one; where its sum and number are enough, `event_count` with
-    `running_total`, the sums after each of the free events."""
+    much. `events` are the quantity one by one, which a percentage may need; where its sum and number are enough, there
+    is `event_count` with `running_total`, the sums after each of the free events."""
 
     quantity: Annotated[Quantity, Field(examples=["1200"])] = ZERO
     pre_line_quantity: Quantity = ZERO
-    previously_billed: Amount = ZERO
+    previously_billed: Billed = ZERO
     events: Amounts | None = None
     event_count: Annotated[int, Field(ge=0, le=10**12)] | None = None
     running_total: Amounts | None = None
@@ -36,7 +38,7 @@ class PreviewInput(Input):
 
 class StepView(View):
     label: str
-    quantity: Quantity | None
+    quantity: Amount | None
     unit_price: Amount | None
     amount: Amount
 
@@ -51,7 +53,7 @@ class PreviewView(View):
     discount: Amount
     commitment_top_up: Amount
     total: Amount
-    billed_quantity: Quantity
+    billed_quantity: Amount
 
 
 @router.post("/pricing/preview")

@@ -1,0 +1,105 @@
+"""Shares of amounts of money that events carry: from each event's amount, or from sums where these are enough."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+
+from shared.billing.charges import Percentage
+from shared.billing.rating.figures import Priced, Step, Usage, converted, refused
+from shared.kernel.money import ZERO, decimal_text, ended
+
+
+def by_events(charge: Percentage, usage: Usage) -> Priced:
+    """Raises Problem for earlier lines whose events are not known, where these decide what is free."""
+    if usage.pre_line_quantity and not usage.pre_events and (charge.free_events or charge.free_amount):
+        raise refused("usage.pre_line_quantity", "must be 0: what is free depends on each of the events before")
+    events = [converted(event, charge.convert) for event in (*usage.pre_events, *(usage.events or ()))]
+    new = _free_parts(charge, events)[len(usage.pre_events) :]
+    free = sum((part for part, _ in new), ZERO)
+    billed = sum(events[len(usage.pre_events) :], ZERO) - free
+    costs = [
+        _cost(charge, event - part)
+        for event, (part, whole) in zip(events[len(usage.pre_events) :], new, strict=True)
+        if not whole
+    ]
+    steps = _steps(charge, billed, len(costs))
+    if charge.per_event_min is not None or charge.per_event_max is not None:
+        bounds = ended(sum(costs, ZERO) - sum((step.amount for step in steps), ZERO))
+        steps += [Step("bounds of what one event costs", None, None, bounds)] if bounds else []
+    return Priced(billed, free, steps)
+
+
+def _free_parts(charge: Percentage, events: Sequence[Decimal]) -> list[tuple[Decimal, bool]]:
+    """How much of each is free, and whether the event is free altogether, its fee too."""
+    parts, used = [], ZERO
+    for number, event in enumerate(events):
+        within = bool(charge.free_events or charge.free_amount)
+        if charge.free_events:
+            within = number < charge.free_events
+        part = event if within else ZERO
+        if within and charge.free_amount:
+            part = min(event, charge.free_amount - used)
+            within = used < charge.free_amount and part == event
+        parts.append((part, within))
+        used += part
+    return parts
+
+
+def _cost(charge: Percentage, amount: Decimal) -> Decimal:
+    cost = amount * charge.rate_percent / 100 + charge.fixed_fee
+    cost = cost if charge.per_event_min is None else max(cost, charge.per_event_min)
+    return cost if charge.per_event_max is None else min(cost, charge.per_event_max)
+
+
+def _steps(charge: Percentage, billed: Decimal, count: int) -> list[Step]:
+    """`count` events are not free."""
+    steps = []
+    if billed:
+        share = charge.rate_percent / 100
+        steps.append(Step(f"{decimal_text(charge.rate_percent)} % of the amount", billed, share, ended(billed * share)))
+    if charge.fixed_fee and count:
+        steps.append(Step("events", Decimal(count), charge.fixed_fee, count * charge.fixed_fee))
+    return steps
+
+
+def by_sums(charge: Percentage, usage: Usage) -> Priced:
+    """Of the sum and the number of events. Raises Problem where these are not enough."""
+    if charge.per_event_min is not None or charge.per_event_max is not None:
+        raise refused("usage.events", "must list the amounts: the charge bounds what one event costs")
+    if charge.convert is not None and charge.convert.rounding != "none":
+        raise refused("usage.events", "must list the amounts: the charge rounds each of them")
+    if charge.fixed_fee and usage.event_count is None:
+        raise refused("usage.event_count", "must say how many events there were: each has a fixed fee")
+    if usage.pre_line_quantity and (charge.free_events or charge.free_amount):
+        raise refused("usage.pre_line_quantity", "must be 0: what is free depends on each of the events before")
+    _check_totals(usage)
+    quantity = converted(usage.quantity, charge.convert)
+    free, free_count = _free_of_sums(charge, usage, quantity)
+    return Priced(quantity - free, free, _steps(charge, quantity - free, (usage.event_count or 0) - free_count))
+
+
+def _check_totals(usage: Usage) -> None:
+    totals = usage.running_total or ()
+    if any(later < earlier for earlier, later in pairwise(totals)) or (totals and totals[-1] > usage.quantity):
+        raise refused("usage.running_total", "must not fall, nor be above the quantity")
+    if usage.event_count is not None and len(totals) > usage.event_count:
+        raise refused("usage.running_total", "must not have more sums than there were events")
+
+
+def _free_of_sums(charge: Percentage, usage: Usage, quantity: Decimal) -> tuple[Decimal, int]:
+    """How much is free, and how many events are, altogether."""
+    totals = [converted(total, charge.convert) for total in usage.running_total or ()]
+    free, count = ZERO, 0
+    if charge.free_events:
+        count = min(charge.free_events, charge.free_events if usage.event_count is None else usage.event_count)
+        if quantity and len(totals) < count:
+            raise refused("usage.running_total", "must have the sum after each of the free events")
+        totals = totals[:count]
+        free = totals[-1] if totals else ZERO
+    if charge.free_amount:
+        if charge.fixed_fee and quantity and usage.running_total is None:
+            raise refused("usage.running_total", "must have the sum after each of the free events")
+        free = min(free if charge.free_events else quantity, charge.free_amount)
+        before = [ZERO, *totals]
+        count = sum(was < charge.free_amount >= now for was, now in zip(before, totals, strict=False))
+    return free, count
