@@ -1,5 +1,5 @@
-"""An invoice as JSON: what was frozen when it was issued, in one canonical form, without what is not the buyer's
-affair.
+"""An invoice, or a credit note, as JSON: what was frozen when it was issued, in one canonical form, without what is not
+the buyer's affair.
 
 This is what a PDF carries as its attachment, and what a verifier computes again.
 """
@@ -7,7 +7,7 @@ This is what a PDF carries as its attachment, and what a verifier computes again
 import json
 from typing import Any
 
-from shared.billing.models import Invoice
+from shared.billing.models import CreditNote, Invoice
 
 _LATER = {"status", "paid", "credited", "payments", "notes", "due", "reminders", "voided_reason", "prints", "kind"}
 """What changes after an invoice is issued, and what only AMS needs."""
@@ -22,6 +22,17 @@ def render_json(invoice: Invoice, *, merchants_side: bool = False) -> bytes:
     merchant; neither tells who the consumer is beyond its pseudonym."""
     left_out = _LATER | _HIDDEN | (set() if merchants_side else _MERCHANTS)
     fields: dict[str, Any] = invoice.model_dump(mode="json", exclude=left_out, exclude_none=True)
+    for used in fields["plans"]:
+        used["plan"]["created_by"] = "unknown"  # one of the merchant's people: not what anybody pays for
+    return _written(fields)
+
+
+def render_note_json(note: CreditNote) -> bytes:
+    """As `render_json` does."""
+    return _written(note.model_dump(mode="json", exclude={"kind", *_HIDDEN}, exclude_none=True))
+
+
+def _written(fields: dict[str, Any]) -> bytes:
     return (json.dumps(fields, sort_keys=True, ensure_ascii=False, indent=1) + "\n").encode()
 
 

@@ -1,4 +1,4 @@
-"""An invoice as an e-invoice: UBL 2.1 after EN 16931, for accounting software.
+"""An invoice, or a credit note, as an e-invoice: UBL 2.1 after EN 16931, for accounting software.
 
 What is tiered has no single unit price, as EN 16931 wants one: such a line is one of something at its amount, and its
 note says how much was used. CGST and SGST are one rate in it, since EN 16931 knows one tax at a time; the note names
@@ -10,28 +10,30 @@ import re
 from decimal import Decimal
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from shared.billing.models import Invoice, Line, Party, TaxLine
+from shared.billing.models import CreditNote, Invoice, Line, Party, TaxLine
 from shared.billing.tax import treatment
-from shared.kernel.clock import format_time
 from shared.kernel.money import ZERO, decimal_text, money_text, round_money
 from shared.kernel.periods import Period
 
 UBL = "urn:oasis:names:specification:ubl:schema:xsd"
-_ROOT, CBC, CAC = f"{UBL}:Invoice-2", f"{UBL}:CommonBasicComponents-2", f"{UBL}:CommonAggregateComponents-2"
+CBC, CAC = f"{UBL}:CommonBasicComponents-2", f"{UBL}:CommonAggregateComponents-2"
 CUSTOMIZATION = "urn:cen.eu:en16931:2017"
-COMMERCIAL_INVOICE = "380"
+COMMERCIAL_INVOICE, CREDIT_NOTE = "380", "381"
+"""UNCL 1001."""
+
 UNITS = {"MB": "4L", "min": "MIN"}
 """UN/ECE Recommendation 20; anything else is C62, one of it."""
 
 INSTRUMENT_NOT_DEFINED = "1"
 """UNCL 4461: how to pay is said in words."""
 
+HOW_A_NOTE_IS_SETTLED = "Lowers what is due of the invoice; what is over is credit for the next one."
 _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def render_xml(invoice: Invoice) -> bytes:
     """UTF-8, indented, with an XML declaration; the same invoice gives the same bytes."""
-    root = Element("Invoice", {"xmlns": _ROOT, "xmlns:cac": CAC, "xmlns:cbc": CBC})
+    root = _root("Invoice")
     for name, text in (
         ("CustomizationID", CUSTOMIZATION),
         ("ID", invoice.number),
@@ -43,17 +45,55 @@ def render_xml(invoice: Invoice) -> bytes:
     ):
         _text(root, name, text)
     _period(root, Period(invoice.period, invoice.start, invoice.end, invoice.time_zone))
-    sellers, buyers = _tax_ids(invoice)
-    _party(_group(root, "AccountingSupplierParty"), invoice.seller, invoice.merchant_id, sellers)
-    _party(_group(root, "AccountingCustomerParty"), invoice.buyer, invoice.pseudonym, buyers)
+    _parties(root, invoice)
     if invoice.payment_details:
         means = _group(root, "PaymentMeans")
         _text(means, "PaymentMeansCode", INSTRUMENT_NOT_DEFINED)
         _text(_group(root, "PaymentTerms"), "Note", invoice.payment_details)
     _taxes(root, invoice)
-    _totals(root, invoice)
+    prepaid = sum((use.amount for use in invoice.credits), ZERO)
+    _amounts(root, invoice.currency, net=invoice.net, total=invoice.total, prepaid=prepaid)
     for number, line in enumerate(invoice.lines, 1):
         _line(root, number, line, invoice)
+    return _written(root)
+
+
+def render_note_xml(note: CreditNote) -> bytes:
+    """As `render_xml` does. What a note takes back is positive in it, as its kind says which way it goes; it has one
+    line, since a note is over an amount."""
+    root = _root("CreditNote")
+    for name, text in (
+        ("CustomizationID", CUSTOMIZATION),
+        ("ID", note.number),
+        ("IssueDate", note.issued_on),
+        ("CreditNoteTypeCode", CREDIT_NOTE),
+        ("Note", note.reason),
+        ("DocumentCurrencyCode", note.currency),
+    ):
+        _text(root, name, text)
+    reference = _group(_group(root, "BillingReference"), "InvoiceDocumentReference")
+    _text(reference, "ID", note.invoice_number)
+    _parties(root, note)
+    _text(_group(root, "PaymentTerms"), "Note", HOW_A_NOTE_IS_SETTLED)
+    _taxes(root, note)
+    _amounts(root, note.currency, net=note.net, total=note.total, prepaid=ZERO)
+    line = _group(root, "CreditNoteLine")
+    _text(line, "ID", "1")
+    _text(line, "CreditedQuantity", "1", unitCode="C62")
+    _money(line, "LineExtensionAmount", note.net, note.currency)
+    item = _group(line, "Item")
+    _text(item, "Description", note.reason)
+    _text(item, "Name", f"Credit for invoice {note.invoice_number}")
+    _category(item, "ClassifiedTaxCategory", _one_tax(note), reason=False)
+    _text(_group(line, "Price"), "PriceAmount", decimal_text(note.net), currencyID=note.currency)
+    return _written(root)
+
+
+def _root(kind: str) -> Element:
+    return Element(kind, {"xmlns": f"{UBL}:{kind}-2", "xmlns:cac": CAC, "xmlns:cbc": CBC})
+
+
+def _written(root: Element) -> bytes:
     indent(root)
     written: str = tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{written}\n'.encode()
@@ -85,9 +125,15 @@ def _period(parent: Element, of: Period) -> None:
     _text(group, "EndDate", str(of.last_day))
 
 
-def _tax_ids(invoice: Invoice) -> tuple[str, str]:
+def _parties(root: Element, of: Invoice | CreditNote) -> None:
+    sellers, buyers = _tax_ids(of)
+    _party(_group(root, "AccountingSupplierParty"), of.seller, of.merchant_id, sellers)
+    _party(_group(root, "AccountingCustomerParty"), of.buyer, of.pseudonym, buyers)
+
+
+def _tax_ids(of: Invoice | CreditNote) -> tuple[str, str]:
     """The seller's and the buyer's; EN 16931 wants none where no tax applies (BR-O-02, BR-O-03)."""
-    under, buyer = treatment(invoice.seller, invoice.buyer).registration, invoice.buyer
+    under, buyer = treatment(of.seller, of.buyer).registration, of.buyer
     if under is None:
         return "", ""
     country = "" if buyer.address is None else buyer.address.country
@@ -119,15 +165,15 @@ def _party(parent: Element, party: Party, known_as: str, tax_id: str) -> None:
     _text(_group(group, "PartyLegalEntity"), "RegistrationName", party.name)
 
 
-def _one_tax(invoice: Invoice) -> TaxLine:
-    """All rates are on the whole invoice, so they are one."""
-    first = invoice.taxes[0]
-    percent = sum((tax.percent for tax in invoice.taxes), ZERO)
-    return first.model_copy(update={"percent": percent, "amount": sum((tax.amount for tax in invoice.taxes), ZERO)})
+def _one_tax(of: Invoice | CreditNote) -> TaxLine:
+    """All rates are on the whole document, so they are one."""
+    percent = sum((tax.percent for tax in of.taxes), ZERO)
+    amount = sum((tax.amount for tax in of.taxes), ZERO)
+    return of.taxes[0].model_copy(update={"percent": percent, "amount": amount})
 
 
-def _taxes(root: Element, invoice: Invoice) -> None:
-    tax, currency = _one_tax(invoice), invoice.currency
+def _taxes(root: Element, of: Invoice | CreditNote) -> None:
+    tax, currency = _one_tax(of), of.currency
     total = _group(root, "TaxTotal")
     _money(total, "TaxAmount", tax.amount, currency)
     subtotal = _group(total, "TaxSubtotal")
@@ -146,16 +192,14 @@ def _category(parent: Element, name: str, tax: TaxLine, *, reason: bool) -> None
     _text(_group(group, "TaxScheme"), "ID", "VAT")
 
 
-def _totals(root: Element, invoice: Invoice) -> None:
-    prepaid = sum((use.amount for use in invoice.credits), ZERO)
+def _amounts(root: Element, currency: str, *, net: Decimal, total: Decimal, prepaid: Decimal) -> None:
     amounts = [
-        ("LineExtensionAmount", invoice.net), ("TaxExclusiveAmount", invoice.net),
-        ("TaxInclusiveAmount", invoice.total),
-        *([("PrepaidAmount", prepaid)] if prepaid else []), ("PayableAmount", invoice.total - prepaid),
+        ("LineExtensionAmount", net), ("TaxExclusiveAmount", net), ("TaxInclusiveAmount", total),
+        *([("PrepaidAmount", prepaid)] if prepaid else []), ("PayableAmount", total - prepaid),
     ]  # fmt: skip
     group = _group(root, "LegalMonetaryTotal")
     for name, amount in amounts:
-        _money(group, name, amount, invoice.currency)
+        _money(group, name, amount, currency)
 
 
 def _line(root: Element, number: int, line: Line, invoice: Invoice) -> None:
@@ -173,7 +217,8 @@ def _line(root: Element, number: int, line: Line, invoice: Invoice) -> None:
             _text(allowance, "AllowanceChargeReason", reason)
             _money(allowance, "Amount", amount, currency)
     item = _group(group, "Item")
-    _text(item, "Description", f"{line.service_name}, {line.start:%Y-%m-%d} to {format_time(line.end)[:10]}")
+    correction = "" if line.corrects is None else f", correction of {line.corrects}"
+    _text(item, "Description", f"{line.service_name}{correction}")
     _text(item, "Name", line.description or line.charge_id)
     _category(item, "ClassifiedTaxCategory", _one_tax(invoice), reason=False)
     _text(_group(group, "Price"), "PriceAmount", decimal_text(price), currencyID=currency)

@@ -63,13 +63,13 @@ class Sum(NamedTuple):
 
 def tax_sums(taxes: Iterable[TaxLine], currency: str) -> list[Sum]:
     """Name, rate and what it applies to, with what the law wants said about it."""
-    return [
-        Sum(
-            f"{tax.name} {decimal_text(tax.percent)} % of {money(tax.taxable, currency)}",
-            money(tax.amount, currency), tax.note,
-        )
-        for tax in taxes
-    ]  # fmt: skip
+    return [Sum(_tax_words(tax, currency), money(tax.amount, currency), tax.note) for tax in taxes]
+
+
+def _tax_words(tax: TaxLine, currency: str) -> str:
+    name, taxable = tax.name[:1].upper() + tax.name[1:], money(tax.taxable, currency)
+    rated = tax.category in ("S", "Z")  # the others have no rate, rather than one of 0 %
+    return f"{name} {decimal_text(tax.percent)} % of {taxable}" if rated else f"{name}, on {taxable}"
 
 
 class Ledger:
