@@ -8,6 +8,7 @@ import pytest
 
 from tests.api.access_market import AccessMarket, open_access_market
 from tests.api.harness import PEPPER, Api
+from tests.api.invoice_market import InvoiceMarket, open_invoice_market
 from tests.emulators.issuer import Issuer
 from tests.unit.support import IN_MEMORY
 
@@ -35,3 +36,8 @@ async def api(folder: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 async def market(api: Api) -> AccessMarket:
     return await open_access_market(api)
+
+
+@pytest.fixture
+async def bills(market: AccessMarket) -> InvoiceMarket:
+    return await open_invoice_market(market)
