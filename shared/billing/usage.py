@@ -74,8 +74,8 @@ class _Calendar:
     def __init__(self, of: Period) -> None:
         self.zone = ZoneInfo(of.zone)
         self._window: Window = window(of.start, of.end, "day", self.zone)
-        starts = (max(self._window.moment(piece), of.start) for piece in range(len(self._window.cuts)))
-        self.days = [str(start.astimezone(self.zone).date()) for start in starts]
+        pieces = range(len(self._window.cuts))
+        self.days = [str(self._window.moment(piece).astimezone(self.zone).date()) for piece in pieces]
         self._names: dict[str, dict[str, str]] = {}
 
     def names(self, utc_day: str) -> dict[str, str]:
@@ -144,7 +144,7 @@ class PeriodSums:
         return (days for (service, _), days in self.days.items() if service == service_id)
 
     def _day(self, moment: datetime) -> str:
-        return str(moment.astimezone(self._calendar.zone).date()) if moment < self.period.end else "~"
+        return str(moment.astimezone(self._calendar.zone).date())
 
     def requests_by_day(self, service_ids: Iterable[str]) -> Mapping[str, int]:
         """Every local day of the period, also those without."""

@@ -13,7 +13,7 @@ from shared.billing.charges import Charge
 from shared.billing.usage import PeriodSums, quantity_of
 from shared.kernel.clock import format_time, parse_time
 from shared.kernel.periods import Period, midnight, period
-from shared.metering.counters import Counter, counter_key, sum_events
+from shared.metering.counters import Bucket, Counter, counter_key, sum_events
 from shared.metering.events import UsageEvent
 from tests.unit.quantity_support import MARCH, SUMS, at, charge, from_records
 from tests.unit.support import usage_event
@@ -104,6 +104,19 @@ def test_sums_stay_exact_where_floats_and_28_digits_do_not() -> None:
     )
 
 
+def test_sums_of_counters_stay_exact() -> None:
+    """Their quantities have more digits than decimals are added with by default."""
+    keys = [counter_key(usage_event(time="2026-03-10T10:00:00.000Z", data={"feature": f})) for f in ("a", "b")]
+    quantities = ("99999999999999999999.999999999", "0.000000001")
+    sums = PeriodSums(MARCH)
+    for key in keys:
+        for quantity in quantities:
+            sums.add_counter(Counter(*key, buckets={"10:00": Bucket(quantity=quantity)}))
+    for feature in ("a", "b"):
+        of = charge("quantity", feature=feature)
+        assert quantity_of(of, sums, "svc_maps", MARCH.start, MARCH.end) == 10**20
+
+
 @pytest.mark.parametrize("metric", ["unique", "max"])
 def test_what_is_no_sum_is_not_made_one(metric: str) -> None:
     with pytest.raises(ValueError, match="not a sum"):
@@ -192,14 +205,15 @@ def test_equal_usage_has_one_fingerprint_whatever_its_order() -> None:
     assert from_records(reversed(events)).fingerprint() == whole == from_counters(events).fingerprint()
 
 
+@pytest.mark.parametrize("status", [None, 200, 403])
 @pytest.mark.parametrize(
     "change",
     [{"requests": 2}, {"request_bytes": 1}, {"response_bytes": 1}, {"executions": 1}, {"duration_ms": 1},
      {"quantity": "0.000000001"}, {"status_code": 404}, {"feature": "other"}],
 )  # fmt: skip
-def test_whatever_a_price_may_be_for_changes_the_fingerprint(change: dict[str, Any]) -> None:
+def test_whatever_a_price_may_be_for_changes_the_fingerprint(change: dict[str, Any], status: int | None) -> None:
     time = "2026-03-10T10:00:00.000Z"
-    data: dict[str, Any] = {"feature": "f", "status_code": 403}
+    data: dict[str, Any] = {"feature": "f", "status_code": status}
     assert from_records([at(time, **data)]).fingerprint() != from_records([at(time, **data | change)]).fingerprint()
 
 
