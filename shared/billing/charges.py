@@ -75,6 +75,8 @@ T = TypeVar("T", UnitTier, PercentTier, PackageTier)
 
 
 def _checked(tiers: tuple[T, ...]) -> tuple[T, ...]:
+    if not tiers:
+        raise ValueError("must have at least one")
     previous = Decimal(0)
     for number, tier in enumerate(tiers[:-1], 1):
         if tier.up_to is None:
@@ -87,7 +89,8 @@ def _checked(tiers: tuple[T, ...]) -> tuple[T, ...]:
     return tiers
 
 
-_Count = Field(min_length=1, max_length=TIERS_MAX)
+# Not `min_length`: pydantic would call a list of one wrong tier too short as well.
+_Count = Field(max_length=TIERS_MAX, json_schema_extra={"minItems": 1})
 UnitTiers = Annotated[tuple[UnitTier, ...], _Count, AfterValidator(_checked)]
 PercentTiers = Annotated[tuple[PercentTier, ...], _Count, AfterValidator(_checked)]
 PackageTiers = Annotated[tuple[PackageTier, ...], _Count, AfterValidator(_checked)]

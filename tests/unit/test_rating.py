@@ -1,17 +1,21 @@
 """Laws of rating, and an oracle that counts unit by unit."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from fractions import Fraction
+from math import ceil, floor
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from shared.billing.charges import CHARGE, Charge
+from shared.billing.models import StepRow
 from shared.billing.rating import Usage, rate
-from shared.kernel.money import ZERO
+from shared.kernel.money import ZERO, Amount, decimal_text, ended
 
 prices = st.integers(0, 2_000).map(lambda n: Decimal(n) / 1000)
 bounds = st.lists(st.integers(1, 60), min_size=0, max_size=4, unique=True).map(sorted)
@@ -40,23 +44,35 @@ def package(draw: st.DrawFn) -> dict[str, Any]:
     return {"model": "package", "package_price": str(draw(prices)), "package_size": size, "round": rounding}
 
 
+@st.composite
+def percents(draw: st.DrawFn) -> dict[str, Any]:
+    price = draw(tiered("graduated_percentage"))
+    return {**price, "tiers": [{**tier, "rate_percent": tier["unit_price"]} for tier in price["tiers"]]}
+
+
 per_unit = prices.map(lambda price: {"model": "per_unit", "unit_price": str(price)})
+dynamic = prices.map(lambda price: {"model": "dynamic", "multiplier": str(price)})
 models = st.one_of(
-    per_unit, tiered("graduated"), tiered("volume"), package(), packaged("graduated_package"),
+    per_unit, dynamic, tiered("graduated"), tiered("volume"), percents(), package(), packaged("graduated_package"),
     packaged("volume_package"),
 )  # fmt: skip
+conversions = st.one_of(
+    st.none(),
+    st.builds(
+        lambda op, rounding: {"op": op, "factor": "2", "rounding": rounding},
+        st.sampled_from(["multiply", "divide"]), st.sampled_from(["none", "ceiling", "floor", "half_up"]),
+    ),
+)  # fmt: skip
+shared = st.fixed_dictionaries({"free_units": st.integers(0, 10).map(str), "convert": conversions})
 
 
-@st.composite
-def charges(draw: st.DrawFn) -> Charge:
-    """With free units and a conversion now and then; without what is bounded by the period."""
-    extra: dict[str, Any] = {"free_units": str(draw(st.integers(0, 10)))}
-    if draw(st.booleans()):
-        rounding = draw(st.sampled_from(["none", "ceiling", "floor", "half_up"]))
-        extra["convert"] = {"op": draw(st.sampled_from(["multiply", "divide"])), "factor": "2", "rounding": rounding}
-    return CHARGE.validate_python({**draw(models), **extra})
+def charge_of(price: dict[str, Any], extra: dict[str, Any] | None = None) -> Charge:
+    tiers = [{n: v for n, v in tier.items() if n != "unit_price"} for tier in price.get("tiers", [])]
+    own = {"tiers": tiers} if price["model"] == "graduated_percentage" else {}
+    return CHARGE.validate_python({**price, **own, **(extra or {})})
 
 
+charges = st.builds(charge_of, models, shared)
 quantities = st.integers(0, 120)
 
 
@@ -64,46 +80,55 @@ def amount(charge: Charge, quantity: int, before: int = 0, *, first: bool = True
     return rate(charge, Usage(Decimal(quantity), Decimal(before), is_first=first), "EUR").amount
 
 
-def oracle(price: dict[str, Any], quantity: int) -> Fraction:
-    """What `quantity` units cost, one after the other, in fractions: written from the models' descriptions alone."""
-    tiers = price.get("tiers", [])
+def oracle(price: dict[str, Any], quantity: Fraction) -> Fraction:
+    """What a quantity costs, half a unit after the other, in fractions: written from the models' descriptions alone."""
+    tiers, halves = price.get("tiers", []), range(int(quantity * 2))
 
-    def tier_of(unit: int) -> int:
-        return next(n for n, tier in enumerate(tiers) if tier["up_to"] is None or unit <= int(tier["up_to"]))
+    def tier_of(half: int) -> int:
+        return next(n for n, tier in enumerate(tiers) if tier["up_to"] is None or half < 2 * int(tier["up_to"]))
 
     match price["model"]:
-        case "per_unit":
-            return quantity * Fraction(price["unit_price"])
+        case "per_unit" | "dynamic":
+            return quantity * Fraction(price["unit_price" if price["model"] == "per_unit" else "multiplier"])
         case "package":
-            opened = sum((unit - 1) % int(price["package_size"]) == 0 for unit in range(1, quantity + 1))
-            filled = sum(unit % int(price["package_size"]) == 0 for unit in range(1, quantity + 1))
+            size = 2 * int(price["package_size"])
+            opened, filled = sum(half % size == 0 for half in halves), sum((half + 1) % size == 0 for half in halves)
             return (opened if price["round"] == "up" else filled) * Fraction(price["package_price"])
-        case "graduated":
-            if not quantity:
-                return Fraction(tiers[0]["flat_fee"]) if price["flat_fee_at_zero"] else Fraction(0)
-            used = [tier_of(unit) for unit in range(1, quantity + 1)]
-            fees = sum(Fraction(tiers[n]["flat_fee"]) for n in set(used))
-            return fees + sum(Fraction(tiers[n]["unit_price"]) for n in used)
-        case "volume":
-            if not quantity:
-                return Fraction(tiers[0]["flat_fee"]) if price["flat_fee_at_zero"] else Fraction(0)
-            tier = tiers[tier_of(quantity)]
-            return quantity * Fraction(tier["unit_price"]) + Fraction(tier["flat_fee"])
-        case "graduated_package":
-            used = [tier_of(unit) for unit in range(1, quantity + 1)]
-            packages = {n: -(-used.count(n) // int(tiers[n]["package_size"])) for n in set(used)}
-            return sum((count * Fraction(tiers[n]["package_price"]) for n, count in packages.items()), Fraction(0))
-        case _:
-            tier = tiers[tier_of(quantity)]
-            return -(-quantity // int(tier["package_size"])) * Fraction(tier["package_price"])
+    if not halves:
+        return Fraction(tiers[0]["flat_fee"]) if price.get("flat_fee_at_zero") else Fraction(0)
+    used = [tier_of(half) for half in halves]
+    if price["model"].startswith("volume"):
+        used = [used[-1]] * len(used)
+    if price["model"].endswith("_package"):
+        packages = {n: -(-used.count(n) // (2 * int(tiers[n]["package_size"]))) for n in set(used)}
+        return sum((count * Fraction(tiers[n]["package_price"]) for n, count in packages.items()), Fraction(0))
+    each = sum((Fraction(tiers[n]["unit_price"]) / 2 for n in used), Fraction(0))
+    fees = sum((Fraction(tiers[n]["flat_fee"]) for n in set(used)), Fraction(0))
+    return fees + (each / 100 if price["model"] == "graduated_percentage" else each)
 
 
-@given(models, quantities)
-def test_as_counted_unit_by_unit(price: dict[str, Any], quantity: int) -> None:
-    assert Fraction(amount(CHARGE.validate_python(price), quantity)) == oracle(price, quantity)
+def priced_quantity(extra: dict[str, Any], quantity: int) -> Fraction:
+    """Converted and rounded, then without what is free."""
+    found, convert = Fraction(quantity), extra["convert"]
+    if convert is not None:
+        found = found * 2 if convert["op"] == "multiply" else found / 2
+        rounding = {
+            "none": lambda n: n,
+            "ceiling": ceil,
+            "floor": floor,
+            "half_up": lambda n: floor(n + Fraction(1, 2)),
+        }
+        found = Fraction(rounding[convert["rounding"]](found))
+    return max(found - int(extra["free_units"]), Fraction(0))
 
 
-@given(charges(), st.lists(st.integers(0, 40), min_size=1, max_size=6))
+@given(models, shared, quantities)
+def test_as_counted_unit_by_unit(price: dict[str, Any], extra: dict[str, Any], quantity: int) -> None:
+    wanted = oracle(price, priced_quantity(extra, quantity))
+    assert Fraction(amount(charge_of(price, extra), quantity)) == wanted
+
+
+@given(charges, st.lists(st.integers(0, 40), min_size=1, max_size=6))
 def test_lines_of_any_split_add_up_to_the_whole(charge: Charge, parts: Sequence[int]) -> None:
     before, total = 0, ZERO
     for number, part in enumerate(parts):
@@ -114,7 +139,7 @@ def test_lines_of_any_split_add_up_to_the_whole(charge: Charge, parts: Sequence[
     assert total == amount(charge, before)
 
 
-@given(st.one_of(per_unit, tiered("graduated"), package()).map(CHARGE.validate_python), quantities)
+@given(st.one_of(per_unit, tiered("graduated"), percents(), package()).map(charge_of), quantities)
 def test_more_usage_never_costs_less(charge: Charge, quantity: int) -> None:
     assert amount(charge, quantity) <= amount(charge, quantity + 1)
 
@@ -123,10 +148,10 @@ def test_volume_prices_may_fall() -> None:
     charge = CHARGE.validate_python(
         {"model": "volume", "tiers": [{"up_to": "15", "unit_price": "10"}, {"up_to": None, "unit_price": "5"}]}
     )
-    assert (amount(charge, 15), amount(charge, 16)) == (150, 80)
+    assert [amount(charge, 15), amount(charge, 16)] == [150, 80]
 
 
-@given(charges(), quantities, quantities)
+@given(charges, quantities, quantities)
 def test_steps_explain_the_amount(charge: Charge, before: int, quantity: int) -> None:
     rated = rate(charge, Usage(Decimal(quantity), Decimal(before), is_first=not before), "EUR")
     assert sum((step.amount for step in rated.steps), ZERO) == rated.amount
@@ -157,23 +182,16 @@ def test_discount_maximum_and_minimum(
     assert later.commitment_top_up == 0
 
 
-amounts = st.integers(0, 3_000).map(lambda n: Decimal(n) / 10)
-
-
-@given(st.lists(amounts, max_size=12), st.integers(0, 12), st.integers(0, 5), st.integers(0, 500))
-def test_a_percentage_in_parts_is_the_percentage_of_all(
-    events: list[Decimal], cut: int, free_events: int, free_amount: int
+@given(charges, quantities, quantities, st.sampled_from([("JPY", 0), ("EUR", 2), ("KWD", 3)]))
+def test_rounded_once_half_away_from_zero(
+    charge: Charge, before: int, quantity: int, currency: tuple[str, int]
 ) -> None:
-    charge = CHARGE.validate_python(
-        {
-            "model": "percentage", "rate_percent": "2.5", "fixed_fee": "0.3", "free_events": free_events,
-            "free_amount": str(free_amount), "per_event_min": "0.5", "per_event_max": "4",
-        }
-    )  # fmt: skip
-    whole = rate(charge, Usage(sum(events, ZERO), events=events), "EUR").amount
-    first = rate(charge, Usage(sum(events[:cut], ZERO), events=events[:cut]), "EUR").amount
-    rest = rate(charge, Usage(sum(events[cut:], ZERO), events=events[cut:], pre_events=events[:cut]), "EUR").amount
-    assert first + rest == whole
+    """Also below zero, where volume prices fall."""
+    rated = rate(charge, Usage(Decimal(quantity), Decimal(before), is_first=not before), currency[0])
+    units = abs(Fraction(rated.amount)) * 10 ** currency[1]
+    minor = floor(units + Fraction(1, 2)) * (-1 if rated.amount < 0 else 1)
+    assert Fraction(rated.rounded) == Fraction(minor, 10 ** currency[1])
+    assert -int(rated.rounded.as_tuple().exponent) == currency[1]
 
 
 @pytest.mark.parametrize(("currency", "rounded"), [("JPY", "14"), ("EUR", "13.97"), ("KWD", "13.965")])
@@ -181,3 +199,26 @@ def test_half_up_to_the_currencys_minor_unit(currency: str, rounded: str) -> Non
     charge = CHARGE.validate_python({"model": "per_unit", "unit_price": "13.965"})
     rated = rate(charge, Usage(Decimal(1)), currency)
     assert (str(rated.rounded), rated.amount) == (rounded, Decimal("13.965"))
+
+
+MOST = Decimal("999999999999999999.999999999999")
+
+
+@pytest.mark.parametrize(
+    ("price", "usage"),
+    [
+        ({"unit_price": "0.01"}, Usage(ended(Decimal(100) / 60_000))),
+        ({"unit_price": "0.01", "base_fee": "0.5"}, Usage(Decimal(1), base_fee_share=Decimal(1) / 31)),
+        ({"unit_price": "0.000000000001", "convert": {"op": "divide", "factor": "7"}}, Usage(Decimal(1))),
+        (
+            {"unit_price": str(MOST)[6:], "convert": {"op": "multiply", "factor": str(MOST)}},
+            Usage(MOST),
+        ),
+    ],
+)  # fmt: skip
+def test_whatever_is_rated_can_be_stored(price: dict[str, Any], usage: Usage) -> None:
+    rated = rate(CHARGE.validate_python({"model": "per_unit", **price}), usage, "EUR")
+    rows = [StepRow.model_validate(asdict(step)) for step in rated.steps]
+    assert sum((Fraction(row.amount) for row in rows), Fraction(0)) == Fraction(rated.amount)
+    for value in (rated.amount, rated.billed_quantity, usage.quantity):
+        assert TypeAdapter(Amount).validate_python(decimal_text(value)) == value
