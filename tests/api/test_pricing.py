@@ -1,9 +1,11 @@
 """The price calculator over the API: published examples in their own field names, and what it refuses, by name."""
 
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
 
+from shared.kernel.money import EXACT
 from tests.api.harness import Api
 
 PREVIEW = "/api/v1/pricing/preview"
@@ -59,12 +61,20 @@ async def test_nobody_has_to_sign_in(api: Api) -> None:
         ({**UNIT, "unit_price": "1" * 41}, {}, "USD", "charge.unit_price"),
         ({**UNIT, "percentage_discount": "150"}, {}, "USD", "charge.percentage_discount"),
         ({**UNIT, "package_size": "1"}, {}, "USD", "charge.package_size"),
-        ({**UNIT, "minimum_spend": "2", "maximum_spend": "1"}, {}, "USD", "charge"),
+        ({**UNIT, "minimum_spend": "2", "maximum_spend": "1"}, {}, "USD", "charge.maximum_spend"),
         ({"model": "none"}, {}, "USD", "charge"),
         ({"model": "volume", "tiers": [{"up_to": "1"}] * 10_000}, {}, "USD", "charge.tiers"),
         ({"model": "volume", "tiers": []}, {}, "USD", "charge.tiers"),
-        ({"model": "volume", "tiers": [{"up_to": "1", "unit_price": "1"}]}, {}, "USD", "charge"),
-        ({"model": "volume", "tiers": [{"up_to": "2"}, {"up_to": "1"}, {"up_to": None}]}, {}, "USD", "charge"),
+        ({"model": "volume", "tiers": [{"up_to": "1", "unit_price": "1"}]}, {}, "USD", "charge.tiers"),
+        ({"model": "volume", "tiers": [{"up_to": "2"}, {"up_to": "1"}, {"up_to": None}]}, {}, "USD", "charge.tiers"),
+        ({"model": "volume", "tiers": [{"up_to": None, "unit_price": 1}]}, {}, "USD", "charge.tiers.0.unit_price"),
+        ({**UNIT, "metric": "quantity"}, {}, "USD", "charge.feature"),
+        ({**UNIT, "convert": {"op": "divide", "factor": "0"}}, {}, "USD", "charge.convert.factor"),
+        (UNIT, {"previously_billed": "1" * 19}, "USD", "usage.previously_billed"),
+        (UNIT, {"events": ["1", "-1"]}, "USD", "usage.events.1"),
+        (UNIT, {"event_count": -1}, "USD", "usage.event_count"),
+        (UNIT, {"quantity": "3", "events": ["1"]}, "USD", "usage.quantity"),
+        (UNIT, {"base_fee_share": "0"}, "USD", "usage.base_fee_share"),
         (UNIT, {"quantity": "-1"}, "USD", "usage.quantity"),
         (UNIT, {"quantity": 3}, "USD", "usage.quantity"),
         (UNIT, {"quantity": "3", "extra": "1"}, "USD", "usage.extra"),
@@ -79,6 +89,43 @@ async def test_what_is_refused(
 ) -> None:
     answer = await _ask(api, charge, usage, currency)
     assert answer.status_code == 400, answer.text
-    fields = [error["field"] for error in answer.json()["errors"]]
-    assert any(name == field or name.startswith(f"{field}.") for name in fields), fields
+    assert answer.json()["code"] == "request_invalid"
+    assert [error["field"] for error in answer.json()["errors"]] == [field]
     assert all(error["rule"] for error in answer.json()["errors"])
+
+
+MOST = "999999999999999999.999999999999"
+
+
+@pytest.mark.parametrize(
+    ("charge", "usage"),
+    [
+        ({**UNIT, "convert": {"op": "divide", "factor": "3"}}, {"quantity": "10"}),
+        ({**UNIT, "unit_price": MOST[6:], "convert": {"op": "multiply", "factor": MOST}}, {"quantity": MOST}),
+        (
+            {"model": "package", "package_price": MOST[6:], "package_size": "0.000000000001",
+             "convert": {"op": "divide", "factor": "0.000000000001"}},
+            {"events": [MOST] * 100},
+        ),
+        ({**UNIT, "minimum_spend": MOST[6:]}, {"previously_billed": f"-{MOST}"}),
+        ({"model": "percentage", "rate_percent": "0.000001", "per_event_min": MOST[6:]}, {"events": [MOST] * 10_000}),
+    ],
+)  # fmt: skip
+async def test_whatever_is_taken_is_answered(api: Api, charge: dict[str, Any], usage: dict[str, Any]) -> None:
+    answer = await _ask(api, charge, usage, "KWD")
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    with localcontext(EXACT):
+        assert sum(Decimal(line["amount"]) for line in found["lines"]) == Decimal(found["amount"])
+        parts = [Decimal(found[name]) for name in ("rounded", "discount", "commitment_top_up", "total")]
+        assert parts[0] - parts[1] + parts[2] == parts[3]
+
+
+async def test_the_base_fee_is_in_the_first_line_only(api: Api) -> None:
+    charge = {**UNIT, "base_fee": "5"}
+    first, later = (
+        await _ask(api, charge, {"quantity": "2"}),
+        await _ask(api, charge, {"quantity": "2", "pre_line_quantity": "1"}),
+    )
+    assert (first.json()["total"], later.json()["total"]) == ("7", "2")
+    assert first.json()["lines"][0] == {"label": "base fee", "quantity": None, "unit_price": None, "amount": "5"}
