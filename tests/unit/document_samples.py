@@ -81,7 +81,7 @@ def rich(**changes: Any) -> Invoice:
     return make_invoice(lines, credit=credit, **{**known, **changes})
 
 
-def long(count: int = 200) -> Invoice:
+def many(count: int = 200) -> Invoice:
     """Hundreds of lines: the table goes over many pages."""
     return make_invoice(
         [
@@ -133,7 +133,7 @@ def unregistered() -> Invoice:
 
 
 ALL = {
-    "one": make_invoice, "rich": rich, "long": long, "foreign": foreign, "yen": yen, "negative": negative,
+    "one": make_invoice, "rich": rich, "many": many, "foreign": foreign, "yen": yen, "negative": negative,
     "hostile": hostile, "reverse": reverse_charged, "unregistered": unregistered,
 }  # fmt: skip
 
