@@ -4,6 +4,7 @@ Usage that was counted after an invoice is among its period's records too, by no
 first of them by arrival, as many as its proof says; the proof's hash tells whether that is so.
 """
 
+import heapq
 from collections.abc import AsyncIterator
 
 from shared.access.models import Consumer
@@ -18,7 +19,7 @@ class RecordsChanged(Exception):  # noqa: N818 - an answer about records
 
 
 async def proven_records(documents: Documents, consumer: Consumer, proof: RecordsProof) -> AsyncIterator[UsageEvent]:
-    """In the order of an export. They are read two or three times, never kept: the hash is known before the first is
+    """In the order of an export. They are read two to four times, never kept: the hash is known before the first is
     given out. Raises RecordsChanged; DocumentsUnavailable."""
     last = await _last_arrival(documents, consumer, proof)
     async for event in records(documents, consumer, proof.service_ids, proof.start, proof.end):
@@ -28,15 +29,14 @@ async def proven_records(documents: Documents, consumer: Consumer, proof: Record
 
 async def _last_arrival(documents: Documents, consumer: Consumer, proof: RecordsProof) -> tuple[str, ...] | None:
     """Of the records that count; None when all do."""
-    whole, arrivals = RecordsHash(), []
+    whole = RecordsHash()
     async for event in records(documents, consumer, proof.service_ids, proof.start, proof.end):
         whole.add(event)
-        arrivals.append(_arrival(event))
     if whole.count == proof.count and whole.hexdigest() == proof.sha256:
         return None
-    if not 0 < proof.count < whole.count:
+    if whole.count <= proof.count:
         raise _changed(proof)
-    last = sorted(arrivals)[proof.count - 1]
+    last = await _before_the_latest(documents, consumer, proof, whole.count - proof.count)
     part = RecordsHash()
     async for event in records(documents, consumer, proof.service_ids, proof.start, proof.end):
         if _arrival(event) <= last:
@@ -44,6 +44,20 @@ async def _last_arrival(documents: Documents, consumer: Consumer, proof: Records
     if part.hexdigest() != proof.sha256:
         raise _changed(proof)
     return last
+
+
+async def _before_the_latest(
+    documents: Documents, consumer: Consumer, proof: RecordsProof, late: int
+) -> tuple[str, ...]:
+    """When the last record came that is not among the `late` ones. Only those are kept meanwhile, and one more."""
+    latest: list[tuple[str, ...]] = [("",)]  # before all of them
+    async for event in records(documents, consumer, proof.service_ids, proof.start, proof.end):
+        arrival = _arrival(event)
+        if len(latest) <= late:
+            heapq.heappush(latest, arrival)
+        elif arrival > latest[0]:
+            heapq.heapreplace(latest, arrival)
+    return latest[0]
 
 
 def _arrival(event: UsageEvent) -> tuple[str, str, str]:
