@@ -1,4 +1,4 @@
-"""Downloads of an invoice: its document in any format, and the records behind it."""
+"""Downloads of an invoice: its document in any format, those of its credit notes, and the records behind it."""
 
 import contextlib
 
@@ -6,7 +6,7 @@ from shared.access.store import AccessStore
 from shared.audit.models import Actor
 from shared.billing.documents.shelf import Format, Shelf, Side
 from shared.billing.downloads import Downloads, Link
-from shared.billing.models import Invoice, RecordsProof
+from shared.billing.models import CreditNote, Invoice, RecordsProof
 from shared.billing.proofs import RecordsChanged, proven_records
 from shared.billing.records import export
 from shared.billing.store import BillingStore
@@ -38,6 +38,22 @@ class InvoicePapers:
     async def of_consumer(self, actor: Actor, consumer_id: str, id: str, format: Format) -> Link:
         """Raises Problem 404; BlobsUnavailable."""
         return await self._document(actor, await self._consumers(consumer_id, id), format, "buyer")
+
+    async def merchants_note(self, actor: Actor, merchant_id: str, id: str, format: Format) -> Link:
+        """A credit note's. Raises Problem 404; BlobsUnavailable."""
+        held = await self._store.note(merchant_id, id)
+        invoice = None if held is None else await self._store.invoice(merchant_id, held.value.invoice_id)
+        if held is None or invoice is None:
+            raise not_found()
+        return await self._note(actor, held.value, invoice.value, format)
+
+    async def consumers_note(self, actor: Actor, consumer_id: str, invoice_id: str, id: str, format: Format) -> Link:
+        """One of an invoice's. Raises Problem 404; BlobsUnavailable."""
+        invoice = await self._consumers(consumer_id, invoice_id)
+        held = await self._store.note(invoice.merchant_id, id)
+        if held is None or held.value.invoice_id != invoice_id:
+            raise not_found()
+        return await self._note(actor, held.value, invoice, format)
 
     async def records(self, actor: Actor, consumer_id: str, id: str, period: str | None) -> Link:
         """Those of one period that the invoice rests on, its own unless another is named, as CSV. Raises Problem 404;
@@ -75,3 +91,7 @@ class InvoicePapers:
     async def _document(self, actor: Actor, invoice: Invoice, format: Format, side: Side) -> Link:
         name = await self._shelf.get(invoice, format, side)
         return await self._downloads.link(actor, f"invoice:{invoice.id}", name, f"{invoice.number}.{format}")
+
+    async def _note(self, actor: Actor, note: CreditNote, invoice: Invoice, format: Format) -> Link:
+        name = await self._shelf.get_note(note, format, invoice.logo)
+        return await self._downloads.link(actor, f"credit_note:{note.id}", name, f"{note.number}.{format}")

@@ -11,12 +11,13 @@ from shared.alerts.store import rule_document
 from shared.billing.models import BillingProfile, BuyerDetails, Plan
 from shared.billing.reports.models import Contents, Report, Schedule
 from shared.billing.reports.store import REPORTS, report_document, schedule_document
-from shared.billing.store import BILLING, BUYER, PROFILE, invoice_document, plan_document
+from shared.billing.store import BILLING, BUYER, PROFILE, invoice_document, note_document, plan_document
 from shared.catalog.models import Merchant, Service
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.webhooks.models import PLATFORM_OWNER, Webhook
 from shared.webhooks.store import ALERTS, webhook_document
 from tests.api.harness import PEPPER, Api, Person
+from tests.unit.document_samples import note
 from tests.unit.invoice_samples import BERLIN, make_invoice
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -137,14 +138,16 @@ async def _billing(world: World) -> None:
     details = BuyerDetails(consumer_id=consumer_id, legal_name="Tenant", address=BERLIN)
     ids = {"merchant_id": "mer_one", "consumer_id": consumer_id, "pseudonym": world.ids["pseudonym"]}
     invoice = make_invoice(**ids)
+    credited = note(invoice)
     for partition, document, body in (
         ("mer_one", plan_document("svc_one", 1), plan.to_json()),
         ("mer_one", PROFILE, profile.to_json()),
         ("mer_one", invoice_document(invoice.id), invoice.to_json()),
+        ("mer_one", note_document(credited.id), credited.to_json()),
         (consumer_id, BUYER, details.to_json()),
     ):
         await documents.upsert(BILLING, partition, document, body)
-    world.ids |= {"number": "1", "invoice_id": invoice.id, "format": "csv"}
+    world.ids |= {"number": "1", "invoice_id": invoice.id, "note_id": credited.id, "format": "csv"}
 
 
 async def _reports(world: World) -> None:

@@ -20,6 +20,7 @@ async def papers(request: Request) -> InvoicePapers:
 
 Papers = Annotated[InvoicePapers, Depends(papers)]
 InvoiceId = Annotated[str, Path(max_length=64)]
+NoteId = Annotated[str, Path(max_length=64)]
 
 
 @router.get("/merchants/{merchant_id}/invoices/{invoice_id}/documents/{format}")
@@ -45,6 +46,31 @@ async def download_invoice(
 ) -> LinkView:
     """A link to the invoice as PDF, CSV, JSON or e-invoice XML."""
     return LinkView.of(await papers.of_consumer(caller.actor, consumer_id, invoice_id, format))
+
+
+@router.get("/merchants/{merchant_id}/credit-notes/{note_id}/documents/{format}")
+async def download_merchants_note(
+    caller: Annotated[Caller, Depends(allowed("invoice.read"))],
+    papers: Papers,
+    merchant_id: str,
+    note_id: NoteId,
+    format: Format,
+) -> LinkView:
+    """A link to the credit note as PDF, CSV, JSON or e-invoice XML."""
+    return LinkView.of(await papers.merchants_note(caller.actor, merchant_id, note_id, format))
+
+
+@router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes/{note_id}/documents/{format}")
+async def download_note(
+    caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
+    papers: Papers,
+    consumer_id: str,
+    invoice_id: InvoiceId,
+    note_id: NoteId,
+    format: Format,
+) -> LinkView:
+    """A link to the credit note as PDF, CSV, JSON or e-invoice XML."""
+    return LinkView.of(await papers.consumers_note(caller.actor, consumer_id, invoice_id, note_id, format))
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/records.csv")
