@@ -1,6 +1,9 @@
 """The price calculator over the API: published examples in their own field names, and what it refuses, by name."""
 
+import json
+import re
 from decimal import Decimal, localcontext
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,6 +122,15 @@ async def test_whatever_is_taken_is_answered(api: Api, charge: dict[str, Any], u
         assert sum(Decimal(line["amount"]) for line in found["lines"]) == Decimal(found["amount"])
         parts = [Decimal(found[name]) for name in ("rounded", "discount", "commitment_top_up", "total")]
         assert parts[0] - parts[1] + parts[2] == parts[3]
+
+
+async def test_the_documented_example(api: Api) -> None:
+    text = (Path(__file__).parents[2] / "docs/prices.md").read_text().partition("## Trying a price")[2]
+    asked, answered = re.search(r"-d '(.*?)'\n```", text, re.DOTALL), re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert asked is not None
+    assert answered is not None
+    answer = await api.client.post(PREVIEW, json=json.loads(asked[1]))
+    assert answer.json() == json.loads(answered[1])
 
 
 async def test_the_base_fee_is_in_the_first_line_only(api: Api) -> None:

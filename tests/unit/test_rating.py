@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from shared.billing.charges import CHARGE, Charge
 from shared.billing.models import StepRow
 from shared.billing.rating import Usage, rate
-from shared.kernel.money import ZERO, Amount, decimal_text, ended
+from shared.kernel.money import EXACT, ZERO, Amount, decimal_text, ended
 
 prices = st.integers(0, 2_000).map(lambda n: Decimal(n) / 1000)
 bounds = st.lists(st.integers(1, 60), min_size=0, max_size=4, unique=True).map(sorted)
@@ -207,8 +207,8 @@ MOST = Decimal("999999999999999999.999999999999")
 @pytest.mark.parametrize(
     ("price", "usage"),
     [
-        ({"unit_price": "0.01"}, Usage(ended(Decimal(100) / 60_000))),
-        ({"unit_price": "0.01", "base_fee": "0.5"}, Usage(Decimal(1), base_fee_share=Decimal(1) / 31)),
+        ({"unit_price": "0.01"}, Usage(ended(EXACT.divide(Decimal(100), Decimal(60_000))))),
+        ({"unit_price": "0.01", "base_fee": "0.5"}, Usage(base_fee_share=EXACT.divide(Decimal(1), Decimal(31)))),
         ({"unit_price": "0.000000000001", "convert": {"op": "divide", "factor": "7"}}, Usage(Decimal(1))),
         (
             {"unit_price": str(MOST)[6:], "convert": {"op": "multiply", "factor": str(MOST)}},

@@ -6,7 +6,7 @@ from itertools import accumulate
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.billing.charges import CHARGE
@@ -77,6 +77,10 @@ def test_the_order_matters_only_to_what_is_free(
     assert rated(nothing_free, Usage(events=shuffled)).amount == rated(nothing_free, Usage(events=events)).amount
 
 
+NOTHING_LEFT: dict[str, Any] = {"rate_percent": "1", "fixed_fee": "1", "free_events": 0, "free_amount": "5"}
+
+
+@example(NOTHING_LEFT, [Decimal(5), Decimal(0)])  # an event of nothing, when the free amount is used up: it has its fee
 @given(unbounded, events_lists)
 def test_sums_say_the_same_as_events(price: dict[str, Any], events: list[Decimal]) -> None:
     totals = tuple(accumulate(events))
