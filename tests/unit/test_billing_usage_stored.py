@@ -134,3 +134,16 @@ async def test_an_event_that_comes_late_is_read_although_its_day_was_settled_lon
     usage = await reader.read(consumer, MARCH, plans, records=True)
     assert usage.quantity(charge("requests"), "svc_maps", MARCH.start, MARCH.end) == 2
     assert await reader.fingerprint(consumer, MARCH, plans) == usage.fingerprint != before
+
+
+async def test_usage_of_services_without_a_plan_is_not_the_invoices(market: Market) -> None:
+    """It is on the same days, with the same key; an invoice's fingerprint does not change with it."""
+    consumer = Consumer(id="con_1", name="Consumer")
+    reader, plans = MonthReader(market.documents), [used(MARCH, charge("requests"))]
+    time = "2026-03-10T10:00:00.000Z"
+    await market.aggregator().apply(raw(at(time, "1")))
+    before = await reader.read(consumer, MARCH, plans, records=True)
+    await market.aggregator().apply(raw(usage_event("2", time=time, received_at=time, service_id="svc_geo")))
+    after = await reader.read(consumer, MARCH, plans, records=True)
+    assert after.fingerprint == before.fingerprint != ""
+    assert after.proof(("svc_maps",)) == before.proof(("svc_maps",))
