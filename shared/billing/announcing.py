@@ -1,4 +1,4 @@
-"""Who is told of an invoice, and how: mails to the buyer, webhooks to both sides."""
+"""Who is told of an invoice, and how: mails to the buyer (and, that it is paid, to the merchant), webhooks to both."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -11,6 +11,8 @@ from shared.access.store import AccessStore
 from shared.audit.journal import GaveUp, Task
 from shared.billing.models import CreditNote, Invoice
 from shared.billing.store import BillingStore
+from shared.catalog.letters import Letters as CatalogLetters
+from shared.catalog.store import CatalogStore
 from shared.identity.mail import MAIL_TASK, mail
 from shared.kernel.clock import parse_time, utc_now
 from shared.kernel.money import money_text
@@ -28,12 +30,15 @@ class Announcer:
     """One per process. `send` does a mail's task, `post` one of a webhook's event."""
 
     def __init__(
-        self, store: BillingStore, access: AccessStore, letters: Letters, webhooks: WebhookStore, send: Do, post: Do,
-        url: str, now: Callable[[], datetime] = utc_now,
+        self, store: BillingStore, access: AccessStore, catalog: CatalogStore, letters: Letters,
+        merchant_letters: CatalogLetters, webhooks: WebhookStore, send: Do, post: Do, url: str,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:  # fmt: skip
         self._store = store
         self._access = access
+        self._catalog = catalog
         self._letters = letters
+        self._merchant_letters = merchant_letters
         self._webhooks = webhooks
         self._send = send
         self._post = post
@@ -68,7 +73,11 @@ class Announcer:
 
     async def paid(self, invoice: Invoice) -> list[Task]:
         text = f"Invoice {invoice.number} of {self._by(invoice)} for {invoice.period} is paid. Thank you.\n\n"
-        mails = await self._to_buyer(invoice, f"Paid: invoice {invoice.number}", text + self._where(invoice))
+        subject = f"Paid: invoice {invoice.number}"
+        mails = await self._to_buyer(invoice, subject, text + self._where(invoice))
+        merchant = await self._catalog.merchant(invoice.merchant_id)
+        told = f"Invoice {invoice.number} to {line(invoice.buyer.name)} for {invoice.period} is paid.\n"
+        mails += await self._merchant_letters.to_merchant(merchant, subject, told)
         return [*mails, *await self._events(invoice, "invoice.paid")]
 
     async def overdue(self, invoice: Invoice, days: int) -> list[Task]:

@@ -103,7 +103,7 @@ class Billing(Keys, Alerts, Webhooks):
         from shared.identity.mail import send_mail
 
         return Announcer(
-            self.billing, self.access, self.letters, self.webhook_store,
+            self.billing, self.access, self.catalog, self.letters, self.catalog_letters, self.webhook_store,
             lambda task_id, data: send_mail(self.mail, task_id, data),
             lambda task_id, data: self.webhook_sender.on_emit(task_id, data),
             self.settings.ams_public_url,

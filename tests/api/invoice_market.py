@@ -66,6 +66,7 @@ class InvoiceMarket:
 
 async def open_invoice_market(market: AccessMarket) -> InvoiceMarket:
     await market.grant()
+    await market.merchant(account_ids=(market.mia.account.id,))
     consumer_id, documents = market.consumer_id, market.api.app.documents
     await market.api.app.access.put_consumer(Consumer(id=consumer_id, name="Ann", account_id=market.ann.account.id))
     profile = BillingProfile(merchant_id="mer_1", number_prefix="ACME", billing_from=utc_now())

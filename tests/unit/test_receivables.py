@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from shared.alerts.store import ALERTS
 from shared.audit.models import Actor
 from shared.billing.announcing import Announcer
-from shared.billing.models import BuyerDetails, CreditUse, Invoice, Payment
+from shared.billing.models import BuyerDetails, CreditNote, CreditUse, Invoice, Payment
 from shared.billing.receivables import Receivables, open_amount
 from shared.billing.reminders import Reminders
 from shared.billing.store import BILLING, BUYER, invoice_document
+from shared.catalog.letters import Letters as CatalogLetters
+from shared.identity.store import AccountStore
 from shared.kernel.errors import Problem
 from shared.kernel.money import ZERO, round_money
 from shared.webhooks.models import Webhook
@@ -38,8 +40,9 @@ class Receiving:
         self.ids: list[str] = []
         webhooks = WebhookStore(books.documents)
         self.announcer = Announcer(
-            books.store, books.access, books.letters, webhooks, self._mail, self._post, "https://ams.example",
-            books.time,
+            books.store, books.access, books.catalog, books.letters,
+            CatalogLetters(AccountStore(books.documents), books.settings), webhooks, self._mail, self._post,
+            "https://ams.example", books.time,
         )  # fmt: skip
         self.desk = Receivables(books.store, books.journal, self.announcer, books.time)
         self.reminders = Reminders(books.store, books.journal, self.announcer, books.time)
@@ -119,7 +122,7 @@ async def test_many_who_pay_at_once_never_pay_too_much(receiving: Receiving) -> 
     done = await asyncio.gather(*(_try(desks[n % 4], n) for n in range(100)))
     invoice = await receiving.read()
     assert sum(done) == 39  # 39 × 3 = 117, and 2 are left
-    assert (invoice.paid, open_amount(invoice), len(invoice.payments)) == (117, 2, 39)
+    assert (invoice.paid, open_amount(invoice), len(invoice.payments)) == (Decimal(117), Decimal(2), 39)
 
 
 async def _try(receiving: Receiving, number: int) -> bool:
@@ -188,7 +191,7 @@ async def test_notes_and_payments_in_any_order_sum_to_the_invoice(
 ) -> None:
     id = f"inv_{data.draw(st.uuids()).hex}"  # noqa: A001 - the field's own word
     invoice = await receiving.put(make_invoice(lines=[make_line("97")], currency=currency, id=id))
-    noted = []
+    noted: list[CreditNote] = []
     for _ in range(data.draw(st.integers(1, 6))):
         before = await receiving.read(id)
         if data.draw(st.booleans()) and open_amount(before):
