@@ -2693,6 +2693,475 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/services/{service_id}/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Plans
+         * @description All versions, the newest first.
+         *
+         *     Action `plan.read`, for: admin (any), merchant (own).
+         */
+        get: operations["list_plans_api_v1_services__service_id__plans_get"];
+        put?: never;
+        /**
+         * Add Plan
+         * @description Announce a version of the service's prices. Consumers who have access to it are told by mail.
+         *
+         *     Action `plan.manage`, for: merchant (own).
+         */
+        post: operations["add_plan_api_v1_services__service_id__plans_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/services/{service_id}/plans/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Plan
+         * @description One version.
+         *
+         *     Action `plan.read`, for: admin (any), merchant (own).
+         */
+        get: operations["read_plan_api_v1_services__service_id__plans__number__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Withdraw Plan
+         * @description Withdraw a version that has not taken effect yet. Consumers who have access to the service are told by mail.
+         *
+         *     Action `plan.manage`, for: merchant (own).
+         */
+        delete: operations["withdraw_plan_api_v1_services__service_id__plans__number__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/catalog/services/{slug}/plan": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Plan
+         * @description What the service costs now, and what it will cost next, for those who may see the service.
+         */
+        get: operations["show_plan_api_v1_catalog_services__slug__plan_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/billing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Billing
+         * @description How a merchant bills; 404 while it does not.
+         *
+         *     Action `billing.read`, for: admin (any), merchant (own).
+         */
+        get: operations["read_billing_api_v1_merchants__merchant_id__billing_get"];
+        /**
+         * Put Billing
+         * @description Begin to bill, or change how; a change needs `If-Match`. What was issued stays as it is; another time zone holds
+         *     from the next period on.
+         *
+         *     Action `billing.manage`, for: merchant (own).
+         */
+        put: operations["put_billing_api_v1_merchants__merchant_id__billing_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/merchants/{merchant_id}/terms": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Terms
+         * @description What was agreed with a merchant; null where the platform's own commission holds.
+         *
+         *     Action `terms.manage`, for: admin (any).
+         */
+        get: operations["read_terms_api_v1_admin_merchants__merchant_id__terms_get"];
+        /**
+         * Put Terms
+         * @description Agree on a commission; a change needs `If-Match`. It holds for months whose close begins from now on.
+         *
+         *     Action `terms.manage`, for: admin (any).
+         */
+        put: operations["put_terms_api_v1_admin_merchants__merchant_id__terms_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/billing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Buyer
+         * @description What is on the consumer's invoices; 404 while it is its pseudonym.
+         *
+         *     Action `buyer.manage`, for: consumer (own).
+         */
+        get: operations["read_buyer_api_v1_consumers__consumer_id__billing_get"];
+        /**
+         * Put Buyer
+         * @description Say what is to be on invoices from now on; a change needs `If-Match`.
+         *
+         *     Action `buyer.manage`, for: consumer (own).
+         */
+        put: operations["put_buyer_api_v1_consumers__consumer_id__billing_put"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pricing/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Preview Price
+         * @description What usage costs under a charge. Nothing is stored; the base fee is in the period's first line only.
+         */
+        post: operations["preview_price_api_v1_pricing_preview_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/closes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Closes
+         * @description Every month that was closed or is being closed, the latest first.
+         *
+         *     Action `invoice.read`, for: admin (any), merchant (own).
+         */
+        get: operations["list_closes_api_v1_merchants__merchant_id__closes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/invoice-previews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Preview For Merchant
+         * @description What a subscriber's invoice would be if the month were closed now: of the running one, or of a named one that is
+         *     not closed yet.
+         *
+         *     Action `invoice.read`, for: admin (any), merchant (own).
+         */
+        get: operations["preview_for_merchant_api_v1_merchants__merchant_id__invoice_previews_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/invoice-previews": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Preview For Consumer
+         * @description What the running months come to so far, one invoice for each merchant and currency.
+         *
+         *     Action `invoice.read_own`, for: admin (any), consumer (own).
+         */
+        get: operations["preview_for_consumer_api_v1_consumers__consumer_id__invoice_previews_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/invoices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Merchant Invoices
+         * @description A merchant's invoices, the newest number first.
+         *
+         *     Action `invoice.read`, for: admin (any), merchant (own).
+         */
+        get: operations["list_merchant_invoices_api_v1_merchants__merchant_id__invoices_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/invoices/{invoice_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Merchant Invoice
+         * @description An invoice with the merchant's side of it: commission, and what is left.
+         *
+         *     Action `invoice.read`, for: admin (any), merchant (own).
+         */
+        get: operations["read_merchant_invoice_api_v1_merchants__merchant_id__invoices__invoice_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/invoices/{invoice_id}/payments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Record Payment
+         * @description Record that money was received. AMS takes none itself. The buyer is told by mail once nothing is open.
+         *
+         *     Action `invoice.manage`, for: merchant (own).
+         */
+        post: operations["record_payment_api_v1_merchants__merchant_id__invoices__invoice_id__payments_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/invoices/{invoice_id}/void": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Void Invoice
+         * @description Nothing is owed any more. The number stays, and the usage is not billed again. The buyer is told by mail.
+         *
+         *     Action `invoice.manage`, for: merchant (own).
+         */
+        post: operations["void_invoice_api_v1_merchants__merchant_id__invoices__invoice_id__void_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/invoices/{invoice_id}/credit-notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give Credit Note
+         * @description Take back some of an invoice, or all. It lowers what is to be paid; what is over is credit for the consumer's
+         *     next invoice. The buyer is told by mail.
+         *
+         *     Action `invoice.manage`, for: merchant (own).
+         */
+        post: operations["give_credit_note_api_v1_merchants__merchant_id__invoices__invoice_id__credit_notes_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/credit-notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Merchant Notes
+         * @description A merchant's credit notes, the newest number first.
+         *
+         *     Action `invoice.read`, for: admin (any), merchant (own).
+         */
+        get: operations["list_merchant_notes_api_v1_merchants__merchant_id__credit_notes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/invoices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Consumer Invoices
+         * @description A consumer's invoices of all merchants, the latest period first.
+         *
+         *     Action `invoice.read_own`, for: admin (any), consumer (own).
+         */
+        get: operations["list_consumer_invoices_api_v1_consumers__consumer_id__invoices_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/invoices/{invoice_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Consumer Invoice
+         * @description One invoice: its lines, what they come from, payments and credit notes.
+         *
+         *     Action `invoice.read_own`, for: admin (any), consumer (own).
+         */
+        get: operations["read_consumer_invoice_api_v1_consumers__consumer_id__invoices__invoice_id__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Consumer Notes
+         * @description What was taken back of an invoice, the newest number first.
+         *
+         *     Action `invoice.read_own`, for: admin (any), consumer (own).
+         */
+        get: operations["list_consumer_notes_api_v1_consumers__consumer_id__invoices__invoice_id__credit_notes_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/invoices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List All Invoices
+         * @description What is billed on the platform, the latest period first. One is read under its merchant.
+         *
+         *     Action `invoice.list`, for: admin (any).
+         */
+        get: operations["list_all_invoices_api_v1_admin_invoices_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/consumers/{consumer_id}/alerts": {
         parameters: {
             query?: never;
@@ -3395,6 +3864,504 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/merchants/{merchant_id}/invoices/{invoice_id}/documents/{format}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Merchants Invoice
+         * @description A link to the invoice as PDF, CSV, JSON or e-invoice XML.
+         *
+         *     Action `invoice.read`, for: admin (any), merchant (own).
+         */
+        get: operations["download_merchants_invoice_api_v1_merchants__merchant_id__invoices__invoice_id__documents__format__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/invoices/{invoice_id}/documents/{format}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Invoice
+         * @description A link to the invoice as PDF, CSV, JSON or e-invoice XML.
+         *
+         *     Action `invoice.read_own`, for: admin (any), consumer (own).
+         */
+        get: operations["download_invoice_api_v1_consumers__consumer_id__invoices__invoice_id__documents__format__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/credit-notes/{note_id}/documents/{format}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Merchants Note
+         * @description A link to the credit note as PDF, CSV, JSON or e-invoice XML.
+         *
+         *     Action `invoice.read`, for: admin (any), merchant (own).
+         */
+        get: operations["download_merchants_note_api_v1_merchants__merchant_id__credit_notes__note_id__documents__format__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes/{note_id}/documents/{format}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Note
+         * @description A link to the credit note as PDF, CSV, JSON or e-invoice XML.
+         *
+         *     Action `invoice.read_own`, for: admin (any), consumer (own).
+         */
+        get: operations["download_note_api_v1_consumers__consumer_id__invoices__invoice_id__credit_notes__note_id__documents__format__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/invoices/{invoice_id}/records.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Invoice Records
+         * @description A link to the raw records that the invoice rests on. Their SHA-256 is printed on the invoice, and
+         *     `scripts/verify_invoice` recomputes it from them. 410 `records_gone` once they have expired.
+         *
+         *     Action `invoice.read_own`, for: admin (any), consumer (own).
+         */
+        get: operations["download_invoice_records_api_v1_consumers__consumer_id__invoices__invoice_id__records_csv_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Reports
+         * @description The latest first; with a consumer's are those that merchants share with it.
+         *
+         *     Action `report.manage`, for: consumer (own).
+         */
+        get: operations["list_reports_api_v1_consumers__consumer_id__reports_get"];
+        put?: never;
+        /**
+         * Ask Report
+         * @description Have a report made. It is made in the background; ask for it until it is done, or wait for the mail or the
+         *     webhook `report.ready`.
+         *
+         *     Action `report.manage`, for: consumer (own).
+         */
+        post: operations["ask_report_api_v1_consumers__consumer_id__reports_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/reports/{report_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Report
+         * @description One report, with its progress.
+         *
+         *     Action `report.manage`, for: consumer (own).
+         */
+        get: operations["read_report_api_v1_consumers__consumer_id__reports__report_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Report
+         * @description Delete a report with its document; what is shared goes with it. A consumer deletes its own view only.
+         *
+         *     Action `report.manage`, for: consumer (own).
+         */
+        delete: operations["delete_report_api_v1_consumers__consumer_id__reports__report_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/reports/{report_id}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Report
+         * @description A link to the document, for minutes. 409 `state_invalid` before the report is done.
+         *
+         *     Action `report.manage`, for: consumer (own).
+         */
+        get: operations["download_report_api_v1_consumers__consumer_id__reports__report_id__download_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/report-schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Report Schedules
+         * @description What is made of each month, oldest first.
+         *
+         *     Action `report.manage`, for: consumer (own).
+         */
+        get: operations["list_report_schedules_api_v1_consumers__consumer_id__report_schedules_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/consumers/{consumer_id}/report-schedules/{schedule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Report Schedule
+         * @description One schedule.
+         *
+         *     Action `report.manage`, for: consumer (own).
+         */
+        get: operations["read_report_schedule_api_v1_consumers__consumer_id__report_schedules__schedule_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Report Schedule
+         * @description Make no more. What was made stays.
+         *
+         *     Action `report.manage`, for: consumer (own).
+         */
+        delete: operations["delete_report_schedule_api_v1_consumers__consumer_id__report_schedules__schedule_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Reports
+         * @description The latest first; with a consumer's are those that merchants share with it.
+         *
+         *     Action `report.manage_merchant`, for: merchant (own).
+         */
+        get: operations["list_reports_api_v1_merchants__merchant_id__reports_get"];
+        put?: never;
+        /**
+         * Ask Report
+         * @description Have a report made. It is made in the background; ask for it until it is done, or wait for the mail or the
+         *     webhook `report.ready`.
+         *
+         *     Action `report.manage_merchant`, for: merchant (own).
+         */
+        post: operations["ask_report_api_v1_merchants__merchant_id__reports_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/reports/{report_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Report
+         * @description One report, with its progress.
+         *
+         *     Action `report.manage_merchant`, for: merchant (own).
+         */
+        get: operations["read_report_api_v1_merchants__merchant_id__reports__report_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Report
+         * @description Delete a report with its document; what is shared goes with it. A consumer deletes its own view only.
+         *
+         *     Action `report.manage_merchant`, for: merchant (own).
+         */
+        delete: operations["delete_report_api_v1_merchants__merchant_id__reports__report_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/reports/{report_id}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Report
+         * @description A link to the document, for minutes. 409 `state_invalid` before the report is done.
+         *
+         *     Action `report.manage_merchant`, for: merchant (own).
+         */
+        get: operations["download_report_api_v1_merchants__merchant_id__reports__report_id__download_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/report-schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Report Schedules
+         * @description What is made of each month, oldest first.
+         *
+         *     Action `report.manage_merchant`, for: merchant (own).
+         */
+        get: operations["list_report_schedules_api_v1_merchants__merchant_id__report_schedules_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/merchants/{merchant_id}/report-schedules/{schedule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Report Schedule
+         * @description One schedule.
+         *
+         *     Action `report.manage_merchant`, for: merchant (own).
+         */
+        get: operations["read_report_schedule_api_v1_merchants__merchant_id__report_schedules__schedule_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Report Schedule
+         * @description Make no more. What was made stays.
+         *
+         *     Action `report.manage_merchant`, for: merchant (own).
+         */
+        delete: operations["delete_report_schedule_api_v1_merchants__merchant_id__report_schedules__schedule_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/reports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Reports
+         * @description The latest first; with a consumer's are those that merchants share with it.
+         *
+         *     Action `report.manage_platform`, for: admin (any).
+         */
+        get: operations["list_reports_api_v1_admin_reports_get"];
+        put?: never;
+        /**
+         * Ask Report
+         * @description Have a report made. It is made in the background; ask for it until it is done, or wait for the mail or the
+         *     webhook `report.ready`.
+         *
+         *     Action `report.manage_platform`, for: admin (any).
+         */
+        post: operations["ask_report_api_v1_admin_reports_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/reports/{report_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Report
+         * @description One report, with its progress.
+         *
+         *     Action `report.manage_platform`, for: admin (any).
+         */
+        get: operations["read_report_api_v1_admin_reports__report_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Report
+         * @description Delete a report with its document; what is shared goes with it. A consumer deletes its own view only.
+         *
+         *     Action `report.manage_platform`, for: admin (any).
+         */
+        delete: operations["delete_report_api_v1_admin_reports__report_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/reports/{report_id}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download Report
+         * @description A link to the document, for minutes. 409 `state_invalid` before the report is done.
+         *
+         *     Action `report.manage_platform`, for: admin (any).
+         */
+        get: operations["download_report_api_v1_admin_reports__report_id__download_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/report-schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List Report Schedules
+         * @description What is made of each month, oldest first.
+         *
+         *     Action `report.manage_platform`, for: admin (any).
+         */
+        get: operations["list_report_schedules_api_v1_admin_report_schedules_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/admin/report-schedules/{schedule_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Read Report Schedule
+         * @description One schedule.
+         *
+         *     Action `report.manage_platform`, for: admin (any).
+         */
+        get: operations["read_report_schedule_api_v1_admin_report_schedules__schedule_id__get"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete Report Schedule
+         * @description Make no more. What was made stays.
+         *
+         *     Action `report.manage_platform`, for: admin (any).
+         */
+        delete: operations["delete_report_schedule_api_v1_admin_report_schedules__schedule_id__delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -3539,7 +4506,7 @@ export interface components {
         };
         /**
          * AddressInput
-         * @description `country` is ISO 3166-1 alpha-2.
+         * @description `country` is ISO 3166-1 alpha-2: the United Kingdom is GB, Greece GR.
          */
         AddressInput: {
             /**
@@ -3562,7 +4529,10 @@ export interface components {
              * @default
              */
             postal_code: string;
-            /** Country */
+            /**
+             * Country
+             * @example IN
+             */
             country: string;
         };
         /**
@@ -3696,6 +4666,164 @@ export interface components {
             previous: string;
             /** Hash */
             hash: string;
+        };
+        /**
+         * BuyerInput
+         * @description What merchants who bill the consumer see of it, on their invoices and nowhere else. `email` is where invoices go
+         *     instead of to the account.
+         */
+        BuyerInput: {
+            /** Legal Name */
+            legal_name: string;
+            address: components["schemas"]["AddressInput"];
+            /**
+             * Tax Id
+             * @default
+             */
+            tax_id: string;
+            /** Email */
+            email?: string | null;
+        };
+        /**
+         * BuyerInvoice
+         * @description What the consumer sees.
+         */
+        BuyerInvoice: {
+            /** Id */
+            id: string;
+            /** Number */
+            number: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "draft" | "issued" | "overdue" | "paid" | "void";
+            /** Merchant Id */
+            merchant_id: string;
+            /** Seller */
+            seller: string;
+            /**
+             * Currency
+             * @example EUR
+             */
+            currency: string;
+            /**
+             * Period
+             * @example 2026-03
+             */
+            period: string;
+            /**
+             * Issued On
+             * @example 2026-03-01
+             */
+            issued_on: string;
+            /**
+             * Due On
+             * @example 2026-03-01
+             */
+            due_on: string;
+            /**
+             * Total
+             * @example 12.50
+             */
+            total: string;
+            /**
+             * Amount Due
+             * @example 12.50
+             */
+            amount_due: string;
+            /**
+             * Paid
+             * @example 12.50
+             */
+            paid: string;
+            /**
+             * Credited
+             * @example 12.50
+             */
+            credited: string;
+            /**
+             * Open
+             * @example 12.50
+             */
+            open: string;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /** Time Zone */
+            time_zone: string;
+            seller_party: components["schemas"]["PartyView"];
+            buyer_party: components["schemas"]["PartyView"];
+            /** Lines */
+            lines: components["schemas"]["LineView"][];
+            /**
+             * Subtotal
+             * @example 12.50
+             */
+            subtotal: string;
+            /**
+             * Discounts
+             * @example 12.50
+             */
+            discounts: string;
+            /**
+             * Top Ups
+             * @example 12.50
+             */
+            top_ups: string;
+            /**
+             * Net
+             * @example 12.50
+             */
+            net: string;
+            /** Taxes */
+            taxes: components["schemas"]["TaxLine"][];
+            /** Credits */
+            credits: components["schemas"]["CreditUse"][];
+            /**
+             * Carried
+             * @example 12.50
+             */
+            carried: string;
+            /** Days */
+            days: components["schemas"]["DayUsage"][];
+            /** Records */
+            records: components["schemas"]["RecordsProof"][];
+            /** Payments */
+            payments: components["schemas"]["PaymentView"][];
+            /** Notes */
+            notes: components["schemas"]["NoteShare"][];
+            /** Voided Reason */
+            voided_reason: string | null;
+        };
+        /** BuyerInvoices */
+        BuyerInvoices: {
+            /** Items */
+            items: components["schemas"]["InvoiceSummary"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /** BuyerPreviews */
+        BuyerPreviews: {
+            /** Items */
+            items: components["schemas"]["BuyerInvoice"][];
+        };
+        /** BuyerView */
+        BuyerView: {
+            /** Legal Name */
+            legal_name: string;
+            address: components["schemas"]["Address"];
+            /** Tax Id */
+            tax_id: string;
+            /** Email */
+            email: string | null;
         };
         /**
          * CatalogFacets
@@ -3912,6 +5040,65 @@ export interface components {
             first_failure: boolean;
         };
         /**
+         * CloseView
+         * @description `done` consumers were looked at, `invoices` made so far; `held` could not be billed, by pseudonym with the
+         *     reason, and are tried again every hour.
+         */
+        CloseView: {
+            /**
+             * Period
+             * @example 2026-03
+             */
+            period: string;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /** Time Zone */
+            time_zone: string;
+            /**
+             * Issued On
+             * @example 2026-03-01
+             */
+            issued_on: string;
+            /**
+             * Due On
+             * @example 2026-03-01
+             */
+            due_on: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "running" | "done";
+            /** Done */
+            done: number;
+            /** Invoices */
+            invoices: number;
+            /** Held */
+            held: {
+                [key: string]: string;
+            };
+            /**
+             * Begun At
+             * Format: date-time
+             */
+            begun_at: string;
+            /** Finished At */
+            finished_at: string | null;
+        };
+        /** Closes */
+        Closes: {
+            /** Items */
+            items: components["schemas"]["CloseView"][];
+        };
+        /**
          * ConnectionInput
          * @description `path` is put behind the base URL. With `proposed`, the base URL that waits for approval is called.
          */
@@ -4043,6 +5230,51 @@ export interface components {
             created_at: string | null;
         };
         /**
+         * Convert
+         * @description Of the quantity, before everything else: `quantity op factor`, rounded to a whole number or, with `none`, not.
+         */
+        Convert: {
+            /**
+             * Op
+             * @enum {string}
+             */
+            op: "multiply" | "divide";
+            /**
+             * Factor
+             * @example 1200
+             */
+            factor: string;
+            /**
+             * Rounding
+             * @default none
+             * @enum {string}
+             */
+            rounding: "none" | "ceiling" | "floor" | "half_up";
+        };
+        /** CreditUse */
+        CreditUse: {
+            /** Note Number */
+            note_number: string;
+            /**
+             * Amount
+             * @example 12.50
+             */
+            amount: string;
+        };
+        /**
+         * DayUsage
+         * @description For the chart: requests of a local day.
+         */
+        DayUsage: {
+            /**
+             * Day
+             * @example 2026-03-01
+             */
+            day: string;
+            /** Requests */
+            requests: number;
+        };
+        /**
          * DayView
          * @description `items` by local hour, `services` for the whole day.
          */
@@ -4109,6 +5341,73 @@ export interface components {
             items: components["schemas"]["Share"][];
         };
         /**
+         * Dynamic
+         * @description The events carry their own price as their quantity (metric `quantity`), in the plan's currency; the sum is
+         *     multiplied.
+         */
+        Dynamic: {
+            /**
+             * Id
+             * @default charge
+             */
+            id: string;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Metric */
+            metric?: "quantity" | null;
+            /** Feature */
+            feature?: string | null;
+            /** Field */
+            field?: string | null;
+            /**
+             * Client Errors
+             * @default []
+             */
+            client_errors: number[];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
+            /**
+             * Base Fee
+             * @default 0
+             * @example 0.0025
+             */
+            base_fee: string;
+            /**
+             * Free Units
+             * @default 0
+             * @example 1200
+             */
+            free_units: string;
+            convert?: components["schemas"]["Convert"] | null;
+            /**
+             * Percentage Discount
+             * @default 0
+             * @example 18
+             */
+            percentage_discount: string;
+            /** Minimum Spend */
+            minimum_spend?: string | null;
+            /** Maximum Spend */
+            maximum_spend?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            model: "dynamic";
+            /**
+             * Multiplier
+             * @default 1
+             * @example 0.0025
+             */
+            multiplier: string;
+        };
+        /**
          * Explanation
          * @description `checks` are in consume's order: the first that fails is what a call is refused for.
          */
@@ -4159,6 +5458,203 @@ export interface components {
              * Format: date-time
              */
             fired_at: string;
+        };
+        /**
+         * Graduated
+         * @description Each tier prices the units that are in it; its flat fee is due once a unit is. With `flat_fee_at_zero` the first
+         *     tier's is due without any.
+         */
+        Graduated: {
+            /**
+             * Id
+             * @default charge
+             */
+            id: string;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Metric */
+            metric?: ("requests" | "request_mb" | "response_mb" | "data_mb" | "executions" | "active_minutes" | "quantity" | "unique" | "max") | null;
+            /** Feature */
+            feature?: string | null;
+            /** Field */
+            field?: string | null;
+            /**
+             * Client Errors
+             * @default []
+             */
+            client_errors: number[];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
+            /**
+             * Base Fee
+             * @default 0
+             * @example 0.0025
+             */
+            base_fee: string;
+            /**
+             * Free Units
+             * @default 0
+             * @example 1200
+             */
+            free_units: string;
+            convert?: components["schemas"]["Convert"] | null;
+            /**
+             * Percentage Discount
+             * @default 0
+             * @example 18
+             */
+            percentage_discount: string;
+            /** Minimum Spend */
+            minimum_spend?: string | null;
+            /** Maximum Spend */
+            maximum_spend?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            model: "graduated";
+            /** Tiers */
+            tiers: components["schemas"]["UnitTier"][];
+            /**
+             * Flat Fee At Zero
+             * @default false
+             */
+            flat_fee_at_zero: boolean;
+        };
+        /**
+         * GraduatedPackage
+         * @description Each tier sells the units that are in it in packages of its own; one that was begun is paid.
+         */
+        GraduatedPackage: {
+            /**
+             * Id
+             * @default charge
+             */
+            id: string;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Metric */
+            metric?: ("requests" | "request_mb" | "response_mb" | "data_mb" | "executions" | "active_minutes" | "quantity" | "unique" | "max") | null;
+            /** Feature */
+            feature?: string | null;
+            /** Field */
+            field?: string | null;
+            /**
+             * Client Errors
+             * @default []
+             */
+            client_errors: number[];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
+            /**
+             * Base Fee
+             * @default 0
+             * @example 0.0025
+             */
+            base_fee: string;
+            /**
+             * Free Units
+             * @default 0
+             * @example 1200
+             */
+            free_units: string;
+            convert?: components["schemas"]["Convert"] | null;
+            /**
+             * Percentage Discount
+             * @default 0
+             * @example 18
+             */
+            percentage_discount: string;
+            /** Minimum Spend */
+            minimum_spend?: string | null;
+            /** Maximum Spend */
+            maximum_spend?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            model: "graduated_package";
+            /** Tiers */
+            tiers: components["schemas"]["PackageTier"][];
+        };
+        /**
+         * GraduatedPercentage
+         * @description Of an amount of money that is the quantity: each tier takes its percentage of what is in it.
+         */
+        GraduatedPercentage: {
+            /**
+             * Id
+             * @default charge
+             */
+            id: string;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Metric */
+            metric?: ("requests" | "request_mb" | "response_mb" | "data_mb" | "executions" | "active_minutes" | "quantity" | "unique" | "max") | null;
+            /** Feature */
+            feature?: string | null;
+            /** Field */
+            field?: string | null;
+            /**
+             * Client Errors
+             * @default []
+             */
+            client_errors: number[];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
+            /**
+             * Base Fee
+             * @default 0
+             * @example 0.0025
+             */
+            base_fee: string;
+            /**
+             * Free Units
+             * @default 0
+             * @example 1200
+             */
+            free_units: string;
+            convert?: components["schemas"]["Convert"] | null;
+            /**
+             * Percentage Discount
+             * @default 0
+             * @example 18
+             */
+            percentage_discount: string;
+            /** Minimum Spend */
+            minimum_spend?: string | null;
+            /** Maximum Spend */
+            maximum_spend?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            model: "graduated_percentage";
+            /** Tiers */
+            tiers: components["schemas"]["PercentTier"][];
+            /**
+             * Flat Fee At Zero
+             * @default false
+             */
+            flat_fee_at_zero: boolean;
         };
         /**
          * GrantProjects
@@ -4290,6 +5786,70 @@ export interface components {
              * @enum {string}
              */
             role: "owner" | "manager" | "member";
+        };
+        /**
+         * InvoiceSummary
+         * @description `paid` and `credited` lower what is `open` of `amount_due`. Amounts are in `currency`.
+         */
+        InvoiceSummary: {
+            /** Id */
+            id: string;
+            /** Number */
+            number: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "draft" | "issued" | "overdue" | "paid" | "void";
+            /** Merchant Id */
+            merchant_id: string;
+            /** Seller */
+            seller: string;
+            /**
+             * Currency
+             * @example EUR
+             */
+            currency: string;
+            /**
+             * Period
+             * @example 2026-03
+             */
+            period: string;
+            /**
+             * Issued On
+             * @example 2026-03-01
+             */
+            issued_on: string;
+            /**
+             * Due On
+             * @example 2026-03-01
+             */
+            due_on: string;
+            /**
+             * Total
+             * @example 12.50
+             */
+            total: string;
+            /**
+             * Amount Due
+             * @example 12.50
+             */
+            amount_due: string;
+            /**
+             * Paid
+             * @example 12.50
+             */
+            paid: string;
+            /**
+             * Credited
+             * @example 12.50
+             */
+            credited: string;
+            /**
+             * Open
+             * @example 12.50
+             */
+            open: string;
         };
         /**
          * Joined
@@ -4496,6 +6056,88 @@ export interface components {
             quota_per_month: number | null;
         };
         /**
+         * LineView
+         * @description `net` = amount − discount + top_up. `corrects` names the earlier period that a correction is for.
+         */
+        LineView: {
+            /** Service Id */
+            service_id: string;
+            /** Service Name */
+            service_name: string;
+            /** Plan Number */
+            plan_number: number;
+            /** Charge Id */
+            charge_id: string;
+            /** Description */
+            description: string;
+            /** Metric */
+            metric: string;
+            /** Unit */
+            unit: string;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /**
+             * Quantity
+             * @example 12.50
+             */
+            quantity: string;
+            /**
+             * Billed Quantity
+             * @example 12.50
+             */
+            billed_quantity: string;
+            /** Steps */
+            steps: components["schemas"]["StepRow"][];
+            /**
+             * Amount Exact
+             * @example 12.50
+             */
+            amount_exact: string;
+            /**
+             * Amount
+             * @example 12.50
+             */
+            amount: string;
+            /**
+             * Discount
+             * @example 12.50
+             */
+            discount: string;
+            /**
+             * Top Up
+             * @example 12.50
+             */
+            top_up: string;
+            /**
+             * Net
+             * @example 12.50
+             */
+            net: string;
+            /** Corrects */
+            corrects: string | null;
+        };
+        /**
+         * LinkView
+         * @description Whoever has the URL can read the document until then. It is in the audit log.
+         */
+        LinkView: {
+            /** Url */
+            url: string;
+            /**
+             * Expires At
+             * Format: date-time
+             */
+            expires_at: string;
+        };
+        /**
          * LoginView
          * @description One way to sign in to the account.
          */
@@ -4596,12 +6238,233 @@ export interface components {
             /** Account Ids */
             account_ids: string[];
         };
+        /**
+         * MerchantInvoice
+         * @description The same with the merchant's side: what the platform keeps, and what is left.
+         */
+        MerchantInvoice: {
+            /** Id */
+            id: string;
+            /** Number */
+            number: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "draft" | "issued" | "overdue" | "paid" | "void";
+            /** Merchant Id */
+            merchant_id: string;
+            /** Seller */
+            seller: string;
+            /**
+             * Currency
+             * @example EUR
+             */
+            currency: string;
+            /**
+             * Period
+             * @example 2026-03
+             */
+            period: string;
+            /**
+             * Issued On
+             * @example 2026-03-01
+             */
+            issued_on: string;
+            /**
+             * Due On
+             * @example 2026-03-01
+             */
+            due_on: string;
+            /**
+             * Total
+             * @example 12.50
+             */
+            total: string;
+            /**
+             * Amount Due
+             * @example 12.50
+             */
+            amount_due: string;
+            /**
+             * Paid
+             * @example 12.50
+             */
+            paid: string;
+            /**
+             * Credited
+             * @example 12.50
+             */
+            credited: string;
+            /**
+             * Open
+             * @example 12.50
+             */
+            open: string;
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /** Time Zone */
+            time_zone: string;
+            seller_party: components["schemas"]["PartyView"];
+            buyer_party: components["schemas"]["PartyView"];
+            /** Lines */
+            lines: components["schemas"]["LineView"][];
+            /**
+             * Subtotal
+             * @example 12.50
+             */
+            subtotal: string;
+            /**
+             * Discounts
+             * @example 12.50
+             */
+            discounts: string;
+            /**
+             * Top Ups
+             * @example 12.50
+             */
+            top_ups: string;
+            /**
+             * Net
+             * @example 12.50
+             */
+            net: string;
+            /** Taxes */
+            taxes: components["schemas"]["TaxLine"][];
+            /** Credits */
+            credits: components["schemas"]["CreditUse"][];
+            /**
+             * Carried
+             * @example 12.50
+             */
+            carried: string;
+            /** Days */
+            days: components["schemas"]["DayUsage"][];
+            /** Records */
+            records: components["schemas"]["RecordsProof"][];
+            /** Payments */
+            payments: components["schemas"]["PaymentView"][];
+            /** Notes */
+            notes: components["schemas"]["NoteShare"][];
+            /** Voided Reason */
+            voided_reason: string | null;
+            /** Pseudonym */
+            pseudonym: string;
+            /**
+             * Commission Percent
+             * @example 18
+             */
+            commission_percent: string;
+            /**
+             * Commission
+             * @example 12.50
+             */
+            commission: string;
+            /**
+             * Merchant Net
+             * @example 12.50
+             */
+            merchant_net: string;
+        };
+        /** MerchantInvoices */
+        MerchantInvoices: {
+            /** Items */
+            items: components["schemas"]["MerchantSummary"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
         /** MerchantList */
         MerchantList: {
             /** Items */
             items: components["schemas"]["MerchantForAdmins"][];
             /** Next Cursor */
             next_cursor: string | null;
+        };
+        /** MerchantPreviews */
+        MerchantPreviews: {
+            /** Items */
+            items: components["schemas"]["MerchantInvoice"][];
+        };
+        /**
+         * MerchantSummary
+         * @description `buyer` is the name on the invoice, which is the pseudonym where the consumer wants no other.
+         */
+        MerchantSummary: {
+            /** Id */
+            id: string;
+            /** Number */
+            number: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "draft" | "issued" | "overdue" | "paid" | "void";
+            /** Merchant Id */
+            merchant_id: string;
+            /** Seller */
+            seller: string;
+            /**
+             * Currency
+             * @example EUR
+             */
+            currency: string;
+            /**
+             * Period
+             * @example 2026-03
+             */
+            period: string;
+            /**
+             * Issued On
+             * @example 2026-03-01
+             */
+            issued_on: string;
+            /**
+             * Due On
+             * @example 2026-03-01
+             */
+            due_on: string;
+            /**
+             * Total
+             * @example 12.50
+             */
+            total: string;
+            /**
+             * Amount Due
+             * @example 12.50
+             */
+            amount_due: string;
+            /**
+             * Paid
+             * @example 12.50
+             */
+            paid: string;
+            /**
+             * Credited
+             * @example 12.50
+             */
+            credited: string;
+            /**
+             * Open
+             * @example 12.50
+             */
+            open: string;
+            /** Pseudonym */
+            pseudonym: string;
+            /** Buyer */
+            buyer: string;
+            /**
+             * Merchant Net
+             * @example 12.50
+             */
+            merchant_net: string;
         };
         /**
          * MerchantUsageItem
@@ -4909,6 +6772,94 @@ export interface components {
             upstream?: components["schemas"]["UpstreamInput"] | null;
         };
         /**
+         * NoteInput
+         * @description `amount` is with tax, at most what is left of the invoice.
+         */
+        NoteInput: {
+            /** Reason */
+            reason: string;
+            /**
+             * Amount
+             * @example 12.50
+             */
+            amount: string;
+        };
+        /**
+         * NoteShare
+         * @description What a credit note took back of an invoice: `taxes` in the order of the invoice's.
+         */
+        NoteShare: {
+            /** Number */
+            number: string;
+            /**
+             * Net
+             * @example 12.50
+             */
+            net: string;
+            /** Taxes */
+            taxes: string[];
+            /**
+             * Total
+             * @example 12.50
+             */
+            total: string;
+        };
+        /**
+         * NoteView
+         * @description A credit note. `total` is with its taxes.
+         */
+        NoteView: {
+            /** Id */
+            id: string;
+            /** Number */
+            number: string;
+            /** Invoice Id */
+            invoice_id: string;
+            /** Invoice Number */
+            invoice_number: string;
+            /** Merchant Id */
+            merchant_id: string;
+            /**
+             * Currency
+             * @example EUR
+             */
+            currency: string;
+            /**
+             * Issued On
+             * @example 2026-03-01
+             */
+            issued_on: string;
+            /** Reason */
+            reason: string;
+            /**
+             * Net
+             * @example 12.50
+             */
+            net: string;
+            /** Taxes */
+            taxes: components["schemas"]["TaxLine"][];
+            /**
+             * Total
+             * @example 12.50
+             */
+            total: string;
+        };
+        /** NotesView */
+        NotesView: {
+            /** Items */
+            items: components["schemas"]["NoteView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * OfferView
+         * @description `current` is null as long as the service has no prices, `next` while no others are announced.
+         */
+        OfferView: {
+            current: components["schemas"]["PriceView"] | null;
+            next: components["schemas"]["PriceView"] | null;
+        };
+        /**
          * OperationView
          * @description `request` and `response` are examples, where the document has them.
          */
@@ -4939,6 +6890,97 @@ export interface components {
             items: components["schemas"]["MerchantView"][];
         };
         /**
+         * Package
+         * @description Whole packages; `round` says whether one that was begun is paid (`up`) or free (`down`).
+         */
+        Package: {
+            /**
+             * Id
+             * @default charge
+             */
+            id: string;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Metric */
+            metric?: ("requests" | "request_mb" | "response_mb" | "data_mb" | "executions" | "active_minutes" | "quantity" | "unique" | "max") | null;
+            /** Feature */
+            feature?: string | null;
+            /** Field */
+            field?: string | null;
+            /**
+             * Client Errors
+             * @default []
+             */
+            client_errors: number[];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
+            /**
+             * Base Fee
+             * @default 0
+             * @example 0.0025
+             */
+            base_fee: string;
+            /**
+             * Free Units
+             * @default 0
+             * @example 1200
+             */
+            free_units: string;
+            convert?: components["schemas"]["Convert"] | null;
+            /**
+             * Percentage Discount
+             * @default 0
+             * @example 18
+             */
+            percentage_discount: string;
+            /** Minimum Spend */
+            minimum_spend?: string | null;
+            /** Maximum Spend */
+            maximum_spend?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            model: "package";
+            /**
+             * Package Price
+             * @example 0.0025
+             */
+            package_price: string;
+            /**
+             * Package Size
+             * @example 1200
+             */
+            package_size: string;
+            /**
+             * Round
+             * @default up
+             * @enum {string}
+             */
+            round: "up" | "down";
+        };
+        /** PackageTier */
+        PackageTier: {
+            /** Up To */
+            up_to?: string | null;
+            /**
+             * Package Price
+             * @example 0.0025
+             */
+            package_price: string;
+            /**
+             * Package Size
+             * @example 1200
+             */
+            package_size: string;
+        };
+        /**
          * ParameterView
          * @description `place` is `path`, `query`, `header` or `cookie`.
          */
@@ -4951,6 +6993,297 @@ export interface components {
             required: boolean;
             /** Description */
             description: string;
+        };
+        /** PartyView */
+        PartyView: {
+            /** Name */
+            name: string;
+            address: components["schemas"]["Address"] | null;
+            /** Tax Id */
+            tax_id: string;
+        };
+        /**
+         * PaymentInput
+         * @description A payment that was received, of all or a part. A payment `id` that was recorded before changes nothing; without
+         *     one each request is another payment, unless it has an Idempotency-Key.
+         */
+        PaymentInput: {
+            /**
+             * Amount
+             * @example 12.50
+             */
+            amount: string;
+            /**
+             * Received On
+             * Format: date
+             */
+            received_on: string;
+            /**
+             * Reference
+             * @default
+             */
+            reference: string;
+            /** Id */
+            id?: string | null;
+        };
+        /** PaymentView */
+        PaymentView: {
+            /** Id */
+            id: string;
+            /**
+             * Amount
+             * @example 12.50
+             */
+            amount: string;
+            /** Reference */
+            reference: string;
+            /**
+             * Received On
+             * @example 2026-03-01
+             */
+            received_on: string;
+            /**
+             * Recorded At
+             * Format: date-time
+             */
+            recorded_at: string;
+        };
+        /** PerUnit */
+        PerUnit: {
+            /**
+             * Id
+             * @default charge
+             */
+            id: string;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Metric */
+            metric?: ("requests" | "request_mb" | "response_mb" | "data_mb" | "executions" | "active_minutes" | "quantity" | "unique" | "max") | null;
+            /** Feature */
+            feature?: string | null;
+            /** Field */
+            field?: string | null;
+            /**
+             * Client Errors
+             * @default []
+             */
+            client_errors: number[];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
+            /**
+             * Base Fee
+             * @default 0
+             * @example 0.0025
+             */
+            base_fee: string;
+            /**
+             * Free Units
+             * @default 0
+             * @example 1200
+             */
+            free_units: string;
+            convert?: components["schemas"]["Convert"] | null;
+            /**
+             * Percentage Discount
+             * @default 0
+             * @example 18
+             */
+            percentage_discount: string;
+            /** Minimum Spend */
+            minimum_spend?: string | null;
+            /** Maximum Spend */
+            maximum_spend?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            model: "per_unit";
+            /**
+             * Unit Price
+             * @example 0.0025
+             */
+            unit_price: string;
+        };
+        /** PercentTier */
+        PercentTier: {
+            /** Up To */
+            up_to?: string | null;
+            /**
+             * Rate Percent
+             * @default 0
+             * @example 18
+             */
+            rate_percent: string;
+            /**
+             * Flat Fee
+             * @default 0
+             * @example 0.0025
+             */
+            flat_fee: string;
+        };
+        /**
+         * Percentage
+         * @description A share of amounts of money that the events carry as their quantity (metric `quantity`): `rate_percent` of each,
+         *     and `fixed_fee` for each. The first `free_events` are free, and so are events until their sum is `free_amount`;
+         *     whichever is used up first ends it. `per_event_min` and `per_event_max` bound what one event costs. `free_units` it
+         *     has none: it could mean either of the two.
+         */
+        Percentage: {
+            /**
+             * Id
+             * @default charge
+             */
+            id: string;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Metric */
+            metric?: "quantity" | null;
+            /** Feature */
+            feature?: string | null;
+            /** Field */
+            field?: string | null;
+            /**
+             * Client Errors
+             * @default []
+             */
+            client_errors: number[];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
+            /**
+             * Base Fee
+             * @default 0
+             * @example 0.0025
+             */
+            base_fee: string;
+            /**
+             * Free Units
+             * @default 0
+             * @example 1200
+             */
+            free_units: string;
+            convert?: components["schemas"]["Convert"] | null;
+            /**
+             * Percentage Discount
+             * @default 0
+             * @example 18
+             */
+            percentage_discount: string;
+            /** Minimum Spend */
+            minimum_spend?: string | null;
+            /** Maximum Spend */
+            maximum_spend?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            model: "percentage";
+            /**
+             * Rate Percent
+             * @example 18
+             */
+            rate_percent: string;
+            /**
+             * Fixed Fee
+             * @default 0
+             * @example 0.0025
+             */
+            fixed_fee: string;
+            /**
+             * Free Events
+             * @default 0
+             */
+            free_events: number;
+            /**
+             * Free Amount
+             * @default 0
+             * @example 1200
+             */
+            free_amount: string;
+            /** Per Event Min */
+            per_event_min?: string | null;
+            /** Per Event Max */
+            per_event_max?: string | null;
+        };
+        /**
+         * PlanInput
+         * @description Each charge needs an `id` of its own, a `name` and a `metric`; none at all makes the service free.
+         *     `effective_from` is a midnight in the merchant's time zone; without it, the start of the merchant's next billing
+         *     period.
+         */
+        PlanInput: {
+            /**
+             * Name
+             * @example Standard
+             */
+            name: string;
+            /**
+             * Currency
+             * @example EUR
+             */
+            currency: string;
+            /** Charges */
+            charges: (components["schemas"]["PerUnit"] | components["schemas"]["Graduated"] | components["schemas"]["Volume"] | components["schemas"]["GraduatedPercentage"] | components["schemas"]["Package"] | components["schemas"]["GraduatedPackage"] | components["schemas"]["VolumePackage"] | components["schemas"]["Percentage"] | components["schemas"]["Dynamic"])[];
+            /** Effective From */
+            effective_from?: string | null;
+        };
+        /**
+         * PlanView
+         * @description `state` is `announced` until `effective_from`, then `in_force`, and `past` when another one is.
+         */
+        PlanView: {
+            /** Number */
+            number: number;
+            /** Name */
+            name: string;
+            /** Currency */
+            currency: string;
+            /** Charges */
+            charges: (components["schemas"]["PerUnit"] | components["schemas"]["Graduated"] | components["schemas"]["Volume"] | components["schemas"]["GraduatedPercentage"] | components["schemas"]["Package"] | components["schemas"]["GraduatedPackage"] | components["schemas"]["VolumePackage"] | components["schemas"]["Percentage"] | components["schemas"]["Dynamic"])[];
+            /**
+             * Effective From
+             * Format: date-time
+             */
+            effective_from: string;
+            /** Service Id */
+            service_id: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "announced" | "in_force" | "past";
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Created By */
+            created_by: string;
+        };
+        /** PlansView */
+        PlansView: {
+            /** Items */
+            items: components["schemas"]["PlanView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /** PlatformInvoices */
+        PlatformInvoices: {
+            /** Items */
+            items: components["schemas"]["PlatformSummary"][];
+            /** Next Cursor */
+            next_cursor: string | null;
         };
         /**
          * PlatformSettingsChange
@@ -5013,6 +7346,11 @@ export interface components {
              * @default 720
              */
             rotation_overlap_hours_max: number;
+            /**
+             * Close Grace Hours
+             * @default 24
+             */
+            close_grace_hours: number;
             /**
              * Delivery Log Days
              * @default 30
@@ -5091,6 +7429,11 @@ export interface components {
              */
             rotation_overlap_hours_max: number;
             /**
+             * Close Grace Hours
+             * @default 24
+             */
+            close_grace_hours: number;
+            /**
              * Delivery Log Days
              * @default 30
              */
@@ -5100,6 +7443,83 @@ export interface components {
              * @default []
              */
             alert_recipients: string[];
+        };
+        /** PlatformSummary */
+        PlatformSummary: {
+            /** Id */
+            id: string;
+            /** Number */
+            number: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "draft" | "issued" | "overdue" | "paid" | "void";
+            /** Merchant Id */
+            merchant_id: string;
+            /** Seller */
+            seller: string;
+            /**
+             * Currency
+             * @example EUR
+             */
+            currency: string;
+            /**
+             * Period
+             * @example 2026-03
+             */
+            period: string;
+            /**
+             * Issued On
+             * @example 2026-03-01
+             */
+            issued_on: string;
+            /**
+             * Due On
+             * @example 2026-03-01
+             */
+            due_on: string;
+            /**
+             * Total
+             * @example 12.50
+             */
+            total: string;
+            /**
+             * Amount Due
+             * @example 12.50
+             */
+            amount_due: string;
+            /**
+             * Paid
+             * @example 12.50
+             */
+            paid: string;
+            /**
+             * Credited
+             * @example 12.50
+             */
+            credited: string;
+            /**
+             * Open
+             * @example 12.50
+             */
+            open: string;
+            /** Pseudonym */
+            pseudonym: string;
+            /** Buyer */
+            buyer: string;
+            /**
+             * Merchant Net
+             * @example 12.50
+             */
+            merchant_net: string;
+            /** Consumer Id */
+            consumer_id: string;
+            /**
+             * Commission
+             * @example 12.50
+             */
+            commission: string;
         };
         /**
          * PlatformUsageItem
@@ -5156,6 +7576,150 @@ export interface components {
             /** Items */
             items: components["schemas"]["PlatformUsageItem"][];
             total: components["schemas"]["UsageFigures"];
+        };
+        /** PreviewInput */
+        PreviewInput: {
+            /** Charge */
+            charge: components["schemas"]["PerUnit"] | components["schemas"]["Graduated"] | components["schemas"]["Volume"] | components["schemas"]["GraduatedPercentage"] | components["schemas"]["Package"] | components["schemas"]["GraduatedPackage"] | components["schemas"]["VolumePackage"] | components["schemas"]["Percentage"] | components["schemas"]["Dynamic"];
+            usage: components["schemas"]["UsageInput"];
+            /**
+             * Currency
+             * @example EUR
+             */
+            currency: string;
+        };
+        /**
+         * PreviewView
+         * @description `amount` is exact, `rounded` in the currency's minor unit; total = rounded − discount + commitment_top_up.
+         *     `lines` sum to `amount`.
+         */
+        PreviewView: {
+            /**
+             * Amount
+             * @example 12.50
+             */
+            amount: string;
+            /**
+             * Rounded
+             * @example 12.50
+             */
+            rounded: string;
+            /** Lines */
+            lines: components["schemas"]["StepView"][];
+            /**
+             * Discount
+             * @example 12.50
+             */
+            discount: string;
+            /**
+             * Commitment Top Up
+             * @example 12.50
+             */
+            commitment_top_up: string;
+            /**
+             * Total
+             * @example 12.50
+             */
+            total: string;
+            /**
+             * Billed Quantity
+             * @example 12.50
+             */
+            billed_quantity: string;
+        };
+        /**
+         * PriceView
+         * @description A version of a service's prices, in force from `effective_from` until another one's moment.
+         */
+        PriceView: {
+            /** Number */
+            number: number;
+            /** Name */
+            name: string;
+            /** Currency */
+            currency: string;
+            /** Charges */
+            charges: (components["schemas"]["PerUnit"] | components["schemas"]["Graduated"] | components["schemas"]["Volume"] | components["schemas"]["GraduatedPercentage"] | components["schemas"]["Package"] | components["schemas"]["GraduatedPackage"] | components["schemas"]["VolumePackage"] | components["schemas"]["Percentage"] | components["schemas"]["Dynamic"])[];
+            /**
+             * Effective From
+             * Format: date-time
+             */
+            effective_from: string;
+        };
+        /**
+         * ProfileInput
+         * @description How a merchant bills. Invoice numbers begin with `number_prefix`; the financial year begins in
+         *     `financial_year_month`. Without registrations no tax is charged.
+         */
+        ProfileInput: {
+            /**
+             * Time Zone
+             * @default UTC
+             * @example Asia/Kolkata
+             */
+            time_zone: string;
+            /**
+             * Anchor Day
+             * @default 1
+             */
+            anchor_day: number;
+            /**
+             * Number Prefix
+             * @example ACME
+             */
+            number_prefix: string;
+            /**
+             * Financial Year Month
+             * @default 1
+             */
+            financial_year_month: number;
+            /**
+             * Payment Terms Days
+             * @default 30
+             */
+            payment_terms_days: number;
+            /**
+             * Payment Details
+             * @default
+             */
+            payment_details: string;
+            /**
+             * Footer
+             * @default
+             */
+            footer: string;
+            /**
+             * Registrations
+             * @default []
+             */
+            registrations: components["schemas"]["RegistrationInput"][];
+        };
+        /**
+         * ProfileView
+         * @description Usage before `billing_from` is not billed.
+         */
+        ProfileView: {
+            /** Time Zone */
+            time_zone: string;
+            /** Anchor Day */
+            anchor_day: number;
+            /** Number Prefix */
+            number_prefix: string;
+            /** Financial Year Month */
+            financial_year_month: number;
+            /** Payment Terms Days */
+            payment_terms_days: number;
+            /** Payment Details */
+            payment_details: string;
+            /** Footer */
+            footer: string;
+            /** Registrations */
+            registrations: components["schemas"]["TaxRegistration"][];
+            /**
+             * Billing From
+             * Format: date-time
+             */
+            billing_from: string;
         };
         /**
          * ProjectAccessRequest
@@ -5316,6 +7880,36 @@ export interface components {
             /** Metadata */
             metadata: unknown;
         };
+        /**
+         * RecordsProof
+         * @description Which raw records an invoice (a period's part of it) rests on: the consumer's with these services in [start,
+         *     end). `sha256` is of their export as CSV (`shared.billing.records`).
+         */
+        RecordsProof: {
+            /**
+             * Period
+             * @example 2026-03
+             */
+            period: string;
+            /** Service Ids */
+            service_ids: string[];
+            /**
+             * Start
+             * Format: date-time
+             */
+            start: string;
+            /**
+             * End
+             * Format: date-time
+             */
+            end: string;
+            /** Time Zone */
+            time_zone: string;
+            /** Count */
+            count: number;
+            /** Sha256 */
+            sha256: string;
+        };
         /** RecordsView */
         RecordsView: {
             /** Items */
@@ -5358,6 +7952,29 @@ export interface components {
             /** Items */
             items: components["schemas"]["RefusalView"][];
         };
+        /** RegistrationInput */
+        RegistrationInput: {
+            /**
+             * Country
+             * @example DE
+             */
+            country: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "vat" | "gst" | "in_gst";
+            /**
+             * Number
+             * @example DE136695976
+             */
+            number: string;
+            /**
+             * Percent
+             * @example 19
+             */
+            percent: string;
+        };
         /** Release */
         Release: {
             /**
@@ -5371,6 +7988,131 @@ export interface components {
              * @default
              */
             notes: string;
+        };
+        /**
+         * ReportInput
+         * @description `from` and `to` (exclusive) are in whole quarter hours, or local days; at most 400 days apart. `by`: dimensions,
+         *     and at most one of hour, day, month. With `monthly` the same report is made of each calendar month, beginning with
+         *     the one that is under way.
+         */
+        ReportInput: {
+            /**
+             * Name
+             * @example Usage of March
+             */
+            name: string;
+            /**
+             * From
+             * @example 2026-03-01
+             */
+            from: string;
+            /**
+             * To
+             * @example 2026-04-01
+             */
+            to: string;
+            /**
+             * Time Zone
+             * @default UTC
+             * @example Asia/Kolkata
+             */
+            time_zone: string;
+            /**
+             * @default {
+             *       "pseudonyms": []
+             *     }
+             */
+            subject: components["schemas"]["SubjectInput"];
+            /**
+             * By
+             * @default [
+             *       "day"
+             *     ]
+             */
+            by: ("service" | "consumer" | "api_key" | "project" | "image" | "version" | "feature" | "merchant" | "hour" | "day" | "month")[];
+            /**
+             * Format
+             * @default pdf
+             * @enum {string}
+             */
+            format: "pdf" | "csv";
+            /**
+             * Share With Consumer
+             * @default false
+             */
+            share_with_consumer: boolean;
+            /**
+             * Schedule
+             * @default none
+             * @enum {string}
+             */
+            schedule: "none" | "monthly";
+        };
+        /** ReportList */
+        ReportList: {
+            /** Items */
+            items: components["schemas"]["ReportView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * ReportView
+         * @description `progress` is percent. Once it is done: `rows`, and `as_of`, before which all that was counted is in it; once it
+         *     failed: why. `shared_by` is the merchant who shares it.
+         */
+        ReportView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            subject: components["schemas"]["SubjectView"];
+            /** By */
+            by: ("service" | "consumer" | "api_key" | "project" | "image" | "version" | "feature" | "merchant" | "hour" | "day" | "month")[];
+            /** Time Zone */
+            time_zone: string;
+            /**
+             * Format
+             * @enum {string}
+             */
+            format: "pdf" | "csv";
+            /** Share With Consumer */
+            share_with_consumer: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /**
+             * From
+             * Format: date-time
+             */
+            from: string;
+            /**
+             * To
+             * Format: date-time
+             */
+            to: string;
+            /**
+             * Status
+             * @enum {string}
+             */
+            status: "queued" | "running" | "done" | "failed";
+            /** Progress */
+            progress: number;
+            /** Rows */
+            rows: number | null;
+            /** Requests */
+            requests: number | null;
+            /** As Of */
+            as_of: string | null;
+            /** Error */
+            error: string | null;
+            /** Schedule Id */
+            schedule_id: string | null;
+            /** Shared By */
+            shared_by: string | null;
+            /** Finished At */
+            finished_at: string | null;
         };
         /**
          * Restriction
@@ -5529,6 +8271,42 @@ export interface components {
         Rules: {
             /** Items */
             items: components["schemas"]["RuleView"][];
+        };
+        /** ScheduleList */
+        ScheduleList: {
+            /** Items */
+            items: components["schemas"]["ScheduleView"][];
+        };
+        /**
+         * ScheduleView
+         * @description `next_month` is the next of which a report is made, at `next_at`.
+         */
+        ScheduleView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            subject: components["schemas"]["SubjectView"];
+            /** By */
+            by: ("service" | "consumer" | "api_key" | "project" | "image" | "version" | "feature" | "merchant" | "hour" | "day" | "month")[];
+            /** Time Zone */
+            time_zone: string;
+            /**
+             * Format
+             * @enum {string}
+             */
+            format: "pdf" | "csv";
+            /** Share With Consumer */
+            share_with_consumer: boolean;
+            /**
+             * Created At
+             * Format: date-time
+             */
+            created_at: string;
+            /** Next Month */
+            next_month: string;
+            /** Next At */
+            next_at: string;
         };
         /**
          * ServiceChange
@@ -5895,10 +8673,81 @@ export interface components {
             /** Items */
             items: components["schemas"]["SpikeItem"][];
         };
+        /**
+         * StepRow
+         * @description `shared.billing.rating.Step`, frozen.
+         */
+        StepRow: {
+            /** Label */
+            label: string;
+            /** Quantity */
+            quantity?: string | null;
+            /** Unit Price */
+            unit_price?: string | null;
+            /**
+             * Amount
+             * @example 12.50
+             */
+            amount: string;
+        };
+        /** StepView */
+        StepView: {
+            /** Label */
+            label: string;
+            /** Quantity */
+            quantity: string | null;
+            /** Unit Price */
+            unit_price: string | null;
+            /**
+             * Amount
+             * @example 12.50
+             */
+            amount: string;
+        };
         /** Stop */
         Stop: {
             /** Reason */
             reason?: string | null;
+        };
+        /**
+         * SubjectInput
+         * @description What the report is about; without anything, all usage. `pseudonyms` are for merchants, `api_key_id` for merchants
+         *     and consumers, `project_id` for consumers, `merchant_id` or `consumer_id` for admins.
+         */
+        SubjectInput: {
+            /** Service Id */
+            service_id?: string | null;
+            /**
+             * Pseudonyms
+             * @default []
+             */
+            pseudonyms: string[];
+            /** Api Key Id */
+            api_key_id?: string | null;
+            /** Project Id */
+            project_id?: string | null;
+            /** Merchant Id */
+            merchant_id?: string | null;
+            /** Consumer Id */
+            consumer_id?: string | null;
+        };
+        /** SubjectView */
+        SubjectView: {
+            /** Service Id */
+            service_id?: string | null;
+            /**
+             * Pseudonyms
+             * @default []
+             */
+            pseudonyms: string[];
+            /** Api Key Id */
+            api_key_id?: string | null;
+            /** Project Id */
+            project_id?: string | null;
+            /** Merchant Id */
+            merchant_id?: string | null;
+            /** Consumer Id */
+            consumer_id?: string | null;
         };
         /**
          * SubscriberKeyView
@@ -5961,6 +8810,78 @@ export interface components {
             status: "active" | "restricted" | "left";
             /** Since */
             since: string | null;
+        };
+        /**
+         * TaxLine
+         * @description One rate of one tax on all that it applies to, rounded once (EN 16931 BR-CO-17). `category` is UNCL 5305's: S
+         *     standard, Z zero, E exempt, AE reverse charge, G export, O outside scope.
+         */
+        TaxLine: {
+            /** Name */
+            name: string;
+            /**
+             * Category
+             * @enum {string}
+             */
+            category: "S" | "Z" | "E" | "AE" | "G" | "O";
+            /**
+             * Percent
+             * @example 18
+             */
+            percent: string;
+            /**
+             * Taxable
+             * @example 12.50
+             */
+            taxable: string;
+            /**
+             * Amount
+             * @example 12.50
+             */
+            amount: string;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+        };
+        /**
+         * TaxRegistration
+         * @description Where a merchant is registered, once per country. `country` is ISO 3166-1 alpha-2; `number` is checked by the
+         *     country's own rule, or is that of another EU state for the One-Stop-Shop. `percent` is what buyers in that country
+         *     pay; `in_gst` is India's: of the whole rate CGST and SGST are half each within a state, IGST is all of it between
+         *     states.
+         */
+        TaxRegistration: {
+            /** Country */
+            country: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "vat" | "gst" | "in_gst";
+            /** Number */
+            number: string;
+            /**
+             * Percent
+             * @example 18
+             */
+            percent: string;
+        };
+        /**
+         * TermsInput
+         * @description Null: the platform's own commission.
+         */
+        TermsInput: {
+            /** Reason */
+            reason: string;
+            /** Commission Percent */
+            commission_percent: string | null;
+        };
+        /** TermsView */
+        TermsView: {
+            /** Commission Percent */
+            commission_percent: string | null;
         };
         /**
          * Transfer
@@ -6029,6 +8950,26 @@ export interface components {
             from: string;
             /** To */
             to: string;
+        };
+        /**
+         * UnitTier
+         * @description From just above the tier before up to and including `up_to`, counted from the period's first unit.
+         */
+        UnitTier: {
+            /** Up To */
+            up_to?: string | null;
+            /**
+             * Unit Price
+             * @default 0
+             * @example 0.0025
+             */
+            unit_price: string;
+            /**
+             * Flat Fee
+             * @default 0
+             * @example 0.0025
+             */
+            flat_fee: string;
         };
         /**
          * UpstreamChange
@@ -6189,6 +9130,38 @@ export interface components {
             start: string | null;
         };
         /**
+         * UsageInput
+         * @description `quantity` is new usage, `pre_line_quantity` what earlier lines of the period billed, `previously_billed` for how
+         *     much. `events` are the quantity one by one, which a percentage may need; where its sum and number are enough, there
+         *     is `event_count` with `running_total`, the sums after each of the free events.
+         */
+        UsageInput: {
+            /**
+             * Quantity
+             * @default 0
+             * @example 1200
+             */
+            quantity: string;
+            /**
+             * Pre Line Quantity
+             * @default 0
+             * @example 1200
+             */
+            pre_line_quantity: string;
+            /**
+             * Previously Billed
+             * @default 0
+             * @example 12.5
+             */
+            previously_billed: string;
+            /** Events */
+            events?: string[] | null;
+            /** Event Count */
+            event_count?: number | null;
+            /** Running Total */
+            running_total?: string[] | null;
+        };
+        /**
          * UsageSummary
          * @description `to` is exclusive. `total` sums all items.
          */
@@ -6264,6 +9237,135 @@ export interface components {
             visibility: ("public" | "unlisted" | "private") | null;
         };
         /**
+         * Volume
+         * @description The tier that the total reaches prices all units. Not monotonic: one unit more can cost less in total.
+         */
+        Volume: {
+            /**
+             * Id
+             * @default charge
+             */
+            id: string;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Metric */
+            metric?: ("requests" | "request_mb" | "response_mb" | "data_mb" | "executions" | "active_minutes" | "quantity" | "unique" | "max") | null;
+            /** Feature */
+            feature?: string | null;
+            /** Field */
+            field?: string | null;
+            /**
+             * Client Errors
+             * @default []
+             */
+            client_errors: number[];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
+            /**
+             * Base Fee
+             * @default 0
+             * @example 0.0025
+             */
+            base_fee: string;
+            /**
+             * Free Units
+             * @default 0
+             * @example 1200
+             */
+            free_units: string;
+            convert?: components["schemas"]["Convert"] | null;
+            /**
+             * Percentage Discount
+             * @default 0
+             * @example 18
+             */
+            percentage_discount: string;
+            /** Minimum Spend */
+            minimum_spend?: string | null;
+            /** Maximum Spend */
+            maximum_spend?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            model: "volume";
+            /** Tiers */
+            tiers: components["schemas"]["UnitTier"][];
+            /**
+             * Flat Fee At Zero
+             * @default false
+             */
+            flat_fee_at_zero: boolean;
+        };
+        /**
+         * VolumePackage
+         * @description The tier that the total reaches sells all units in its packages.
+         */
+        VolumePackage: {
+            /**
+             * Id
+             * @default charge
+             */
+            id: string;
+            /**
+             * Name
+             * @default
+             */
+            name: string;
+            /** Metric */
+            metric?: ("requests" | "request_mb" | "response_mb" | "data_mb" | "executions" | "active_minutes" | "quantity" | "unique" | "max") | null;
+            /** Feature */
+            feature?: string | null;
+            /** Field */
+            field?: string | null;
+            /**
+             * Client Errors
+             * @default []
+             */
+            client_errors: number[];
+            /**
+             * Unit
+             * @default
+             */
+            unit: string;
+            /**
+             * Base Fee
+             * @default 0
+             * @example 0.0025
+             */
+            base_fee: string;
+            /**
+             * Free Units
+             * @default 0
+             * @example 1200
+             */
+            free_units: string;
+            convert?: components["schemas"]["Convert"] | null;
+            /**
+             * Percentage Discount
+             * @default 0
+             * @example 18
+             */
+            percentage_discount: string;
+            /** Minimum Spend */
+            minimum_spend?: string | null;
+            /** Maximum Spend */
+            maximum_spend?: string | null;
+            /**
+             * @description discriminator enum property added by openapi-typescript
+             * @enum {string}
+             */
+            model: "volume_package";
+            /** Tiers */
+            tiers: components["schemas"]["PackageTier"][];
+        };
+        /**
          * WebhookChange
          * @description Only what is given is changed.
          */
@@ -6273,7 +9375,7 @@ export interface components {
             /** Description */
             description?: string | null;
             /** Events */
-            events?: "alert.fired"[] | null;
+            events?: ("alert.fired" | "report.ready" | "invoice.issued" | "invoice.overdue" | "invoice.paid")[] | null;
             /** Status */
             status?: ("enabled" | "disabled") | null;
         };
@@ -6298,7 +9400,7 @@ export interface components {
              *       "alert.fired"
              *     ]
              */
-            events: "alert.fired"[];
+            events: ("alert.fired" | "report.ready" | "invoice.issued" | "invoice.overdue" | "invoice.paid")[];
         };
         /**
          * WebhookView
@@ -6312,7 +9414,7 @@ export interface components {
             /** Description */
             description: string;
             /** Events */
-            events: "alert.fired"[];
+            events: ("alert.fired" | "report.ready" | "invoice.issued" | "invoice.overdue" | "invoice.paid")[];
             /**
              * Status
              * @enum {string}
@@ -6340,7 +9442,7 @@ export interface components {
             /** Description */
             description: string;
             /** Events */
-            events: "alert.fired"[];
+            events: ("alert.fired" | "report.ready" | "invoice.issued" | "invoice.overdue" | "invoice.paid")[];
             /**
              * Status
              * @enum {string}
@@ -12176,6 +15278,910 @@ export interface operations {
             503: components["responses"]["Problem503"];
         };
     };
+    list_plans_api_v1_services__service_id__plans_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlansView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    add_plan_api_v1_services__service_id__plans_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                service_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_plan_api_v1_services__service_id__plans__number__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlanView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    withdraw_plan_api_v1_services__service_id__plans__number__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag that was read */
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                service_id: string;
+                number: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    show_plan_api_v1_catalog_services__slug__plan_get: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferView"];
+                };
+            };
+            /** @description Not modified */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_billing_api_v1_merchants__merchant_id__billing_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    put_billing_api_v1_merchants__merchant_id__billing_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileView"];
+                };
+            };
+            /** @description Made: there was none before */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProfileView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_terms_api_v1_admin_merchants__merchant_id__terms_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TermsView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    put_terms_api_v1_admin_merchants__merchant_id__terms_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TermsInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TermsView"];
+                };
+            };
+            /** @description Made: there was none before */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TermsView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_buyer_api_v1_consumers__consumer_id__billing_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuyerView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    put_buyer_api_v1_consumers__consumer_id__billing_put: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BuyerInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuyerView"];
+                };
+            };
+            /** @description Made: there was none before */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuyerView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            413: components["responses"]["Problem413"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    preview_price_api_v1_pricing_preview_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_closes_api_v1_merchants__merchant_id__closes_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Closes"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    preview_for_merchant_api_v1_merchants__merchant_id__invoice_previews_get: {
+        parameters: {
+            query: {
+                pseudonym: string;
+                period?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantPreviews"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    preview_for_consumer_api_v1_consumers__consumer_id__invoice_previews_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuyerPreviews"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_merchant_invoices_api_v1_merchants__merchant_id__invoices_get: {
+        parameters: {
+            query?: {
+                status?: ("draft" | "issued" | "overdue" | "paid" | "void") | null;
+                period?: string | null;
+                /** @description One consumer only */
+                pseudonym?: string | null;
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantInvoices"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_merchant_invoice_api_v1_merchants__merchant_id__invoices__invoice_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+                invoice_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantInvoice"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    record_payment_api_v1_merchants__merchant_id__invoices__invoice_id__payments_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+                invoice_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PaymentInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantInvoice"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    void_invoice_api_v1_merchants__merchant_id__invoices__invoice_id__void_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+                invoice_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Reasoned"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MerchantInvoice"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    give_credit_note_api_v1_merchants__merchant_id__invoices__invoice_id__credit_notes_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+                invoice_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NoteView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_merchant_notes_api_v1_merchants__merchant_id__credit_notes_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotesView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_consumer_invoices_api_v1_consumers__consumer_id__invoices_get: {
+        parameters: {
+            query?: {
+                status?: ("draft" | "issued" | "overdue" | "paid" | "void") | null;
+                period?: string | null;
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuyerInvoices"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_consumer_invoice_api_v1_consumers__consumer_id__invoices__invoice_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                invoice_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BuyerInvoice"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_consumer_notes_api_v1_consumers__consumer_id__invoices__invoice_id__credit_notes_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                invoice_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NotesView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_all_invoices_api_v1_admin_invoices_get: {
+        parameters: {
+            query?: {
+                merchant_id?: string | null;
+                consumer_id?: string | null;
+                status?: ("draft" | "issued" | "overdue" | "paid" | "void") | null;
+                period?: string | null;
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlatformInvoices"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
     list_alerts_api_v1_consumers__consumer_id__alerts_get: {
         parameters: {
             query?: never;
@@ -13749,6 +17755,970 @@ export interface operations {
             404: components["responses"]["Problem404"];
             409: components["responses"]["Problem409"];
             422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    download_merchants_invoice_api_v1_merchants__merchant_id__invoices__invoice_id__documents__format__get: {
+        parameters: {
+            query?: {
+                /** @description `buyer`: as the consumer has it, without commission */
+                side?: "buyer" | "merchant";
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+                invoice_id: string;
+                format: "pdf" | "csv" | "json" | "xml";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    download_invoice_api_v1_consumers__consumer_id__invoices__invoice_id__documents__format__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                invoice_id: string;
+                format: "pdf" | "csv" | "json" | "xml";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    download_merchants_note_api_v1_merchants__merchant_id__credit_notes__note_id__documents__format__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+                note_id: string;
+                format: "pdf" | "csv" | "json" | "xml";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    download_note_api_v1_consumers__consumer_id__invoices__invoice_id__credit_notes__note_id__documents__format__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                invoice_id: string;
+                note_id: string;
+                format: "pdf" | "csv" | "json" | "xml";
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    download_invoice_records_api_v1_consumers__consumer_id__invoices__invoice_id__records_csv_get: {
+        parameters: {
+            query?: {
+                /** @description Default: the invoice's own; others where it corrects */
+                period?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+                invoice_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_reports_api_v1_consumers__consumer_id__reports_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    ask_report_api_v1_consumers__consumer_id__reports_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_report_api_v1_consumers__consumer_id__reports__report_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                report_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_report_api_v1_consumers__consumer_id__reports__report_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                report_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    download_report_api_v1_consumers__consumer_id__reports__report_id__download_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                report_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_report_schedules_api_v1_consumers__consumer_id__report_schedules_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_report_schedule_api_v1_consumers__consumer_id__report_schedules__schedule_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                schedule_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_report_schedule_api_v1_consumers__consumer_id__report_schedules__schedule_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                schedule_id: string;
+                consumer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_reports_api_v1_merchants__merchant_id__reports_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    ask_report_api_v1_merchants__merchant_id__reports_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_report_api_v1_merchants__merchant_id__reports__report_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                report_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_report_api_v1_merchants__merchant_id__reports__report_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                report_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    download_report_api_v1_merchants__merchant_id__reports__report_id__download_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                report_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_report_schedules_api_v1_merchants__merchant_id__report_schedules_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_report_schedule_api_v1_merchants__merchant_id__report_schedules__schedule_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                schedule_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_report_schedule_api_v1_merchants__merchant_id__report_schedules__schedule_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                schedule_id: string;
+                merchant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_reports_api_v1_admin_reports_get: {
+        parameters: {
+            query?: {
+                limit?: number;
+                cursor?: string | null;
+            };
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    ask_report_api_v1_admin_reports_post: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+                /** @description A random text of the caller's: a repetition with the same one is answered, not done again. */
+                "Idempotency-Key"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportInput"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            409: components["responses"]["Problem409"];
+            413: components["responses"]["Problem413"];
+            422: components["responses"]["Problem422"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_report_api_v1_admin_reports__report_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_report_api_v1_admin_reports__report_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    download_report_api_v1_admin_reports__report_id__download_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                report_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    list_report_schedules_api_v1_admin_report_schedules_get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleList"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    read_report_schedule_api_v1_admin_report_schedules__schedule_id__get: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduleView"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            500: components["responses"]["Problem500"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    delete_report_schedule_api_v1_admin_report_schedules__schedule_id__delete: {
+        parameters: {
+            query?: never;
+            header?: {
+                "if-match"?: string | null;
+                /** @description Act in this role only: admin, merchant or consumer. */
+                "X-AMS-Role"?: string | null;
+            };
+            path: {
+                schedule_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            404: components["responses"]["Problem404"];
+            409: components["responses"]["Problem409"];
+            412: components["responses"]["Problem412"];
+            428: components["responses"]["Problem428"];
             500: components["responses"]["Problem500"];
             503: components["responses"]["Problem503"];
         };
