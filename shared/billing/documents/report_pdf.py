@@ -7,7 +7,7 @@ from reportlab.graphics.shapes import Drawing, Line, Rect, String
 from reportlab.platypus import Flowable, LongTable, Paragraph, Spacer, Table, TableStyle
 
 from shared.billing.documents.sheet import WIDTH, Sheet, build
-from shared.billing.documents.type import ACCENT, BAND, FAINT, FONT, QUIET, marked, style
+from shared.billing.documents.type import ACCENT, BAND, FAINT, FONT, QUIET, style, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,15 +33,15 @@ def render(printout: "Printout") -> bytes:
     """The PDF. It takes the processor for a while: never to be called in an event loop."""
     report = printout.report
     story: list[Flowable] = [
-        Paragraph(marked(report.contents.name), style(18, bold=True)),
-        Paragraph("Usage report · not an invoice", style(9, quiet=True)),
+        text(report.contents.name, style(18, bold=True)),
+        text("Usage report · not an invoice", style(9, quiet=True)),
         Spacer(0, 12),
         _pairs(printout.facts),
         Spacer(0, 12),
         _totals(printout.total),
     ]
     if len(printout.days) > 1:
-        story += [Spacer(0, 16), Paragraph("Requests by day", style(10, bold=True)), _chart(printout.days)]
+        story += [Spacer(0, 16), text("Requests by day", style(10, bold=True)), _chart(printout.days)]
     story += [Spacer(0, 16), *_table(printout)]
     as_of = printout.as_of or "now"
     sheet = Sheet(
@@ -52,7 +52,7 @@ def render(printout: "Printout") -> bytes:
 
 
 def _pairs(facts: "Sequence[tuple[str, str]]") -> Table:
-    rows = [[Paragraph(name, style(8.5, quiet=True)), Paragraph(marked(value), style(8.5))] for name, value in facts]
+    rows = [[text(name, style(8.5, quiet=True)), text(value, style(8.5))] for name, value in facts]
     return Table(rows, [90, WIDTH - 90], style=TableStyle([_flush(), ("TOPPADDING", (0, 0), (-1, -1), 1)]))
 
 
@@ -67,10 +67,7 @@ def _totals(total: "Figures") -> Table:
         ("Errors", "–" if rate is None else f"{100 * Decimal(str(rate)):.2f} %"),
         ("p95", _number("p95_ms", total["p95_ms"]) + (" ms" if total["p95_ms"] is not None else "")),
     )
-    cells = [
-        [Paragraph(name, style(7.5, quiet=True)), Paragraph(marked(value), style(12, bold=True))]
-        for name, value in shown
-    ]
+    cells = [[text(name, style(7.5, quiet=True)), text(value, style(12, bold=True))] for name, value in shown]
     look = TableStyle([("BACKGROUND", (0, 0), (-1, -1), BAND), ("VALIGN", (0, 0), (-1, -1), "TOP")])
     return Table([cells], [WIDTH / len(cells)] * len(cells), style=look)
 
@@ -103,10 +100,10 @@ def _text(x: float, y: float, text: str, anchor: Literal["start", "end"]) -> Str
 
 def _table(printout: "Printout") -> "list[Flowable]":
     if not printout.rows:
-        return [Paragraph("Nothing was used.", style())]
+        return [text("Nothing was used.", style())]
     columns = [name for name in printout.columns if name in _HEADS and not _unused(name, printout)]
     named = [name for name in columns if name not in _NUMBERS and name != "label"]
-    heads = [Paragraph(_HEADS[name], style(7.5, bold=True, right=name in _NUMBERS)) for name in columns]
+    heads = [text(_HEADS[name], style(7.5, bold=True, right=name in _NUMBERS)) for name in columns]
     rows = [[_cell(name, row.get(name), printout) for name in columns] for row in printout.rows]
     fixed = {name: _WHEN if name == "label" else _NARROW for name in columns if name not in named}
     left = (WIDTH - sum(fixed.values())) / len(named) if named else 0.0
@@ -122,7 +119,7 @@ def _table(printout: "Printout") -> "list[Flowable]":
         more = (
             f"{printout.left_out:,} more rows are in the totals above. Ask for the report as CSV to have all of them."
         )
-        story += [Spacer(0, 6), Paragraph(more, style(8.5, quiet=True))]
+        story += [Spacer(0, 6), text(more, style(8.5, quiet=True))]
     return story
 
 
@@ -133,10 +130,10 @@ def _unused(name: str, printout: "Printout") -> bool:
 
 def _cell(name: str, value: object, printout: "Printout") -> Paragraph:
     if name in _NUMBERS:
-        return Paragraph(_number(name, value), style(7.5, right=True))
+        return text(_number(name, value), style(7.5, right=True))
     if name == "service":
         value = printout.services.get(str(value), value)
-    return Paragraph(marked(str(value)) if value not in (None, "") else "–", style(7.5))
+    return text(str(value) if value not in (None, "") else "–", style(7.5))
 
 
 def _number(name: str, value: object) -> str:

@@ -5,7 +5,6 @@ import unicodedata
 from functools import cache
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import escape
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_RIGHT
@@ -50,20 +49,15 @@ def _shown(character: str) -> str:
     return "�" if unseen else character
 
 
-def marked(words: str) -> str:
-    """For a Paragraph: people's text is never read as markup."""
-    return escape(plain(words)).replace("\n", "<br/>")
-
-
 @cache
 def style(size: float = 9, *, bold: bool = False, right: bool = False, quiet: bool = False) -> ParagraphStyle:
     _glyphs()
-    style = ParagraphStyle(f"{size}{bold}{right}{quiet}", fontName=BOLD if bold else FONT, fontSize=size)
-    style.leading, style.textColor = size * 1.36, QUIET if quiet else INK
-    style.splitLongWords = 1
+    look = ParagraphStyle(f"{size}{bold}{right}{quiet}", fontName=BOLD if bold else FONT, fontSize=size)
+    look.leading, look.textColor = size * 1.36, QUIET if quiet else INK
+    look.splitLongWords = 1
     if right:
-        style.alignment = TA_RIGHT
-    return style
+        look.alignment = TA_RIGHT
+    return look
 
 
 @cache
