@@ -9,7 +9,7 @@ from reportlab.platypus import Flowable, Table, TableStyle
 
 from shared.billing.documents.type import ACCENT, BAND, FAINT, INK, style, text
 from shared.billing.models import TaxLine
-from shared.kernel.money import decimal_text, exponent, money_text
+from shared.kernel.money import EXACT, decimal_text, exponent, money_text
 
 DIGITS_MAX = 12
 """After the point, of what is exact: no price has more."""
@@ -27,7 +27,7 @@ def number(value: Decimal | None, digits: int = 0) -> str:
     """Exact as far as twelve digits after the point, with at least `digits` of them."""
     if value is None:
         return ""
-    cut = value.quantize(Decimal(1).scaleb(-DIGITS_MAX)) if _digits(value) > DIGITS_MAX else value
+    cut = value.quantize(Decimal(1).scaleb(-DIGITS_MAX), context=EXACT) if _digits(value) > DIGITS_MAX else value
     whole, _, rest = decimal_text(cut).partition(".")
     rest = rest.ljust(digits, "0")
     return _thousands(f"{whole}.{rest}" if rest else whole)
