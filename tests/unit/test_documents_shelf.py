@@ -16,6 +16,11 @@ from tests.unit.invoice_samples import make_invoice
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 
+class ReadOnly(FileBlobs):
+    async def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool = False) -> None:
+        raise BlobsUnavailable("away")
+
+
 @pytest.fixture
 def blobs(tmp_path: Path) -> FileBlobs:
     return FileBlobs(tmp_path)
@@ -31,11 +36,10 @@ async def test_both_sides_have_names_of_their_own(blobs: FileBlobs, format: Form
 
 
 @pytest.mark.parametrize("format", FORMATS)
-async def test_what_is_kept_is_never_made_again(blobs: FileBlobs, format: Format) -> None:
-    shelf = Shelf(blobs)
-    name = await shelf.get(make_invoice(), format)
+async def test_what_is_kept_is_never_made_again(blobs: FileBlobs, tmp_path: Path, format: Format) -> None:
+    name = await Shelf(blobs).get(make_invoice(), format)
     first = await blobs.get(name)
-    assert await shelf.get(make_invoice(footer="another renderer"), format) == name
+    assert await Shelf(ReadOnly(tmp_path)).get(make_invoice(footer="another renderer"), format) == name
     assert await blobs.get(name) == first
 
 
@@ -78,10 +82,6 @@ async def test_a_draft_has_no_documents(blobs: FileBlobs) -> None:
 
 
 async def test_a_store_that_is_away_says_so(tmp_path: Path) -> None:
-    class Away(FileBlobs):
-        async def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool = False) -> None:
-            raise BlobsUnavailable("away")
-
     with pytest.raises(BlobsUnavailable):
-        await Shelf(Away(tmp_path)).get(make_invoice(), "csv")
+        await Shelf(ReadOnly(tmp_path)).get(make_invoice(), "csv")
     assert [name async for name in FileBlobs(tmp_path).list("")] == []
