@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Table, TableStyle
 
-from shared.billing.documents.type import ACCENT, BAND, FAINT, INK, style, text
+from shared.billing.documents.type import ACCENT, BAND, FAINT, FONT, INK, style, text
 from shared.billing.models import TaxLine
 from shared.kernel.money import EXACT, decimal_text, exponent, money_text
 
@@ -82,7 +82,7 @@ class Ledger:
         heads = [text(word, style(8, bold=True, right=at >= right_from)) for at, (word, _) in enumerate(columns)]
         self.rows: list[list[Any]] = [heads]
         self._looks: list[tuple[Any, ...]] = [
-            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("FONTNAME", (0, 0), (-1, -1), FONT), ("VALIGN", (0, 0), (-1, -1), "TOP"),
             ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
             ("LEFTPADDING", (0, 0), (-1, -1), 4), ("RIGHTPADDING", (0, 0), (-1, -1), 4),
             ("BACKGROUND", (0, 0), (-1, 0), BAND), ("LINEBELOW", (0, 0), (-1, 0), 0.8, ACCENT),
@@ -126,7 +126,8 @@ def _tight(row: int) -> tuple[Any, ...]:
 
 def sums_table(sums: Sequence[Sum]) -> Table:
     """On the right, as totals are."""
-    looks: list[tuple[Any, ...]] = [("VALIGN", (0, 0), (-1, -1), "TOP"), ("LEFTPADDING", (0, 0), (-1, -1), 4)]
+    looks: list[tuple[Any, ...]] = [("FONTNAME", (0, 0), (-1, -1), FONT), ("VALIGN", (0, 0), (-1, -1), "TOP")]
+    looks.append(("LEFTPADDING", (0, 0), (-1, -1), 4))
     looks += [("RIGHTPADDING", (0, 0), (-1, -1), 4), ("TOPPADDING", (0, 0), (-1, -1), 0.5)]
     looks.append(("BOTTOMPADDING", (0, 0), (-1, -1), 2))
     for row, each in enumerate(sums):

@@ -8,7 +8,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.platypus import Flowable, Image, Spacer, Table, TableStyle
 
 from shared.billing.documents.sheet import WIDTH
-from shared.billing.documents.type import ACCENT, style, text
+from shared.billing.documents.type import ACCENT, FONT, style, text
 from shared.billing.models import Party
 from shared.billing.tax import treatment
 
@@ -95,7 +95,8 @@ def _halves(left: Flowable | Sequence[Flowable], right: Flowable | Sequence[Flow
 
 def bare() -> TableStyle:
     sides = ("LEFTPADDING", "RIGHTPADDING", "TOPPADDING", "BOTTOMPADDING")
-    return TableStyle([("VALIGN", (0, 0), (-1, -1), "TOP"), *((side, (0, 0), (-1, -1), 0) for side in sides)])
+    face = ("FONTNAME", (0, 0), (-1, -1), FONT)  # also of empty cells: the library's own would be named, not embedded
+    return TableStyle([face, ("VALIGN", (0, 0), (-1, -1), "TOP"), *((side, (0, 0), (-1, -1), 0) for side in sides)])
 
 
 def heading(words: str) -> Flowable:

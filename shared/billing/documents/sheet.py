@@ -40,6 +40,7 @@ def build(sheet: Sheet, story: Sequence[Flowable]) -> bytes:
         out, pagesize=A4, leftMargin=MARGIN, rightMargin=MARGIN, topMargin=MARGIN, bottomMargin=MARGIN + _FOOT,
         title=plain(sheet.title), author=plain(sheet.author), subject=plain(sheet.subject), creator="AMS",
         producer="AMS with ReportLab", invariant=1, pageCompression=1, lang="en",
+        initialFontName=FONT,
     )  # fmt: skip
     frame = Frame(
         MARGIN, MARGIN + _FOOT - 6 * mm, WIDTH, A4[1] - 2 * MARGIN - _FOOT + 6 * mm,
