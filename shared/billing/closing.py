@@ -7,7 +7,6 @@ records differ) is held, with the reason, told to the platform, and tried again 
 until nobody is held, because corrections rest on what was billed before.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -19,10 +18,10 @@ from shared.access.store import AccessStore
 from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Change
 from shared.audit.platform import PlatformSettingsStore
-from shared.billing.drafting import Basis, Drafter, Subscriber
-from shared.billing.issuing import Draft, Issuer
+from shared.billing.close_run import CloseRun
+from shared.billing.drafting import Drafter, Subscriber
+from shared.billing.issuing import Issuer
 from shared.billing.models import BillingProfile, Close
-from shared.billing.months import CountersDiffer
 from shared.billing.numbering import financial_year
 from shared.billing.parties import seller_party
 from shared.billing.store import BILLING, BillingStore, close_document
@@ -32,15 +31,7 @@ from shared.kernel.errors import Problem
 from shared.kernel.periods import Period, name_at, next_month, period
 from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
-from shared.platform.documents import Create, Documents, PreconditionFailed, Query, Replace, Where
-
-AT_ONCE = 32
-"""Consumers whose drafts are made at once, and issued together."""
-
-GROUPS_PER_SAVE = 10
-STALE_ATTEMPTS_MAX = 5
-HELD_MAX = 1_000
-"""Reasons that a close keeps; with more it stops, for something is wrong with all of them."""
+from shared.platform.documents import Create, Documents, Query, Where
 
 _logger = logging.getLogger(__name__)
 
@@ -142,7 +133,7 @@ class Closer:
         if held.value.status == "done":
             return held.value
         basis = await self.drafter.basis(held.value)
-        run = _Run(self, held, basis)
+        run = CloseRun(self, held, basis)
         await run.again()
         await run.all()
         return await run.finish()
@@ -152,7 +143,7 @@ class Closer:
         if found is not None:
             return found
         close = await self.thought(profile, of)
-        change = Change(SYSTEM, "close.begin", _resource(close), after={"start": str(of.start), "end": str(of.end)})
+        change = Change(SYSTEM, "close.begin", close.resource, after={"start": str(of.start), "end": str(of.end)})
         try:
             etags = await self.journal.commit(
                 BILLING, close.merchant_id, [Create(close_document(of.name), close.to_json())], change
@@ -200,138 +191,3 @@ def _subscriber(grants: list[Grant], end: datetime) -> Subscriber:
         if grant.status == "approved" and (grant.decided_at is None or grant.decided_at < end)
     )
     return Subscriber(grants[0].consumer_id, grants[0].pseudonym or "", subscribed)
-
-
-def _resource(close: Close) -> str:
-    return f"close:{close.merchant_id}:{close.period}"
-
-
-class _Run:
-    """One process's work on one close."""
-
-    def __init__(self, closer: Closer, held: Held[Close], basis: Basis) -> None:
-        self._closer = closer
-        self._held = held
-        self._basis = basis
-        self._close = held.value
-        self._known = dict(held.value.held)
-
-    async def again(self) -> None:
-        """Those who were held: perhaps they can be billed now."""
-        for pseudonym in sorted(self._close.held):
-            subscriber = await self._closer.subscriber(self._close, pseudonym)
-            left = {name: reason for name, reason in self._close.held.items() if name != pseudonym}
-            self._close = self._close.model_copy(update={"held": left})
-            await self._do([] if subscriber is None else [subscriber])
-        await self._save()
-
-    async def all(self) -> None:
-        group: list[Subscriber] = []
-        groups = 0
-        async for subscriber in self._closer.subscribers(self._close, self._close.after):
-            group.append(subscriber)
-            if len(group) == AT_ONCE:
-                await self._next(group)
-                group, groups = [], groups + 1
-                if groups % GROUPS_PER_SAVE == 0:
-                    await self._save()
-        if group:
-            await self._next(group)
-        await self._save()
-
-    async def _next(self, group: list[Subscriber]) -> None:
-        await self._do(group)
-        close = self._close
-        self._close = close.model_copy(update={"done": close.done + len(group), "after": group[-1].pseudonym})
-
-    async def _do(self, group: list[Subscriber]) -> None:
-        found = await asyncio.gather(*(self._drafts(subscriber) for subscriber in group))
-        drafts = [draft for drafts in found for draft in drafts]
-        if drafts:
-            await self._closer.issuer.issue(drafts)
-        there = sum(draft.outcome != "stale" for draft in drafts)
-        for subscriber, made in zip(group, found, strict=True):
-            if any(draft.outcome == "stale" for draft in made):
-                there += await self._again(subscriber)
-        self._close = self._close.model_copy(update={"invoices": self._close.invoices + there})
-
-    async def _again(self, subscriber: Subscriber) -> int:
-        """A draft whose credit changed meanwhile."""
-        for _ in range(STALE_ATTEMPTS_MAX):
-            drafts = await self._drafts(subscriber)
-            await self._closer.issuer.issue(drafts)
-            if all(draft.outcome != "stale" for draft in drafts):
-                return sum(draft.outcome == "issued" for draft in drafts)
-        self._hold(subscriber, "its credit kept changing")
-        return 0
-
-    async def _drafts(self, subscriber: Subscriber) -> list[Draft]:
-        try:
-            return await self._closer.drafter.drafts(self._basis, subscriber)
-        except (CountersDiffer, Problem, ArithmeticError, ValueError) as error:
-            _logger.exception("holding %s in %s", subscriber.pseudonym, _resource(self._close))
-            self._hold(subscriber, str(error) or type(error).__name__)
-            return []
-
-    def _hold(self, subscriber: Subscriber, reason: str) -> None:
-        held = {**self._close.held, subscriber.pseudonym: reason[:500]}
-        if len(held) > HELD_MAX:
-            raise RuntimeError(f"over {HELD_MAX} consumers of {_resource(self._close)} could not be billed: {reason}")
-        self._close = self._close.model_copy(update={"held": held})
-
-    async def _save(self) -> None:
-        """How far it is. When another process is on the same close, the one that is further says so."""
-        while True:
-            body = self._close.to_json()
-            try:
-                etag = await self._closer.documents.replace(
-                    BILLING, self._close.merchant_id, close_document(self._close.period), body, etag=self._held.etag
-                )
-            except PreconditionFailed:
-                await self._merge()
-                if self._close.status == "done":
-                    return
-            else:
-                self._held = Held(self._close, etag)
-                _logger.info(
-                    "%s: %d consumers, %d invoices, %d held", _resource(self._close), self._close.done,
-                    self._close.invoices, len(self._close.held),
-                )  # fmt: skip
-                return
-
-    async def _merge(self) -> None:
-        held = await self._closer.store.close(self._close.merchant_id, self._close.period)
-        assert held is not None, "closes are never deleted"
-        theirs, mine = held.value, self._close
-        further = theirs if theirs.status == "done" or theirs.after > mine.after else mine
-        self._held, self._close = held, further
-
-    async def finish(self) -> Close:
-        if self._close.held:
-            await self._tell()
-            return self._close
-        while self._close.status != "done":
-            close = self._close.model_copy(update={"status": "done", "finished_at": self._closer.now()})
-            counts = {"consumers": close.done, "invoices": close.invoices}
-            change = Change(SYSTEM, "close.finish", _resource(close), after=counts)
-            write = Replace(close_document(close.period), close.to_json(), self._held.etag)
-            try:
-                await self._closer.journal.commit(BILLING, close.merchant_id, [write], change)
-            except Problem:
-                await self._merge()
-            else:
-                self._close = close
-        return self._close
-
-    async def _tell(self) -> None:
-        """The platform, of whom it was not told by the run before."""
-        close = self._close
-        new = sorted(close.held.items() - self._known.items())
-        if not new:
-            return
-        reasons = "\n".join(f"{pseudonym}: {reason}" for pseudonym, reason in new[:20])
-        text = f"{len(new)} consumers of merchant {close.merchant_id} could not be billed for {close.period}.\n\n"
-        tasks = await self._closer.letters.to_platform(f"Invoices held: {close.period}", f"{text}{reasons}\n")
-        write = Replace(close_document(close.period), close.to_json(), self._held.etag)
-        change = Change(SYSTEM, "close.hold", _resource(close), after={"held": len(close.held)})
-        await self._closer.journal.commit(BILLING, close.merchant_id, [write], change, tasks=tasks)

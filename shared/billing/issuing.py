@@ -97,7 +97,7 @@ class Issuer:
             operations.append(Create(invoice_document(invoice.id), invoice.to_json()))
             operations += _credit_operations(draft.credit, invoice)
         numbers = {"first": issued[0].number, "last": issued[-1].number, "count": len(issued)}
-        change = Change(_ACTOR, "invoice.issue", f"close:{merchant_id}:{close.period}", after=numbers)
+        change = Change(_ACTOR, "invoice.issue", close.resource, after=numbers)
         ids = [invoice.id for invoice in issued]
         announce = {"merchant_id": merchant_id, "ids": ids, "at": format_time(self._now())}
         tasks = [Task(ISSUED_TASK, announce, delay_s=ANNOUNCE_AFTER_S)]

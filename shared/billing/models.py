@@ -342,5 +342,10 @@ class Close(StoredModel):
     finished_at: AwareDatetime | None = None
 
     @property
+    def resource(self) -> str:
+        """As the audit log names it."""
+        return f"close:{self.merchant_id}:{self.period}"
+
+    @property
     def as_period(self) -> Period:
         return Period(self.period, self.start, self.end, self.time_zone)

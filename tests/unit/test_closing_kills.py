@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.billing import closing
+from shared.billing import close_run
 from shared.billing.models import Credit, CreditUse
 from shared.billing.store import BILLING, credit_document
 from shared.platform.documents import Documents, Query
@@ -57,8 +57,8 @@ class DyingDocuments:
 @pytest.fixture(scope="module")
 def small_steps() -> Iterator[None]:
     patch = pytest.MonkeyPatch()
-    patch.setattr(closing, "AT_ONCE", 3)
-    patch.setattr(closing, "GROUPS_PER_SAVE", 2)
+    patch.setattr(close_run, "AT_ONCE", 3)
+    patch.setattr(close_run, "GROUPS_PER_SAVE", 2)
     yield
     patch.undo()
 
