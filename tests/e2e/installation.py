@@ -154,7 +154,9 @@ class Ams:
             time.sleep(POLL_S)
 
     def wait_until_counted(self) -> None:
-        """Until everything that was acknowledged has been aggregated."""
+        """Until everything that was acknowledged has been aggregated. In this order: what leaves the spool arrives on
+        the stream."""
+        self.wait_until("ams_spool_events", lambda events: events == 0)
         self.wait_until("ams_stream_lag_events", lambda events: events == 0)
 
     def report(self, key: str, events: Sequence[dict[str, Any]]) -> tuple[int, Any]:

@@ -111,8 +111,19 @@ class Market:
         return None
 
     def fire(self, timer: str) -> None:
-        """Run a timer now, rather than wait for its minute. When it is running anyway, that is fine as well."""
-        self.ams.run("host", "fire", timer)
+        """Run a timer now, rather than wait for its minute. A run that is under way may have begun too early."""
+
+        def has_run() -> bool:
+            done = self.ams.run("host", "fire", timer)
+            assert done.returncode == 0 or "running already" in done.stderr, done.stderr
+            return done.returncode == 0
+
+        until(has_run, f"{timer} to run")
+
+    def count(self) -> None:
+        """Until everything that was acknowledged is in the merchants' views."""
+        self.ams.wait_until_counted()
+        self.fire("derive_rollups")
 
     def calls_become(self, status: int, code: str | None, key: str, service: str, promise_s: float = WAIT_S) -> None:
         """Until calls are answered so, by both workers."""
