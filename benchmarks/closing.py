@@ -1,10 +1,11 @@
 """How long the close of a month takes, and how much memory: 100,000 invoices of a few merchants.
 
-    .venv/bin/python -m benchmarks.closing [--invoices 100000] [--merchants 10] [--records 12]
+    .venv/bin/python -m benchmarks.closing [--invoices 100000] [--merchants 10] [--records 12] [--documents]
 
 The embedded store, with every invoice's records and counters, and one process that closes, as the timer does. All
 records are read: their hash is on each invoice, and their sums are compared with the counters. Checked: every invoice
-is there, numbers have no gap, and the total is what the records cost. Writes benchmarks/results/closing.json.
+is there, numbers have no gap, and the total is what the records cost. With `--documents` PDF and CSV of every invoice
+are made afterwards, as the timer does. Writes benchmarks/results/closing.json.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -52,17 +54,19 @@ def main(
     invoices: Annotated[int, typer.Option(min=10)] = 100_000,
     merchants: Annotated[int, typer.Option(min=1)] = 10,
     records: Annotated[int, typer.Option(min=1, help="Of each invoice.")] = 12,
+    documents: Annotated[bool, typer.Option("--documents", help="File them as well.")] = False,
     to: Annotated[Path, typer.Option()] = RESULTS,
     close_only: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Seed, close in a process of its own, check, and print. Leave the machine alone meanwhile."""
     if close_only is not None:
-        typer.echo(json.dumps(asyncio.run(_close(close_only))))
+        typer.echo(json.dumps(asyncio.run(_close(close_only, documents=documents))))
         return
     folder = Path(tempfile.mkdtemp(prefix="ams-bench-", dir="/var/tmp"))
     try:
         asyncio.run(_seed(folder, invoices, merchants, records))
         command = [sys.executable, "-m", "benchmarks.closing", "--close-only", str(folder)]
+        command += ["--documents"] if documents else []
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         figures = json.loads(done.stdout.splitlines()[-1])
         asyncio.run(_check(folder, invoices, merchants, records))
@@ -81,19 +85,26 @@ def _application(folder: Path) -> Application:
     return Application(load_settings({"AMS_PROFILE": "local", "AMS_DATA": str(folder), "AMS_OIDC_ISSUERS": "[]"}))
 
 
-async def _close(folder: Path) -> dict[str, float]:
+async def _close(folder: Path, *, documents: bool) -> dict[str, float]:
     app = _application(folder)
     app.closer.now = lambda: AFTER
-    cpu, started = time.process_time(), time.perf_counter()
-    closed = await app.closer.run()
-    seconds = time.perf_counter() - started
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    closed, figures = await _timed(app.closer.run(), "")
+    filed: dict[str, float] = {}
+    if documents:
+        invoices, filed = await _timed(app.filer.run(), "documents_")
+        filed = {"documents_of": invoices, **filed}
     await app.close()
-    return {
-        "closes": closed,
-        "seconds": round(seconds, 1),
-        "cpu_s": round(time.process_time() - cpu, 1),
-        "peak_mb": round(peak_mb, 1),
+    return {"closes": closed, **figures, **filed}
+
+
+async def _timed(work: Awaitable[int], name: str) -> tuple[int, dict[str, float]]:
+    """What it returned, how long it took, and the process's peak of memory until then."""
+    cpu, started = time.process_time(), time.perf_counter()
+    done = await work
+    return done, {
+        f"{name}seconds": round(time.perf_counter() - started, 1),
+        f"{name}cpu_s": round(time.process_time() - cpu, 1),
+        f"{name}peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,7 +15,6 @@ from rich.table import Table
 
 from scripts.environment import use_local_settings
 from shared.billing.closing import NotOver
-from shared.billing.documents.shelf import Format
 from shared.billing.models import BillingProfile, Close, Invoice
 from shared.billing.proofs import proven_records
 from shared.billing.records import export as export_csv
@@ -80,9 +79,9 @@ async def _close(month: str, merchant: str | None, export_to: Path | None, *, ea
         profiles = [profile async for profile in app.billing.profiles() if merchant in (None, profile.merchant_id)]
         for profile in profiles:
             found += await _close_merchant(app, profile, month, early=early)
-        for one in found:
-            await _make_documents(app, one.invoices)
-            if export_to is not None:
+        await app.filer.run()
+        if export_to is not None:
+            for one in found:
                 await _export(app, one.invoices, export_to)
         await app.journal.deliver_due()
     finally:
@@ -110,17 +109,6 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
     if known is not None and month not in {one.close.period for one in found}:
         found.append(Closed(known.value, await _invoices(app, known.value)))
     return found
-
-
-async def _make_documents(app: Application, invoices: Sequence[Invoice]) -> None:
-    """What is asked for later anyway, made now."""
-    formats: tuple[Format, ...] = get_args(Format)
-    for invoice in track(
-        invoices, description="documents", console=_errors, transient=True, disable=not _errors.is_terminal
-    ):
-        for format in formats:  # noqa: A001 - the field's own word
-            await app.shelf.get(invoice, format)
-        await app.shelf.get(invoice, "pdf", "merchant")
 
 
 async def _export(app: Application, invoices: Sequence[Invoice], folder: Path) -> None:

@@ -4,7 +4,7 @@ A processor that is busy answers later, whatever it is busy with, and the load's
 is a third run, beside a program that only computes, with the same (lack of) priority: what reports cost beyond that,
 by locks, caches and the disk, is the ratio to it.
 
-What makes them is what the host starts for it, `shared.bootstrap.report_process`, one after the other for all of a run:
+What makes them is what the host starts for it, `shared.bootstrap.spare_time`, one after the other for all of a run:
 two months of counters by key and hour, as PDF and as CSV in turns.
 """
 
@@ -28,7 +28,6 @@ from benchmarks.scale import BenchmarkFailed, Scale
 from benchmarks.systems import ROOT, local_host
 from shared.billing.reports.models import Contents, Report
 from shared.billing.reports.store import REPORTS, report_document
-from shared.bootstrap.reports import PROCESS
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.ids import new_id
 from shared.metering.counters import Bucket, Counter, encode_counter
@@ -42,7 +41,7 @@ DAYS, KEYS, REPORTS_QUEUED = 60, 20, 1_000
 GOAL_RATIO = 1.5
 WARM_UP_S = 1.0
 COMPUTING = """
-from shared.bootstrap.report_process import stand_back
+from shared.bootstrap.spare_time import stand_back
 stand_back()
 while True:
     sum(range(100_000))
@@ -109,7 +108,7 @@ def _lines(runs: list[dict[str, Any]]) -> list[Line]:
 def _reports_being_made(data: Path, count: int) -> Iterator[None]:
     """From before the block until after it. Raises BenchmarkFailed when they ran out."""
     asyncio.run(_ask(data, count))
-    with _running([sys.executable, "-m", PROCESS], {"AMS_DATA": str(data)}):
+    with _running([sys.executable, "-m", "shared.bootstrap.spare_time", "reports"], {"AMS_DATA": str(data)}):
         checks.wait_for(lambda: asyncio.run(_begun(data)) > 0, "a report is being made")
         yield
 

@@ -1,18 +1,19 @@
 """One process's work on one close: consumers in the order of their pseudonyms, groups at a time, and how far it is."""
 
 import asyncio
+import contextlib
 import logging
 from typing import TYPE_CHECKING
 
 from shared.audit.models import SYSTEM, Change
 from shared.billing.drafting import Basis, Subscriber
 from shared.billing.issuing import Draft
-from shared.billing.models import Close
+from shared.billing.models import Close, Filing
 from shared.billing.months import CountersDiffer
-from shared.billing.store import BILLING, close_document
+from shared.billing.store import BILLING, close_document, filing_document
 from shared.kernel.errors import Problem
 from shared.kernel.stored import Held
-from shared.platform.documents import PreconditionFailed, Replace
+from shared.platform.documents import DocumentExists, Operation, PreconditionFailed, Replace, Upsert
 
 if TYPE_CHECKING:
     from shared.billing.closing import Closer
@@ -37,6 +38,7 @@ class CloseRun:
         self._basis = basis
         self._close = held.value
         self._known = dict(held.value.held)
+        self._invoices_before = held.value.invoices
 
     async def again(self) -> None:
         """Those who were held: perhaps they can be billed now."""
@@ -131,19 +133,33 @@ class CloseRun:
     async def finish(self) -> Close:
         if self._close.held:
             await self._tell()
+            await self._file_what_is_there()
             return self._close
         while self._close.status != "done":
             close = self._close.model_copy(update={"status": "done", "finished_at": self._closer.now()})
             counts = {"consumers": close.done, "invoices": close.invoices}
             change = Change(SYSTEM, "close.finish", close.resource, after=counts)
-            write = Replace(close_document(close.period), close.to_json(), self._held.etag)
+            writes: list[Operation] = [Replace(close_document(close.period), close.to_json(), self._held.etag)]
+            if close.invoices:
+                writes.append(Upsert(filing_document(close.period), self._filing.to_json()))
             try:
-                await self._closer.journal.commit(BILLING, close.merchant_id, [write], change)
+                await self._closer.journal.commit(BILLING, close.merchant_id, writes, change)
             except Problem:
                 await self._merge()
             else:
                 self._close = close
         return self._close
+
+    @property
+    def _filing(self) -> Filing:
+        return Filing(merchant_id=self._close.merchant_id, period=self._close.period)
+
+    async def _file_what_is_there(self) -> None:
+        """The others are not to wait for who is held."""
+        if self._close.invoices > self._invoices_before:
+            name = filing_document(self._close.period)
+            with contextlib.suppress(DocumentExists):
+                await self._closer.documents.create(BILLING, self._close.merchant_id, name, self._filing.to_json())
 
     async def _tell(self) -> None:
         """The platform, of whom it was not told by the run before."""

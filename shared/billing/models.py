@@ -349,3 +349,14 @@ class Close(StoredModel):
     @property
     def as_period(self) -> Period:
         return Period(self.period, self.start, self.end, self.time_zone)
+
+
+class Filing(StoredModel):
+    """Invoices of a period whose documents are still to be made, under `filing:{period}`; it is gone when they are.
+    `after` is the number of the last one done. Who works on it has it until `leased_until`."""
+
+    kind: Literal["filing"] = "filing"
+    merchant_id: Identifier
+    period: Month
+    after: str = ""
+    leased_until: AwareDatetime | None = None

@@ -11,6 +11,7 @@ from shared.billing.models import (
     Close,
     Credit,
     CreditNote,
+    Filing,
     Invoice,
     Plan,
     Terms,
@@ -38,6 +39,10 @@ def note_document(id: str) -> str:
 
 def close_document(period: str) -> str:
     return f"close:{period}"
+
+
+def filing_document(period: str) -> str:
+    return f"filing:{period}"
 
 
 def credit_document(consumer_id: str, currency: str) -> str:
@@ -100,6 +105,19 @@ class BillingStore:
         query = Query(None, (Where("kind", "=", "profile"),), order_by="kind", limit=1000)
         async for held in self._query(BillingProfile, query):
             yield held.value
+
+    async def filings(self) -> AsyncIterator[Held[Filing]]:
+        """Of every merchant that has one."""
+        # Across tenants: the platform makes everybody's documents.
+        query = Query(None, (Where("kind", "=", "filing"),), order_by="kind", limit=100)
+        async for held in self._query(Filing, query):
+            yield held
+
+    async def issued_after(self, merchant_id: str, period: str, number: str, limit: int) -> list[Invoice]:
+        """The next of a merchant's invoices for a period, by number."""
+        where = (Where("kind", "=", "invoice"), Where("period", "=", period), Where("number", ">", number))
+        page = await self._documents.query(BILLING, Query(merchant_id, where, order_by="number", limit=limit))
+        return [Invoice.model_validate_json(found.body) for found in page.documents]
 
     async def unpaid(self, until: str) -> AsyncIterator[Held[Invoice]]:
         """Every merchant's invoices whose `due` is at most that day."""

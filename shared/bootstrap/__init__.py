@@ -55,9 +55,10 @@ class Application(Tasks):
             await self.sessions.drain()
         if "journal" in self.__dict__:
             await self.journal.drain()
-        if "report_runner" in self.__dict__:
-            await self.report_runner.close()
-            await self.journal.drain()  # what a report left that came to its end meanwhile
+        for runner in ("report_runner", "filing_runner"):
+            if runner in self.__dict__:
+                await self.__dict__[runner].close()
+                await self.journal.drain()  # what a report left that came to its end meanwhile
         for name in _CLOSED:
             if name in self.__dict__:
                 await getattr(self, name).close()

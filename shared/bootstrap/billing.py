@@ -8,12 +8,15 @@ from shared.bootstrap.keys import Keys
 from shared.bootstrap.webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from shared.billing.announcing import Announcer
     from shared.billing.book import InvoiceBook
     from shared.billing.closing import Closer
     from shared.billing.documents.shelf import Shelf
     from shared.billing.downloads import Downloads
     from shared.billing.drafting import Drafter
+    from shared.billing.filing import Filer
     from shared.billing.issuing import Issuer
     from shared.billing.papers import InvoicePapers
     from shared.billing.plan_notices import PlanNotices
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from shared.billing.previews import Previews
     from shared.billing.receivables import Receivables
     from shared.billing.reminders import Reminders
+    from shared.billing.running import Runner
     from shared.billing.setup import BillingSetup
     from shared.billing.store import BillingStore
 
@@ -86,16 +90,32 @@ class Billing(Keys, Alerts, Webhooks):
 
     @cached_property
     def invoice_papers(self) -> "InvoicePapers":
-        from shared.billing.documents.shelf import Shelf
         from shared.billing.papers import InvoicePapers
 
-        return InvoicePapers(self.billing, self.documents, self.access, self.blobs, Shelf(self.blobs), self.downloads)
+        return InvoicePapers(self.billing, self.documents, self.access, self.blobs, self.shelf, self.downloads)
 
     @cached_property
     def shelf(self) -> "Shelf":
         from shared.billing.documents.shelf import Shelf
 
         return Shelf(self.blobs)
+
+    @cached_property
+    def filer(self) -> "Filer":
+        from shared.billing.filing import Filer
+
+        return Filer(self.documents, self.billing, self.shelf)
+
+    @cached_property
+    def filing_runner(self) -> "Runner":
+        return self.beside("invoice-documents", lambda: self.filer.run())
+
+    def beside(self, work: str, do: "Callable[[], Awaitable[object]]") -> "Runner":
+        """What does `work` when nobody else needs the processor, or `do` here where no process can be started."""
+        from shared.billing.running import Runner, in_own_process
+
+        own = self.settings.ams_report_process == "own"
+        return Runner((lambda: in_own_process("shared.bootstrap.spare_time", work)) if own else do)
 
     @cached_property
     def announcer(self) -> "Announcer":

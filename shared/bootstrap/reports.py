@@ -1,21 +1,17 @@
-"""Reports: asked for, scheduled, made in a process of their own."""
+"""Reports: asked for, scheduled, made when nobody else needs the processor."""
 
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.bootstrap.billing import Billing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from shared.billing.reports.desk import ReportDesk
     from shared.billing.reports.making import Maker
-    from shared.billing.reports.running import Runner
     from shared.billing.reports.schedules import Scheduler
     from shared.billing.reports.sources import Sources
     from shared.billing.reports.store import ReportStore
-
-PROCESS = "shared.bootstrap.report_process"
+    from shared.billing.running import Runner
 
 
 class Reports(Billing):
@@ -58,7 +54,4 @@ class Reports(Billing):
 
     @cached_property
     def report_runner(self) -> "Runner":
-        from shared.billing.reports.running import Runner, in_own_process
-
-        own: Callable[[], Awaitable[object]] = partial(in_own_process, PROCESS)
-        return Runner(own if self.settings.ams_report_process == "own" else lambda: self.report_maker.run())
+        return self.beside("reports", lambda: self.report_maker.run())

@@ -53,5 +53,5 @@ class Tasks(Reports):
         journal.on(PRICES_TASK, lambda task_id, data: self.plan_notices.on_tell(task_id, data))
 
     def _handle_report_tasks(self, journal: Journal) -> None:
-        journal.on(MAKE_REPORT_TASK, lambda task_id, data: self.report_runner.on_make(task_id, data))
+        journal.on(MAKE_REPORT_TASK, lambda task_id, data: self.report_runner.on_task(task_id, data))
         journal.on(CLEAR_REPORT_TASK, lambda task_id, data: self.report_maker.on_clear(task_id, data))

@@ -77,6 +77,16 @@ BINDINGS: dict[str, list[dict[str, Any]]] = {
             "useMonitor": False,
         }
     ],
+    "file_invoices": [
+        {
+            "direction": "IN",
+            "type": "timerTrigger",
+            "name": "timer",
+            "schedule": "5 * * * * *",
+            "runOnStartup": False,
+            "useMonitor": False,
+        }
+    ],
     "health_live": _http("api/health/live", ["GET"]),
     "health_ready": _http("api/health/ready", ["GET"]),
     "make_reports": [

@@ -16,9 +16,9 @@ from shared.billing.reports import rows as rows_module
 from shared.billing.reports.desk import file_name
 from shared.billing.reports.models import Contents, Report
 from shared.billing.reports.rows import Rows, TooManyRows, columns
-from shared.billing.reports.running import Runner, in_own_process
 from shared.billing.reports.schedules import due_after
 from shared.billing.reports.sources import Portion, Sources, dimensions_of
+from shared.billing.running import Runner, in_own_process
 from shared.kernel.clock import format_time
 from shared.kernel.csv_cells import safe_cell
 from shared.kernel.errors import Problem
@@ -201,7 +201,7 @@ async def test_a_runner_that_fails_works_again_and_a_closed_one_does_not() -> No
 
     runner = Runner(work)
     for _ in range(2):
-        await runner.on_make("job_1", {})
+        await runner.on_task("job_1", {})
         await runner.drain()
     await runner.close()
     runner.start()

@@ -1,4 +1,4 @@
-"""Making reports beside everything else: one at a time, and never in the way of consume."""
+"""Work that is done beside everything else, one thing at a time, and never in the way of consume."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Runner:
-    """`work` makes whatever is due. `start` never waits; what is asked for while it works is done right after."""
+    """`work` does whatever is due. `start` never waits; what is asked for while it works is done right after."""
 
     def __init__(self, work: Callable[[], Awaitable[object]]) -> None:
         self._work = work
@@ -28,7 +28,7 @@ class Runner:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
 
-    async def on_make(self, id: str, data: dict[str, Any]) -> None:
+    async def on_task(self, id: str, data: dict[str, Any]) -> None:
         """Handler of the task. What fails is found by the timer."""
         self.start()
 
@@ -38,7 +38,7 @@ class Runner:
             try:
                 await self._work()
             except Exception:  # the timer tries again
-                _logger.warning("reports are left to the timer", exc_info=True)
+                _logger.warning("what is left is left to the timer", exc_info=True)
 
     async def drain(self) -> None:
         """Wait until nothing is under way."""
@@ -46,19 +46,19 @@ class Runner:
             await self._task
 
     async def close(self) -> None:
-        """Give up what is under way: its lease ends, and another process makes it."""
+        """Give up what is under way: its lease ends, and another process does it."""
         self._closed = True
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
 
-async def in_own_process(module: str) -> None:
+async def in_own_process(module: str, *arguments: str) -> None:
     """Run `python -m module`, which has this process's settings, to its end. Raises RuntimeError when it fails. A
     process of its own has an interpreter lock of its own, and a lower priority: consume does not wait for it."""
     # What this process can import, that one can: the host may have put it together in its own way.
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join(part for part in sys.path if part)}
-    process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, env=environ)
+    process = await asyncio.create_subprocess_exec(sys.executable, "-m", module, *arguments, env=environ)
     try:
         code = await process.wait()
     except asyncio.CancelledError:

@@ -1,13 +1,19 @@
-"""The process that makes reports: `python -m shared.bootstrap.report_process` makes whatever is due, and ends."""
+"""Work that takes only the processor time that nobody else wants: `python -m shared.bootstrap.spare_time WORK` does
+what is due of it, in a process of its own, and ends."""
 
 import asyncio
 import logging
 import os
 import sys
+from collections.abc import Awaitable, Callable
 
-from shared.bootstrap import application, close
+from shared.bootstrap import Application, application, close
 
 NICENESS = 19
+WORK: dict[str, Callable[[Application], Awaitable[object]]] = {
+    "reports": lambda app: app.report_maker.run(),
+    "invoice-documents": lambda app: app.filer.run(),
+}
 
 
 def stand_back() -> None:
@@ -18,12 +24,12 @@ def stand_back() -> None:
         try:
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
         except OSError as error:  # a sandbox may not have it
-            logging.getLogger(__name__).warning("reports are made at the lowest priority only: %s", error)
+            logging.getLogger(__name__).warning("this is done at the lowest priority only: %s", error)
 
 
-async def main() -> None:
+async def main(work: str) -> None:
     try:
-        await application().report_maker.run()
+        await WORK[work](application())
     finally:
         await close()
 
@@ -31,4 +37,4 @@ async def main() -> None:
 if __name__ == "__main__":
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     stand_back()
-    asyncio.run(main())
+    asyncio.run(main(sys.argv[1]))

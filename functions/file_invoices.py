@@ -1,0 +1,16 @@
+"""Filing: documents of issued invoices, made before anybody asks for them."""
+
+import azure.functions as func
+
+from shared.bootstrap import application
+
+blueprint = func.Blueprint()
+
+
+@blueprint.function_name("file_invoices")
+@blueprint.timer_trigger(arg_name="timer", schedule="5 * * * * *", run_on_startup=False, use_monitor=False)
+async def file_invoices(timer: func.TimerRequest) -> None:
+    """Every minute. Does not wait for them: the host's limit for a function is not one for 100,000 documents."""
+    app = application()
+    if await app.filer.any_due():
+        app.filing_runner.start()
