@@ -12,6 +12,7 @@ from typing import Literal
 
 from shared.audit.journal import Journal, Task
 from shared.audit.models import SYSTEM, Actor, Change
+from shared.billing.credits import without
 from shared.billing.models import Close, Credit, CreditUse, Invoice
 from shared.billing.models import Sequence as Numbers
 from shared.billing.numbering import invoice_number
@@ -152,16 +153,11 @@ def _credit_operations(credit: Held[Credit] | None, invoice: Invoice) -> list[Op
     """What is left of the credit after an invoice that uses it, or adds to it."""
     if not invoice.credits and not invoice.carried:
         return []
-    used = {use.note_number: use.amount for use in invoice.credits}
-    left = [
-        CreditUse(note_number=each.note_number, amount=each.amount - used.get(each.note_number, 0))
-        for each in (() if credit is None else credit.value.left)
-    ]
+    left = without(() if credit is None else credit.value.left, invoice.credits)
     if invoice.carried:
-        left.append(CreditUse(note_number=invoice.number, amount=invoice.carried))
-    left = [each for each in left if each.amount]
+        left = (*left, CreditUse(note_number=invoice.number, amount=invoice.carried))
     document = credit_document(invoice.consumer_id, invoice.currency)
-    body = Credit(consumer_id=invoice.consumer_id, currency=invoice.currency, left=tuple(left)).to_json()
+    body = Credit(consumer_id=invoice.consumer_id, currency=invoice.currency, left=left).to_json()
     if credit is None:
         return [Create(document, body)]
     return [Replace(document, body, credit.etag)] if left else [Delete(document, credit.etag)]

@@ -8,7 +8,7 @@ the invoice was paid, is credit for the consumer's next one. Each change is one 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from shared.audit.journal import Journal, Task
 from shared.audit.models import Actor, changed
 from shared.billing.announcing import Announcer
+from shared.billing.credits import with_back
 from shared.billing.models import Credit, CreditNote, CreditUse, Invoice, InvoiceStatus, Payment
 from shared.billing.models import Sequence as Numbers
 from shared.billing.notes import left_of, share_of, write_note
@@ -94,7 +95,9 @@ class Receivables:
             if invoice.paid or invoice.credited:
                 raise _illegal(invoice, "void", "something of it was paid or credited: give a credit note")
             after = invoice.model_copy(update={"status": "void", "due": None, "voided_reason": reason})
-            operations = await self._give_back(invoice, invoice.credits) if invoice.credits else []
+            operations: list[Operation] = []
+            if invoice.credits:
+                operations = await self._put_credit(invoice, lambda left: with_back(left, invoice.credits))
             return operations, await self._announcer.voided(after), after
 
         return await self._change(actor, "invoice.void", merchant_id, id, make, reason)
@@ -119,7 +122,7 @@ class Receivables:
             after = _settled(invoice.model_copy(update={"credited": invoice.credited + applied, "notes": notes}))
             if amount > applied:
                 over = CreditUse(note_number=note.number, amount=round_money(amount - applied, invoice.currency))
-                operations += await self._give_back(invoice, (over,))
+                operations += await self._put_credit(invoice, lambda left: (*left, over))
             made[:] = [note]
             tasks = await self._announcer.credited(after, note)
             return operations, [*tasks, *(await self._if_paid(after) if after.status != invoice.status else [])], after
@@ -178,11 +181,13 @@ class Receivables:
     async def _if_paid(self, after: Invoice) -> list[Task]:
         return await self._announcer.paid(after) if after.status == "paid" else []
 
-    async def _give_back(self, invoice: Invoice, uses: tuple[CreditUse, ...]) -> list[Operation]:
-        """To the consumer's credit."""
+    async def _put_credit(
+        self, invoice: Invoice, change: Callable[[Sequence[CreditUse]], tuple[CreditUse, ...]]
+    ) -> list[Operation]:
+        """The consumer's credit after a change."""
         merchant_id, consumer_id, currency = invoice.merchant_id, invoice.consumer_id, invoice.currency
         held = await self._store.credit(merchant_id, consumer_id, currency)
-        left = uses if held is None else (*held.value.left, *uses)
+        left = change(() if held is None else held.value.left)
         body = Credit(consumer_id=consumer_id, currency=currency, left=left).to_json()
         document = credit_document(consumer_id, currency)
         return [Create(document, body) if held is None else Replace(document, body, held.etag)]
