@@ -42,10 +42,6 @@ class Month:
     period: Period
     plans: tuple[UsedPlan, ...]
 
-    @property
-    def service_ids(self) -> tuple[str, ...]:
-        return tuple(sorted({used.plan.service_id for used in self.plans}))
-
 
 @dataclass(frozen=True, slots=True)
 class Basis:
@@ -130,9 +126,10 @@ class Drafter:
         self, work: "_Work", usage: MonthUsage, earlier: Sequence[tuple[Month, str]], proven: bool
     ) -> Draft | None:
         basis, period = work.basis, work.basis.month.period
-        plans = work.plans(basis.month)
+        plans = work.plans(basis.month, usage)
+        service_ids = _services(plans)
         lines = compute_lines(plans, period.zone, period.days, usage)
-        records = [usage.proof(work.service_ids(basis.month))] if proven and lines else []
+        records = [usage.proof(work.currency, service_ids)] if proven and lines else []
         invoices = await self._invoices(work)
         prints = {period.name: usage.fingerprint}
         for month, fingerprint in earlier:
@@ -151,7 +148,7 @@ class Drafter:
         known = {
             "records": tuple(records),
             "prints": prints,
-            "days": usage.requests_by_day(work.service_ids(basis.month)),
+            "days": usage.requests_by_day(service_ids),
         }
         return Draft(basis.close, invoice.model_copy(update=known), held)
 
@@ -171,11 +168,11 @@ class Drafter:
         """What late usage changes about an earlier month, with the plans and records that it rests on."""
         name = month.period.name
         before = invoices.get(name)
-        plans = work.plans(month, before)
         usage = await self._reader.read(work.consumer, month.period, month.plans, records=True)
+        plans = work.plans(month, usage, before)
         should = compute_lines(plans, month.period.zone, month.period.days, usage)
         lines = corrections(name, should, billed(name, invoices.values()))
-        return lines, plans, usage.proof(work.service_ids(month))
+        return lines, plans, usage.proof(work.currency, _services(plans))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,19 +185,22 @@ class _Work:
     currency: str
     buyer: Party
 
-    def plans(self, month: Month, before: Invoice | None = None) -> tuple[UsedPlan, ...]:
-        """Of the month, in this currency. Who subscribed in an earlier one is as its invoice says."""
+    def plans(self, month: Month, usage: MonthUsage, before: Invoice | None = None) -> tuple[UsedPlan, ...]:
+        """Of the month, in this currency, of services that the consumer used or subscribed to: what others pay for
+        the rest is not its affair. Who subscribed in an earlier month is as its invoice says."""
         subscribed = self.subscriber.subscribed if month is self.basis.month else frozenset[str]()
         if before is not None:
-            subscribed = frozenset(used.plan.service_id for used in before.plans if used.subscribed)
+            of = (used for used in before.plans if used.period == month.period.name)
+            subscribed = frozenset(used.plan.service_id for used in of if used.subscribed)
         return tuple(
             used.model_copy(update={"subscribed": used.plan.service_id in subscribed})
             for used in month.plans
-            if used.plan.currency == self.currency
+            if used.plan.currency == self.currency and used.plan.service_id in subscribed | usage.service_ids
         )
 
-    def service_ids(self, month: Month) -> tuple[str, ...]:
-        return tuple(sorted({used.plan.service_id for used in self.plans(month)}))
+
+def _services(plans: Iterable[UsedPlan]) -> tuple[str, ...]:
+    return tuple(sorted({used.plan.service_id for used in plans}))
 
 
 def _known_print(period: str, invoices: Iterable[Invoice]) -> str | None:

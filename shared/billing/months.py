@@ -30,8 +30,8 @@ class MonthUsage:
     def __init__(self, sums: PeriodSums, plans: Sequence[UsedPlan]) -> None:
         self.sums = sums
         self.gathering = Gathering(plans)
-        currencies = sorted({used.plan.currency for used in plans})
-        self._hashes = {ids: RecordsHash() for ids in {services_of(plans, currency) for currency in currencies}}
+        self._priced = {used.plan.currency: services_of(plans, used.plan.currency) for used in plans}
+        self._hashes = {ids: RecordsHash() for ids in self._priced.values()}
         self.fingerprint = ""
 
     def add_record(self, event: UsageEvent) -> None:
@@ -51,9 +51,14 @@ class MonthUsage:
     def used(self, service_id: str, start: datetime, end: datetime) -> bool:
         return any(day.events for day in self.sums.between(service_id, None, start, end))
 
-    def proof(self, service_ids: tuple[str, ...]) -> RecordsProof:
-        """Of the records of all services with a plan in one currency."""
-        of, hash_ = self.sums.period, self._hashes[service_ids]
+    @property
+    def service_ids(self) -> frozenset[str]:
+        """Of what was used at all."""
+        return frozenset(service_id for service_id, _ in self.sums.days)
+
+    def proof(self, currency: str, service_ids: tuple[str, ...]) -> RecordsProof:
+        """Of the records of all services with a plan in a currency. `service_ids` may leave out what was not used."""
+        of, hash_ = self.sums.period, self._hashes.get(self._priced.get(currency, ()), RecordsHash())
         return RecordsProof(
             period=of.name, service_ids=service_ids, start=of.start, end=of.end, time_zone=of.zone,
             count=hash_.count, sha256=hash_.hexdigest(),

@@ -43,9 +43,8 @@ def verify(invoice: Invoice, files: Iterable[Path]) -> list[Difference]:
             found.append(Difference(f"records of {proof.period}, SHA-256", proof.sha256, others))
             continue
         usages[proof.period] = usage = _usage(proof, _plans(invoice, proof.period), path)
-        found += _compare(
-            f"records of {proof.period}, count", str(proof.count), str(usage.proof(proof.service_ids).count)
-        )
+        counted = usage.proof(invoice.currency, proof.service_ids).count
+        found += _compare(f"records of {proof.period}, count", str(proof.count), str(counted))
     if found:
         return found
     lines = _lines(invoice, usages)

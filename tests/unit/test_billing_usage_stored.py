@@ -146,4 +146,4 @@ async def test_usage_of_services_without_a_plan_is_not_the_invoices(market: Mark
     await market.aggregator().apply(raw(usage_event("2", time=time, received_at=time, service_id="svc_geo")))
     after = await reader.read(consumer, MARCH, plans, records=True)
     assert after.fingerprint == before.fingerprint != ""
-    assert after.proof(("svc_maps",)) == before.proof(("svc_maps",))
+    assert after.proof("EUR", ("svc_maps",)) == before.proof("EUR", ("svc_maps",))
