@@ -4,9 +4,10 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -14,7 +15,8 @@ from rich.progress import track
 from rich.table import Table
 
 from scripts.environment import use_local_settings
-from shared.billing.closing import NotOver
+from scripts.words import counted
+from shared.billing.closing import NotBegun, NotOver
 from shared.billing.models import BillingProfile, Close, Invoice
 from shared.billing.proofs import proven_records
 from shared.billing.records import export as export_csv
@@ -22,13 +24,16 @@ from shared.bootstrap import Application, application, close
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Unavailable
 from shared.kernel.money import ZERO, money_text
-from shared.kernel.periods import parse_month
+from shared.kernel.periods import name_at, parse_month
 from shared.platform.documents import Where
 
 HELD, UNUSABLE = 1, 2
 """Exit codes: some could not be billed; nothing was closed."""
 
 INVOICES_SHOWN = 20
+MOST_AHEAD_OF_UTC = timedelta(hours=14)
+"""Where a month begins first."""
+
 _errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
@@ -49,25 +54,34 @@ def main(
     ] = None,
 ) -> None:
     """Close every unclosed month up to this one and print what is billed. Doing it again bills nothing twice."""
-    try:
-        use_local_settings()
-        parse_month(month)
-    except ValueError as error:
-        _fail(f"--month: {error}")
-    if export is not None:
-        export.mkdir(parents=True, exist_ok=True)
+    _check(month, export)
     try:
         found = asyncio.run(_close(month, merchant, export, early=early))
     except Unavailable as error:
         _fail(str(error))
     if not found:
-        _fail(f"no merchant bills, or none since {month}")
+        _fail("nothing was closed")
     _print(found)
     if any(one.close.held for one in found):
         raise typer.Exit(HELD)
 
 
-def _fail(message: str) -> None:
+def _check(month: str, export: Path | None) -> None:
+    try:
+        use_local_settings()
+        parse_month(month)
+    except ValueError as error:
+        _fail(f"--month: {error}")
+    if month > f"{utc_now() + MOST_AHEAD_OF_UTC:%Y-%m}":
+        _fail(f"--month: {month} has not begun")
+    try:
+        if export is not None:
+            export.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        _fail(f"--export: {error}")
+
+
+def _fail(message: str) -> NoReturn:
     _errors.print(message, markup=False)
     raise typer.Exit(UNUSABLE)
 
@@ -77,6 +91,8 @@ async def _close(month: str, merchant: str | None, export_to: Path | None, *, ea
     found: list[Closed] = []
     try:
         profiles = [profile async for profile in app.billing.profiles() if merchant in (None, profile.merchant_id)]
+        if not profiles:
+            _errors.print(f"{merchant or 'no merchant'} has {'no' if merchant else 'a'} billing profile", markup=False)
         for profile in profiles:
             found += await _close_merchant(app, profile, month, early=early)
         await app.filer.run()
@@ -94,6 +110,9 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
     while (due := await app.closer.next_period(profile)).name <= month:
         try:
             closed = await app.closer.close(profile, due, early=early or _may_be_early(app))
+        except NotBegun as error:
+            _errors.print(f"{profile.merchant_id}: {error}.", markup=False)
+            break
         except NotOver as error:
             _errors.print(f"{profile.merchant_id}: {error}; --early closes it all the same.", markup=False)
             break
@@ -105,6 +124,8 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
         found.append(Closed(closed, await _invoices(app, closed)))
         if closed.status != "done":
             break
+    if month < (first := name_at(profile.billing_from, profile.time_zone, profile.anchor_day)):
+        _errors.print(f"{profile.merchant_id}: billing began with {first}", markup=False)
     known = await app.billing.close(profile.merchant_id, month)
     if known is not None and month not in {one.close.period for one in found}:
         found.append(Closed(known.value, await _invoices(app, known.value)))
@@ -154,25 +175,29 @@ def _print(found: Sequence[Closed]) -> None:
             console.print(f"{one.close.merchant_id}, {one.close.period}: nothing to bill")
             continue
         table = Table(title=f"{one.close.merchant_id}, {one.close.period}", title_justify="left")
-        for name in ("number", "consumer", "lines", "total", "due"):
-            table.add_column(name, justify="left" if name in ("number", "consumer") else "right", no_wrap=True)
-        shown = sorted(one.invoices, key=lambda invoice: (-invoice.total, invoice.number))[:INVOICES_SHOWN]
+        for name in ("number", "consumer", "lines", "currency", "total", "due"):
+            left = name in ("number", "consumer", "currency")
+            table.add_column(name, justify="left" if left else "right", no_wrap=True)
+        shown = sorted(one.invoices, key=lambda invoice: (invoice.currency, -invoice.total, invoice.number))
+        del shown[INVOICES_SHOWN:]
         for invoice in shown:
             money = (money_text(amount, invoice.currency) for amount in (invoice.total, invoice.amount_due))
-            table.add_row(invoice.number, invoice.buyer.name, str(len(invoice.lines)), *money)
+            table.add_row(invoice.number, invoice.buyer.name, str(len(invoice.lines)), invoice.currency, *money)
         console.print(table)
         if len(one.invoices) > len(shown):
-            console.print(f"and {len(one.invoices) - len(shown)} smaller ones")
+            console.print(f"and {len(one.invoices) - len(shown)} more")
         folder = f"invoices/{one.close.merchant_id}/"
         console.print(f"documents: blobs {folder}…", soft_wrap=True)
-        for currency, total in sorted(_totals(one.invoices).items()):
-            console.print(f"{len(one.invoices)} invoices, {money_text(total, currency)} {currency} in total")
+        for currency, totals in sorted(_totals(one.invoices).items()):
+            total = f"{money_text(sum(totals, ZERO), currency)} {currency} in total"
+            console.print(f"{counted(len(totals), 'invoice')}, {total}")
 
 
-def _totals(invoices: Sequence[Invoice]) -> dict[str, Decimal]:
-    totals: defaultdict[str, Decimal] = defaultdict(lambda: ZERO)
+def _totals(invoices: Sequence[Invoice]) -> dict[str, list[Decimal]]:
+    """By currency."""
+    totals: defaultdict[str, list[Decimal]] = defaultdict(list)
     for invoice in invoices:
-        totals[invoice.currency] += invoice.total
+        totals[invoice.currency].append(invoice.total)
     return totals
 
 

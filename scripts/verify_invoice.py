@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from scripts.words import counted
 from shared.billing.documents.opening import InvoiceUnreadable, open_invoice
 from shared.billing.records import RecordsError
 from shared.billing.verifying import verify
@@ -32,11 +33,11 @@ def main(
     for difference in differences:
         _errors.print(str(difference), markup=False)
     if differences:
-        _errors.print(f"{invoice.number} differs in {len(differences)} places", markup=False)
+        _errors.print(f"{invoice.number} differs in {counted(len(differences), 'place')}", markup=False)
         raise typer.Exit(DIFFERS)
-    counted = sum(proof.count for proof in invoice.records)
+    records_read = counted(sum(proof.count for proof in invoice.records), "record")
     total = f"{money_text(invoice.total, invoice.currency)} {invoice.currency}"
-    typer.echo(f"{invoice.number} is right: {len(invoice.lines)} lines, {total}, from {counted} records")
+    typer.echo(f"{invoice.number} is right: {counted(len(invoice.lines), 'line')}, {total}, from {records_read}")
 
 
 if __name__ == "__main__":

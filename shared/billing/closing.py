@@ -40,6 +40,10 @@ class NotOver(Exception):  # noqa: N818 - an answer about a period
     """The period, or its grace, is not over yet."""
 
 
+class NotBegun(NotOver):
+    """The period is in the future: nobody can have used anything in it."""
+
+
 class Closer:
     """One per process."""
 
@@ -125,7 +129,10 @@ class Closer:
 
     async def close(self, profile: BillingProfile, of: Period, *, early: bool = False) -> Close:
         """Begin or go on; returns the close as it is afterwards. A period that is closed `early` goes on: what is used
-        until its end is a correction on the next invoice. Raises NotOver; DocumentsUnavailable."""
+        until its end is a correction on the next invoice. Raises NotOver; NotBegun, also when `early`;
+        DocumentsUnavailable."""
+        if of.start > self.now():
+            raise NotBegun(f"{of.name} has not begun")
         grace = timedelta(hours=(await self._settings.current()).close_grace_hours)
         if of.end + grace > self.now() and not early:
             raise NotOver(f"{of.name} and its {grace.total_seconds() / 3600:g} hours of grace end {of.end + grace}")

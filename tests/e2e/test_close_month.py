@@ -81,6 +81,22 @@ def test_a_log_becomes_invoices_that_verify(ams: Ams, log: Path, tmp_path: Path)
     assert (again.returncode, _total(again.stdout)) == (0, expected_total(log))
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--month", "2026-13"], "--month: must be a month"),
+        (["--month", "2062-11"], "--month: 2062-11 has not begun"),
+        (["--month", MONTH, "--merchant", "mer_nobody"], "mer_nobody has no billing profile"),
+        (["--month", MONTH, "--export", "/dev/null/there"], "--export: "),
+    ],
+)
+def test_what_cannot_be_closed_is_named(ams: Ams, options: list[str], said: str) -> None:
+    done = ams.run("close_month", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_digit_that_was_changed_is_found(ams: Ams, log: Path, tmp_path: Path) -> None:
     _replay(ams, log)
     ams.run("close_month", "--month", MONTH, "--export", str(tmp_path))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.billing.closing import NotBegun
 from shared.billing.models import Credit, CreditUse
 from shared.billing.store import BILLING, credit_document
 from shared.metering.events import partition_of
@@ -54,6 +55,18 @@ async def test_nothing_is_closed_within_the_grace(books: Books) -> None:
     assert await books.closer.run() == 0
     books.time.moment = datetime(2026, 4, 2, 0, 0, tzinfo=UTC)
     assert await books.closer.run() == 1
+
+
+async def test_a_month_that_has_not_begun_is_never_closed(books: Books) -> None:
+    """Whoever mistypes the year of a month must not use up numbers for decades of empty ones."""
+    books.time.moment = datetime(2026, 2, 28, 23, 59, tzinfo=UTC)
+    profile = await books.bill()
+    due = await books.closer.next_period(profile)
+    with pytest.raises(NotBegun, match="2026-03 has not begun"):
+        await books.closer.close(profile, due, early=True)
+    assert await books.store.close("mer_1", "2026-03") is None
+    books.time.moment = datetime(2026, 3, 1, tzinfo=UTC)
+    assert (await books.closer.close(profile, due, early=True)).status == "done"
 
 
 async def test_every_month_that_was_missed_is_closed(books: Books) -> None:
