@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shared.audit.models import SYSTEM, Change
 from shared.billing.drafting import Basis, Subscriber
-from shared.billing.issuing import Draft
+from shared.billing.issuing import Draft, check_size
 from shared.billing.models import Close, Filing
 from shared.billing.months import CountersDiffer
 from shared.billing.store import BILLING, close_document, filing_document
@@ -37,8 +38,6 @@ class CloseRun:
         self._held = held
         self._basis = basis
         self._close = held.value
-        self._known = dict(held.value.held)
-        self._invoices_before = held.value.invoices
 
     async def again(self) -> None:
         """Those who were held: perhaps they can be billed now."""
@@ -91,7 +90,10 @@ class CloseRun:
 
     async def _drafts(self, subscriber: Subscriber) -> list[Draft]:
         try:
-            return await self._closer.drafter.drafts(self._basis, subscriber)
+            drafts = await self._closer.drafter.drafts(self._basis, subscriber)
+            for draft in drafts:
+                check_size(draft)
+            return drafts
         except (CountersDiffer, Problem, ArithmeticError, ValueError) as error:
             _logger.exception("holding %s in %s", subscriber.pseudonym, self._close.resource)
             self._hold(subscriber, str(error) or type(error).__name__)
@@ -128,12 +130,12 @@ class CloseRun:
         assert held is not None, "closes are never deleted"
         theirs, mine = held.value, self._close
         further = theirs if theirs.status == "done" or theirs.after > mine.after else mine
-        self._held, self._close = held, further
+        self._held, self._close = held, further.model_copy(update={"told": {**mine.told, **theirs.told}})
 
     async def finish(self) -> Close:
         if self._close.held:
-            await self._tell()
             await self._file_what_is_there()
+            await self._tell()
             return self._close
         while self._close.status != "done":
             close = self._close.model_copy(update={"status": "done", "finished_at": self._closer.now()})
@@ -156,20 +158,28 @@ class CloseRun:
 
     async def _file_what_is_there(self) -> None:
         """The others are not to wait for who is held."""
-        if self._close.invoices > self._invoices_before:
+        if self._close.invoices > self._close.filed:
             name = filing_document(self._close.period)
             with contextlib.suppress(DocumentExists):
                 await self._closer.documents.create(BILLING, self._close.merchant_id, name, self._filing.to_json())
+            self._close = self._close.model_copy(update={"filed": self._close.invoices})
+            await self._save()
 
     async def _tell(self) -> None:
-        """The platform, of whom it was not told by the run before."""
-        close = self._close
-        new = sorted(close.held.items() - self._known.items())
-        if not new:
-            return
+        """The platform, of each once: that it was told is in the transaction that leaves the mail."""
+        while self._close.status != "done" and (new := sorted(self._close.held.items() - self._close.told.items())):
+            close = self._close.model_copy(update={"told": self._close.held})
+            try:
+                etags = await self._leave_mail(close, new)
+            except Problem:
+                await self._merge()
+            else:
+                self._held, self._close = Held(close, etags[0]), close
+
+    async def _leave_mail(self, close: Close, new: Sequence[tuple[str, str]]) -> Sequence[str]:
         reasons = "\n".join(f"{pseudonym}: {reason}" for pseudonym, reason in new[:20])
         text = f"{len(new)} consumers of merchant {close.merchant_id} could not be billed for {close.period}.\n\n"
         tasks = await self._closer.letters.to_platform(f"Invoices held: {close.period}", f"{text}{reasons}\n")
         write = Replace(close_document(close.period), close.to_json(), self._held.etag)
         change = Change(SYSTEM, "close.hold", close.resource, after={"held": len(close.held)})
-        await self._closer.journal.commit(BILLING, close.merchant_id, [write], change, tasks=tasks)
+        return await self._closer.journal.commit(BILLING, close.merchant_id, [write], change, tasks=tasks)

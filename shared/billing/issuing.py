@@ -47,6 +47,13 @@ class Draft:
     outcome: Outcome | None = None
 
 
+def check_size(draft: Draft) -> None:
+    """Raises ValueError for what the store would not take: with the payments and notes to come it is one document."""
+    size = len(draft.invoice.to_json())
+    if size > BYTES_AT_ONCE_MAX:
+        raise ValueError(f"its invoice in {draft.invoice.currency} has {size} bytes, more than {BYTES_AT_ONCE_MAX}")
+
+
 class Issuer:
     """One per process."""
 

@@ -318,6 +318,7 @@ class Close(StoredModel):
     """A merchant's month being closed, under `close:{period}`. Everything that its invoices depend on besides usage is
     frozen here when it begins, so that going on after a kill makes the same documents. `done` counts consumers;
     `after` is the pseudonym of the last of them. `held` could not be billed, with the reason; the next run tries again.
+    `told` is whom of them, and why, the platform was told; `filed` how many invoices were left to be filed meanwhile.
     """
 
     kind: Literal["close"] = "close"
@@ -338,6 +339,8 @@ class Close(StoredModel):
     invoices: int = 0
     after: str = ""
     held: dict[str, str] = Field(default_factory=dict)
+    told: dict[str, str] = Field(default_factory=dict)
+    filed: int = 0
     begun_at: AwareDatetime
     finished_at: AwareDatetime | None = None
 
