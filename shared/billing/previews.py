@@ -9,6 +9,7 @@ from shared.access.store import AccessStore
 from shared.billing.closing import Closer
 from shared.billing.drafting import Drafter, Subscriber
 from shared.billing.models import BillingProfile, Invoice
+from shared.billing.months import CountersDiffer
 from shared.billing.store import BillingStore
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import FieldError, Problem
@@ -34,8 +35,8 @@ class Previews:
 
     async def of_subscriber(self, merchant_id: str, pseudonym: str, name: str | None) -> list[Invoice]:
         """A draft for each currency, of the period that is running, or of the named one that is not closed yet. Raises
-        Problem 404, also for a merchant who does not bill; 400 `range_invalid` for a period that is closed or to come.
-        """
+        Problem 404, also for a merchant who does not bill; 400 `range_invalid` for a period that is closed or to come;
+        409 `state_invalid` while counters and records differ."""
         held = await self._store.profile(merchant_id)
         if held is None:
             raise not_found()
@@ -46,7 +47,7 @@ class Previews:
         return await self._drafts(held.value, subscriber, close.as_period)
 
     async def of_consumer(self, consumer_id: str) -> list[Invoice]:
-        """What the running period of every merchant comes to so far, by merchant."""
+        """What the running period of every merchant comes to so far, by merchant. Raises Problem 409 as above."""
         grants = [held.value for held in await self._access.all_of(Grant, consumer_id, "grant:")]
         merchants = sorted({grant.merchant_id for grant in grants if grant.merchant_id is not None})[:MERCHANTS_MAX]
         found = await asyncio.gather(*(self._of_merchant(consumer_id, merchant_id) for merchant_id in merchants))
@@ -64,7 +65,13 @@ class Previews:
     async def _drafts(self, profile: BillingProfile, subscriber: Subscriber, of: Period) -> list[Invoice]:
         basis = await self._drafter.basis(await self._closer.thought(profile, of))
         # Records of a running period change while they are read; of one that is over they are on the invoice.
-        drafts = await self._drafter.drafts(basis, subscriber, proven=of.end <= self._now())
+        try:
+            drafts = await self._drafter.drafts(basis, subscriber, proven=of.end <= self._now())
+        except CountersDiffer as error:
+            rule = f"{error}, so nothing can be said of it yet"
+            raise Problem(
+                409, "state_invalid", f"Usage is not settled: {rule}.", (FieldError("usage", rule),)
+            ) from None
         return [draft.invoice for draft in drafts]
 
     async def _period(self, profile: BillingProfile, name: str | None) -> Period:

@@ -9,7 +9,9 @@ import pytest
 
 from shared.audit.journal import Task
 from shared.billing import issuing
+from shared.billing.previews import Previews
 from shared.billing.store import BILLING, filing_document
+from shared.kernel.errors import Problem
 from shared.metering.events import partition_of
 from shared.metering.queries import USAGE
 from shared.metering.records import RECORD_PREFIX
@@ -143,3 +145,11 @@ async def test_documents_of_the_others_are_filed_though_the_run_died_before_it_l
     assert await books.documents.get(BILLING, "mer_1", filing_document("2026-03")) is None
     await books.closer.run()
     assert await books.documents.get(BILLING, "mer_1", filing_document("2026-03")) is not None
+
+
+async def test_a_preview_says_that_counters_and_records_differ(books: Books) -> None:
+    await lose_a_record(books)
+    previews = Previews(books.store, books.access, books.drafter, books.closer, books.time)
+    with pytest.raises(Problem, match="counters and records of 2026-03 differ") as refused:
+        await previews.of_subscriber("mer_1", await books.subscribe(), "2026-03")
+    assert (refused.value.status, refused.value.code) == (409, "state_invalid")
