@@ -46,18 +46,22 @@ _UNITS = {"request_mb": "MB", "response_mb": "MB", "data_mb": "MB", "active_minu
 
 @dataclass(slots=True)
 class _Running:
-    """Where a charge stands after its lines so far."""
+    """Where a charge stands after its lines so far. `unbounded` is what was billed of `billed` without a maximum,
+    `at_zero` whether a line had the fee that is due without usage."""
 
     quantity: Decimal = ZERO
     events: list[Decimal] = field(default_factory=list)
     billed: Decimal = ZERO
-    lines: int = 0
+    unbounded: Decimal = ZERO
+    at_zero: bool = False
 
-    def add(self, usage: Usage, rated: Rated) -> None:
+    def add(self, charge: Charge, usage: Usage, rated: Rated) -> None:
         self.quantity += usage.quantity
         self.events += usage.events or ()
         self.billed += rated.total
-        self.lines += 1
+        if charge.maximum_spend is None:
+            self.unbounded += rated.total
+        self.at_zero |= getattr(charge, "flat_fee_at_zero", False)
 
 
 def compute_lines(plans: Sequence[UsedPlan], zone: str, period_days: int, figures: Figures) -> list[Line]:
@@ -83,24 +87,25 @@ def _service_lines(pieces: list[UsedPlan], zone: ZoneInfo, period_days: int, fig
     if not used and not any(piece.subscribed for piece in pieces):
         return []
     days = [(piece.end.astimezone(zone).date() - piece.start.astimezone(zone).date()).days for piece in pieces]
+    keyed = [{charge_key(charge): charge for charge in piece.plan.charges} for piece in pieces]
     running: defaultdict[_Key, _Running] = defaultdict(_Running)
     lines = []
     for index, piece in enumerate(pieces):
-        for charge in piece.plan.charges:
-            having = [n for n, other in enumerate(pieces) if charge_key(charge) in map(charge_key, other.plan.charges)]
-            last = index == having[-1]
+        for key, charge in keyed[index].items():
+            versions = {n: known[key] for n, known in enumerate(keyed) if key in known}
+            last = index == max(versions)
             if not is_sum(charge) and not last:
                 continue  # its last version is applied to all of it
-            stretch = [index] if is_sum(charge) else having
+            stretch = [index] if is_sum(charge) else list(versions)
             start = pieces[stretch[0]].start
-            stands = running[charge_key(charge)]
+            stands = running[key]
             usage = _usage(
                 charge, service_id, start, piece.end, stands, figures,
                 base_fee_share=Decimal(sum(days[n] for n in stretch)) / period_days, is_last=last,
             )  # fmt: skip
-            bounded = _bounded(charge, Decimal(sum(days[n] for n in having)) / period_days)
-            rated = rate(bounded, usage, piece.plan.currency)
-            stands.add(usage, rated)
+            of = [(other if is_sum(charge) else charge, days[n]) for n, other in versions.items()]
+            rated = rate(_bounded(charge, of, period_days, stands), usage, piece.plan.currency)
+            stands.add(charge, usage, rated)
             if usage.quantity or rated.amount or rated.total:
                 lines.append(_line(piece, start, charge, usage, rated))
     return lines
@@ -114,16 +119,20 @@ def _usage(
     quantity = figures.quantity(charge, service_id, start, end) if events is None else sum(events, ZERO)
     return Usage(
         quantity, stands.quantity, stands.billed, events=events, pre_events=tuple(stands.events),
-        base_fee_share=base_fee_share, is_first=stands.lines == 0, is_last=is_last,
+        base_fee_share=base_fee_share, is_first=not stands.at_zero, is_last=is_last,
     )  # fmt: skip
 
 
-def _bounded(charge: Charge, share: Decimal) -> Charge:
-    """The charge with its part of the period's minimum and maximum."""
-    if share == 1:
-        return charge
-    bounds = {"minimum_spend": charge.minimum_spend, "maximum_spend": charge.maximum_spend}
-    return charge.model_copy(update={name: value * share for name, value in bounds.items() if value is not None})
+def _bounded(charge: Charge, versions: Sequence[tuple[Charge, int]], period_days: int, stands: _Running) -> Charge:
+    """With the period's bounds: of what each version says, the share of its days. A maximum is of what is billed under
+    versions that have one."""
+    least = [charge.minimum_spend * days for charge, days in versions if charge.minimum_spend is not None]
+    most = [charge.maximum_spend * days for charge, days in versions if charge.maximum_spend is not None]
+    bounds = {
+        "minimum_spend": sum(least, ZERO) / period_days if least else None,
+        "maximum_spend": stands.unbounded + sum(most, ZERO) / period_days if charge.maximum_spend is not None else None,
+    }
+    return charge.model_copy(update=bounds)
 
 
 def _line(piece: UsedPlan, start: datetime, charge: Charge, usage: Usage, rated: Rated) -> Line:

@@ -1,18 +1,20 @@
 """What months do to each other: credit that comes back, late usage after voids and changes, fees of what is gone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.audit.models import Actor
-from shared.billing.computing import total_up
+from shared.billing.charges import CHARGE, Charge
+from shared.billing.computing import compute_lines, total_up
 from shared.billing.credits import with_back, without
-from shared.billing.models import Credit, CreditUse, Invoice
+from shared.billing.models import Credit, CreditUse, Invoice, Plan, UsedPlan
 from shared.billing.store import BILLING, credit_document
 from tests.unit.billing_support import PER_REQUEST, Books, open_books
 from tests.unit.invoice_samples import make_line
@@ -91,3 +93,88 @@ async def test_credit_of_another_currency_stays(books: Books) -> None:
     await books.price({**PER_REQUEST, "base_fee": "1"}, currency="KWD")
     march = await close_to_invoice(books, "2026-03", "KWD")
     assert (march.amount_due, await left(books)) == (1, {"N1": "5"})
+
+
+class Days:
+    """Requests by day of March."""
+
+    def __init__(self, of: dict[int, int]) -> None:
+        self._of = of
+
+    def quantity(self, charge: Charge, service_id: str, start: datetime, end: datetime) -> Decimal:
+        days = range(start.day, start.day + (end - start).days)
+        return Decimal(sum(count for day, count in self._of.items() if day in days))
+
+    def amounts(self, charge: Charge, service_id: str, start: datetime, end: datetime) -> Sequence[Decimal]:
+        raise AssertionError("no charge here is a percentage")
+
+    def used(self, service_id: str, start: datetime, end: datetime) -> bool:
+        return True
+
+
+def march_nets(days: dict[int, int], *versions: dict[str, Any], changes_on: Sequence[int] = (11,)) -> list[str]:
+    """What lines cost under versions of a charge, the first from the 1st on."""
+    starts = [datetime(2026, 3, day, tzinfo=UTC) for day in (1, *changes_on)]
+    ends = [*starts[1:], datetime(2026, 4, 1, tzinfo=UTC)]
+    pieces = []
+    for number, (start, end, version) in enumerate(zip(starts, ends, versions, strict=True), 1):
+        charge = CHARGE.validate_python({"id": "c", "name": "C", "metric": "requests", **version})
+        plan = Plan(
+            service_id="svc_maps", merchant_id="mer_1", number=number, name="P", currency="EUR", charges=(charge,),
+            effective_from=start, created_at=start, created_by="acc_1",
+        )  # fmt: skip
+        pieces.append(UsedPlan(start=start, end=end, period="2026-03", service_name="Maps", subscribed=True, plan=plan))
+    return [f"{line.net:.2f}" for line in compute_lines(pieces, "UTC", 31, Days(days))]
+
+
+UNIT = {"model": "per_unit", "unit_price": "1"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "days", "nets"),
+    [
+        ({"minimum_spend": "310"}, {"minimum_spend": "310"}, {}, ["310.00"]),
+        ({"minimum_spend": "310"}, {}, {}, ["100.00"]),
+        ({}, {"minimum_spend": "310"}, {}, ["210.00"]),
+        ({"minimum_spend": "310"}, {"minimum_spend": "620"}, {}, ["520.00"]),
+        ({"minimum_spend": "310"}, {"minimum_spend": "620"}, {1: 500, 11: 5}, ["500.00", "20.00"]),
+        ({"maximum_spend": "310"}, {"maximum_spend": "310"}, {1: 500, 11: 500}, ["310.00", "0.00"]),
+        ({"maximum_spend": "310"}, {}, {1: 500, 11: 500}, ["100.00", "500.00"]),
+        ({}, {"maximum_spend": "310"}, {1: 500, 11: 500}, ["500.00", "210.00"]),
+        ({"maximum_spend": "310"}, {"maximum_spend": "620"}, {1: 100, 11: 900}, ["100.00", "420.00"]),
+        ({"minimum_spend": "620"}, {"maximum_spend": "31"}, {11: 900}, ["200.00"]),
+    ],
+)
+def test_bounds_of_versions_are_shared_by_days(
+    first: dict[str, str], second: dict[str, str], days: dict[int, int], nets: list[str]
+) -> None:
+    assert march_nets(days, UNIT | first, UNIT | second) == nets
+
+
+def test_bounds_of_a_charge_that_is_not_there_all_the_time() -> None:
+    other = UNIT | {"id": "d", "unit_price": "0"}
+    versions = [UNIT | {"minimum_spend": "310"}, other, UNIT | {"minimum_spend": "310"}]
+    assert march_nets({}, *versions, changes_on=(11, 21)) == ["210.00"]
+
+
+def fee_at_zero(at_zero: bool) -> dict[str, Any]:
+    tiers = [{"up_to": "100", "unit_price": "1", "flat_fee": "10"}, {"up_to": None, "unit_price": "1"}]
+    return {"model": "graduated", "tiers": tiers, "flat_fee_at_zero": at_zero}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "days", "nets"),
+    [
+        (fee_at_zero(True), fee_at_zero(True), {}, ["10.00"]),
+        (fee_at_zero(True), fee_at_zero(True), {11: 5}, ["10.00", "5.00"]),
+        (fee_at_zero(False), fee_at_zero(True), {11: 5}, ["15.00"]),
+        (fee_at_zero(False), fee_at_zero(True), {}, ["10.00"]),
+        (fee_at_zero(False), fee_at_zero(True), {1: 5}, ["15.00"]),
+        (UNIT, fee_at_zero(True), {11: 5}, ["15.00"]),
+        (UNIT | {"free_units": "9"}, fee_at_zero(True) | {"free_units": "9"}, {1: 5, 11: 5}, ["0.00", "11.00"]),
+    ],
+)
+def test_a_fee_that_is_due_without_usage_comes_once(
+    first: dict[str, Any], second: dict[str, Any], days: dict[int, int], nets: list[str]
+) -> None:
+    assert march_nets(days, first, second) == nets

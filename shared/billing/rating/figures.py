@@ -17,8 +17,8 @@ class Usage:
     `events` are the quantity one by one, in order, with `pre_events`, those before. A percentage needs them, unless
     `event_count`, with `running_total`, the sums after each of the free events, says enough.
 
-    `base_fee_share` of the base fee is in this line: 1, 0, or a share of the period. `is_first` has what is due without
-    any usage, `is_last` the minimum.
+    `base_fee_share` of the base fee is in this line: 1, 0, or a share of the period. `is_first`: no earlier line had
+    the fee that is due without any usage; `is_last` has the minimum.
     """
 
     quantity: Decimal = ZERO

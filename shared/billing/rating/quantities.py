@@ -28,7 +28,7 @@ def by_quantity(charge: Charge, usage: Usage) -> Priced:
     after = converted(usage.pre_line_quantity + usage.quantity, charge.convert)
     free_before, free_after = min(before, charge.free_units), min(after, charge.free_units)
     steps = price_steps(charge, after - free_after)
-    if not (usage.is_first and not usage.pre_line_quantity):
+    if before > free_before or not usage.is_first:
         billed = sum((step.amount for step in price_steps(charge, before - free_before)), ZERO)
         if billed:
             steps.append(Step(_EARLIER, None, None, -billed))
