@@ -1,5 +1,6 @@
 """Recompute an invoice from its raw records, offline: nothing is asked of AMS (docs/verify-invoice.md)."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -23,12 +24,14 @@ def main(
     records: Annotated[list[Path], typer.Option(help="Its records as CSV; once for each period that it names.")],
 ) -> None:
     """Say whether an invoice is what its records cost, and if not, which line differs."""
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is wrong with a file is said once, by name
     try:
         opened = open_invoice(file)
         differences = [*opened.differences, *verify(opened.invoice, records)]
-    except (InvoiceUnreadable, RecordsError, OSError) as error:
-        _errors.print(str(error), markup=False)
-        raise typer.Exit(UNUSABLE) from None
+    except (InvoiceUnreadable, RecordsError) as error:
+        raise _failure(str(error)) from None
+    except OSError as error:
+        raise _failure(f"{error.filename}: {error.strerror}") from None
     invoice = opened.invoice
     for difference in differences:
         _errors.print(str(difference), markup=False)
@@ -38,6 +41,11 @@ def main(
     records_read = counted(sum(proof.count for proof in invoice.records), "record")
     total = f"{money_text(invoice.total, invoice.currency)} {invoice.currency}"
     typer.echo(f"{invoice.number} is right: {counted(len(invoice.lines), 'line')}, {total}, from {records_read}")
+
+
+def _failure(message: str) -> typer.Exit:
+    _errors.print(message, markup=False)
+    return typer.Exit(UNUSABLE)
 
 
 if __name__ == "__main__":

@@ -4,19 +4,21 @@ The records say how much was used, the invoice which plans were in force and who
 computed again by the same pure functions, and compared.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
 from shared.billing.computing import Billed, compute_lines, corrections, total_up
-from shared.billing.models import Invoice, Line, RecordsProof, UsedPlan
+from shared.billing.models import Invoice, Line, RecordsProof, TaxLine, UsedPlan
 from shared.billing.months import MonthUsage
-from shared.billing.records import parse_csv
+from shared.billing.records import RecordsError, parse_csv
 from shared.billing.tax import tax_lines, treatment
 from shared.billing.usage import PeriodSums
+from shared.kernel.clock import parse_time
 from shared.kernel.money import ZERO, decimal_text
 from shared.kernel.periods import Period
+from shared.metering.events import UsageEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +35,53 @@ class Difference:
 
 def verify(invoice: Invoice, files: Iterable[Path]) -> list[Difference]:
     """What differs; nothing when the invoice is right. `files` are exports of records, one for each period that the
-    invoice rests on, in any order. Raises RecordsError for a file that is no export; OSError."""
-    found, by_hash = [], {sha256(path.read_bytes()).hexdigest(): path for path in files}
+    invoice rests on, in any order. One that has another hash is still computed with, so that the lines that it changes
+    are named. Raises RecordsError for a file that is no export; OSError."""
+    by_hash = {sha256(path.read_bytes()).hexdigest(): path for path in files}
+    rightful = {proof.sha256 for proof in invoice.records}
+    others = {path: digest for digest, path in by_hash.items() if digest not in rightful}
+    found = _compare_periods(invoice)
     usages: dict[str, MonthUsage] = {}
     for proof in invoice.records:
-        path = by_hash.get(proof.sha256)
+        where = f"records of {proof.period}"
+        path = by_hash.get(proof.sha256) or next((path for path in others if _is_of(proof, path)), None)
         if path is None:
-            others = ", ".join(sorted(by_hash)) or "no file"
-            found.append(Difference(f"records of {proof.period}, SHA-256", proof.sha256, others))
+            of_others = f"{', '.join(others.values())}, of another month" if others else "no file"
+            found.append(Difference(f"{where}, SHA-256", proof.sha256, of_others))
             continue
+        found += _compare(f"{where}, SHA-256", proof.sha256, others.get(path, proof.sha256))
         usages[proof.period] = usage = _usage(proof, _plans(invoice, proof.period), path)
         counted = usage.proof(invoice.currency, proof.service_ids).count
-        found += _compare(f"records of {proof.period}, count", str(proof.count), str(counted))
-    if found:
+        found += _compare(f"{where}, count", str(proof.count), str(counted))
+    if len(usages) < len(invoice.records):
         return found
     lines = _lines(invoice, usages)
-    return _compare_lines(invoice, lines) + _compare_totals(invoice, lines) + _compare_days(invoice, usages)
+    return found + _compare_lines(invoice, lines) + _compare_totals(invoice, lines) + _compare_days(invoice, usages)
+
+
+def _is_of(proof: RecordsProof, path: Path) -> bool:
+    """By its first record. Raises RecordsError, also for what has the right name and is no export."""
+    first = next(_records(path), None)
+    return first is not None and proof.start <= parse_time(first.time) < proof.end
+
+
+def _records(path: Path) -> Iterator[UsageEvent]:
+    try:
+        with path.open(newline="", encoding="utf-8") as lines:
+            yield from parse_csv(lines)
+    except (RecordsError, UnicodeDecodeError) as error:
+        raise RecordsError(f"{path.name} is no export of records: {error}") from None
+
+
+def _compare_periods(invoice: Invoice) -> list[Difference]:
+    """The records of the invoice's own month must be those of the time that it names."""
+    named = f"{invoice.start} to {invoice.end}, {invoice.time_zone}"
+    own = [proof for proof in invoice.records if proof.period == invoice.period]
+    return [
+        difference
+        for proof in own
+        for difference in _compare("period", named, f"{proof.start} to {proof.end}, {proof.time_zone}")
+    ]
 
 
 def _plans(invoice: Invoice, period: str) -> tuple[UsedPlan, ...]:
@@ -58,10 +91,9 @@ def _plans(invoice: Invoice, period: str) -> tuple[UsedPlan, ...]:
 def _usage(proof: RecordsProof, plans: Sequence[UsedPlan], path: Path) -> MonthUsage:
     sums = PeriodSums(Period(proof.period, proof.start, proof.end, proof.time_zone))
     usage = MonthUsage(sums, plans)
-    with path.open(newline="", encoding="utf-8") as lines:
-        for event in parse_csv(lines):
-            usage.add_record(event)
-            sums.add_event(event)
+    for event in _records(path):
+        usage.add_record(event)
+        sums.add_event(event)
     return usage
 
 
@@ -87,8 +119,8 @@ def _compare(where: str, printed: str, computed: str) -> list[Difference]:
     return [] if printed == computed else [Difference(where, printed, computed)]
 
 
-_SHOWN = ("description", "metric", "unit", "start", "end", "quantity", "billed_quantity", "steps", "amount_exact",
-          "amount", "discount", "top_up", "net")  # fmt: skip
+_SHOWN = ("plan_number", "description", "metric", "unit", "start", "end", "quantity", "billed_quantity", "steps",
+          "amount_exact", "amount", "discount", "top_up", "net")  # fmt: skip
 
 
 def _compare_lines(invoice: Invoice, computed: Sequence[Line]) -> list[Difference]:
@@ -105,11 +137,23 @@ def _compare_lines(invoice: Invoice, computed: Sequence[Line]) -> list[Differenc
             continue
         printed, again = line.model_dump(mode="json"), other.model_dump(mode="json")
         for name in _SHOWN:
-            found += _compare(f"{where}, {name}", str(printed[name]), str(again[name]))
+            found += _compare(f"{where}, {name.replace('_', ' ')}", _said(printed[name]), _said(again[name]))
     for line in by_key.values():
         if line.corrects is None:  # of an earlier period, what is not corrected was right
             found.append(Difference(f"{line.service_name}, {line.description}", "no such line", decimal_text(line.net)))
     return found
+
+
+def _said(value: object) -> str:
+    """As one reads it: steps with their quantity, price and amount."""
+    if not isinstance(value, list):
+        return str(value)
+    return "; ".join(f"{row['label']}: {row['quantity']} × {row['unit_price']} = {row['amount']}" for row in value)
+
+
+def _said_tax(tax: TaxLine) -> str:
+    amounts = f"{decimal_text(tax.percent)} % of {decimal_text(tax.taxable)} = {decimal_text(tax.amount)}"
+    return f"{tax.name} ({tax.category}), {amounts} {tax.note}".strip()
 
 
 def _compare_totals(invoice: Invoice, lines: Sequence[Line]) -> list[Difference]:
@@ -118,7 +162,7 @@ def _compare_totals(invoice: Invoice, lines: Sequence[Line]) -> list[Difference]
     totals = total_up(lines, taxes, invoice.credits, invoice.currency)
     found = _compare("number of taxes", str(len(invoice.taxes)), str(len(taxes)))
     for printed, computed in zip(invoice.taxes, taxes, strict=False):
-        found += _compare(f"tax {printed.name}", printed.model_dump_json(), computed.model_dump_json())
+        found += _compare(f"tax {printed.name}", _said_tax(printed), _said_tax(computed))
     for name in ("subtotal", "discounts", "top_ups", "net", "total", "carried", "amount_due"):
         printed_amount, amount = getattr(invoice, name), getattr(totals, name)
         found += _compare(name.replace("_", " "), decimal_text(printed_amount), decimal_text(amount))
@@ -132,7 +176,8 @@ def _compare_days(invoice: Invoice, usages: Mapping[str, MonthUsage]) -> list[Di
         return []
     services = tuple(sorted({used.plan.service_id for used in _plans(invoice, invoice.period)}))
     computed = {day.day: day.requests for day in usage.requests_by_day(services)}
+    printed = {day.day: day.requests for day in invoice.days}
     found: list[Difference] = []
-    for day in invoice.days:
-        found += _compare(f"requests on {day.day}", str(day.requests), str(computed.get(day.day, 0)))
+    for day in sorted(printed.keys() | computed.keys()):
+        found += _compare(f"requests on {day}", *(str(days.get(day, "no such day")) for days in (printed, computed)))
     return found

@@ -5,8 +5,10 @@ pages are drawn once more from the attachment, and must come out the same, byte 
 """
 
 import io
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import ValidationError
 from pypdf import PdfReader
@@ -16,6 +18,8 @@ from shared.billing.documents.canonical import parse_json, render_json
 from shared.billing.documents.pdf import render_pdf
 from shared.billing.models import Invoice
 from shared.billing.verifying import Difference
+from shared.kernel.errors import Problem
+from shared.metering.windows import window
 
 JSON_ATTACHMENT, LOGO_ATTACHMENT = "invoice.json", "logo"
 
@@ -36,11 +40,11 @@ def open_invoice(path: Path) -> Opened:
     """Raises InvoiceUnreadable; OSError."""
     data = path.read_bytes()
     if not data.startswith(b"%PDF"):
-        return Opened(_parse(data))
+        return Opened(_parse(data, path.name))
     files = _attachments(path)
     if JSON_ATTACHMENT not in files:
-        raise InvoiceUnreadable(f"{path.name} carries no {JSON_ATTACHMENT}: it is not a PDF of AMS")
-    invoice, logo = _parse(files[JSON_ATTACHMENT]), files.get(LOGO_ATTACHMENT)
+        raise InvoiceUnreadable(f"{path.name} carries no {JSON_ATTACHMENT}: it is not an invoice of AMS")
+    invoice, logo = _parse(files[JSON_ATTACHMENT], f"{path.name}: {JSON_ATTACHMENT}"), files.get(LOGO_ATTACHMENT)
     merchants_side = files[JSON_ATTACHMENT] == render_json(invoice, merchants_side=True)
     if render_pdf(invoice, logo, merchants_side=merchants_side) == data:
         return Opened(invoice)
@@ -55,15 +59,30 @@ def _attachments(path: Path) -> dict[str, bytes]:
         raise InvoiceUnreadable(f"{path.name} cannot be read as a PDF: {error}") from None
 
 
-def _parse(data: bytes) -> Invoice:
+def _parse(data: bytes, name: str) -> Invoice:
     try:
-        return parse_json(data)
+        invoice = parse_json(data)
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         where = ".".join(map(str, first["loc"]))
-        raise InvoiceUnreadable(f"not an invoice: {where}: {first['msg']}") from None
-    except ValueError as error:
-        raise InvoiceUnreadable(f"not an invoice: {error}") from None
+        raise InvoiceUnreadable(f"{name} is not an invoice: {where}: {first['msg']}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise InvoiceUnreadable(f"{name} is not an invoice: neither PDF nor JSON") from None
+    except (ValueError, RecursionError) as error:
+        raise InvoiceUnreadable(f"{name} is not an invoice: {error}") from None
+    _check_periods(invoice, name)
+    return invoice
+
+
+def _check_periods(invoice: Invoice, name: str) -> None:
+    """Nothing can be computed for what is no stretch of days in a time zone."""
+    stretches = [(invoice.start, invoice.end, invoice.time_zone)]
+    stretches += [(proof.start, proof.end, proof.time_zone) for proof in invoice.records]
+    for start, end, zone in stretches:
+        try:
+            window(start, end, "day", ZoneInfo(zone))
+        except (Problem, ValueError, ZoneInfoNotFoundError, OSError):
+            raise InvoiceUnreadable(f"{name} is not an invoice: {start} to {end}, {zone}, is no period") from None
 
 
 def _where_pages_differ(path: Path, invoice: Invoice, logo: bytes | None, *, merchants_side: bool) -> Difference:
