@@ -9,7 +9,6 @@ from shared.billing.models import BillingProfile, CreditNote, Invoice, NoteShare
 from shared.billing.models import Sequence as Numbers
 from shared.billing.numbering import financial_year, note_number
 from shared.billing.store import note_document, sequence_document
-from shared.kernel.ids import new_id
 from shared.kernel.money import EXACT, ZERO, round_money
 from shared.kernel.stored import Held
 from shared.platform.documents import Create, Operation, Replace
@@ -71,7 +70,9 @@ class Unnumbered:
         return note, (take, Create(note_document(note.id), note.to_json()))
 
 
-def write_note(invoice: Invoice, amount: Decimal, reason: str, profile: BillingProfile, today: date) -> Unnumbered:
+def write_note(
+    id: str, invoice: Invoice, amount: Decimal, reason: str, profile: BillingProfile, today: date
+) -> Unnumbered:  # fmt: skip
     """All of a note but its number."""
     of = share(invoice, amount)
     taxes = tuple(
@@ -79,7 +80,7 @@ def write_note(invoice: Invoice, amount: Decimal, reason: str, profile: BillingP
         for tax, part in zip(invoice.taxes, of.taxes, strict=True)
     )
     note = CreditNote(
-        id=new_id("crn"), number="", invoice_id=invoice.id, invoice_number=invoice.number,
+        id=id, number="", invoice_id=invoice.id, invoice_number=invoice.number,
         merchant_id=invoice.merchant_id, consumer_id=invoice.consumer_id, pseudonym=invoice.pseudonym,
         currency=invoice.currency, issued_on=str(today), reason=reason, net=of.net, taxes=taxes,
         total=round_money(amount, invoice.currency), seller=invoice.seller, buyer=invoice.buyer,

@@ -23,6 +23,7 @@ from shared.billing.notes import left_of, share_of, write_note
 from shared.billing.store import BILLING, BillingStore, credit_document, invoice_document
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import FieldError, Problem
+from shared.kernel.ids import new_id
 from shared.kernel.money import ZERO, exponent, money_text, round_money
 from shared.kernel.problems import not_found
 from shared.kernel.stored import Held
@@ -103,20 +104,28 @@ class Receivables:
         return await self._change(actor, "invoice.void", merchant_id, id, make, reason)
 
     async def credit(
-        self, actor: Actor, merchant_id: str, id: str, amount: Decimal, reason: str
+        self, actor: Actor, merchant_id: str, id: str, amount: Decimal, reason: str, *, note_id: str | None = None
     ) -> tuple[CreditNote, Held[Invoice]]:
         """A credit note over `amount`, tax included. Its tax is in the invoice's proportion, so that notes over all of
-        it sum to the invoice's net and taxes exactly. Raises Problem 400 for more than is left; 404; 409."""
+        it sum to the invoice's net and taxes exactly. One that was given already, by `note_id`, is given once. Raises
+        Problem 400 for more than is left; 404; 409."""
         made: list[CreditNote] = []
+        note_id = note_id or new_id("crn")
 
-        async def make(held: Held[Invoice]) -> Made:
+        async def make(held: Held[Invoice]) -> Made | None:
             invoice = held.value
+            known = await self._store.note(merchant_id, note_id)
+            if known is not None:
+                if (known.value.invoice_id, known.value.total, known.value.reason) != (id, amount, reason):
+                    raise Problem(409, "conflict", "Another credit note was given with this id.")
+                made[:] = [known.value]
+                return None
             if invoice.status == "void":
                 raise _illegal(invoice, "credited", "it is void")
             _check_amount(amount, left_of(invoice), invoice.currency)
             if len(invoice.notes) >= NOTES_MAX:
                 raise Problem(409, "limit_reached", f"An invoice has at most {NOTES_MAX} credit notes.")
-            note, operations = await self._noted(invoice, amount, reason)
+            note, operations = await self._noted(note_id, invoice, amount, reason)
             applied = min(amount, open_amount(invoice))
             notes = (*invoice.notes, share_of(note))
             after = _settled(invoice.model_copy(update={"credited": invoice.credited + applied, "notes": notes}))
@@ -163,13 +172,15 @@ class Receivables:
             return None
         return Held(after, etags[0])
 
-    async def _noted(self, invoice: Invoice, amount: Decimal, reason: str) -> tuple[CreditNote, list[Operation]]:
+    async def _noted(
+        self, id: str, invoice: Invoice, amount: Decimal, reason: str
+    ) -> tuple[CreditNote, list[Operation]]:  # fmt: skip
         """A note with the next number, and what stores it."""
         profile = await self._store.profile(invoice.merchant_id)
         if profile is None:
             raise not_found()
         today = self._today(invoice)
-        unnumbered = write_note(invoice, amount, reason, profile.value, today)
+        unnumbered = write_note(id, invoice, amount, reason, profile.value, today)
         held = await self._store.get(Numbers, invoice.merchant_id, unnumbered.sequence)
         note, operations = unnumbered.numbered(held)
         return note, list(operations)

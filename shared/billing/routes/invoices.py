@@ -26,7 +26,7 @@ from shared.billing.store import BillingStore, Listed
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
 from shared.kernel.clock import utc_now
-from shared.kernel.ids import new_id
+from shared.kernel.ids import known_id, new_id
 from shared.kernel.money import Amount
 from shared.kernel.preconditions import entity_tag
 from shared.kernel.stored import Held, Identifier
@@ -119,12 +119,13 @@ async def read_merchant_invoice(
 
 @router.post("/merchants/{merchant_id}/invoices/{invoice_id}/payments", status_code=201)
 async def record_payment(
-    caller: Manager, desk: Desk, merchant_id: str, invoice_id: InvoiceId, body: PaymentInput, response: Response
-) -> MerchantInvoice:
+    caller: Manager, desk: Desk, merchant_id: str, invoice_id: InvoiceId, body: PaymentInput, request: Request,
+    response: Response,
+) -> MerchantInvoice:  # fmt: skip
     """Record that money was received. AMS takes none itself. The buyer is told by mail once nothing is open."""
     payment = Payment(
-        id=body.id or new_id("pay"), amount=body.amount, reference=body.reference, received_on=str(body.received_on),
-        recorded_at=utc_now(), recorded_by=caller.account.id,
+        id=body.id or _once("pay", caller, request), amount=body.amount, reference=body.reference,
+        received_on=str(body.received_on), recorded_at=utc_now(), recorded_by=caller.account.id,
     )  # fmt: skip
     return _tagged(await desk.pay(caller.actor, merchant_id, invoice_id, payment), response)
 
@@ -139,11 +140,12 @@ async def void_invoice(
 
 @router.post("/merchants/{merchant_id}/invoices/{invoice_id}/credit-notes", status_code=201)
 async def give_credit_note(
-    caller: Manager, desk: Desk, merchant_id: str, invoice_id: InvoiceId, body: NoteInput
+    caller: Manager, desk: Desk, merchant_id: str, invoice_id: InvoiceId, body: NoteInput, request: Request
 ) -> NoteView:
     """Take back some of an invoice, or all. It lowers what is to be paid; what is over is credit for the consumer's
     next invoice. The buyer is told by mail."""
-    note, _ = await desk.credit(caller.actor, merchant_id, invoice_id, body.amount, body.reason)
+    note_id = _once("crn", caller, request)
+    note, _ = await desk.credit(caller.actor, merchant_id, invoice_id, body.amount, body.reason, note_id=note_id)
     return note_view(note)
 
 
@@ -208,6 +210,13 @@ async def list_all_invoices(
     return PlatformInvoices(
         items=[summary(held.value, PlatformSummary) for held in page.items], next_cursor=page.cursor
     )
+
+
+def _once(prefix: str, caller: Caller, request: Request) -> str:
+    """An id. With an Idempotency-Key it is the same each time: the process that did it first may have died before it
+    could keep its answer, and money is not to be counted twice."""
+    key = request.headers.get("idempotency-key")
+    return new_id(prefix) if key is None else known_id(prefix, caller.account.id, request.url.path, key)
 
 
 def _tagged(held: Held[Invoice], response: Response) -> MerchantInvoice:
