@@ -195,6 +195,6 @@ def _subscriber(grants: list[Grant], end: datetime) -> Subscriber:
     subscribed = frozenset(
         grant.service_id
         for grant in grants
-        if grant.status == "approved" and (grant.decided_at is None or grant.decided_at < end)
+        if grant.status == "approved" and not grant.restricted and (grant.decided_at is None or grant.decided_at < end)
     )
     return Subscriber(grants[0].consumer_id, grants[0].pseudonym or "", subscribed)

@@ -45,11 +45,13 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What all drafts of one close share. `earlier` are closed months, the latest first."""
+    """What all drafts of one close share. `earlier` are closed months, the latest first. `shut` are services that
+    cannot be called: nobody pays fees for them without having used them."""
 
     close: Close
     month: Month
     earlier: tuple[Month, ...]
+    shut: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,15 @@ class Drafter:
     async def basis(self, close: Close) -> Basis:
         """`close` may be one that is only thought of, for a preview."""
         plans = await self._store.plans(close.merchant_id)
-        names = {
-            service_id: service.name
+        services = {
+            service_id: service
             for service_id in {plan.service_id for plan in plans}
             if (service := await self._catalog.service(service_id)) is not None
         }
+        names = {service_id: service.name for service_id, service in services.items()}
+        merchant = await self._catalog.merchant(close.merchant_id)
+        stopped = merchant is not None and merchant.status != "active"
+        shut = frozenset(id_ for id_, service in services.items() if stopped or service.status != "active")
 
         def month(period: Period) -> Month:
             used = tuple(
@@ -97,7 +103,7 @@ class Drafter:
             if closed is None:
                 break
             earlier.append(month(closed.value.as_period))
-        return Basis(close, month(close.as_period), tuple(earlier))
+        return Basis(close, month(close.as_period), tuple(earlier), shut)
 
     async def drafts(self, basis: Basis, subscriber: Subscriber, *, proven: bool = True) -> list[Draft]:
         """One for each currency in which there is something to bill, by currency. With `proven` the raw records are
@@ -188,7 +194,9 @@ class _Work:
     def plans(self, month: Month, usage: MonthUsage, before: Invoice | None = None) -> tuple[UsedPlan, ...]:
         """Of the month, in this currency, of services that the consumer used or subscribed to: what others pay for
         the rest is not its affair. Who subscribed in an earlier month is as its invoice says."""
-        subscribed = self.subscriber.subscribed if month is self.basis.month else frozenset[str]()
+        subscribed = frozenset[str]()
+        if month is self.basis.month and self.consumer.status == "active":
+            subscribed = self.subscriber.subscribed - self.basis.shut
         if before is not None:
             of = (used for used in before.plans if used.period == month.period.name)
             subscribed = frozenset(used.plan.service_id for used in of if used.subscribed)

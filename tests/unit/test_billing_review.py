@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.access.models import Consumer
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE, Charge
 from shared.billing.computing import compute_lines, total_up
@@ -178,3 +179,45 @@ def test_a_fee_that_is_due_without_usage_comes_once(
     first: dict[str, Any], second: dict[str, Any], days: dict[int, int], nets: list[str]
 ) -> None:
     assert march_nets(days, first, second) == nets
+
+
+FEE = PER_REQUEST | {"base_fee": "9.90"}
+
+
+@pytest.mark.parametrize("status", ["suspended", "retired"])
+async def test_nobody_pays_fees_for_a_service_that_cannot_be_called(books: Books, status: str) -> None:
+    await books.price(FEE)
+    service = await books.catalog.service("svc_maps")
+    assert service is not None
+    await books.catalog.put_service(service.model_copy(update={"status": status}))
+    assert await close(books, "2026-03") is None
+
+
+@pytest.mark.parametrize("status", ["suspended", "disabled"])
+async def test_nobody_pays_fees_to_a_merchant_who_is_stopped(books: Books, status: str) -> None:
+    await books.price(FEE)
+    merchant = await books.catalog.merchant("mer_1")
+    assert merchant is not None
+    await books.catalog.put_merchant(merchant.model_copy(update={"status": status}))
+    assert await close(books, "2026-03") is None
+
+
+async def test_who_is_restricted_or_suspended_pays_for_usage_and_its_fee_only(books: Books) -> None:
+    await books.price(FEE)
+    await books.subscribe(restricted=True)
+    await books.use(10, "2026-03-10")
+    await books.subscribe("con_2", restricted=True)
+    await books.subscribe("con_3")
+    await books.access.put_consumer(Consumer(id="con_3", name="Three", status="suspended"))
+    assert (await close_to_invoice(books, "2026-03")).net == 10
+    assert len(await books.invoices()) == 1
+
+
+async def test_a_service_that_was_used_before_it_was_retired_is_paid(books: Books) -> None:
+    await books.price(FEE)
+    await books.use(10, "2026-03-10")
+    service = await books.catalog.service("svc_maps")
+    assert service is not None
+    await books.catalog.put_service(service.model_copy(update={"status": "retired"}))
+    assert (await close_to_invoice(books, "2026-03")).net == 10
+    assert await close(books, "2026-04") is None
