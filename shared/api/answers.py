@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -47,12 +48,20 @@ async def _on_unavailable(request: Request, error: Exception) -> Response:
 
 async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [
-        FieldError(_field(e["loc"], e["type"], error.body), e["msg"].removeprefix("Value error, "))
-        for e in error.errors()
-    ]
+    errors = [_error(each, error.body) for each in error.errors()]
     detail = "; ".join(f"`{e.field}`: {e.rule}" for e in errors)
     return _respond(request, Problem(400, "request_invalid", detail, errors))
+
+
+def _error(of: Mapping[str, Any], body: object) -> FieldError:
+    field = _field(of["loc"], of["type"], body)
+    if of["type"] in (
+        "union_tag_invalid",
+        "union_tag_not_found",
+    ):  # pydantic names the object, and its own words for it
+        name, tags = of["ctx"]["discriminator"].strip("'"), of["ctx"].get("expected_tags")
+        return FieldError(f"{field}.{name}", f"must be one of {tags}" if tags else "Field required")
+    return FieldError(field, of["msg"].removeprefix("Value error, "))
 
 
 def _field(location: tuple[str | int, ...], type: str, body: object) -> str:

@@ -55,6 +55,8 @@ async def test_nobody_has_to_sign_in(api: Api) -> None:
 @pytest.mark.parametrize(
     ("charge", "usage", "currency", "field"),
     [
+        ({**UNIT, "model": "per_nothing"}, {}, "USD", "charge.model"),
+        ({"unit_price": "1"}, {}, "USD", "charge.model"),
         ({**UNIT, "unit_price": "-1"}, {}, "USD", "charge.unit_price"),
         ({**UNIT, "unit_price": 1.5}, {}, "USD", "charge.unit_price"),
         ({**UNIT, "unit_price": "NaN"}, {}, "USD", "charge.unit_price"),
