@@ -105,7 +105,7 @@ async def test_the_moment_is_a_midnight_of_the_merchant(market: AccessMarket) ->
         ([{**CALLS, "unitprice": "1"}], {"charges.0.unitprice"}),
         ([{name: CALLS[name] for name in CALLS if name != "unit_price"}], {"charges.0.unit_price"}),
         ([{**TRAFFIC, "tiers": [{"up_to": "1"}, {"up_to": None, "price": "1"}]}], {"charges.0.tiers.1.price"}),
-        ([{**CALLS, "model": "free"}], {"charges.0"}),
+        ([{**CALLS, "model": "free"}], {"charges.0.model"}),
         ([CALLS] * 51, {"charges"}),
     ],
 )

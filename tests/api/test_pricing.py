@@ -55,7 +55,6 @@ async def test_nobody_has_to_sign_in(api: Api) -> None:
 @pytest.mark.parametrize(
     ("charge", "usage", "currency", "field"),
     [
-        ({**UNIT, "model": "per_nothing"}, {}, "USD", "charge.model"),
         ({"unit_price": "1"}, {}, "USD", "charge.model"),
         ({**UNIT, "unit_price": "-1"}, {}, "USD", "charge.unit_price"),
         ({**UNIT, "unit_price": 1.5}, {}, "USD", "charge.unit_price"),
@@ -67,7 +66,7 @@ async def test_nobody_has_to_sign_in(api: Api) -> None:
         ({**UNIT, "percentage_discount": "150"}, {}, "USD", "charge.percentage_discount"),
         ({**UNIT, "package_size": "1"}, {}, "USD", "charge.package_size"),
         ({**UNIT, "minimum_spend": "2", "maximum_spend": "1"}, {}, "USD", "charge.maximum_spend"),
-        ({"model": "none"}, {}, "USD", "charge"),
+        ({"model": "none"}, {}, "USD", "charge.model"),
         ({"model": "volume", "tiers": [{"up_to": "1"}] * 10_000}, {}, "USD", "charge.tiers"),
         ({"model": "volume", "tiers": []}, {}, "USD", "charge.tiers"),
         ({"model": "volume", "tiers": [{"up_to": "1", "unit_price": "1"}]}, {}, "USD", "charge.tiers"),
