@@ -64,8 +64,11 @@ class _Running:
         self.at_zero |= getattr(charge, "flat_fee_at_zero", False)
 
 
-def compute_lines(plans: Sequence[UsedPlan], zone: str, period_days: int, figures: Figures) -> list[Line]:
-    """Lines of one period, by service, plan version and place in the plan. Those without usage and money are left out.
+def compute_lines(
+    plans: Sequence[UsedPlan], zone: str, period_days: int, figures: Figures, *, empty: bool = False
+) -> list[Line]:
+    """Lines of one period, by service, plan version and place in the plan. Those without usage and money are left out,
+    unless they are asked for, as `corrections` needs them.
 
     `plans` are the versions in force in the period, of one currency; `period_days` how many local days it has.
     """
@@ -76,11 +79,13 @@ def compute_lines(plans: Sequence[UsedPlan], zone: str, period_days: int, figure
     with localcontext(EXACT):
         for service_id in sorted(by_service):
             pieces = sorted(by_service[service_id], key=lambda used: used.start)
-            lines += _service_lines(pieces, ZoneInfo(zone), period_days, figures)
+            lines += _service_lines(pieces, ZoneInfo(zone), period_days, figures, empty=empty)
     return lines
 
 
-def _service_lines(pieces: list[UsedPlan], zone: ZoneInfo, period_days: int, figures: Figures) -> list[Line]:
+def _service_lines(
+    pieces: list[UsedPlan], zone: ZoneInfo, period_days: int, figures: Figures, *, empty: bool
+) -> list[Line]:
     """Of one service, whose versions `pieces` are in order."""
     service_id = pieces[0].plan.service_id
     used = any(figures.used(service_id, piece.start, piece.end) for piece in pieces)
@@ -106,7 +111,7 @@ def _service_lines(pieces: list[UsedPlan], zone: ZoneInfo, period_days: int, fig
             of = [(other if is_sum(charge) else charge, days[n]) for n, other in versions.items()]
             rated = rate(_bounded(charge, of, period_days, stands), usage, piece.plan.currency)
             stands.add(charge, usage, rated)
-            if usage.quantity or rated.amount or rated.total:
+            if empty or usage.quantity or rated.amount or rated.total:
                 lines.append(_line(piece, start, charge, usage, rated))
     return lines
 
@@ -176,7 +181,7 @@ def billed(period: str, invoices: Iterable[Invoice]) -> Billed:
 
 def corrections(period: str, should: Sequence[Line], before: Billed) -> list[Line]:
     """Lines that bring what was billed for an earlier period to what its usage costs as it is counted now: signed, one
-    for each charge that differs."""
+    for each charge that differs. `should` has the empty ones too: a minimum that was billed may be due no more."""
     lines = []
     for line in should:
         quantity, net = before.get((line.service_id, line.charge_id, line.start), (ZERO, ZERO))

@@ -176,7 +176,7 @@ class Drafter:
         before = invoices.get(name)
         usage = await self._reader.read(work.consumer, month.period, month.plans, records=True)
         plans = work.plans(month, usage, before)
-        should = compute_lines(plans, month.period.zone, month.period.days, usage)
+        should = compute_lines(plans, month.period.zone, month.period.days, usage, empty=True)
         lines = corrections(name, should, billed(name, invoices.values()))
         return lines, plans, usage.proof(work.currency, _services(plans))
 

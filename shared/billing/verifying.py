@@ -101,7 +101,7 @@ def _lines(invoice: Invoice, usages: Mapping[str, MonthUsage]) -> list[Line]:
     lines: list[Line] = []
     for period, usage in usages.items():
         of = usage.sums.period
-        should = compute_lines(_plans(invoice, period), of.zone, of.days, usage)
+        should = compute_lines(_plans(invoice, period), of.zone, of.days, usage, empty=period != invoice.period)
         lines += should if period == invoice.period else corrections(period, should, _before(invoice, period))
     return lines
 

@@ -1,5 +1,6 @@
 """What months do to each other: credit that comes back, late usage after voids and changes, fees of what is gone."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 from shared.access.models import Consumer
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE, Charge
-from shared.billing.computing import compute_lines, total_up
+from shared.billing.computing import billed, compute_lines, corrections, total_up
 from shared.billing.credits import with_back, without
 from shared.billing.models import Credit, CreditUse, Invoice, Plan, UsedPlan
 from shared.billing.store import BILLING, credit_document
 from tests.unit.billing_support import PER_REQUEST, Books, open_books
 from tests.unit.invoice_samples import make_line
+from tests.unit.test_rating import package, per_unit, tiered
 from tests.unit.test_receivables import Receiving
 
 ACTOR = Actor("acc_1", "merchant")
@@ -113,18 +115,24 @@ class Days:
         return True
 
 
-def march_nets(days: dict[int, int], *versions: dict[str, Any], changes_on: Sequence[int] = (11,)) -> list[str]:
-    """What lines cost under versions of a charge, the first from the 1st on."""
+def versions_of_march(*versions: Sequence[dict[str, Any]], changes_on: Sequence[int] = (11,)) -> list[UsedPlan]:
+    """The first from the 1st on."""
     starts = [datetime(2026, 3, day, tzinfo=UTC) for day in (1, *changes_on)]
     ends = [*starts[1:], datetime(2026, 4, 1, tzinfo=UTC)]
     pieces = []
     for number, (start, end, version) in enumerate(zip(starts, ends, versions, strict=True), 1):
-        charge = CHARGE.validate_python({"id": "c", "name": "C", "metric": "requests", **version})
+        charges = [CHARGE.validate_python({"id": "c", "name": "C", "metric": "requests", **each}) for each in version]
         plan = Plan(
-            service_id="svc_maps", merchant_id="mer_1", number=number, name="P", currency="EUR", charges=(charge,),
-            effective_from=start, created_at=start, created_by="acc_1",
+            service_id="svc_maps", merchant_id="mer_1", number=number, name="P", currency="EUR",
+            charges=tuple(charges), effective_from=start, created_at=start, created_by="acc_1",
         )  # fmt: skip
         pieces.append(UsedPlan(start=start, end=end, period="2026-03", service_name="Maps", subscribed=True, plan=plan))
+    return pieces
+
+
+def march_nets(days: dict[int, int], *versions: dict[str, Any], changes_on: Sequence[int] = (11,)) -> list[str]:
+    """What lines cost under versions of a charge."""
+    pieces = versions_of_march(*([version] for version in versions), changes_on=changes_on)
     return [f"{line.net:.2f}" for line in compute_lines(pieces, "UTC", 31, Days(days))]
 
 
@@ -221,3 +229,54 @@ async def test_a_service_that_was_used_before_it_was_retired_is_paid(books: Book
     await books.catalog.put_service(service.model_copy(update={"status": "retired"}))
     assert (await close_to_invoice(books, "2026-03")).net == 10
     assert await close(books, "2026-04") is None
+
+
+@st.composite
+def changing_prices(draw: st.DrawFn) -> list[UsedPlan]:
+    """A month under one to three versions, each with one or two charges."""
+    changes_on = draw(st.lists(st.integers(2, 31), max_size=2, unique=True).map(sorted))
+    bounds = st.sampled_from([{}, {"minimum_spend": "31"}, {"maximum_spend": "9.3"}, {"base_fee": "3"}])
+    price = st.one_of(per_unit, tiered("graduated"), tiered("volume"), package())
+    version = st.lists(st.builds(lambda price, bound: price | bound, price, bounds), min_size=1, max_size=2)
+    versions = [
+        [charge | {"id": f"c{n}"} for n, charge in enumerate(draw(version))] for _ in range(len(changes_on) + 1)
+    ]
+    return versions_of_march(*versions, changes_on=changes_on)
+
+
+by_day = st.dictionaries(st.integers(1, 31), st.integers(0, 90), max_size=4)
+
+
+@given(plans=changing_prices(), stages=st.lists(by_day, min_size=2, max_size=4))
+def test_corrections_bring_a_month_to_what_it_costs_in_all(plans: list[UsedPlan], stages: list[dict[int, int]]) -> None:
+    """Late usage of several closes, under any prices: what was billed in the end is what all of it costs at once."""
+    counted: Counter[int] = Counter()
+    invoices: list[Invoice] = []
+    for number, late in enumerate(stages):
+        counted.update(late)
+        usage = Days(dict(counted))
+        if number == 0:
+            lines = compute_lines(plans, "UTC", 31, usage)
+        else:
+            should = compute_lines(plans, "UTC", 31, usage, empty=True)
+            lines = corrections("2026-03", should, billed("2026-03", invoices))
+        period = f"2026-{3 + number:02d}"
+        invoices.append(Invoice.model_construct(period=period, lines=tuple(lines)))
+    final = {key: net for key, (_, net) in billed("2026-03", invoices).items() if net}
+    at_once = compute_lines(plans, "UTC", 31, Days(dict(counted)))
+    assert final == {(line.service_id, line.charge_id, line.start): line.net for line in at_once if line.net}
+
+
+async def test_a_minimum_that_late_usage_reaches_is_given_back(books: Books) -> None:
+    charge = PER_REQUEST | {"unit_price": "1", "minimum_spend": "31"}
+    await books.price(charge)
+    await books.price(charge, number=2, effective_from=datetime(2026, 3, 11, tzinfo=UTC))
+    await books.use(10, "2026-03-05")
+    assert (await close_to_invoice(books, "2026-03")).net == 31
+    await books.use(30, "2026-03-06")
+    await books.subscribe(status="withdrawn")
+    april = await close_to_invoice(books, "2026-04")
+    assert [(line.corrects, line.plan_number, line.net) for line in april.lines] == [
+        ("2026-03", 1, 30), ("2026-03", 2, -21),
+    ]  # fmt: skip
+    assert april.net == 9
