@@ -68,7 +68,7 @@ class InvoicePapers:
         name = f"invoices/{invoice.merchant_id}/{invoice.id}/{invoice.number}.records.{wanted}.csv"
         if name not in [found async for found in self._blobs.list(name)]:
             await self._export(consumer_id, proof, name)
-        return await self._downloads.link(actor, f"invoice:{id}", name, f"{invoice.number}-records-{wanted}.csv")
+        return await self._downloads.link(actor, f"invoice:{id}", name, f"{invoice.number}.records-{wanted}.csv")
 
     async def _export(self, consumer_id: str, proof: RecordsProof, name: str) -> None:
         consumer = await self._access.consumer(consumer_id)
@@ -90,7 +90,9 @@ class InvoicePapers:
 
     async def _document(self, actor: Actor, invoice: Invoice, format: Format, side: Side) -> Link:
         name = await self._shelf.get(invoice, format, side)
-        return await self._downloads.link(actor, f"invoice:{invoice.id}", name, f"{invoice.number}.{format}")
+        # What has the commission in it must not be taken for the buyer's. An e-invoice has not.
+        kind = ".statement" if side == "merchant" and format != "xml" else ""
+        return await self._downloads.link(actor, f"invoice:{invoice.id}", name, f"{invoice.number}{kind}.{format}")
 
     async def _note(self, actor: Actor, note: CreditNote, invoice: Invoice, format: Format) -> Link:
         name = await self._shelf.get_note(note, format, invoice.logo)

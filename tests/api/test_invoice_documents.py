@@ -61,7 +61,8 @@ async def test_both_sides_get_their_document(
     for person, home in ((market.ann, market.consumer), (market.mia, MERCHANT), (market.root, MERCHANT)):
         body, headers = await download(market, person, f"{home}/invoices/{invoice.id}/documents/{format}")
         assert body.startswith(begins)
-        assert headers["Content-Disposition"] == f'attachment; filename="{invoice.number}.{format}"'
+        kind = "" if person is market.ann or format == "xml" else ".statement"
+        assert headers["Content-Disposition"] == f'attachment; filename="{invoice.number}{kind}.{format}"'
 
 
 async def test_the_commission_is_not_the_buyers_business(market: AccessMarket, invoice: Invoice) -> None:
@@ -78,6 +79,8 @@ async def test_the_records_are_those_that_the_invoice_was_signed_with(market: Ac
     path = f"{market.consumer}/invoices/{invoice.id}/records.csv"
     first, headers = await download(market, market.ann, path)
     assert hashlib.sha256(first).hexdigest() == invoice.records[0].sha256
+    name = f"{invoice.number}.records-{invoice.period}.csv"  # as scripts/close_month --export names it
+    assert headers["Content-Disposition"] == f'attachment; filename="{name}"'
     assert invoice.period in headers["Content-Disposition"]
     await used(market, "late", "key_plain", DAY + timedelta(hours=1))
     again, _ = await download(market, market.ann, path, period=invoice.period)
