@@ -123,6 +123,28 @@ def hostile() -> Invoice:
     )  # fmt: skip
 
 
+LAST = "the-last-line"
+
+
+def longest() -> Invoice:
+    """As much as every field takes: more than fits on a page, in what is else kept together."""
+    word = "W" * 200
+    address = Address(
+        lines=(word, word, word, word[:180] + LAST), city=word[:100], region=word[:100], postal_code=word[:20],
+        country="DE",
+    )  # fmt: skip
+    most = Decimal("9" * 18 + "." + "9" * 12)
+    steps = tuple(
+        StepRow(label=f"from {most} up to {most} C{number}", quantity=most, unit_price=most, amount=most)
+        for number in range(1, 101)
+    )
+    line = make_line("1", service_name=word, description=word[:120], unit=word[:30], steps=steps)
+    return make_invoice(
+        [line], seller=SELLER.model_copy(update={"name": word, "address": address}),
+        buyer=Party(name=word, address=address), footer=word * 5, payment_details="\n".join("W" * 500),
+    )  # fmt: skip
+
+
 def reverse_charged() -> Invoice:
     vienna = Address(lines=("Ring 1",), city="Wien", postal_code="1010", country="AT")
     return make_invoice([make_line("250")], buyer=Party(name="Wien GmbH", address=vienna, tax_id="ATU13585627"))

@@ -148,6 +148,18 @@ def test_the_largest_amounts_fit() -> None:
     assert "1,189,999,999,999,998.81" in printed.replace("\n", "")
 
 
+def test_names_and_addresses_as_long_as_they_may_be() -> None:
+    """Over a page: whoever writes so has an invoice all the same, and so has the merchant."""
+    invoice = samples.longest()
+    for pages in (
+        _pages(render_pdf(invoice, samples.logo(), merchants_side=True)),
+        _pages(render_note_pdf(samples.note(invoice), None)),
+    ):
+        words = "".join("".join(pages).split())
+        assert words.count(samples.LAST) == 2, "the end of both addresses is there"
+    assert f"C{len(invoice.lines[0].steps)}" in "".join(_pages(render_pdf(invoice, None)))
+
+
 def test_yen_have_no_digits_after_the_point() -> None:
     printed = _text(render_pdf(samples.yen(), None))
     assert "JPY 2,379" in printed

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Table, TableStyle
 
+from shared.billing.documents.sheet import HEIGHT
 from shared.billing.documents.type import ACCENT, BAND, FAINT, FONT, INK, style, text
 from shared.billing.models import TaxLine
 from shared.kernel.money import EXACT, decimal_text, exponent, money_text
@@ -72,6 +73,19 @@ def _tax_words(tax: TaxLine, currency: str) -> str:
     return f"{name} {decimal_text(tax.percent)} % of {taxable}" if rated else f"{name}, on {taxable}"
 
 
+class _Rows(Table):
+    """What is to stay together is parted all the same when a whole page is too small for it."""
+
+    _nosplitCmds: list[Any]  # noqa: N815 - its name
+
+    def split(self, availWidth: float, availHeight: float) -> list[Any]:  # noqa: N803 - its names
+        parts: list[Any] = super().split(availWidth, availHeight)
+        if not parts and self._nosplitCmds and availHeight > HEIGHT - 1:
+            self._nosplitCmds = []
+            parts = super().split(availWidth, availHeight)
+        return parts
+
+
 class Ledger:
     """A table of rows whose last column is amounts; its head is repeated on every page, and what belongs together is
     not parted by the end of one."""
@@ -117,7 +131,7 @@ class Ledger:
         self._looks.append(("NOSPLIT", (0, first), (-1, last)))
 
     def table(self) -> Table:
-        return Table(self.rows, colWidths=self._widths, repeatRows=1, style=TableStyle(self._looks))
+        return _Rows(self.rows, colWidths=self._widths, repeatRows=1, style=TableStyle(self._looks))
 
 
 def _tight(row: int) -> tuple[Any, ...]:

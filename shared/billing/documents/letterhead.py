@@ -90,7 +90,8 @@ def _party(word: str, party: Party, ids: Sequence[tuple[str, str]]) -> list[Flow
 
 def _halves(left: Flowable | Sequence[Flowable], right: Flowable | Sequence[Flowable]) -> Table:
     gap = 6 * mm
-    return Table([[left, "", right]], colWidths=[WIDTH - RIGHT - gap, gap, RIGHT], style=bare())
+    # Names and addresses as long as they may be go over a page, and over its end.
+    return Table([[left, "", right]], colWidths=[WIDTH - RIGHT - gap, gap, RIGHT], style=bare(), splitInRow=1)
 
 
 def bare() -> TableStyle:

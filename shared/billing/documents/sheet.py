@@ -19,6 +19,8 @@ from shared.billing.documents.type import FAINT, FONT, QUIET, plain, style
 MARGIN = 18 * mm
 WIDTH = A4[0] - 2 * MARGIN
 _FOOT = 16 * mm
+HEIGHT = A4[1] - 2 * MARGIN - _FOOT + 6 * mm
+"""Of what is on a page, above its foot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def build(sheet: Sheet, story: Sequence[Flowable]) -> bytes:
         initialFontName=FONT,
     )  # fmt: skip
     frame = Frame(
-        MARGIN, MARGIN + _FOOT - 6 * mm, WIDTH, A4[1] - 2 * MARGIN - _FOOT + 6 * mm,
+        MARGIN, MARGIN + _FOOT - 6 * mm, WIDTH, HEIGHT,
         leftPadding=0, rightPadding=0, topPadding=0, bottomPadding=0,
     )  # fmt: skip
     template.addPageTemplates([PageTemplate(frames=[frame])])
