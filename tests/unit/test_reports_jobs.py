@@ -1,6 +1,7 @@
 """A report's rows against sums over the events one by one, its stretches, its runner, and what it is called."""
 
 import asyncio
+import io
 import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -10,22 +11,26 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pypdf import PdfReader
 
 from shared.access.store import AccessStore
+from shared.billing.documents.report_pdf import render
 from shared.billing.reports import rows as rows_module
 from shared.billing.reports.desk import file_name
+from shared.billing.reports.document import printout
 from shared.billing.reports.models import Contents, Report
 from shared.billing.reports.rows import Rows, TooManyRows, columns
 from shared.billing.reports.schedules import due_after
 from shared.billing.reports.sources import Portion, Sources, dimensions_of
 from shared.billing.running import Runner, in_own_process
+from shared.catalog.models import Merchant
 from shared.kernel.clock import format_time
 from shared.kernel.csv_cells import safe_cell
 from shared.kernel.errors import Problem
 from shared.metering.reader import UsageReader
 from shared.metering.views import ConsumerUsage
 from shared.metering.windows import Window
-from tests.unit.support import NOW, Market, raw
+from tests.unit.support import NOW, Market, raw, usage_event
 from tests.unit.test_usage_views import ZONES, events, in_market, made
 from tests.unit.usage_support import ask, expected
 
@@ -87,6 +92,35 @@ def test_rows_are_the_sums_over_the_events_in_order(drawn: list[Any], by: tuple[
         assert all(set(row) <= set(columns(asked)) for row in found)
 
     asyncio.run(in_market(body))
+
+
+@pytest.mark.parametrize("by", [("service", "day"), ("service", "hour")])
+async def test_on_paper_every_day_has_its_place_and_every_hour_its_line(by: tuple[str, ...]) -> None:
+    async def body(market: Market) -> None:
+        for number, days in enumerate((1, 9)):
+            used = usage_event(f"e{number}", time=format_time(NOW - timedelta(days=days)), data={"requests": 1})
+            await market.aggregator().apply(raw(used))
+        asked, sources = report(by, "Europe/Berlin", NOW - timedelta(days=10)), sources_of(market)
+        page = await printout(asked, Rows(asked, sources, nobody), sources)
+        assert [day for day, _ in page.days] == [f"2026-03-{day:02d}" for day in range(5, 16)]
+        assert [day for day, requests in page.days if requests] == ["2026-03-06", "2026-03-14"]
+        [pages] = PdfReader(io.BytesIO(render(page))).pages
+        words = pages.extract_text().splitlines()
+        if "hour" in by:
+            assert "2026-03-06 11:00+01:00" in words
+        else:
+            assert "2026-03-06" in words
+
+    await in_market(body)
+
+
+async def test_an_admins_report_names_merchants() -> None:
+    async def body(market: Market) -> None:
+        merchant = Merchant(id="mer_1", slug="acme", name="Acme GmbH", status="active")
+        await market.catalog.put_merchant(merchant)
+        assert await sources_of(market).merchant_names(["mer_1", "mer_gone"]) == {"mer_1": "Acme GmbH"}
+
+    await in_market(body)
 
 
 class Scripted:

@@ -22,8 +22,8 @@ _HEADS = {
     "merchant": "Merchant",
 }  # fmt: skip
 _NUMBERS = ("requests", "request_bytes", "response_bytes", "quantity", "errors_4xx", "errors_5xx", "p95_ms")
-_NARROW, _WHEN = 44.0, 58.0
-"""Points: of a column of numbers, and of days."""
+_NARROW, _WHEN, _WHEN_HOURS = 44.0, 58.0, 96.0
+"""Points: of a column of numbers, of days, and of hours."""
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _CHART_HEIGHT = 90.0
@@ -105,7 +105,8 @@ def _table(printout: "Printout") -> "list[Flowable]":
     named = [name for name in columns if name not in _NUMBERS and name != "label"]
     heads = [text(_HEADS[name], style(7.5, bold=True, right=name in _NUMBERS)) for name in columns]
     rows = [[_cell(name, row.get(name), printout) for name in columns] for row in printout.rows]
-    fixed = {name: _WHEN if name == "label" else _NARROW for name in columns if name not in named}
+    when = _WHEN_HOURS if "hour" in printout.report.contents.by else _WHEN
+    fixed = {name: when if name == "label" else _NARROW for name in columns if name not in named}
     left = (WIDTH - sum(fixed.values())) / len(named) if named else 0.0
     widths = [fixed.get(name, left) for name in columns] if named else [WIDTH / len(columns)] * len(columns)
     look = TableStyle([
@@ -131,8 +132,10 @@ def _unused(name: str, printout: "Printout") -> bool:
 def _cell(name: str, value: object, printout: "Printout") -> Paragraph:
     if name in _NUMBERS:
         return text(_number(name, value), style(7.5, right=True))
-    if name == "service":
-        value = printout.services.get(str(value), value)
+    if name in ("service", "merchant"):
+        value = printout.names.get(str(value), value)
+    if name == "label":
+        value = str(value).replace("T", " ")  # with its offset: an hour of autumn comes twice
     return text(str(value) if value not in (None, "") else "–", style(7.5))
 
 

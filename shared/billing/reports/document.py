@@ -1,14 +1,14 @@
 """A report as a page to be printed: what the PDF says, without saying how it looks."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from shared.billing.reports.models import Report
 from shared.billing.reports.rows import Rows, columns
 from shared.billing.reports.sources import Sources
+from shared.kernel.periods import midnight
 from shared.metering.figures import Figures, figures
 
 ROWS_MAX = 2_000
@@ -17,8 +17,8 @@ ROWS_MAX = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Printout:
-    """`days` are requests by local day, in order, where the report is by hour or day. `left_out` rows are not among
-    `rows`, but in `total`. `services` are names by id."""
+    """`days` are requests by local day, in order and also those without any, where the report is by hour or day.
+    `left_out` rows are not among `rows`, but in `total`. `names` are those of services and merchants, by id."""
 
     report: Report
     columns: list[str]
@@ -28,7 +28,7 @@ class Printout:
     days: tuple[tuple[str, int], ...] = ()
     as_of: str | None = None
     facts: tuple[tuple[str, str], ...] = ()
-    services: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 Render = Callable[[Printout], bytes]
@@ -37,17 +37,20 @@ Render = Callable[[Printout], bytes]
 async def printout(report: Report, rows: Rows, sources: Sources) -> Printout:
     """Read all rows, and keep what fits on paper. Raises what `rows` does."""
     kept: list[Figures] = []
-    days: Counter[str] = Counter()
+    days = dict.fromkeys(_local_days(report), 0) if {"hour", "day"} & set(report.contents.by) else {}
     async for row in rows.each():
-        if "label" in row and "month" not in report.contents.by:
+        if days:
             days[str(row["label"])[:10]] += int(str(row["requests"]))
         if len(kept) < ROWS_MAX:
             kept.append(row)
     left_out = rows.rows - len(kept)
-    services = await sources.service_names({str(row["service"]) for row in kept if "service" in row})
+    names = {
+        **await sources.service_names({str(row["service"]) for row in kept if "service" in row}),
+        **await sources.merchant_names({str(row["merchant"]) for row in kept if "merchant" in row}),
+    }
     return Printout(
         report, columns(report), kept, left_out, figures(rows.total), tuple(sorted(days.items())), rows.as_of,
-        tuple(_facts(report)), services,
+        tuple(_facts(report)), names,
     )  # fmt: skip
 
 
@@ -66,6 +69,14 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("From", _local(report.start, zone)), ("To (exclusive)", _local(report.end, zone)), ("Time zone", zone.key),
         *(about or [("About", "all usage")]), ("By", ", ".join(report.contents.by) or "total"),
     ]  # fmt: skip
+
+
+def _local_days(report: Report) -> Iterator[str]:
+    zone = ZoneInfo(report.contents.time_zone)
+    day, end = report.start.astimezone(zone).date(), report.end
+    while midnight(day, zone) < end:
+        yield str(day)
+        day += timedelta(days=1)
 
 
 def _local(moment: datetime, zone: ZoneInfo) -> str:

@@ -100,6 +100,11 @@ class Sources:
         found = [await self._catalog.service(service_id) for service_id in sorted(ids)]
         return {service.id: service.name for service in found if service is not None}
 
+    async def merchant_names(self, ids: Iterable[str]) -> dict[str, str]:
+        """Of those that are still known."""
+        found = [await self._catalog.merchant(merchant_id) for merchant_id in sorted(ids)]
+        return {merchant.id: merchant.name for merchant in found if merchant is not None}
+
     async def read(self, report: Report, window: Window) -> list[Portion]:
         """Usage in a stretch of the report's range. Raises Problem 400 `range_invalid` when that is too much to sum up
         at once, 404 when what it is about is gone."""
