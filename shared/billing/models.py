@@ -53,8 +53,8 @@ class BillingProfile(StoredModel):
 
     `number_prefix` begins its invoice numbers: `{prefix}{financial year}-{six digits}`, at most 16 characters (India's
     CGST Rule 46(b)). `financial_year_month` is the month in which its financial year begins. The anchor day cannot be
-    changed once a month was closed; another time zone holds from the next period on. `payment_details` are printed as
-    they are.
+    changed once a month was closed; another time zone holds for the periods that are not closed yet, of which the first
+    begins where the last closed one ended. `payment_details` are printed as they are.
     """
 
     kind: Literal["profile"] = "profile"
@@ -68,7 +68,7 @@ class BillingProfile(StoredModel):
     footer: Annotated[str, Field(max_length=1_000)] = ""
     registrations: Annotated[tuple[TaxRegistration, ...], Field(max_length=50)] = ()
     billing_from: AwareDatetime
-    """Usage before is not billed: when the first profile was made."""
+    """When the first profile was made: the period that has it is the first that is billed, and as a whole."""
 
 
 class Terms(StoredModel):

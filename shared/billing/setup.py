@@ -1,5 +1,6 @@
 """How a merchant bills, what it agreed with the platform, and what a consumer wants on its invoices."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
 from typing import Any, TypeVar
@@ -26,6 +27,9 @@ _YEAR = timedelta(days=366)
 _QUARTER = timedelta(minutes=15)
 _GST_DIGITS_MAX = 5
 """After the point of India's whole rate, so that half of it is still a `Percent`."""
+
+_READS_AS_A_YEAR = re.compile(r"[A-Z0-9]{1,2}[0-9]{2}", re.ASCII).fullmatch
+"""Prefixes with which a merchant who changes them could give a number twice."""
 
 PERSONAL = frozenset({"legal_name", "address", "tax_id", "email"})
 """Of a buyer, who may be a person: the audit log says that they were changed, and since it is never erased, no more."""
@@ -137,6 +141,8 @@ def _profile_faults(profile: BillingProfile, now: datetime) -> Iterator[FieldErr
         yield FieldError("time_zone", "must be an IANA time zone, such as Asia/Kolkata")
     elif not counts_in_quarters(ZoneInfo(profile.time_zone), now):
         yield FieldError("time_zone", "must be one that counts in whole quarter hours")
+    if _READS_AS_A_YEAR(profile.number_prefix):
+        yield FieldError("number_prefix", "must not end in two digits: A26 and the year 27 are A and the year 2627")
     countries: set[str] = set()
     for index, registration in enumerate(profile.registrations):
         for fault in _registration_faults(registration, known=registration.country in countries):

@@ -106,6 +106,7 @@ async def test_of_ten_changes_at_once_one_is_made(market: AccessMarket) -> None:
     [
         ({"number_prefix": "acme"}, {"number_prefix"}),
         ({"number_prefix": "ACMEX"}, {"number_prefix"}),
+        ({"number_prefix": "A26"}, {"number_prefix"}),
         ({"number_prefix": None}, {"number_prefix"}),
         ({"anchor_day": 0}, {"anchor_day"}),
         ({"anchor_day": 32}, {"anchor_day"}),

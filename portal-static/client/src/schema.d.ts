@@ -7696,7 +7696,7 @@ export interface components {
         };
         /**
          * ProfileView
-         * @description Usage before `billing_from` is not billed.
+         * @description Billed is from the month on that `billing_from` is in.
          */
         ProfileView: {
             /** Time Zone */

@@ -42,7 +42,7 @@ class ProfileInput(Input):
 
 
 class ProfileView(View):
-    """Usage before `billing_from` is not billed."""
+    """Billed is from the month on that `billing_from` is in."""
 
     time_zone: str
     anchor_day: int
