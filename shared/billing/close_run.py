@@ -133,11 +133,11 @@ class CloseRun:
         self._held, self._close = held, further.model_copy(update={"told": {**mine.told, **theirs.told}})
 
     async def finish(self) -> Close:
-        if self._close.held:
-            await self._file_what_is_there()
-            await self._tell()
-            return self._close
         while self._close.status != "done":
+            if self._close.held:
+                await self._file_what_is_there()
+                await self._tell()
+                break
             close = self._close.model_copy(update={"status": "done", "finished_at": self._closer.now()})
             counts = {"consumers": close.done, "invoices": close.invoices}
             change = Change(SYSTEM, "close.finish", close.resource, after=counts)

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from shared.access.models import Consumer
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE, Charge
+from shared.billing.close_run import CloseRun
 from shared.billing.computing import billed, compute_lines, corrections, total_up
 from shared.billing.credits import with_back, without
 from shared.billing.models import Credit, CreditUse, Invoice, Plan, UsedPlan
-from shared.billing.store import BILLING, credit_document
+from shared.billing.store import BILLING, close_document, credit_document
+from shared.kernel.stored import Held
 from tests.unit.billing_support import PER_REQUEST, Books, open_books
 from tests.unit.invoice_samples import make_line
 from tests.unit.test_rating import package, per_unit, tiered
@@ -280,3 +282,21 @@ async def test_a_minimum_that_late_usage_reaches_is_given_back(books: Books) -> 
         ("2026-03", 1, 30), ("2026-03", 2, -21),
     ]  # fmt: skip
     assert april.net == 9
+
+
+async def test_a_close_is_not_over_while_another_process_holds_somebody(books: Books) -> None:
+    profile = await books.bill()
+    of = await books.closer.next_period(profile)
+    await books.closer.close(profile, of)  # nobody used anything
+    held = await books.store.close("mer_1", of.name)
+    assert held is not None
+    running = held.value.model_copy(update={"status": "running", "finished_at": None, "after": ""})
+    etag = await books.documents.upsert(BILLING, "mer_1", close_document(of.name), running.to_json())
+    run = CloseRun(books.closer, Held(running, etag), await books.drafter.basis(running))
+    await run.all()
+    further = running.model_copy(update={"after": "cus_zzz", "held": {"cus_zzz": "counters and records differ"}})
+    await books.documents.upsert(BILLING, "mer_1", close_document(of.name), further.to_json())
+    assert (await run.finish()).status == "running"
+    held = await books.store.close("mer_1", of.name)
+    assert held is not None
+    assert (held.value.status, list(held.value.held)) == ("running", ["cus_zzz"])
