@@ -1,7 +1,7 @@
 """Who is told of an invoice, and how: mails to the buyer (and, that it is paid, to the merchant), webhooks to both."""
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -11,11 +11,14 @@ from shared.access.store import AccessStore
 from shared.audit.journal import GaveUp, Task
 from shared.billing.models import CreditNote, Invoice
 from shared.billing.store import BillingStore
+from shared.billing.tasks import ISSUED_TASK
 from shared.catalog.letters import Letters as CatalogLetters
 from shared.catalog.store import CatalogStore
 from shared.identity.mail import MAIL_TASK, mail
-from shared.kernel.clock import parse_time, utc_now
+from shared.kernel.clock import format_time, parse_time, utc_now
+from shared.kernel.errors import Unavailable
 from shared.kernel.money import money_text
+from shared.platform.mail import MailDeferred
 from shared.webhooks.events import emit
 from shared.webhooks.models import EventType
 from shared.webhooks.store import WebhookStore
@@ -23,15 +26,20 @@ from shared.webhooks.store import WebhookStore
 Do = Callable[[str, dict[str, Any]], Awaitable[None]]
 """Does a task: its id, and its data."""
 
+Leave = Callable[[str, Sequence[Task]], Awaitable[object]]
+
+LATER_S = 60
+
 _logger = logging.getLogger(__name__)
 
 
 class Announcer:
-    """One per process. `send` does a mail's task, `post` one of a webhook's event."""
+    """One per process. `send` does a mail's task, `post` one of a webhook's event, `leave` leaves tasks of a merchant's
+    to the outbox."""
 
     def __init__(
         self, store: BillingStore, access: AccessStore, catalog: CatalogStore, letters: Letters,
-        merchant_letters: CatalogLetters, webhooks: WebhookStore, send: Do, post: Do, url: str,
+        merchant_letters: CatalogLetters, webhooks: WebhookStore, send: Do, post: Do, leave: Leave, url: str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:  # fmt: skip
         self._store = store
@@ -42,29 +50,45 @@ class Announcer:
         self._webhooks = webhooks
         self._send = send
         self._post = post
+        self._leave = leave
         self._url = url
         self._now = now
 
     async def on_issued(self, task_id: str, data: dict[str, Any]) -> None:
         """Of invoices that were issued together. They are told here and not by a task for each, as there may be 100,000
-        of them. Done again after a failure it may send a mail a second time, with the same Message-ID, and post an
-        event again, with the same `webhook-id`; nothing is lost. An address that takes no mail does not keep the others
-        from theirs. Raises MailUnavailable, DocumentsUnavailable."""
+        of them. After a failure it goes on where it was: with the invoice whose mail may be sent a second time, with
+        the same Message-ID, and whose event may be posted again, with the same `webhook-id`; nothing is lost. An
+        address that takes no mail, or none now, does not keep the others from theirs. Raises MailUnavailable,
+        DocumentsUnavailable."""
         merchant_id: str = data["merchant_id"]
+        ids: list[str] = data["ids"]
+        first = data.get("as", task_id)
         at = parse_time(data["at"]) if "at" in data else self._now()
         heard = {merchant_id: await self._listens(merchant_id, "invoice.issued")}
-        for invoice_id in data["ids"]:
-            held = await self._store.invoice(merchant_id, invoice_id)
-            if held is None or held.value.status == "void":
-                continue
-            for task in await self._issued(held.value, at, heard):
-                await self._do(f"{task_id}.{invoice_id}.{_whom(task)}", task)
+        for position, invoice_id in enumerate(ids):
+            try:
+                await self._tell(f"{first}.{invoice_id}", merchant_id, invoice_id, at, heard)
+            except Unavailable as error:
+                if not position:
+                    raise
+                _logger.warning("%d invoices of %s are announced later: %s", len(ids) - position, merchant_id, error)
+                rest = {**data, "ids": ids[position:], "at": format_time(at), "as": first}
+                await self._leave(merchant_id, [Task(ISSUED_TASK, rest, delay_s=LATER_S)])
+                return
 
-    async def _do(self, task_id: str, task: Task) -> None:
-        try:
-            await (self._send if task.kind == MAIL_TASK else self._post)(task_id, task.data)
-        except GaveUp as error:
-            _logger.warning("task %s is given up: %s", task_id, error)
+    async def _tell(self, id: str, merchant_id: str, invoice_id: str, at: datetime, heard: dict[str, bool]) -> None:
+        held = await self._store.invoice(merchant_id, invoice_id)
+        if held is None or held.value.status == "void":
+            return
+        for task in await self._issued(held.value, at, heard):
+            task_id = f"{id}.{_whom(task)}"
+            try:
+                await (self._send if task.kind == MAIL_TASK else self._post)(task_id, task.data)
+            except GaveUp as error:
+                _logger.warning("task %s is given up: %s", task_id, error)
+            except MailDeferred as error:
+                _logger.warning("task %s is left for later: %s", task_id, error)
+                await self._leave(merchant_id, [Task(MAIL_TASK, task.data, delay_s=LATER_S)])
 
     async def _issued(self, invoice: Invoice, at: datetime, heard: dict[str, bool]) -> list[Task]:
         text = f"Your invoice {invoice.number} of {self._by(invoice)} for {invoice.period} is here.\n\n"

@@ -120,12 +120,14 @@ class Billing(Keys, Alerts, Webhooks):
     @cached_property
     def announcer(self) -> "Announcer":
         from shared.billing.announcing import Announcer
+        from shared.billing.store import BILLING
         from shared.identity.mail import send_mail
 
         return Announcer(
             self.billing, self.access, self.catalog, self.letters, self.catalog_letters, self.webhook_store,
             lambda task_id, data: send_mail(self.mail, task_id, data),
             lambda task_id, data: self.webhook_sender.on_emit(task_id, data),
+            lambda merchant_id, tasks: self.journal.commit(BILLING, merchant_id, [], tasks=tasks),
             self.settings.ams_public_url,
         )  # fmt: skip
 

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from shared.platform.mail import Mail, MailRefused, MailUnavailable, Message, smtp
+from shared.platform.mail import Mail, MailDeferred, MailRefused, MailUnavailable, Message, smtp
 from shared.platform.mail.outbox import OutboxMail
 from shared.platform.mail.smtp import Security, SmtpMail
 
@@ -361,15 +361,16 @@ async def test_a_wrong_password_is_for_the_operator_to_mend_and_is_not_told(serv
 @pytest.mark.parametrize("command", ["RCPT", "DATA"])
 @pytest.mark.parametrize(
     ("answer", "raised"),
-    [("550 no such user", MailRefused), ("554 no", MailRefused), ("451 later", MailUnavailable),
+    [("550 no such user", MailRefused), ("554 no", MailRefused), ("451 later", MailDeferred),
      ("421 going away", MailUnavailable)],
 )  # fmt: skip
 async def test_what_the_server_says_decides_whether_to_try_again(
     serve: Callable[..., Any], command: str, answer: str, raised: type[Exception]
 ) -> None:
     server = await serve(answers={command: answer})
-    with pytest.raises(raised, match=answer.partition(" ")[2]):
+    with pytest.raises(raised, match=answer.partition(" ")[2]) as told:
         await connect(server).send(MESSAGE)
+    assert told.type is raised, "one that is closing takes nobody's mail"
     assert server.delivered == []
 
 

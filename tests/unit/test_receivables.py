@@ -42,6 +42,7 @@ class Receiving:
         self.announcer = Announcer(
             books.store, books.access, books.catalog, books.letters,
             CatalogLetters(AccountStore(books.documents), books.settings), webhooks, self._mail, self._post,
+            lambda merchant_id, tasks: books.journal.commit(BILLING, merchant_id, [], tasks=tasks),
             "https://ams.example", books.time,
         )  # fmt: skip
         self.desk = Receivables(books.store, books.journal, self.announcer, books.time)

@@ -23,14 +23,18 @@ class MailUnavailable(Unavailable):
     """The server could not be reached, or does not take mail now; try again."""
 
 
+class MailDeferred(MailUnavailable):
+    """The server does not take this message now, such as for a mailbox that is full; it may take others."""
+
+
 class MailRefused(Exception):  # noqa: N818 - an answer, not a failure
     """The server will never take this message, such as for an address that does not exist."""
 
 
 class Mail(Protocol):
     async def send(self, message: Message) -> None:
-        """Returns when the message is handed over durably. Raises MailUnavailable, MailRefused; ValueError for a
-        header with a line break, and when `to` is not one address."""
+        """Returns when the message is handed over durably. Raises MailUnavailable, MailDeferred, MailRefused;
+        ValueError for a header with a line break, and when `to` is not one address."""
         ...
 
     async def close(self) -> None: ...

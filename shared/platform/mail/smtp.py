@@ -4,9 +4,10 @@ from typing import Literal
 
 import aiosmtplib
 
-from shared.platform.mail import MailRefused, MailUnavailable, Message, as_email
+from shared.platform.mail import MailDeferred, MailRefused, MailUnavailable, Message, as_email
 
 TIMEOUT_S = 30.0
+_CLOSING = 421
 Security = Literal["none", "starttls", "tls"]
 
 
@@ -32,7 +33,7 @@ class SmtpMail:
             refusal = _refusal(error, message)
             if refusal is not None:
                 raise MailRefused(f"{refusal}: {_reason(error)}") from error
-            raise MailUnavailable(_reason(error)) from error
+            raise (MailDeferred if _is_deferred(error) else MailUnavailable)(_reason(error)) from error
 
     async def close(self) -> None:
         return None
@@ -48,6 +49,16 @@ def _refusal(error: Exception, message: Message) -> str | None:
         case aiosmtplib.SMTPNotSupported() if not message.to.isascii():
             return "the server cannot write to such an address"
     return None
+
+
+def _is_deferred(error: Exception) -> bool:
+    """Whether it is about this message, or address, only: the server goes on with the next."""
+    match error:
+        case aiosmtplib.SMTPRecipientsRefused():
+            return all(refused.code != _CLOSING for refused in error.recipients)
+        case aiosmtplib.SMTPDataError():
+            return error.code != _CLOSING
+    return False
 
 
 def _is_final(code: int) -> bool:
