@@ -9,7 +9,7 @@ from reportlab.platypus import Flowable, Spacer
 from shared.billing.documents.canonical import render_note_json
 from shared.billing.documents.figures import Ledger, Sum, money, tax_sums
 from shared.billing.documents.letterhead import head, parties, picture
-from shared.billing.documents.sheet import WIDTH, Sheet, build
+from shared.billing.documents.sheet import WIDTH, Sheet, alone, build
 from shared.billing.documents.type import block, style, text
 from shared.billing.models import CreditNote
 
@@ -21,6 +21,7 @@ _SETTLED = (
 )
 
 
+@alone
 def render_note_pdf(note: CreditNote, logo: bytes | None) -> bytes:
     """`logo` is PNG, JPEG or WebP; one that cannot be read is left out. The same note gives the same bytes."""
     drawn, currency = picture(logo), note.currency

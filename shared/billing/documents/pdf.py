@@ -14,7 +14,7 @@ from shared.billing.documents.canonical import frozen, render_json
 from shared.billing.documents.chart import DayChart
 from shared.billing.documents.figures import Ledger, Sum, money, number, price, sums_table, tax_sums
 from shared.billing.documents.letterhead import bare, head, heading, parties, picture
-from shared.billing.documents.sheet import WIDTH, Sheet, build
+from shared.billing.documents.sheet import WIDTH, Sheet, alone, build
 from shared.billing.documents.type import block, style, text
 from shared.billing.models import Invoice, Line, RecordsProof
 from shared.kernel.money import decimal_text
@@ -36,6 +36,7 @@ _HOW_TO_CHECK = (
 )
 
 
+@alone
 def render_pdf(invoice: Invoice, logo: bytes | None, *, merchants_side: bool = False) -> bytes:
     """`logo` is PNG, JPEG or WebP; one that cannot be read is left out. The same invoice gives the same bytes."""
     issued = frozen(invoice)

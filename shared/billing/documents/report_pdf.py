@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 from reportlab.graphics.shapes import Drawing, Line, Rect, String
 from reportlab.platypus import Flowable, LongTable, Paragraph, Spacer, Table, TableStyle
 
-from shared.billing.documents.sheet import WIDTH, Sheet, build
+from shared.billing.documents.sheet import WIDTH, Sheet, alone, build
 from shared.billing.documents.type import ACCENT, BAND, FAINT, FONT, QUIET, style, text
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _CHART_HEIGHT = 90.0
 
 
+@alone
 def render(printout: "Printout") -> bytes:
     """The PDF. It takes the processor for a while: never to be called in an event loop."""
     report = printout.report

@@ -1,11 +1,13 @@
 """A PDF from flowables: pages with numbers, a footer, metadata, attachments; equal input gives equal bytes."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import wraps
 from hashlib import md5
-from typing import Any
+from threading import Lock
+from typing import Any, ParamSpec
 
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
@@ -21,6 +23,22 @@ WIDTH = A4[0] - 2 * MARGIN
 _FOOT = 16 * mm
 HEIGHT = A4[1] - 2 * MARGIN - _FOOT + 6 * mm
 """Of what is on a page, above its foot."""
+
+_P = ParamSpec("_P")
+_drawing = Lock()
+
+
+def alone(render: Callable[_P, bytes]) -> Callable[_P, bytes]:
+    """One drawing at a time, of all in this process. The library keeps fonts, their subsets and colours for all threads
+    together, and changes them without a lock: drawings at the same time would differ from those that are drawn alone.
+    """
+
+    @wraps(render)
+    def drawn(*args: _P.args, **named: _P.kwargs) -> bytes:
+        with _drawing:
+            return render(*args, **named)
+
+    return drawn
 
 
 @dataclass(frozen=True, slots=True)
