@@ -280,6 +280,8 @@ class CreditNote(StoredModel):
     number: str
     invoice_id: Identifier
     invoice_number: str
+    invoice_issued_on: Day | None = None
+    """Notes of before it was kept have none."""
     merchant_id: Identifier
     consumer_id: Identifier
     pseudonym: str

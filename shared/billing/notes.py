@@ -81,7 +81,8 @@ def write_note(
     )
     note = CreditNote(
         id=id, number="", invoice_id=invoice.id, invoice_number=invoice.number,
-        merchant_id=invoice.merchant_id, consumer_id=invoice.consumer_id, pseudonym=invoice.pseudonym,
+        invoice_issued_on=invoice.issued_on, merchant_id=invoice.merchant_id, consumer_id=invoice.consumer_id,
+        pseudonym=invoice.pseudonym,
         currency=invoice.currency, issued_on=str(today), reason=reason, net=of.net, taxes=taxes,
         total=round_money(amount, invoice.currency), seller=invoice.seller, buyer=invoice.buyer,
     )  # fmt: skip

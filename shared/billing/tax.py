@@ -106,6 +106,16 @@ def _domestic(registration: TaxRegistration, buyer: Party) -> Treatment:
     return Treatment((Rate("CGST", "S", half), Rate(local, "S", half)), registration)
 
 
+def place_of_supply(seller: Party, buyer: Party) -> str | None:
+    """The state of India that GST goes to, by its two digits: Rule 46(n) of the CGST Rules wants it named. None for
+    what is not India's GST, or for no state of India."""
+    under = treatment(seller, buyer).registration
+    if under is None or under.kind != "in_gst" or (buyer.address is not None and buyer.address.country != "IN"):
+        return None
+    state = gst_state(under.number[:2])
+    return None if state is None else _place_of_supply(buyer, state)
+
+
 def _place_of_supply(buyer: Party, sellers: str) -> str | None:
     """A state of India: of the buyer's GSTIN, else of its address, else the seller's (section 12(2), IGST Act). None
     for a region that is no state."""

@@ -116,9 +116,11 @@ _STATES = (
     "35 an andaman and nicobar islands|36 ts telangana|37 ad andhra pradesh|38 la ladakh|97 97 other territory"
 )
 _GST_STATES: dict[str, str] = {}
+_NAMES: dict[str, str] = {}
 for _state in _STATES.split("|"):
     _code, _letters, _name = _state.split(" ", 2)
     _GST_STATES |= {_code: _code, _letters: _code, _name: _code}
+    _NAMES[_code] = _name.title().replace(" And ", " and ")
 # Letters that ISO 3166-2 had or has besides GST's own; names and codes of before states were renamed or merged.
 _GST_STATES |= {
     "tg": "36",
@@ -142,3 +144,8 @@ def gst_state(region: str) -> str | None:
     (`IN-KA` or `KA`) or by name. None for what is no state."""
     words = " ".join(region.lower().replace("&", " and ").split())
     return _GST_STATES.get(words.removeprefix("in-"))
+
+
+def gst_state_name(code: str) -> str:
+    """`Goa` of the two digits that `gst_state` gives."""
+    return _NAMES[code]

@@ -170,6 +170,7 @@ def note(invoice: Invoice | None = None, **changes: Any) -> CreditNote:
     )
     fields: dict[str, Any] = {
         "id": "crn_1", "number": "ACME26C000001", "invoice_id": of.id, "invoice_number": of.number,
+        "invoice_issued_on": of.issued_on,
         "merchant_id": of.merchant_id, "consumer_id": of.consumer_id, "pseudonym": of.pseudonym,
         "currency": of.currency, "issued_on": "2026-04-20", "reason": "Half a day without service on 12 March.",
         "net": net, "taxes": taxes, "total": net + sum((tax.amount for tax in taxes), Decimal(0)),

@@ -17,7 +17,7 @@ from shared.billing.documents.figures import money, number
 from shared.billing.documents.note_pdf import render_note_pdf
 from shared.billing.documents.pdf import render_pdf
 from shared.billing.documents.type import plain, style, text
-from shared.billing.models import CreditUse, Invoice, Payment
+from shared.billing.models import CreditUse, Invoice, Party, Payment
 from tests.unit import document_samples as samples
 from tests.unit.invoice_samples import make_invoice, make_line
 
@@ -173,6 +173,30 @@ def test_a_tax_without_a_rate_says_why() -> None:
     assert "ATU13585627" in printed
 
 
+def test_an_indian_invoice_names_what_the_law_wants_named() -> None:
+    printed = _text(render_pdf(samples.foreign(), None)).splitlines()
+    assert "Tax invoice" in printed
+    assert "GSTIN 27AAPFU0939F1ZV" in printed
+    assert "Place of supply Maharashtra (27)" in printed
+
+
+@pytest.mark.parametrize(
+    ("region", "state"), [("Goa", "Goa (30)"), ("IN-AN", "Andaman and Nicobar Islands (35)"), ("", "Maharashtra (27)")]
+)
+def test_the_place_of_supply_is_the_buyers(region: str, state: str) -> None:
+    invoice = samples.foreign()
+    assert invoice.buyer.address is not None
+    there = Party(name="Ann", address=invoice.buyer.address.model_copy(update={"region": region}))
+    assert f"Place of supply {state}" in _text(render_pdf(invoice.model_copy(update={"buyer": there}), None))
+
+
+def test_only_gst_makes_a_tax_invoice_and_only_indias_has_a_place_of_supply() -> None:
+    printed = _text(render_pdf(samples.reverse_charged(), None))
+    assert "Invoice" in printed.splitlines()
+    assert "Place of supply" not in printed
+    assert "VAT id ATU13585627" in printed
+
+
 def test_what_the_file_says_of_itself() -> None:
     with PdfReader(io.BytesIO(render_pdf(samples.rich(), None))) as reader:
         about, root = reader.metadata, reader.trailer["/Root"]
@@ -239,7 +263,8 @@ def test_a_credit_note() -> None:
     """Of which invoice, why, how much; with its own attachment and without the consumer's id."""
     pdf = render_note_pdf(samples.note(), samples.logo())
     printed = _text(pdf)
-    for words in ("Credit note", "ACME26C000001", "Half a day without service", "EUR 195.17", "VAT 19 % of 164.01"):
+    for words in ("Credit note", "ACME26C000001", "Half a day without service", "EUR 195.17", "VAT 19 % of 164.01",
+                  "ACME26-000001, 2026-04-02"):  # fmt: skip
         assert words in printed
     with PdfReader(io.BytesIO(pdf)) as reader:
         assert set(reader.attachments) == {"credit-note.json", "logo"}

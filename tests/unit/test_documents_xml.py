@@ -104,6 +104,7 @@ def test_a_credit_note_names_its_invoice_and_its_amounts() -> None:
     for path, value in (
         ("cbc:CreditNoteTypeCode", "381"), ("cbc:ID", "ACME26C000001"),
         ("cac:BillingReference/cac:InvoiceDocumentReference/cbc:ID", "ACME26-000001"),
+        ("cac:BillingReference/cac:InvoiceDocumentReference/cbc:IssueDate", "2026-04-02"),
         ("cac:TaxTotal/cbc:TaxAmount", "31.16"), ("cac:LegalMonetaryTotal/cbc:TaxExclusiveAmount", "164.01"),
         ("cac:LegalMonetaryTotal/cbc:PayableAmount", "195.17"), ("cac:PaymentTerms/cbc:Note", HOW_A_NOTE_IS_SETTLED),
         ("cac:CreditNoteLine/cbc:LineExtensionAmount", "164.01"),

@@ -73,6 +73,8 @@ def render_note_xml(note: CreditNote) -> bytes:
         _text(root, name, text)
     reference = _group(_group(root, "BillingReference"), "InvoiceDocumentReference")
     _text(reference, "ID", note.invoice_number)
+    if note.invoice_issued_on is not None:
+        _text(reference, "IssueDate", note.invoice_issued_on)
     _parties(root, note)
     _text(_group(root, "PaymentTerms"), "Note", HOW_A_NOTE_IS_SETTLED)
     _taxes(root, note)

@@ -10,7 +10,8 @@ from reportlab.platypus import Flowable, Image, Spacer, Table, TableStyle
 from shared.billing.documents.sheet import WIDTH
 from shared.billing.documents.type import ACCENT, FONT, style, text
 from shared.billing.models import Party
-from shared.billing.tax import treatment
+from shared.billing.tax import place_of_supply, treatment
+from shared.billing.tax_ids import EU, gst_state_name
 
 LOGO_HEIGHT, LOGO_WIDTH = 18 * mm, 70 * mm
 LOGO_PIXELS_MAX = 600
@@ -64,8 +65,21 @@ def head(
 def parties(seller: Party, buyer: Party, pseudonym: str) -> Flowable:
     return _halves(
         _party("From", seller, _seller_ids(seller, buyer)),
-        _party("Billed to", buyer, [("Tax id", buyer.tax_id), ("Customer", pseudonym)]),
+        _party("Billed to", buyer, [*_buyer_ids(seller, buyer), ("Customer", pseudonym)]),
     )
+
+
+def invoice_kind(seller: Party, buyer: Party) -> str:
+    """What the law has it called: where there is GST (Australia, India, Singapore), `Tax invoice`."""
+    under = treatment(seller, buyer).registration
+    return "Tax invoice" if under is not None and under.kind in ("gst", "in_gst") else "Invoice"
+
+
+def _buyer_ids(seller: Party, buyer: Party) -> list[tuple[str, str]]:
+    country = "" if buyer.address is None else buyer.address.country
+    name = "VAT id" if country in EU else "GSTIN" if country == "IN" else "Tax id"
+    state = place_of_supply(seller, buyer)
+    return [(name, buyer.tax_id), ("Place of supply", f"{gst_state_name(state)} ({state})" if state else "")]
 
 
 def _seller_ids(seller: Party, buyer: Party) -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ def render_note_pdf(note: CreditNote, logo: bytes | None) -> bytes:
     attachments = {"credit-note.json": render_note_json(note)}
     if drawn is not None and logo is not None:
         attachments["logo"] = logo
-    facts = [("Number", note.number), ("Issued", note.issued_on), ("Of invoice", note.invoice_number)]
+    facts = [("Number", note.number), ("Issued", note.issued_on), ("Of invoice", _invoice(note))]
     total = f"{currency} {money(note.total, currency)}"
     story: list[Flowable] = [
         *head(_KIND, note.seller, drawn, facts, ("Credited", total)),
@@ -44,6 +44,11 @@ def render_note_pdf(note: CreditNote, logo: bytes | None) -> bytes:
         attachments=attachments,
     )
     return build(sheet, story)
+
+
+def _invoice(note: CreditNote) -> str:
+    """India's Rule 53 wants its date as well."""
+    return note.invoice_number if note.invoice_issued_on is None else f"{note.invoice_number}, {note.invoice_issued_on}"
 
 
 def _amounts(note: CreditNote, total: str) -> Flowable:

@@ -13,7 +13,7 @@ from reportlab.platypus import Flowable, Image, KeepTogether, Spacer, Table
 from shared.billing.documents.canonical import frozen, render_json
 from shared.billing.documents.chart import DayChart
 from shared.billing.documents.figures import Ledger, Sum, money, number, price, sums_table, tax_sums
-from shared.billing.documents.letterhead import bare, head, heading, parties, picture
+from shared.billing.documents.letterhead import bare, head, heading, invoice_kind, parties, picture
 from shared.billing.documents.sheet import WIDTH, Sheet, alone, build
 from shared.billing.documents.type import block, style, text
 from shared.billing.models import Invoice, Line, RecordsProof
@@ -62,7 +62,7 @@ def _story(invoice: Invoice, logo: Image | None, merchants_side: bool) -> list[F
         ("Number", invoice.number or "draft"), ("Issued", invoice.issued_on), ("Due", invoice.due_on),
         ("Period", _days(invoice)),
     ]  # fmt: skip
-    kind = "Statement" if merchants_side else "Invoice"
+    kind = "Statement" if merchants_side else invoice_kind(invoice.seller, invoice.buyer)
     due = ("Amount due", f"{currency} {money(invoice.amount_due, currency)}")
     story = [*head(kind, invoice.seller, logo, facts, due), parties(invoice.seller, invoice.buyer, invoice.pseudonym)]
     story += [Spacer(1, 6 * mm), _lines(invoice)]
