@@ -9,33 +9,36 @@ from shared.billing.charges import CHARGE
 from shared.billing.models import BillingProfile, Plan
 from shared.billing.store import BILLING, PROFILE, plan_document
 from shared.kernel.clock import utc_now
-from shared.kernel.periods import name_at
+from shared.kernel.periods import name_at, period
 from tests.api.access_market import AccessMarket
 from tests.api.test_usage_views import used
 
 MERCHANT = "/api/v1/merchants/mer_1"
 PRICE = {"id": "calls", "name": "API calls", "metric": "requests", "model": "per_unit", "unit_price": "0.01"}
-NOW = utc_now().replace(minute=0, second=0, microsecond=0)
-RUNNING = name_at(NOW, "UTC")
+
+
+def running() -> str:
+    """The month's name. Asked for by each test, since the suite may run over a month's end."""
+    return name_at(utc_now(), "UTC")
 
 
 @pytest.fixture
 async def billing(market: AccessMarket) -> AccessMarket:
     """Ann made 120 requests an hour ago, or at the month's first moment."""
-    app = market.api.app
-    begun = NOW - timedelta(days=40)
+    app, now = market.api.app, utc_now().replace(minute=0, second=0, microsecond=0)
+    begun = now - timedelta(days=40)
     await market.grant()
     await market.key(id="key_plain")
-    profile = BillingProfile(merchant_id="mer_1", number_prefix="ACME", billing_from=NOW)
+    profile = BillingProfile(merchant_id="mer_1", number_prefix="ACME", billing_from=now)
     plan = Plan(
         service_id="svc_maps", merchant_id="mer_1", number=1, name="Standard", currency="EUR",
         charges=(CHARGE.validate_python(PRICE),), effective_from=begun, created_at=begun, created_by="acc_1",
     )  # fmt: skip
     await app.documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
     await app.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", 1), plan.to_json())
-    month = NOW.replace(day=1, hour=0)
+    month = now.replace(day=1, hour=0)
     await used(
-        market, "a", "key_plain", max(month, NOW - timedelta(hours=1)), data={"requests": 120, "status_code": 200}
+        market, "a", "key_plain", max(month, now - timedelta(hours=1)), data={"requests": 120, "status_code": 200}
     )
     return market
 
@@ -44,7 +47,12 @@ async def test_a_consumer_sees_what_the_running_month_comes_to(billing: AccessMa
     answer = await billing.ann.get(f"{billing.consumer}/invoice-previews")
     assert answer.status_code == 200, answer.text
     [preview] = answer.json()["items"]
-    assert (preview["status"], preview["number"], preview["total"], preview["period"]) == ("draft", "", "1.2", RUNNING)
+    assert (preview["status"], preview["number"], preview["total"], preview["period"]) == (
+        "draft",
+        "",
+        "1.2",
+        running(),
+    )
     assert [line["quantity"] for line in preview["lines"]] == ["120"]
     assert not {"commission", "merchant_net", "pseudonym"} & preview.keys()
 
@@ -56,7 +64,7 @@ async def test_a_merchant_previews_a_subscriber_by_pseudonym(billing: AccessMark
     [preview] = answer.json()["items"]
     assert (preview["total"], preview["commission"], preview["merchant_net"]) == ("1.2", "0.12", "1.08")
     assert billing.consumer.rpartition("/")[2] not in answer.text, "a merchant learns no consumer's id"
-    named = await billing.mia.get(f"{MERCHANT}/invoice-previews", params={**asked, "period": RUNNING})
+    named = await billing.mia.get(f"{MERCHANT}/invoice-previews", params={**asked, "period": running()})
     assert named.json() == answer.json()
 
 
@@ -84,13 +92,14 @@ async def test_a_merchant_who_does_not_bill_has_no_previews(market: AccessMarket
 async def test_what_was_previewed_is_what_is_issued_and_the_close_says_so(billing: AccessMarket) -> None:
     [preview] = (await billing.ann.get(f"{billing.consumer}/invoice-previews")).json()["items"]
     app = billing.api.app
-    app.closer.now = lambda: utc_now() + timedelta(days=34)
+    over = period(running(), "UTC").end + timedelta(hours=25)
+    app.closer.now = lambda: over
     held = await app.billing.profile("mer_1")
     assert held is not None
     await app.closer.close_merchant(held.value)
     for person, home in ((billing.mia, MERCHANT), (billing.root, MERCHANT)):
         [close] = (await person.get(f"{home}/closes")).json()["items"]
-        assert (close["period"], close["status"], close["invoices"], close["held"]) == (RUNNING, "done", 1, {})
+        assert (close["period"], close["status"], close["invoices"], close["held"]) == (running(), "done", 1, {})
     [item] = (await billing.ann.get(f"{billing.consumer}/invoices")).json()["items"]
     issued = (await billing.ann.get(f"{billing.consumer}/invoices/{item['id']}")).json()
     same = ("lines", "subtotal", "net", "taxes", "total", "amount_due", "days", "seller_party", "buyer_party", "id")

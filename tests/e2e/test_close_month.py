@@ -15,20 +15,22 @@ from shared.kernel.clock import utc_now
 from tests.e2e.installation import ROOT, Ams
 
 CLIENTS, REQUESTS, KILLS = 12, 600, 8
-MONTH = f"{utc_now():%Y-%m}"
+NOW = utc_now()
+"""When all of the log happened: so it is within one month, and that one is known, also at midnight."""
+
+MONTH = f"{NOW:%Y-%m}"
 
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Requests of some clients within a minute; every fifth is a 404, every seventh a 500."""
+    """Requests of some clients; every fifth is a 404, every seventh a 500."""
     path = tmp_path / "access.log"
     with path.open("w") as file:
         for n in range(REQUESTS):
             status = 500 if n % 7 == 0 else 404 if n % 5 == 0 else 200
             client = f"192.0.2.{n * n % CLIENTS}"
-            second = n * 59 // REQUESTS
             file.write(
-                f'{client} - - [17/May/2015:10:05:{second:02d} +0000] "GET /{n} HTTP/1.1" {status} {n * 1000} "-" "-"\n'
+                f'{client} - - [{NOW:%d/%b/%Y:%H:%M:%S} +0000] "GET /{n} HTTP/1.1" {status} {n * 1000} "-" "-"\n'
             )
     return path
 
@@ -50,7 +52,7 @@ def expected_total(log: Path) -> Decimal:
 
 
 def _replay(ams: Ams, log: Path) -> None:
-    done = ams.run("replay_access_log", str(log), "--url", ams.url)
+    done = ams.run("replay_access_log", str(log), "--url", ams.url, "--keep-times")
     assert done.returncode == 0, done.stderr
 
 

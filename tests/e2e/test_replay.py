@@ -110,7 +110,7 @@ def test_each_client_has_a_consumer_of_its_own_and_its_events_say_what_was_asked
 ) -> None:
     before = datetime.now(UTC)
     assert replay(log).code == 0
-    days = [before, datetime.now(UTC)]
+    days = [before - timedelta(minutes=1), before, datetime.now(UTC)]  # the oldest line is a minute before the newest
 
     records = [_records(ams, key, days) for key in _keys(ams)]
 

@@ -2,12 +2,13 @@
 
 import json
 import time
+from select import select
 from typing import Any
 
 import pytest
 
 from shared.catalog.models import Service
-from tests.functions.client import EVENT, Client, Connection, head
+from tests.functions.client import EVENT, TIMEOUT_S, Client, Connection, head
 from tests.functions.conftest import BODY_STALL_S, HEADER_READ_S
 from tests.functions.reports import event
 from tests.hosting import Customer, Desk, Host, eventually
@@ -60,19 +61,15 @@ def test_a_body_that_never_ends_is_refused_while_it_comes(host: Host, customer: 
 
 def send_until_refused(connection: Connection) -> int:
     """Bytes that were taken before an answer came."""
-    connection.socket.settimeout(0.01)
-    sent = 0
-    try:
-        while sent < 256 * MIB:
-            connection.socket.sendall(b"10000\r\n" + b" " * 65_536 + b"\r\n")
-            sent += 65_536
-            try:
-                if connection.socket.recv(1, 2):  # MSG_PEEK
-                    break
-            except TimeoutError:
-                continue
-    finally:
-        connection.socket.settimeout(30)
+    chunk = b"10000\r\n" + b" " * 65_536 + b"\r\n"
+    sent, rest = 0, b""
+    while sent < 256 * MIB and not select([connection.socket], [], [], 0.01)[0]:
+        rest = rest or chunk
+        # However long it takes until more is taken, or there is an answer.
+        _, writable, _ = select([connection.socket], [connection.socket], [], TIMEOUT_S)
+        if writable:
+            taken = connection.socket.send(rest)
+            sent, rest = sent + taken, rest[taken:]
     return sent
 
 
