@@ -1,6 +1,7 @@
 """CSV that a spreadsheet cannot be tricked with: OWASP's rule against formula injection."""
 
-_STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are wide forms of the first, which some editions take for them."""
 
 
 def safe_cell(value: object) -> object:

@@ -20,7 +20,7 @@ async def text_of(columns, *rows):
     return b"".join([chunk async for chunk in csv_lines(columns, rows_of(*rows))]).decode()
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 async def test_text_that_a_spreadsheet_takes_for_a_formula_gets_an_apostrophe(start):
     text = await text_of(["a"], {"a": f"{start}cmd|' /C calc'!A0"})
     [_, [cell]] = csv.reader(io.StringIO(text, newline=""))
@@ -42,7 +42,7 @@ def test_any_text_comes_back(cells):
     text = asyncio.run(text_of(["a", "b"], *({"a": cell, "b": 1} for cell in cells)))
     [header, *read] = csv.reader(io.StringIO(text, newline=""))
     assert header == ["a", "b"]
-    unsafe = ("=", "+", "-", "@", "\t", "\r")
+    unsafe = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
     assert [row[0] for row in read] == [f"'{cell}" if cell.startswith(unsafe) else cell for cell in cells]
     assert [row[1] for row in read] == ["1"] * len(cells)
 

@@ -51,7 +51,7 @@ def test_amounts_below_zero_are_numbers() -> None:
     assert _of(rows, "line")[1]["corrects"] == "2026-02"
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
 def test_no_cell_is_a_formula(start: str) -> None:
     formula = f'{start}HYPERLINK("x")'
     line = make_line("1", service_name=formula, description=formula, unit=formula)
