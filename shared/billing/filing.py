@@ -6,6 +6,7 @@ the last page's documents again, which are there already, and the same.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -29,6 +30,9 @@ LOGGED = 20 * PAGE
 """Invoices between two lines of the log."""
 
 LEASE = timedelta(minutes=5)
+ATTEMPTS_MAX = 8
+"""Of one page: what kills the process each time, such as by taking all memory, is left to whoever asks for it."""
+
 _logger = logging.getLogger(__name__)
 
 
@@ -67,20 +71,32 @@ class Filer:
         place = (BILLING, filing.merchant_id, filing_document(filing.period))
         try:
             while True:
-                filing = filing.model_copy(update={"leased_until": self._now() + LEASE})
+                filing = filing.model_copy(
+                    update={"leased_until": self._now() + LEASE, "attempts": filing.attempts + 1}
+                )
                 etag = await self._documents.replace(*place, filing.to_json(), etag=etag)
                 invoices = await self._store.issued_after(filing.merchant_id, filing.period, filing.after, PAGE)
                 if not invoices:
                     await self._documents.delete(*place, etag=etag)
                     _logger.info("%s of %s: documents of %d invoices", filing.period, filing.merchant_id, filed)
                     return filed
-                await self._make(invoices)
-                filed += len(invoices)
+                if filing.attempts > ATTEMPTS_MAX:
+                    _logger.error(
+                        "no documents of %s to %s: too many attempts", invoices[0].number, invoices[-1].number
+                    )
+                else:
+                    await self._make(invoices)
+                    filed += len(invoices)
                 if filed % LOGGED == 0:
                     _logger.info("%s of %s: documents of %d invoices so far", filing.period, filing.merchant_id, filed)
-                filing = filing.model_copy(update={"after": invoices[-1].number})
+                filing = filing.model_copy(update={"after": invoices[-1].number, "attempts": 0})
         except (PreconditionFailed, DocumentMissing):  # another process has it, or a close began it anew
             return filed
+        except Unavailable:  # it is nobody's fault, and may be over in a minute
+            with contextlib.suppress(Unavailable, PreconditionFailed, DocumentMissing):
+                free = filing.model_copy(update={"leased_until": None, "attempts": 0})
+                await self._documents.replace(*place, free.to_json(), etag=etag)
+            raise
 
     async def _make(self, invoices: Sequence[Invoice]) -> None:
         limit = asyncio.Semaphore(AT_ONCE)

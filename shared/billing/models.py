@@ -358,10 +358,12 @@ class Close(StoredModel):
 
 class Filing(StoredModel):
     """Invoices of a period whose documents are still to be made, under `filing:{period}`; it is gone when they are.
-    `after` is the number of the last one done. Who works on it has it until `leased_until`."""
+    `after` is the number of the last one done. Who works on it has it until `leased_until`; `attempts` were made of
+    what comes next."""
 
     kind: Literal["filing"] = "filing"
     merchant_id: Identifier
     period: Month
     after: str = ""
+    attempts: int = 0
     leased_until: AwareDatetime | None = None

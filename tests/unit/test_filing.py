@@ -117,10 +117,36 @@ async def test_a_store_that_is_away_is_an_error_and_nothing_is_forgotten(books: 
     await books.closer.run()
     with pytest.raises(BlobsUnavailable):
         await filer(books, DyingBlobs(tmp_path / "blobs", 12, BlobsUnavailable, kept=False)).run()
-    books.time.moment += LEASE
     back = filer(books, FileBlobs(tmp_path / "blobs"))
     assert await back.run() == CONSUMERS - 5, "it goes on behind the first page"
     assert await kept(FileBlobs(tmp_path / "blobs")) == names(await books.invoices())
+
+
+async def test_what_kills_every_process_is_left_out_in_the_end(
+    books: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody is made to die for it every five minutes, and the invoices behind it do not wait for ever."""
+    monkeypatch.setattr(filing, "ATTEMPTS_MAX", 2)
+    await books.closer.run()
+    for _ in range(2):
+        with pytest.raises(BaseExceptionGroup):
+            await filer(books, DyingBlobs(tmp_path / "blobs", 0, Killed, kept=False)).run()
+        books.time.moment += LEASE
+    sound = filer(books, FileBlobs(tmp_path / "blobs"))
+    assert await sound.run() == CONSUMERS - 5
+    assert await kept(FileBlobs(tmp_path / "blobs")) == names((await books.invoices())[5:])
+    assert not await sound.any_due()
+
+
+async def test_a_store_that_is_away_for_long_is_no_reason_to_leave_out_anything(
+    books: Books, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filing, "ATTEMPTS_MAX", 2)
+    await books.closer.run()
+    for _ in range(5):
+        with pytest.raises(BlobsUnavailable):
+            await filer(books, DyingBlobs(tmp_path / "blobs", 0, BlobsUnavailable, kept=False)).run()
+    assert await filer(books, FileBlobs(tmp_path / "blobs")).run() == CONSUMERS
 
 
 async def test_of_two_at_once_one_has_it(books: Books, tmp_path: Path) -> None:
