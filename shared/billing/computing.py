@@ -47,12 +47,13 @@ _UNITS = {"request_mb": "MB", "response_mb": "MB", "data_mb": "MB", "active_minu
 @dataclass(slots=True)
 class _Running:
     """Where a charge stands after its lines so far. `unbounded` is what was billed of `billed` without a maximum,
-    `at_zero` whether a line had the fee that is due without usage."""
+    `capped` what a maximum took off, `at_zero` whether a line had the fee that is due without usage."""
 
     quantity: Decimal = ZERO
     events: list[Decimal] = field(default_factory=list)
     billed: Decimal = ZERO
     unbounded: Decimal = ZERO
+    capped: Decimal = ZERO
     at_zero: bool = False
 
     def add(self, charge: Charge, usage: Usage, rated: Rated) -> None:
@@ -61,6 +62,7 @@ class _Running:
         self.billed += rated.total
         if charge.maximum_spend is None:
             self.unbounded += rated.total
+        self.capped += rated.capped
         self.at_zero |= getattr(charge, "flat_fee_at_zero", False)
 
 
@@ -125,6 +127,7 @@ def _usage(
     return Usage(
         quantity, stands.quantity, stands.billed, events=events, pre_events=tuple(stands.events),
         base_fee_share=base_fee_share, is_first=not stands.at_zero, is_last=is_last,
+        previously_capped=stands.capped,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.access.models import Consumer
@@ -244,6 +244,27 @@ def changing_prices(draw: st.DrawFn) -> list[UsedPlan]:
         [charge | {"id": f"c{n}"} for n, charge in enumerate(draw(version))] for _ in range(len(changes_on) + 1)
     ]
     return versions_of_march(*versions, changes_on=changes_on)
+
+
+VOLUME = {"model": "volume", "tiers": [{"up_to": "90", "unit_price": "1"}, {"up_to": None, "unit_price": "0.1"}]}
+
+
+@example(price=VOLUME, bound={"maximum_spend": "50"}, days={1: 90, 11: 10}, changes_on=[11])
+@example(price=VOLUME, bound={"maximum_spend": "9"}, days={1: 90, 11: 10, 21: 90}, changes_on=[11, 21])
+@given(
+    price=st.one_of(per_unit, tiered("graduated"), tiered("volume"), package()),
+    bound=st.sampled_from([{}, {"minimum_spend": "31"}, {"maximum_spend": "9.3"}, {"percentage_discount": "50"}]),
+    days=st.dictionaries(st.integers(1, 31), st.integers(0, 90), max_size=4),
+    changes_on=st.lists(st.integers(2, 31), max_size=2, unique=True).map(sorted),
+)
+def test_a_version_that_changes_nothing_changes_no_total(
+    price: dict[str, Any], bound: dict[str, str], days: dict[int, int], changes_on: list[int]
+) -> None:
+    """But for the rounding of each of its lines."""
+    charge = price | bound
+    split = march_nets(days, *([charge] * (len(changes_on) + 1)), changes_on=changes_on)
+    whole = march_nets(days, charge, changes_on=())
+    assert abs(sum(map(Decimal, split)) - sum(map(Decimal, whole))) <= Decimal("0.01") * len(changes_on)
 
 
 by_day = st.dictionaries(st.integers(1, 31), st.integers(0, 90), max_size=4)

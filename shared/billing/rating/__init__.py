@@ -29,10 +29,12 @@ def rate(charge: Charge, usage: Usage, currency: str) -> Rated:
             steps.insert(0, Step("base fee", None, None, base_fee))
         amount = sum((step.amount for step in steps), ZERO)
         rounded = round_money(amount, currency)
-        discount = round_money(amount * charge.percentage_discount / 100, currency)
+        discount, capped = round_money(amount * charge.percentage_discount / 100, currency), ZERO
         if charge.maximum_spend is not None:
             room = max(round_money(charge.maximum_spend, currency) - usage.previously_billed, ZERO)
-            discount += max(rounded - discount - room, ZERO)
+            above = max(usage.previously_capped + rounded - discount - room, ZERO)  # of all lines so far
+            capped = above - usage.previously_capped
+            discount += capped
         top_up = ZERO
         if charge.minimum_spend is not None and usage.is_last:
             least = round_money(charge.minimum_spend, currency)
@@ -44,6 +46,7 @@ def rate(charge: Charge, usage: Usage, currency: str) -> Rated:
             rounded=rounded,
             steps=tuple(steps),
             discount=round_money(discount, currency),
+            capped=round_money(capped, currency),
             commitment_top_up=round_money(top_up, currency),
             total=round_money(rounded - discount + top_up, currency),
         )

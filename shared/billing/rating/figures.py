@@ -12,7 +12,8 @@ from shared.kernel.money import ZERO, ended
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What is to be rated. `quantity` is new usage, `pre_line_quantity` what earlier lines of the period billed already
-    (before conversion and free units, like `quantity`), `previously_billed` their net amount.
+    (before conversion and free units, like `quantity`), `previously_billed` their net amount, after a maximum took
+    `previously_capped` off.
 
     `events` are the quantity one by one, in order, with `pre_events`, those before. A percentage needs them, unless
     `event_count`, with `running_total`, the sums after each of the free events, says enough.
@@ -31,6 +32,7 @@ class Usage:
     base_fee_share: Decimal = Decimal(1)
     is_first: bool = True
     is_last: bool = True
+    previously_capped: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Rated:
     """`billed_quantity` is what was priced: converted, rounded, without the free units, of this line. `amount` is exact
     and before discounts, `rounded` the same in the currency's minor unit; `discount` (percentage and maximum),
     `commitment_top_up` (minimum) and `total` = rounded − discount + commitment_top_up are rounded. `steps` sum to
-    `amount`."""
+    `amount`. `capped` is the maximum's part of the discount: below zero where the amount falls, as that of volume
+    prices may, so that less of it is above the maximum than before."""
 
     billed_quantity: Decimal
     free_applied: Decimal
@@ -56,6 +59,7 @@ class Rated:
     rounded: Decimal
     steps: tuple[Step, ...]
     discount: Decimal
+    capped: Decimal
     commitment_top_up: Decimal
     total: Decimal
 
