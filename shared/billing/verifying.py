@@ -6,17 +6,18 @@ computed again by the same pure functions, and compared.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 
-from shared.billing.computing import Billed, compute_lines, corrections, total_up
+from shared.billing.computing import Billed, commission_of, compute_lines, corrections, total_up
 from shared.billing.models import Invoice, Line, RecordsProof, TaxLine, UsedPlan
 from shared.billing.months import MonthUsage
 from shared.billing.records import RecordsError, parse_csv
 from shared.billing.tax import tax_lines, treatment
 from shared.billing.usage import PeriodSums
 from shared.kernel.clock import parse_time
-from shared.kernel.money import ZERO, decimal_text
+from shared.kernel.money import ZERO, decimal_text, round_money
 from shared.kernel.periods import Period
 from shared.metering.events import UsageEvent
 
@@ -166,7 +167,17 @@ def _compare_totals(invoice: Invoice, lines: Sequence[Line]) -> list[Difference]
     for name in ("subtotal", "discounts", "top_ups", "net", "total", "carried", "amount_due"):
         printed_amount, amount = getattr(invoice, name), getattr(totals, name)
         found += _compare(name.replace("_", " "), decimal_text(printed_amount), decimal_text(amount))
-    return found
+    return found + _compare_commission(invoice, net)
+
+
+def _compare_commission(invoice: Invoice, net: Decimal) -> list[Difference]:
+    """Of the merchant's side; the buyer's has neither."""
+    if not (invoice.commission_percent or invoice.commission or invoice.merchant_net):
+        return []
+    commission = commission_of(net, invoice.commission_percent, invoice.currency)
+    to_merchant = decimal_text(round_money(net, invoice.currency) - commission)
+    found = _compare("commission", decimal_text(invoice.commission), decimal_text(commission))
+    return found + _compare("net to the merchant", decimal_text(invoice.merchant_net), to_merchant)
 
 
 def _compare_days(invoice: Invoice, usages: Mapping[str, MonthUsage]) -> list[Difference]:

@@ -34,19 +34,31 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
         assert consumer is not None
         pieces = [piece async for piece in export(proven_records(books.documents, consumer, proof))]
         (tmp_path / f"{name}.csv").write_bytes(b"".join(pieces))
-    (tmp_path / "invoice.json").write_bytes(render_json((await books.invoices())[0]))
+    invoice, _ = await books.invoices()
+    (tmp_path / "invoice.json").write_bytes(render_json(invoice))
+    (tmp_path / "statement.json").write_bytes(render_json(invoice, merchants_side=True))
     yield tmp_path
     await books.journal.drain()
     await books.market.close()
 
 
-def _found(folder: Path, records: str = "records.csv") -> str:
-    opened = open_invoice(folder / "invoice.json")
+def _found(folder: Path, records: str = "records.csv", invoice: str = "invoice.json") -> str:
+    opened = open_invoice(folder / invoice)
     return "\n".join(map(str, verify(opened.invoice, [folder / records])))
 
 
 async def test_an_untouched_invoice_is_right(folder: Path) -> None:
     assert _found(folder) == ""
+    assert _found(folder, invoice="statement.json") == ""
+
+
+@pytest.mark.parametrize("name", ["commission", "commission_percent", "merchant_net"])
+async def test_the_merchants_side_is_computed_too(folder: Path, name: str) -> None:
+    file = folder / "statement.json"
+    text = file.read_text()
+    file.write_text(re.sub(rf'("{name}": ")[0-9]', r"\g<1>9", text))
+    assert file.read_text() != text
+    assert "the records say" in _found(folder, invoice="statement.json")
 
 
 async def test_every_digit_that_the_records_tell_is_held_to_them(folder: Path) -> None:
