@@ -1,0 +1,28 @@
+"""What `scripts/close_month` prints of a month."""
+
+from datetime import timedelta
+
+import pytest
+
+from scripts.close_month import Closed, _print
+from shared.billing.models import BillingProfile, Close
+from tests.unit.invoice_samples import END, SELLER, START, make_invoice, make_line
+
+
+def _close() -> Close:
+    profile = BillingProfile(merchant_id="mer_1", number_prefix="ACME", billing_from=START)
+    return Close(
+        merchant_id="mer_1", period="2026-03", start=START, end=END, time_zone="UTC", issued_on="2026-04-02",
+        due_on="2026-05-02", financial_year="26", commission_percent="0", seller=SELLER, profile=profile,
+        status="done", begun_at=END + timedelta(days=1),
+    )  # fmt: skip
+
+
+def test_every_currency_has_its_own_count_and_total(capsys: pytest.CaptureFixture[str]) -> None:
+    """Totals of two currencies are not added, nor are their invoices counted twice."""
+    euros = [make_invoice([make_line("100")]), make_invoice([make_line("1.5")], number="ACME26-000002")]
+    yen = make_invoice([make_line("1999")], currency="JPY", number="ACME26-000003")
+    _print([Closed(_close(), [*euros, yen])])
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[-2:] == ["2 invoices, 120.79 EUR in total", "1 invoice, 2379 JPY in total"]
+    assert [line.split("│")[4].strip() for line in printed if "ACME26-" in line] == ["EUR", "EUR", "JPY"]
