@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -166,39 +165,40 @@ async def _invoices(app: Application, of: Close) -> list[Invoice]:
             return found
 
 
-def _print(found: Sequence[Closed]) -> None:
+def _print(found: list[Closed]) -> None:
     console = Console(highlight=False)
     for one in found:
         for pseudonym, reason in sorted(one.close.held.items()):
             _errors.print(f"held: {pseudonym}: {reason}", markup=False)
+        title = f"{one.close.merchant_id}, {one.close.period}"
         if not one.invoices:
-            console.print(f"{one.close.merchant_id}, {one.close.period}: nothing to bill")
+            console.print(f"{title}: nothing to bill")
             continue
-        table = Table(title=f"{one.close.merchant_id}, {one.close.period}", title_justify="left")
-        for name in ("number", "consumer", "lines", "currency", "total", "due"):
-            left = name in ("number", "consumer", "currency")
-            table.add_column(name, justify="left" if left else "right", no_wrap=True)
-        shown = sorted(one.invoices, key=lambda invoice: (invoice.currency, -invoice.total, invoice.number))
-        del shown[INVOICES_SHOWN:]
-        for invoice in shown:
-            money = (money_text(amount, invoice.currency) for amount in (invoice.total, invoice.amount_due))
-            table.add_row(invoice.number, invoice.buyer.name, str(len(invoice.lines)), invoice.currency, *money)
-        console.print(table)
-        if len(one.invoices) > len(shown):
-            console.print(f"and {len(one.invoices) - len(shown)} more")
-        folder = f"invoices/{one.close.merchant_id}/"
-        console.print(f"documents: blobs {folder}…", soft_wrap=True)
-        for currency, totals in sorted(_totals(one.invoices).items()):
-            total = f"{money_text(sum(totals, ZERO), currency)} {currency} in total"
-            console.print(f"{counted(len(totals), 'invoice')}, {total}")
+        for currency, invoices in sorted(_by_currency(one.invoices).items()):
+            _print_invoices(console, title, currency, invoices)
+        console.print(f"documents: blobs invoices/{one.close.merchant_id}/…", soft_wrap=True)
 
 
-def _totals(invoices: Sequence[Invoice]) -> dict[str, list[Decimal]]:
-    """By currency."""
-    totals: defaultdict[str, list[Decimal]] = defaultdict(list)
+def _by_currency(invoices: Sequence[Invoice]) -> dict[str, list[Invoice]]:
+    found: defaultdict[str, list[Invoice]] = defaultdict(list)
     for invoice in invoices:
-        totals[invoice.currency].append(invoice.total)
-    return totals
+        found[invoice.currency].append(invoice)
+    return found
+
+
+def _print_invoices(console: Console, title: str, currency: str, invoices: Sequence[Invoice]) -> None:
+    table = Table(title=title, title_justify="left")
+    for name in ("number", "consumer", "lines", "total", "due"):
+        table.add_column(name, justify="left" if name in ("number", "consumer") else "right", no_wrap=True)
+    shown = sorted(invoices, key=lambda invoice: (-invoice.total, invoice.number))[:INVOICES_SHOWN]
+    for invoice in shown:
+        money = (money_text(amount, currency) for amount in (invoice.total, invoice.amount_due))
+        table.add_row(invoice.number, invoice.buyer.name, str(len(invoice.lines)), *money)
+    console.print(table)
+    if len(invoices) > len(shown):
+        console.print(f"and {len(invoices) - len(shown)} smaller ones")
+    total = money_text(sum((invoice.total for invoice in invoices), ZERO), currency)
+    console.print(f"{counted(len(invoices), 'invoice')}, {total} {currency} in total")
 
 
 if __name__ == "__main__":

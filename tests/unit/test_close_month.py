@@ -6,7 +6,7 @@ import pytest
 
 from scripts.close_month import Closed, _print
 from shared.billing.models import BillingProfile, Close
-from tests.unit.invoice_samples import END, SELLER, START, make_invoice, make_line
+from tests.unit.invoice_samples import BUYER, END, SELLER, START, make_invoice, make_line
 
 
 def _close() -> Close:
@@ -18,11 +18,26 @@ def _close() -> Close:
     )  # fmt: skip
 
 
-def test_every_currency_has_its_own_count_and_total(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_currency_has_its_own_count_and_total(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
     """Totals of two currencies are not added, nor are their invoices counted twice."""
-    euros = [make_invoice([make_line("100")]), make_invoice([make_line("1.5")], number="ACME26-000002")]
-    yen = make_invoice([make_line("1999")], currency="JPY", number="ACME26-000003")
+    monkeypatch.setenv("COLUMNS", "80")
+    pseudonym = f"cus_{'a' * 26}"  # consumers who gave no name are billed by it
+    buyer = BUYER.model_copy(update={"name": pseudonym})
+    euros = [
+        make_invoice([make_line("100")], buyer=buyer),
+        make_invoice([make_line("1.5")], buyer=buyer, number="ACME26-000002"),
+    ]
+    yen = make_invoice([make_line("1999")], currency="JPY", buyer=buyer, number="ACME26-000003")
     _print([Closed(_close(), [*euros, yen])])
     printed = capsys.readouterr().out.splitlines()
-    assert printed[-2:] == ["2 invoices, 120.79 EUR in total", "1 invoice, 2379 JPY in total"]
-    assert [line.split("│")[4].strip() for line in printed if "ACME26-" in line] == ["EUR", "EUR", "JPY"]
+    assert [line for line in printed if " in total" in line] == [
+        "2 invoices, 120.79 EUR in total", "1 invoice, 2379 JPY in total",
+    ]  # fmt: skip
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed if "ACME26-" in line]
+    assert rows == [
+        ["ACME26-000001", pseudonym, "1", "119.00", "119.00"],
+        ["ACME26-000002", pseudonym, "1", "1.79", "1.79"],
+        ["ACME26-000003", pseudonym, "1", "2379", "2379"],
+    ], "nothing is cut on a terminal of 80 columns"
