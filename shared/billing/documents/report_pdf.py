@@ -54,7 +54,8 @@ def render(printout: "Printout") -> bytes:
 
 def _pairs(facts: "Sequence[tuple[str, str]]") -> Table:
     rows = [[text(name, style(8.5, quiet=True)), text(value, style(8.5))] for name, value in facts]
-    return Table(rows, [90, WIDTH - 90], style=TableStyle([_flush(), ("TOPPADDING", (0, 0), (-1, -1), 1)]))
+    look = TableStyle([_flush(), ("TOPPADDING", (0, 0), (-1, -1), 1), ("VALIGN", (0, 0), (-1, -1), "TOP")])
+    return Table(rows, [90, WIDTH - 90], style=look, splitInRow=1)
 
 
 def _totals(total: "Figures") -> Table:
@@ -116,7 +117,7 @@ def _table(printout: "Printout") -> "list[Flowable]":
         ("LEFTPADDING", (0, 0), (-1, -1), 2), ("RIGHTPADDING", (0, 0), (-1, -1), 2),
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
     ])  # fmt: skip
-    story: list[Flowable] = [LongTable([heads, *rows], widths, repeatRows=1, style=look)]
+    story: list[Flowable] = [LongTable([heads, *rows], widths, repeatRows=1, style=look, splitInRow=1)]
     if printout.left_out:
         more = (
             f"{printout.left_out:,} more rows are in the totals above. Ask for the report as CSV to have all of them."
