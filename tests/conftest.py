@@ -3,6 +3,11 @@
 import secrets
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes depends on what else the machine does; a test that hangs has pytest's timeout.
+settings.register_profile("ams", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ams")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,7 +1,6 @@
 """Cold start: a new instance imports function_app before its first call, so what only some calls need must wait."""
 
 import json
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +12,12 @@ ROOT = Path(__file__).resolve().parents[2]
 NEEDED = "azure.functions, msgspec, prometheus_client, pydantic"
 """What no start can do without; what it takes to import is the measure, so that a slow machine is measured as such."""
 
-RATIO_MAX = 2.75
-"""Seen: 1.9. FastAPI would make it 3.0, the SDKs of Azure 8.3."""
+RATIO_MAX = 3.2
+"""Seen: 2.55 to 2.75. FastAPI would make it 3.7, as would aiohttp."""
 
-PAIRS = 5
+ROUNDS = 5
+"""Of each the fastest counts: whatever else the machine does makes a start slower, never faster."""
+
 TOO_EARLY = (
     "aiohttp",
     "azure.cosmos",
@@ -62,7 +63,7 @@ def test_importing_the_app_does_not_load(loaded: set[str], module: str) -> None:
 
 
 def test_importing_the_app_stays_within_its_budget() -> None:
-    pairs = [(_import(NEEDED)["seconds"], _import("function_app")["seconds"]) for _ in range(PAIRS)]
-    ratio = statistics.median(app / needed for needed, app in pairs)
+    rounds = [(_import(NEEDED)["seconds"], _import("function_app")["seconds"]) for _ in range(ROUNDS)]
+    needed, app = map(min, zip(*rounds, strict=True))
 
-    assert ratio <= RATIO_MAX, pairs
+    assert app / needed <= RATIO_MAX, rounds

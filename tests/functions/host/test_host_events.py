@@ -172,7 +172,7 @@ async def test_the_host_finishes_and_checkpoints_the_batch_in_hand(tmp_path: Pat
             host.process.terminate()
             eventually(lambda: "stopping" in host.messages(), "the host is stopping")
             (root / "go").write_text("")
-            assert host.process.wait(15) == 0
+            assert host.process.wait(PATIENCE_S) == 0
 
     await asyncio.to_thread(serve_until_told_to_stop)
     assert (root / "taken").read_bytes() == b"one\ntwo\n"

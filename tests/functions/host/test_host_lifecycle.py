@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.functions.host.support import Host, eventually, is_alive, read_to_end, running_host
+from tests.functions.host.support import PATIENCE_S, Host, eventually, is_alive, read_to_end, running_host
 
 APP = """
 import asyncio, os
@@ -55,7 +55,7 @@ def test_a_request_in_flight_is_answered_before_the_host_ends(root: Path, number
         eventually(lambda: refuses_connections(host), "no new connections are taken")
         (root / "go").write_text("")
         assert read_to_end(client).endswith(b"\r\n\r\ndone")
-        assert host.process.wait(10) == 0
+        assert host.process.wait(PATIENCE_S) == 0
 
 
 def refuses_connections(host: Host) -> bool:
@@ -128,13 +128,13 @@ def test_an_orphaned_worker_still_answers_what_it_has(root: Path) -> None:
 )
 def test_an_app_that_cannot_be_served_ends_the_host_with_the_reason(root: Path, app: str, message: str) -> None:
     with running_host(root, app) as host:
-        assert host.process.wait(10) == 78
+        assert host.process.wait(PATIENCE_S) == 78
     assert message in host.messages()
 
 
 def test_a_port_that_is_taken_is_named(root: Path) -> None:
     with running_host(root, APP) as first, running_host(root, APP, "--port", str(first.port)) as second:
-        assert second.process.wait(10) == 1
+        assert second.process.wait(PATIENCE_S) == 1
     assert f"cannot listen on 127.0.0.1 port {first.port}: Address already in use" in second.messages()
 
 
@@ -144,7 +144,7 @@ def test_a_port_that_is_taken_is_named(root: Path) -> None:
 )
 def test_settings_that_make_no_sense_are_refused(root: Path, variable: str, value: str, names: str) -> None:
     with running_host(root, APP, env={variable: value}) as host:
-        assert host.process.wait(10) == 78
+        assert host.process.wait(PATIENCE_S) == 78
     assert names in host.messages()
 
 
