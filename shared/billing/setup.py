@@ -55,12 +55,15 @@ class BillingSetup:
     ) -> Held[BillingProfile]:
         """The first one begins to bill, from now on. Raises Problem 400; 404 for a merchant that does not exist; 409
         `state_invalid` for another anchor day once a month was closed; 412, 428."""
-        if await self._catalog.merchant(merchant_id) is None:
+        merchant = await self._catalog.merchant(merchant_id)
+        if merchant is None:
             raise not_found()
         before = await self._store.profile(merchant_id)
         begun = self._now() if before is None else before.value.billing_from
         profile = BillingProfile(**{**values, "merchant_id": merchant_id, "billing_from": begun})
         _refuse(_profile_faults(profile, self._now()))
+        if profile.registrations and merchant.address is None:  # a tax invoice names it (EN 16931, BR-08)
+            _refuse(iter([FieldError("registrations", "need the address of the merchant's own profile")]))
         registrations = tuple(
             each.model_copy(update={"number": check_registration(each.country, each.number)})
             for each in profile.registrations

@@ -11,6 +11,7 @@ import pytest
 
 from shared.billing.setup import counts_in_quarters
 from shared.billing.store import BILLING, close_document
+from shared.catalog.models import Address
 from shared.kernel.clock import utc_now
 from shared.kernel.periods import name_at, period
 from shared.platform.documents import Query
@@ -34,6 +35,11 @@ async def put_buyer(market: AccessMarket, if_match: str | None = None, **values:
     return await market.ann.put(f"{market.consumer}/billing", json={**BUYER, **values}, headers=headers)
 
 
+async def settle(market: AccessMarket) -> None:
+    """Give the merchant an address."""
+    await market.merchant(address=Address(lines=("Hauptstr. 1",), city="Berlin", postal_code="10115", country="DE"))
+
+
 def faults(answer: httpx.Response) -> dict[str, str]:
     assert (answer.status_code, answer.json()["code"]) == (400, "request_invalid"), answer.text
     return {error["field"]: error["rule"] for error in answer.json()["errors"]}
@@ -46,6 +52,7 @@ async def audited(market: AccessMarket, resource: str) -> list[dict[str, Any]]:
 
 
 async def test_a_merchant_bills_from_its_first_profile_on(market: AccessMarket) -> None:
+    await settle(market)
     before, none = utc_now(), await market.mia.get(BILLS)
     made = await put(market, registrations=[GERMAN, INDIAN], time_zone="Asia/Kolkata", anchor_day=31)
 
@@ -62,6 +69,7 @@ async def test_a_merchant_bills_from_its_first_profile_on(market: AccessMarket) 
 
 
 async def test_it_is_replaced_as_a_whole_by_who_read_it(market: AccessMarket) -> None:
+    await settle(market)
     first = await put(market, footer="Hello", registrations=[GERMAN])
     tag = first.headers["ETag"]
 
@@ -162,7 +170,15 @@ async def test_rules_are_said_in_words(market: AccessMarket) -> None:
     }
 
 
+async def test_who_bills_tax_has_an_address(market: AccessMarket) -> None:
+    """It is on every tax invoice (EN 16931, BR-08)."""
+    refused = faults(await put(market, registrations=[GERMAN]))
+    assert refused == {"registrations": "need the address of the merchant's own profile"}
+    assert (await put(market)).status_code == 201, "without tax nobody asks for it"
+
+
 async def test_a_seller_may_use_the_one_stop_shop(market: AccessMarket) -> None:
+    await settle(market)
     answer = await put(market, registrations=[GERMAN, {**GERMAN, "country": "FR", "percent": "20"}])
 
     assert [each["number"] for each in answer.json()["registrations"]] == ["DE136695976"] * 2
@@ -306,6 +322,7 @@ async def test_an_indian_buyer_says_its_state(market: AccessMarket, values: dict
 
 
 async def test_invoices_bear_what_both_said(market: AccessMarket) -> None:
+    await settle(market)
     await put(market, registrations=[GERMAN])
     await market.grant()
     plan = {"name": "Flat", "currency": "EUR", "effective_from": f"{utc_now():%Y-%m}-01T00:00:00Z", "charges": [

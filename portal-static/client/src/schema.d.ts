@@ -6817,6 +6817,8 @@ export interface components {
             invoice_id: string;
             /** Invoice Number */
             invoice_number: string;
+            /** Invoice Issued On */
+            invoice_issued_on: string | null;
             /** Merchant Id */
             merchant_id: string;
             /**

@@ -166,6 +166,7 @@ class NoteView(View):
     number: str
     invoice_id: str
     invoice_number: str
+    invoice_issued_on: Day | None
     merchant_id: str
     currency: Currency
     issued_on: Day
