@@ -55,10 +55,8 @@ async def _on_invalid(request: Request, error: Exception) -> Response:
 
 def _error(of: Mapping[str, Any], body: object) -> FieldError:
     field = _field(of["loc"], of["type"], body)
-    if of["type"] in (
-        "union_tag_invalid",
-        "union_tag_not_found",
-    ):  # pydantic names the object, and its own words for it
+    if of["type"] in {"union_tag_invalid", "union_tag_not_found"}:
+        # pydantic names the object, and uses its own words for what chooses its form
         name, tags = of["ctx"]["discriminator"].strip("'"), of["ctx"].get("expected_tags")
         return FieldError(f"{field}.{name}", f"must be one of {tags}" if tags else "Field required")
     return FieldError(field, of["msg"].removeprefix("Value error, "))
