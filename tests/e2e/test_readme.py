@@ -76,7 +76,7 @@ def test_the_tour_can_be_pasted(environment: dict[str, str]) -> None:
     assert '"code":"service_not_granted"' in said, "the service that nobody asked for"
     assert "'requests': 2, 'events': 2" in said, "one call, and one report that was sent twice"
     assert re.search(r"'requests': 2.*'pseudonym': 'cus_\w{26}'", said)
-    assert re.search(r"SKY\d\d-000001 is right: 1 lines, 0\.50 EUR, from 2 records", said)
+    assert re.search(r"SKY\d\d-000001 is right: 1 line, 0\.50 EUR, from 2 records", said)
     logged = re.findall("|".join(f"(?<=,){re.escape(action)}(?=,)" for action in DECISIONS), said)
     assert [action for action in logged if action in DECISIONS] == list(DECISIONS)
     assert said.splitlines()[-1].endswith("entries, nothing altered, removed or added")
