@@ -15,8 +15,9 @@ from rich.table import Table
 
 from scripts.environment import use_local_settings
 from scripts.words import counted
+from shared.billing.closes import Close
 from shared.billing.closing import NotBegun, NotOver
-from shared.billing.models import BillingProfile, Close, Invoice
+from shared.billing.models import BillingProfile, Invoice
 from shared.billing.proofs import proven_records
 from shared.billing.records import export as export_csv
 from shared.bootstrap import Application, application, close

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from shared.audit.models import SYSTEM, Change
+from shared.billing.closes import Close, Filing
 from shared.billing.drafting import Basis, Subscriber
 from shared.billing.issuing import Draft, check_size
-from shared.billing.models import Close, Filing
 from shared.billing.months import CountersDiffer
 from shared.billing.store import BILLING, close_document, filing_document
 from shared.kernel.errors import Problem

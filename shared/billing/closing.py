@@ -19,9 +19,10 @@ from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Change
 from shared.audit.platform import PlatformSettingsStore
 from shared.billing.close_run import CloseRun
+from shared.billing.closes import Close
 from shared.billing.drafting import Drafter, Subscriber
 from shared.billing.issuing import Issuer
-from shared.billing.models import BillingProfile, Close
+from shared.billing.models import BillingProfile
 from shared.billing.numbering import financial_year
 from shared.billing.parties import seller_party
 from shared.billing.store import BILLING, BillingStore, close_document

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from shared.access.models import Consumer
 from shared.access.store import AccessStore
+from shared.billing.closes import Close
 from shared.billing.computing import (
     billed,
     commission_of,
@@ -19,7 +20,7 @@ from shared.billing.computing import (
     total_up,
 )
 from shared.billing.issuing import Draft
-from shared.billing.models import Close, Credit, Invoice, Line, Party, RecordsProof, UsedPlan
+from shared.billing.models import Credit, Invoice, Line, Party, RecordsProof, UsedPlan
 from shared.billing.months import MonthReader, MonthUsage
 from shared.billing.parties import buyer_party
 from shared.billing.plans import schedule

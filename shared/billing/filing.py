@@ -11,8 +11,9 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+from shared.billing.closes import Filing
 from shared.billing.documents.shelf import Format, Shelf
-from shared.billing.models import Filing, Invoice
+from shared.billing.models import Invoice
 from shared.billing.store import BILLING, BillingStore, filing_document
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Unavailable

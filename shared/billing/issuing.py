@@ -12,8 +12,9 @@ from typing import Literal
 
 from shared.audit.journal import Journal, Task
 from shared.audit.models import SYSTEM, Actor, Change
+from shared.billing.closes import Close
 from shared.billing.credits import without
-from shared.billing.models import Close, Credit, CreditUse, Invoice
+from shared.billing.models import Credit, CreditUse, Invoice
 from shared.billing.models import Sequence as Numbers
 from shared.billing.numbering import invoice_number
 from shared.billing.store import BILLING, BillingStore, credit_document, invoice_document, sequence_document

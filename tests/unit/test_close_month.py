@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from scripts.close_month import Closed, _print
-from shared.billing.models import BillingProfile, Close
+from shared.billing.closes import Close
+from shared.billing.models import BillingProfile
 from tests.unit.invoice_samples import BUYER, END, SELLER, START, make_invoice, make_line
 
 

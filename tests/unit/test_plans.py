@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE
-from shared.billing.models import Close, Party, Plan
+from shared.billing.closes import Close
+from shared.billing.models import Party, Plan
 from shared.billing.plans import VERSIONS_MAX, Calendar, PlanDesk, Version, offer, schedule
 from shared.billing.store import BILLING, close_document, plan_document
 from shared.billing.tasks import PRICES_TASK

@@ -5,7 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime
 
-from shared.billing.models import Close, CloseStatus, Day, Month
+from shared.billing.closes import Close, CloseStatus
+from shared.billing.models import Day, Month
 from shared.billing.previews import Previews
 from shared.billing.routes.views import BuyerInvoice, MerchantInvoice, buyer_view, merchant_view
 from shared.billing.store import BillingStore
