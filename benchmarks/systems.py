@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from benchmarks.scale import BenchmarkFailed
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S, STOP_S, POLL_S = 60.0, 60.0, 0.05
@@ -95,12 +96,6 @@ def local_host(
     ]  # fmt: skip
     log = data.parent / f"{data.name}.log"
     return Served(command, port, probe, log, {"AMS_LOG_LEVEL": "warning", **settings})
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextlib.contextmanager

@@ -11,7 +11,8 @@ import asyncpg  # type: ignore[import-untyped]  # it ships no types
 from benchmarks import market
 from benchmarks.baseline.app import hash_key
 from benchmarks.checks import Counted
-from benchmarks.systems import Served, free_port
+from benchmarks.systems import Served
+from tests.ports import free_port
 
 POOL_PER_WORKER = 16
 T = TypeVar("T")

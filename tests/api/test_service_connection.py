@@ -106,9 +106,10 @@ async def test_it_waits_no_longer_than_it_says(
 
 
 async def test_nobody_there_is_told_without_an_address(market: ServicesMarket) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
+    with socket.socket() as taken:  # bound but not listening, so that nobody else comes to be there
+        taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    reached = await run(market, await market.drafted(upstream={"base_url": f"http://127.0.0.1:{port}"}))
+        reached = await run(market, await market.drafted(upstream={"base_url": f"http://127.0.0.1:{port}"}))
     assert (reached["reachable"], reached["status"], reached["reason"]) == (False, None, "no connection")
 
 

@@ -7,13 +7,14 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S, STOP_S, GONE_S, COMMAND_S = 120.0, 60.0, 60.0, 120.0
@@ -178,9 +179,3 @@ class Merchant:
 def _kill(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

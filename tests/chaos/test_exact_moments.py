@@ -18,7 +18,8 @@ from tests.chaos import verify
 from tests.chaos.dying import GROUP, SPOOLED
 from tests.chaos.ledger import Event, Ledger, plan
 from tests.chaos.market import market
-from tests.chaos.processes import SETTINGS, Host, free_port
+from tests.chaos.processes import SETTINGS, Host
+from tests.ports import free_port
 
 DYING = "tests.chaos.dying"
 EVENTS = 400

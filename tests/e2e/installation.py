@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S, STOP_S, METRIC_S, COMMAND_S = 60.0, 45.0, 60.0, 90.0
@@ -26,7 +27,7 @@ class Ams:
 
     def __init__(self, data: Path, workers: int = 1, **settings: str) -> None:
         self.data = data
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.workers = workers
         self.log = data.parent / f"{data.name}.log"
@@ -188,12 +189,6 @@ def market(*keys: str, service: str = "ocr") -> dict[str, Any]:
             }
         ],
     }  # fmt: skip
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def children_of(parent: int) -> list[int]:

@@ -137,11 +137,12 @@ def test_more_than_its_length_is_cut(route: Route) -> None:
 
 
 def test_nobody_at_the_upstreams_port_is_a_502(route: Route) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    service = route.desk.service(f"http://127.0.0.1:{port}")
-    customer = route.desk.customer(service)
-    problem = route.host.forward(customer, service, "x").problem(502, "upstream_unreachable")
+    with socket.socket() as taken:  # bound but not listening, so that nobody else comes to be there
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        service = route.desk.service(f"http://127.0.0.1:{port}")
+        customer = route.desk.customer(service)
+        problem = route.host.forward(customer, service, "x").problem(502, "upstream_unreachable")
     assert str(port) not in problem["detail"], "the address is the merchant's business"
     assert route.host.record(customer)["data"]["status_code"] == 502
 

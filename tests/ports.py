@@ -1,0 +1,29 @@
+"""A port for a process that must be told its own beforehand, and that keeps it however often it starts again."""
+
+import random
+import socket
+
+_NEVER_GIVEN_OUT = range(20_000, 32_768)
+"""Below what Linux and macOS give to whoever asks for any port, and to every client: nobody comes by one of these
+between the look and the start, nor between two starts. Browsers refuse none of them."""
+
+_chance = random.SystemRandom()  # `random` itself starts from the same seed in every run that repeats another
+_given: set[int] = set()
+
+
+def free_port() -> int:
+    """Of 127.0.0.1. Not one that was returned before."""
+    while True:
+        port = _chance.choice(_NEVER_GIVEN_OUT)
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
