@@ -12,6 +12,7 @@ from shared.platform.documents import CONTAINERS, Create, DocumentsUnavailable, 
 from shared.platform.documents.cosmos import CosmosDocuments
 from shared.platform.documents.cosmos_client import READ_RETRIES_MAX, THROTTLE_RETRIES_MAX, container_definitions
 from tests.emulators.cosmos import KEY, CosmosPeer, Fault
+from tests.ports import free_port
 
 pytest_plugins = ["tests.contract.documents_fixtures"]
 
@@ -113,8 +114,8 @@ async def test_a_write_whose_answer_is_lost_is_not_repeated(cosmos: CosmosDocume
     assert await cosmos.get(USAGE, "p", "c") is not None
 
 
-async def test_nobody_listening_is_unavailable(unused_tcp_port: int) -> None:
-    documents = CosmosDocuments(f"http://127.0.0.1:{unused_tcp_port}/", KEY, "ams")
+async def test_nobody_listening_is_unavailable() -> None:
+    documents = CosmosDocuments(f"http://127.0.0.1:{free_port()}/", KEY, "ams")
     try:
         async with asyncio.timeout(UNAVAILABLE_WITHIN_S):
             with pytest.raises(DocumentsUnavailable):

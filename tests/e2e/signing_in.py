@@ -15,6 +15,7 @@ import pytest
 from scripts.beside import PROVIDER
 from scripts.sign_in import SignIn, Tokens, read_outbox
 from scripts.sign_in import sign_in as sign_in_at
+from tests.ports import free_port
 
 __all__ = ["PORTAL", "Provider", "SignIn", "Tokens", "claims", "refresh", "sign_in", "sign_up"]
 
@@ -32,7 +33,7 @@ class Provider:
         self.data = data
         self.issuer = ""
         self.log = data.parent / f"{data.name}.provider.log"
-        self._port = "0"
+        self._port = free_port()
         # Every test calls from the same address; what one address may ask for is tested with a limit of its own.
         self._settings = {"AMS_PROVIDER_CODES_PER_ADDRESS": "100000", **settings}
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,12 +45,12 @@ class Provider:
 
     @property
     def port(self) -> int:
-        return int(self._port)
+        return self._port
 
     @property
     def environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AMS_")}
-        return {**inherited, "AMS_DATA": str(self.data), "AMS_PROVIDER_PORT": self._port, **self._settings}
+        return {**inherited, "AMS_DATA": str(self.data), "AMS_PROVIDER_PORT": str(self._port), **self._settings}
 
     def start(self) -> None:
         """Returns when it serves."""
@@ -60,11 +61,11 @@ class Provider:
             start = log.tell()
             self._process = subprocess.Popen(["node", PROVIDER], env=self.environment, stdout=log, stderr=log)
         deadline = time.monotonic() + START_S
-        while (found := re.search(r"serves (http://127\.0\.0\.1:(\d+))\n", self._said(start))) is None:
+        while (found := re.search(r"serves (http://127\.0\.0\.1:\d+)\n", self._said(start))) is None:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 pytest.fail(f"the provider does not serve:\n{self._said(start)}")
             time.sleep(POLL_S)
-        self.issuer, self._port = found[1], found[2]
+        self.issuer = found[1]
 
     def stop(self) -> int:
         """As an operator would, with SIGTERM. Returns the exit code."""

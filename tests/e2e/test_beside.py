@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.installation import ROOT, START_S, STOP_S, Ams, children_of
 from tests.e2e.signing_in import POLL_S
+from tests.ports import free_port
 
 
 class Pair:
@@ -21,7 +22,7 @@ class Pair:
     def __init__(self, folder: Path) -> None:
         self.ams = Ams(folder / "data")
         self.log = folder / "log"
-        provider_port = Ams(folder).port  # a free one
+        provider_port = free_port()
         self.provider_url = f"http://127.0.0.1:{provider_port}"
         environment = {**self.ams.environment, "AMS_PROVIDER_PORT": str(provider_port)}
         with self.log.open("wb") as log:

@@ -15,6 +15,7 @@ import pytest
 from scripts.sign_in import SignInRefused
 from tests.e2e.installation import ROOT
 from tests.e2e.signing_in import POLL_S, START_S, Provider, SignIn, sign_in
+from tests.ports import free_port
 
 CLIENT = {"AMS_GOOGLE_CLIENT_ID": "ams-at-google", "AMS_GOOGLE_CLIENT_SECRET": "secret of a test"}
 ANN = {"sub": "g-1", "email": "Ann@Gmail.example", "email_verified": True, "name": "Ann of Google"}
@@ -46,15 +47,10 @@ class GooglePeer:
 
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Provider, GooglePeer]]:
-    """Each has to know the other's address: the provider's is found first."""
-    folder = tmp_path_factory.mktemp("google")
-    finding = Provider(folder / "data")
-    finding.start()
-    finding.stop()
-    peer = GooglePeer(f"{finding.issuer}/google/callback", folder / "google.log")
-    provider = Provider(
-        folder / "data", **CLIENT, AMS_GOOGLE_ISSUER=peer.issuer, AMS_PROVIDER_PORT=str(finding.port)
-    )  # fmt: skip
+    """Each has to know the other's address: the provider's is chosen first."""
+    folder, port = tmp_path_factory.mktemp("google"), str(free_port())
+    peer = GooglePeer(f"http://127.0.0.1:{port}/google/callback", folder / "google.log")
+    provider = Provider(folder / "data", **CLIENT, AMS_GOOGLE_ISSUER=peer.issuer, AMS_PROVIDER_PORT=port)
     try:
         provider.start()
         yield provider, peer

@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.installation import ROOT, STOP_S, Ams
 from tests.e2e.journeys.people import until
+from tests.ports import free_port
 
 START_S, TOUR_S = 90.0, 120.0
 DECISIONS = (
@@ -32,7 +33,7 @@ def tour() -> str:
 @pytest.fixture
 def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     """Of a shell beside a `scripts/run` that serves; ports and data are moved, nothing else is set."""
-    ams, provider_port = Ams(tmp_path / "data"), Ams(tmp_path).port  # a free one
+    ams, provider_port = Ams(tmp_path / "data"), free_port()
     environment = {**ams.environment, "AMS_PROVIDER_PORT": str(provider_port)}
     log = tmp_path / "log"
     with log.open("wb") as output:

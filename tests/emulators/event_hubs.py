@@ -16,6 +16,7 @@ from typing import NamedTuple
 from azure.eventhub._pyamqp.message import Message
 
 from tests.emulators.event_hubs_amqp import Connection, Fault
+from tests.ports import free_port
 
 HUB = "usage"
 MESSAGE_BYTES_MAX = 1024 * 1024
@@ -56,7 +57,7 @@ class EventHubsPeer:
         self._round_robin = itertools.cycle(range(partitions))
         self._connections: dict[asyncio.Task[None], Connection] = {}
         self._server: asyncio.Server | None = None
-        self._port = 0
+        self._port = free_port()
 
     @property
     def connection_string(self) -> str:
@@ -74,7 +75,6 @@ class EventHubsPeer:
     async def start(self) -> None:
         """Listen; after a `stop`, on the same port and with the same log."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-        self._port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Refuse connections and drop those there are."""
