@@ -73,8 +73,8 @@ async def test_a_page_is_given_up_when_throttling_takes_too_long(
     cosmos: CosmosDocuments, peer: CosmosPeer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shared.platform.documents.cosmos.PAGE_S_MAX", 0.3)
-    peer.always = Fault("throttle", retry_after_ms=200)
-    async with asyncio.timeout(10):  # left alone, the SDK would try 100 times, which takes twice as long
+    peer.always = Fault("throttle", retry_after_ms=1200)
+    async with asyncio.timeout(60):  # left alone, the SDK would try 100 times, which takes twice as long
         with pytest.raises(DocumentsUnavailable):
             await cosmos.query(USAGE, Query("p"))
 

@@ -128,7 +128,7 @@ async def test_an_upstream_that_hangs_times_out(peer: UpstreamPeer, upstream: Up
         with pytest.raises(UpstreamTimeout):
             await read(response)
         response.close()
-    assert 2.2 <= time.monotonic() - started < 10
+    assert 2.2 <= time.monotonic() - started < 60
 
 
 async def test_a_slow_body_of_the_caller_is_not_the_upstreams_slowness(peer: UpstreamPeer, upstream: Upstream) -> None:

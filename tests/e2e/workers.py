@@ -12,7 +12,7 @@ import httpx
 from tests.e2e.installation import Ams, children_of
 from tests.functions.client import Client, Connection
 
-STOP_S, POLL_S = 10.0, 0.001
+STOP_S, POLL_S = 60.0, 0.001
 
 
 def workers_of(ams: Ams) -> list[int]:

@@ -9,6 +9,9 @@ from tests.functions.forwarding import Route
 from tests.hosting import Desk, Host, hosting
 
 HEADER_READ_S, BODY_STALL_S = 2.0, 3.0
+LATE_S = 20.0
+"""What a busy machine may add to a time limit. An upstream has 30 s unless its service says otherwise."""
+
 HOST_LIMITS = f'{{"header_read_s": {HEADER_READ_S}, "body_stall_s": {BODY_STALL_S}}}'
 
 

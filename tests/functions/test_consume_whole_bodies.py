@@ -72,7 +72,7 @@ async def stream_data(application: bootstrap.Application, count: int) -> list[di
         if len(found) >= count:
             stop.set()
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await application.events.consume("a-test", take, stop)
     assert len(found) == count, found
     return [each["data"] for each in found]
@@ -135,6 +135,6 @@ async def test_a_report_that_trickles_in_ends_after_its_time() -> None:
             yield b" "
             await asyncio.sleep(0.005)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         with pytest.raises(TimeoutError):
             await read_report(trickle(), None, seconds_max=0.05)

@@ -139,8 +139,6 @@ def test_50_waiting_calls_do_not_hold_up_another(route: Route) -> None:
     with ThreadPoolExecutor(50) as pool:
         waiting = [pool.submit(route.call, path) for _ in range(50)]
         eventually(lambda: len(route.upstream.at(f"/base/{path}")), lambda arrived: arrived == 50)
-        started = time.monotonic()
-        assert route.call("quick").status == 200
-        assert time.monotonic() - started < 2
+        assert route.call("quick").status == 200  # while they wait: nobody has released them
         released.set()
         assert {call.result().status for call in waiting} == {204}

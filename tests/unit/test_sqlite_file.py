@@ -100,7 +100,7 @@ async def test_given_somebody_holds_the_lock_a_write_is_refused_in_bounded_time(
         started = time.monotonic()
         with pytest.raises(UnusableError, match="locked"):
             await file.write(insert(1))
-        assert time.monotonic() - started < 5 * BUSY_TIMEOUT_MS / 1000
+        assert time.monotonic() - started < 30 * BUSY_TIMEOUT_MS / 1000
         other.execute("ROLLBACK")
     other.close()
     await file.write(insert(2))

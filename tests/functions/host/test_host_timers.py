@@ -141,7 +141,7 @@ def test_the_host_runs_timers_also_after_a_failure(tmp_path: Path) -> None:
 
 def fire(root: Path, name: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "scripts.host", "--root", root, "--data", root / "data", "fire", name]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_timer_can_be_fired_now(tmp_path: Path) -> None:
