@@ -99,15 +99,16 @@ async def test_processes_add_up(market: AccessMarket) -> None:
 async def test_they_are_stored_without_anybody_asking(market: AccessMarket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FLUSH_S", 0.01)
     stored = await _stored(market)
-    refusals = Refusals(market.api.app.documents)
+    now = utc_now()
+    refusals = Refusals(market.api.app.documents, lambda: now)
     refusals.note(stored, "key_expired")
     flushing = refusals._flushing
     assert flushing is not None
-    await asyncio.wait_for(flushing, 5)
+    await asyncio.wait_for(flushing, 60)
     assert refusals._flushing is None, "an idle process has no timer"
     refusals.note(stored, "key_expired")
     await refusals.close()
-    found = await refusals.read(stored.consumer_id, stored.id, utc_now().date(), utc_now().date())
+    found = await refusals.read(stored.consumer_id, stored.id, now.date(), now.date())
     assert sum(each.count for each in found) == 2
 
 
@@ -129,14 +130,14 @@ async def test_what_the_store_does_not_take_waits(market: AccessMarket) -> None:
                 raise DocumentsUnavailable("told to fail")
             return getattr(market.api.app.documents, name)
 
-    failing = Failing()
-    refusals = Refusals(failing)  # the real store, except that it fails
+    failing, now = Failing(), utc_now()
+    refusals = Refusals(failing, lambda: now)  # the real store, except that it fails
     refusals.note(stored, "key_expired")
     await refusals.flush()
     failing.fails = False
     refusals.note(stored, "key_expired")
     await refusals.close()
-    today = utc_now().date()
+    today = now.date()
     assert [each.count for each in await refusals.read(stored.consumer_id, stored.id, today, today)] == [2]
 
 

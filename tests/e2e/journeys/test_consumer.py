@@ -3,7 +3,7 @@
 import csv
 import io
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -113,19 +113,23 @@ def uses_the_service(market: Market, key: str, service: dict[str, Any], upstream
 
 def sees_what_was_used(team: Team, service: dict[str, Any], key_id: str) -> None:
     usage = f"{team.cora.tenant}/usage"
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=1), today]  # a midnight may have come between the calls, or since
+    both = {"from": str(days[0]), "to": str(today + timedelta(days=1))}
 
     def counted() -> Any:
-        seen = team.cora.get(usage, group_by="service,api_key,project")
+        seen = team.cora.get(usage, group_by="service,api_key,project", **both)
         return seen["items"] if seen["total"]["events"] >= CALLS + REPORTED else None
 
     line = only(until(counted, "everything to be counted"))
     assert (line["service"], line["api_key"], line["project"]) == (service["id"], key_id, team.id)
     assert (line["events"], line["requests"], line["executions"]) == (CALLS + REPORTED, CALLS + REPORTED, REPORTED)
-    of_the_project = team.bob.get(f"{team.path}/usage", group_by="day")
-    assert only(of_the_project["items"])["events"] == CALLS + REPORTED
-    table = list(csv.DictReader(io.StringIO(team.cora.get(usage, group_by="service,day", format="csv"))))
-    assert only(table)["events"] == str(CALLS + REPORTED)
-    log = team.cora.get(f"{usage}/days/{datetime.now(UTC).date()}/records")["items"]
+    of_the_project = team.bob.get(f"{team.path}/usage", group_by="day", **both)["items"]
+    assert sum(item["events"] for item in of_the_project) == CALLS + REPORTED
+    assert {item["label"] for item in of_the_project} <= set(map(str, days))
+    table = list(csv.DictReader(io.StringIO(team.cora.get(usage, group_by="service,day", format="csv", **both))))
+    assert sum(int(row["events"]) for row in table) == CALLS + REPORTED
+    log = [each for day in days for each in team.cora.get(f"{usage}/days/{day}/records")["items"]]
     assert len(log) == CALLS + REPORTED
     assert team.bob.is_refused(usage), "Bob is in the project, and sees nothing else of Cora's"
 
