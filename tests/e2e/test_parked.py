@@ -4,6 +4,7 @@ import base64
 import json
 import re
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,13 @@ def _names(ams: Ams) -> dict[str, str]:
     return found
 
 
+def _summary_path() -> str:
+    """Of the days around now: a month may end between an event and the question."""
+    hour = utc_now().replace(minute=0, second=0, microsecond=0)
+    start, end = (format_time(hour + timedelta(days=days)) for days in (-1, 1))
+    return f"/api/v1/usage/summary?from={start}&to={end}"
+
+
 async def test_what_cannot_be_counted_is_listed_and_shown(ams: Ams) -> None:
     event = _of_key("key_absent")
     await _publish(ams, UNREADABLE, event)
@@ -79,7 +87,7 @@ async def test_a_replayed_event_is_counted_once_when_what_was_wrong_is_mended(am
         assert ams.run("parked", "replay", name).returncode == 0
         ams.wait_until_counted()
 
-    status, summary = ams.call("GET", "/api/v1/usage/summary", key)
+    status, summary = ams.call("GET", _summary_path(), key)
     assert (status, summary["total"]["requests"], summary["total"]["events"]) == (200, 3, 1)
     again = ams.run("parked", "replay", name)
     assert again.returncode == 1
@@ -96,7 +104,7 @@ async def test_an_event_that_was_counted_is_not_counted_again_by_a_replay(ams: A
     ams.wait_until_counted()
 
     assert _names(ams) == {}
-    status, summary = ams.call("GET", "/api/v1/usage/summary", key)
+    status, summary = ams.call("GET", _summary_path(), key)
     assert status == 200, summary
     assert summary["total"]["requests"] == 3
 

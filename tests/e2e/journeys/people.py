@@ -149,13 +149,16 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 
 def until(look: Callable[[], T | None], what: str, seconds: float = WAIT_S) -> T:
-    """Look until there is something."""
+    """Look until there is something. In vain is a look that began when the time was over: one that began before may
+    take long, and says nothing about what is to hold after that time."""
     deadline = time.monotonic() + seconds
-    while not (found := look()):
-        if time.monotonic() > deadline:
+    while True:
+        began = time.monotonic()
+        if found := look():
+            return found
+        if began > deadline:
             pytest.fail(f"waited {seconds:g} s in vain for {what}")
         time.sleep(POLL_S)
-    return found
 
 
 def only(items: Sequence[T]) -> T:

@@ -2,6 +2,7 @@
 
 import io
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -138,7 +139,9 @@ def gets_a_customer(market: Market, admin: Person, shop: Shop, service: dict[str
     for _ in range(CALLS):
         assert market.call(key, "forecast", "today").status_code == 200
     market.count()
-    used = shop.person.get(f"{shop.path}/usage", group_by="consumer")
+    today = datetime.now(UTC).date()  # or yesterday, when a midnight has come since
+    days = {"from": str(today - timedelta(days=1)), "to": str(today + timedelta(days=1))}
+    used = shop.person.get(f"{shop.path}/usage", group_by="consumer", **days)
     line = only(used["items"])
     assert line["requests"] == used["total"]["requests"] == CALLS
     shown = json.dumps([line, shop.person.get(f"{shop.path}/subscribers")])
