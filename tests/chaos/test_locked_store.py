@@ -12,7 +12,9 @@ import pytest
 from shared.platform.events import EventsUnavailable
 from shared.platform.sqlite import BUSY_TIMEOUT_MS, SqliteFile
 
-WRITERS = 8
+WRITERS = 40
+"""So many that one after the other is far from at once, also on a busy machine."""
+
 SCHEMA = ("CREATE TABLE IF NOT EXISTS numbers (number INTEGER)",)
 
 
