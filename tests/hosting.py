@@ -32,7 +32,7 @@ PEPPER = "a pepper for tests"
 VISIBLE_S = 3.0
 """The promise: an acknowledged event is in the summary after this long. Waiting is allowed more, for a busy machine."""
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 _POLL_S = 0.02
 T = TypeVar("T")
 Model = TypeVar("Model", bound=StoredModel)

@@ -15,7 +15,7 @@ from tests.chaos.faults import SpoolDisk
 
 DISK_BYTES = 2 * 2**20
 EVENTS_MAX = 100_000
-WAIT_S = 30.0
+WAIT_S = 60.0
 
 
 class Stream:

@@ -11,7 +11,7 @@ import pytest
 from shared.access.keys import new_key
 from tests.chaos.processes import Host
 
-RECOVERED_S = 30.0
+RECOVERED_S = 60.0
 REPORT = (
     b'{"specversion":"1.0","type":"ams.usage.v1","source":"chaos","id":"1","subject":"api"}',
     "application/cloudevents+json",

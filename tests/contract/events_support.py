@@ -17,7 +17,7 @@ from shared.platform.events import EventBatch, Events, Handler, StreamEvent
 from shared.platform.events.eventhubs import EmulatedHub, EventHubs
 from tests.emulators.event_hubs import HUB, EventHubsPeer
 
-SECONDS_MAX = 30
+SECONDS_MAX = 60
 """A wait that lasts this long has failed."""
 
 

@@ -39,7 +39,7 @@ class Stream:
             self.published += [(partition_key, event) for event in events]
 
     async def until(self, reached: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20), self._changed:
+        async with asyncio.timeout(60), self._changed:
             await self._changed.wait_for(reached)
 
     @property
@@ -160,7 +160,7 @@ async def test_closing_while_the_stream_is_down_is_bounded_and_loses_nothing(fol
     stream.gate.clear()
     spool = SqliteSpool(folder, stream.publish, 1000)
     events = await append(spool, 4)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await spool.close()
     assert stream.events == []
     stream.gate.set()
@@ -271,7 +271,7 @@ async def test_after_the_disk_came_back_the_spool_finds_out_by_itself(folder, st
     with pytest.raises(SpoolUnavailable):
         await spool.append("con_1:0", b"refused")
     folder.unlink()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:  # nothing tells of the probe: ask until it has happened
             try:
                 await spool.ready()

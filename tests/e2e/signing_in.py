@@ -22,7 +22,7 @@ __all__ = ["PORTAL", "Provider", "SignIn", "Tokens", "claims", "refresh", "sign_
 PORTAL = "http://127.0.0.1:7071/signed-in.html"
 """The redirect URI of the client `ams-portal`."""
 
-START_S, STOP_S = 60.0, 20.0
+START_S, STOP_S = 60.0, 60.0
 POLL_S = 0.02
 
 

@@ -27,7 +27,7 @@ from tests.emulators.event_hubs import HUB, EventHubsPeer
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # as in tests/contract/events_support.py
 
-SECONDS_MAX = 30
+SECONDS_MAX = 60
 
 
 def _triggers() -> dict[str, Callable[..., Any]]:

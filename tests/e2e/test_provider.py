@@ -14,8 +14,6 @@ from scripts.sign_in import SignInRefused
 from tests.e2e.installation import Ams
 from tests.e2e.signing_in import PORTAL, Provider, SignIn, claims, refresh, sign_in, sign_up
 
-WAIT_S = 20.0
-
 
 def test_a_new_person_gets_an_account_and_tokens_for_ams(provider: Provider, email: str) -> None:
     tokens = sign_in(provider, email.title(), "Ann <b>Ünal</b>")

@@ -10,7 +10,7 @@ import pytest
 from scripts.sign_in import SignInRefused
 from tests.e2e.signing_in import Provider, SignIn, sign_in
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 def wrong(code: str) -> str:

@@ -15,7 +15,7 @@ from shared.platform.events import EventBatch, StreamEvent
 from tests.runtime.market import LONG_ANSWER, Ams
 from tests.runtime.worker import Failed, Response, Worker
 
-ARRIVES_S = 20.0
+ARRIVES_S = 40.0
 BATCH = "application/cloudevents-batch+json"
 
 

@@ -53,7 +53,7 @@ async def in_one_commit(file: SqliteFile, *works: Callable[[sqlite3.Connection],
 
     def hold(db: sqlite3.Connection) -> None:
         loop.call_soon_threadsafe(started.set)
-        go.wait(10)
+        go.wait(60)
 
     holding = asyncio.create_task(file.write(hold))
     await started.wait()

@@ -17,7 +17,7 @@ from tests.e2e.workers import connect_to_each
 
 ADMIN = "admin@example.com"
 T = TypeVar("T")
-WAIT_S, POLL_S = 30.0, 0.05
+WAIT_S, POLL_S = 60.0, 0.05
 PROMISE_S = 2.0
 """Within which a decision holds everywhere."""
 
