@@ -2,10 +2,13 @@
 
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from shared.kernel import clock
 from tests.api.access_market import AccessMarket, open_access_market
 from tests.api.harness import PEPPER, Api
 from tests.api.invoice_market import InvoiceMarket, open_invoice_market
@@ -23,6 +26,15 @@ def folder() -> Iterator[Path]:
 def issuer() -> Iterator[Issuer]:
     with Issuer() as running:
         yield running
+
+
+@pytest.fixture
+def stopped(monkeypatch: pytest.MonkeyPatch) -> datetime:
+    """The moment at which AMS's clock is stopped for the test: no month ends between two of its steps."""
+    moment = clock.utc_now()
+    still = SimpleNamespace(now=lambda _: moment, fromisoformat=datetime.fromisoformat)
+    monkeypatch.setattr(clock, "datetime", still)
+    return moment
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Previews and closes over the API: what an invoice would be, and how far a month is."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -18,14 +18,14 @@ PRICE = {"id": "calls", "name": "API calls", "metric": "requests", "model": "per
 
 
 def running() -> str:
-    """The month's name. Asked for by each test, since the suite may run over a month's end."""
+    """The month's name, by the clock that `billing` has stopped."""
     return name_at(utc_now(), "UTC")
 
 
 @pytest.fixture
-async def billing(market: AccessMarket) -> AccessMarket:
+async def billing(market: AccessMarket, stopped: datetime) -> AccessMarket:
     """Ann made 120 requests an hour ago, or at the month's first moment."""
-    app, now = market.api.app, utc_now().replace(minute=0, second=0, microsecond=0)
+    app, now = market.api.app, stopped.replace(minute=0, second=0, microsecond=0)
     begun = now - timedelta(days=40)
     await market.grant()
     await market.key(id="key_plain")
