@@ -18,6 +18,8 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
+from tests.ports import free_port
+
 DISCOVERY = "/.well-known/openid-configuration"
 JWKS = "/jwks"
 AUDIENCE = "https://ams.test/api"
@@ -58,7 +60,7 @@ class Issuer:
         self._holds: dict[str, Hold] = {}
         self._turn = 0
         self._server: ThreadingHTTPServer | None = None
-        self._port = 0
+        self._port = free_port()
 
     @property
     def url(self) -> str:
@@ -94,7 +96,6 @@ class Issuer:
                 """Tests read `fetches`."""
 
         self._server = _Server(("127.0.0.1", self._port), Handler)
-        self._port = self._server.server_address[1]
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
 
     def down(self) -> None:
