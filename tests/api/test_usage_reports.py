@@ -6,6 +6,7 @@ import io
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -531,7 +532,7 @@ async def test_a_range_that_is_too_much_at_once_is_read_in_parts(usage: Used, mo
 
 
 @pytest.fixture
-async def scheduled(usage: Used) -> dict[str, Any]:
+async def scheduled(usage: Used, stopped: datetime) -> dict[str, Any]:
     view = await made(usage, usage.mia, MERCHANT, schedule="monthly", time_zone="Asia/Kolkata")
     return (await usage.mia.get(f"{MERCHANT}/report-schedules/{view['schedule_id']}")).json()
 
@@ -541,21 +542,23 @@ def at(usage: Used, moment: datetime) -> Scheduler:
 
 
 def _after(months: int) -> datetime:
-    first = utc_now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    """The beginning of the month so many months after the running one, both of them India's as the schedule's are: for
+    five and a half hours of each month, UTC's is still the one before."""
+    first = utc_now().astimezone(ZoneInfo("Asia/Kolkata")).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     for _ in range(months):
         first = (first + timedelta(days=32)).replace(day=1)
-    return first
+    return first.astimezone(UTC)
 
 
 async def test_a_month_is_reported_once_however_many_timers(usage: Used, scheduled: dict[str, Any]) -> None:
     due = datetime.fromisoformat(scheduled["next_at"])
-    assert due == _after(1) - timedelta(hours=5, minutes=30) + timedelta(hours=1), "a zone's month, and an hour"
+    assert due == _after(1) + timedelta(hours=1), "a zone's month, and an hour"
     assert await at(usage, due - timedelta(seconds=1)).run() == 0
     asked_for = await asyncio.gather(*(at(usage, due).run() for _ in range(5)))
     assert sum(asked_for) == 1
     assert await at(usage, due).run() == 0
     items = (await usage.mia.get(f"{MERCHANT}/reports")).json()["items"]
-    of_month = [item for item in items if item["from"] == f"{format_time(_after(0) - timedelta(hours=5.5))[:-5]}Z"]
+    of_month = [item for item in items if item["from"] == f"{format_time(_after(0))[:-5]}Z"]
     assert len(of_month) == 1
     assert of_month[0]["schedule_id"] == scheduled["id"]
 
