@@ -321,11 +321,11 @@ async def test_an_indian_buyer_says_its_state(market: AccessMarket, values: dict
     assert (await put_buyer(market, **values)).status_code == 201
 
 
-async def test_invoices_bear_what_both_said(market: AccessMarket) -> None:
+async def test_invoices_bear_what_both_said(market: AccessMarket, stopped: datetime) -> None:
     await settle(market)
     await put(market, registrations=[GERMAN])
     await market.grant()
-    plan = {"name": "Flat", "currency": "EUR", "effective_from": f"{utc_now():%Y-%m}-01T00:00:00Z", "charges": [
+    plan = {"name": "Flat", "currency": "EUR", "effective_from": f"{stopped:%Y-%m}-01T00:00:00Z", "charges": [
         {"id": "fee", "name": "Fee", "metric": "requests", "model": "per_unit", "unit_price": "0", "base_fee": "33.33"}
     ]}  # fmt: skip
     assert (await market.mia.post("/api/v1/services/svc_maps/plans", json=plan)).status_code == 201

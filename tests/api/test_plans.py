@@ -58,7 +58,7 @@ def faults(answer: httpx.Response) -> dict[str, str]:
     return {error["field"]: error["rule"] for error in answer.json()["errors"]}
 
 
-async def test_a_version_holds_from_the_next_period_on(market: AccessMarket) -> None:
+async def test_a_version_holds_from_the_next_period_on(market: AccessMarket, stopped: datetime) -> None:
     answer = await added(market)
 
     plan = answer.json()
