@@ -20,7 +20,7 @@ from schemathesis.specs.openapi.checks import (
 from tests.e2e.installation import Ams
 from tests.emulators.issuer import Issuer
 
-EXAMPLES_PER_OPERATION = 8
+EXAMPLES_PER_OPERATION, ANSWER_S = 8, 60.0
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 ROLES = ("nobody", "consumer", "merchant", "admin", "key")
 MARKET = {
@@ -123,7 +123,7 @@ def test_every_answer_is_one_that_the_document_promises(target: Target, role: st
             if is_known:
                 known = {name: value for name, value in target.ids[role].items() if name in case.path_parameters}
                 case.path_parameters = {**case.path_parameters, **known}
-            case.call_and_validate(headers=headers, checks=CHECKS)  # noqa: B023 - called before the next round
+            case.call_and_validate(headers=headers, checks=CHECKS, timeout=ANSWER_S)  # noqa: B023 - called before the next round
 
         try:
             answer_is_promised()
