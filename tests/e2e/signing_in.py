@@ -22,7 +22,7 @@ __all__ = ["PORTAL", "Provider", "SignIn", "Tokens", "claims", "refresh", "sign_
 PORTAL = "http://127.0.0.1:7071/signed-in.html"
 """The redirect URI of the client `ams-portal`."""
 
-START_S, STOP_S = 60.0, 60.0
+START_S, STOP_S, CALL_S = 60.0, 60.0, 60.0
 POLL_S = 0.02
 
 
@@ -119,7 +119,7 @@ def sign_up(provider: Provider, person: SignIn, email: str) -> Tokens:
 
 def claims(provider: Provider, token: str, audience: str = "ams") -> dict[str, Any]:
     """Of a token that is verified as anybody would, by discovery."""
-    found = httpx.get(f"{provider.issuer}/.well-known/openid-configuration").json()
+    found = httpx.get(f"{provider.issuer}/.well-known/openid-configuration", timeout=CALL_S).json()
     assert found["issuer"] == provider.issuer
     key = jwt.PyJWKClient(found["jwks_uri"]).get_signing_key_from_jwt(token)
     return jwt.decode(token, key, algorithms=["RS256"], audience=audience, issuer=provider.issuer)

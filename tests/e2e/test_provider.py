@@ -12,7 +12,7 @@ import pytest
 
 from scripts.sign_in import SignInRefused
 from tests.e2e.installation import Ams
-from tests.e2e.signing_in import PORTAL, Provider, SignIn, claims, refresh, sign_in, sign_up
+from tests.e2e.signing_in import CALL_S, PORTAL, Provider, SignIn, claims, refresh, sign_in, sign_up
 
 
 def test_a_new_person_gets_an_account_and_tokens_for_ams(provider: Provider, email: str) -> None:
@@ -132,13 +132,13 @@ def test_pages_cannot_be_framed_and_run_no_script(provider: Provider, person: Si
 def test_only_its_own_host_name_is_served(provider: Provider) -> None:
     for host in ("evil.example", f"localhost:{provider.port}"):
         for path in ("/.well-known/openid-configuration", "/auth", "/style.css"):
-            assert httpx.get(provider.issuer + path, headers={"Host": host}).status_code == 421
+            assert httpx.get(provider.issuer + path, headers={"Host": host}, timeout=CALL_S).status_code == 421
 
 
 def test_other_sites_may_not_read_tokens(provider: Provider) -> None:
     def ask(origin: str) -> httpx.Response:
         fields = {"grant_type": "refresh_token", "refresh_token": "none", "client_id": "ams-portal"}
-        return httpx.post(f"{provider.issuer}/token", data=fields, headers={"Origin": origin})
+        return httpx.post(f"{provider.issuer}/token", data=fields, headers={"Origin": origin}, timeout=CALL_S)
 
     assert ask("http://127.0.0.1:7071").headers["access-control-allow-origin"] == "http://127.0.0.1:7071"
     assert "access-control-allow-origin" not in ask("https://evil.example").headers
@@ -188,10 +188,11 @@ def test_ams_takes_its_tokens(provider: Provider, tmp_path: Path, email: str) ->
         found = []
         for current in (tokens, refresh(provider, tokens.refresh_token)):
             headers = {"Authorization": f"Bearer {current.access_token}"}
-            answer = httpx.get(f"{ams.url}/api/v1/me", headers=headers)
+            answer = httpx.get(f"{ams.url}/api/v1/me", headers=headers, timeout=CALL_S)
             assert answer.status_code == 200, answer.text
             found.append(answer.json())
-        id_token = httpx.get(f"{ams.url}/api/v1/me", headers={"Authorization": f"Bearer {tokens.id_token}"})
+        headers = {"Authorization": f"Bearer {tokens.id_token}"}
+        id_token = httpx.get(f"{ams.url}/api/v1/me", headers=headers, timeout=CALL_S)
         assert (id_token.status_code, id_token.json()["code"]) == (401, "token_invalid")
     finally:
         ams.close()

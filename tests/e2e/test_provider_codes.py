@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from scripts.sign_in import SignInRefused
-from tests.e2e.signing_in import Provider, SignIn, sign_in
+from tests.e2e.signing_in import CALL_S, Provider, SignIn, sign_in
 
 WAIT_S = 60.0
 
@@ -165,8 +165,8 @@ def test_an_interaction_is_named_by_its_cookie_and_its_address(provider: Provide
     cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in person.http.cookies.jar)
     with SignIn(provider.issuer) as other:
         other.begin()
-        crossed = httpx.get(other.interaction, headers={"Cookie": cookies})
-        own = httpx.get(person.interaction, headers={"Cookie": cookies})
+        crossed = httpx.get(other.interaction, headers={"Cookie": cookies}, timeout=CALL_S)
+        own = httpx.get(person.interaction, headers={"Cookie": cookies}, timeout=CALL_S)
     assert (crossed.status_code, own.status_code) == (400, 200)
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from scripts.sign_in import SignInRefused
 from tests.e2e.installation import ROOT
-from tests.e2e.signing_in import POLL_S, START_S, Provider, SignIn, sign_in
+from tests.e2e.signing_in import CALL_S, POLL_S, START_S, Provider, SignIn, sign_in
 from tests.ports import free_port
 
 CLIENT = {"AMS_GOOGLE_CLIENT_ID": "ams-at-google", "AMS_GOOGLE_CLIENT_SECRET": "secret of a test"}
@@ -38,7 +38,7 @@ class GooglePeer:
         self.issuer = found[1]
 
     def person(self, **claims: object) -> None:
-        httpx.put(f"{self.issuer}/person", json=claims).raise_for_status()
+        httpx.put(f"{self.issuer}/person", json=claims, timeout=CALL_S).raise_for_status()
 
     def close(self) -> None:
         self._process.kill()
@@ -143,7 +143,7 @@ def test_google_is_asked_with_pkce_nonce_and_state_and_its_answer_is_for_one_bro
 def test_a_callback_that_belongs_to_nothing_goes_nowhere(pair: tuple[Provider, GooglePeer]) -> None:
     provider, _ = pair
     for state in ("", "x", "//evil.example.x", "https://evil.example/.x"):
-        answer = httpx.get(f"{provider.issuer}/google/callback", params={"state": state, "code": "x"})
+        answer = httpx.get(f"{provider.issuer}/google/callback", params={"state": state, "code": "x"}, timeout=CALL_S)
         assert answer.status_code == 400
         assert "location" not in answer.headers
 
