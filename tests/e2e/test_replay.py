@@ -230,6 +230,7 @@ def test_keys_that_ams_does_not_know_are_explained(ams: Ams, replay: Replay, log
     assert not any(key in printed.errors for key in _keys(ams))
 
 
+@pytest.mark.timeout(400)
 def test_a_replay_outlives_a_killed_host_and_a_killed_replay_is_repeated(ams: Ams, tmp_path: Path) -> None:
     lines = 60_000
     log = tmp_path / "long.log"
@@ -247,7 +248,7 @@ def test_a_replay_outlives_a_killed_host_and_a_killed_replay_is_repeated(ams: Am
         ams.kill()
         assert repeated.poll() is None, "it was done before the host was killed"
         ams.start()
-        output, errors = repeated.communicate(timeout=90)
+        output, errors = repeated.communicate(timeout=240)
 
     printed = _printed(subprocess.CompletedProcess([], repeated.returncode, output, errors))
     assert printed.code == 0, errors
