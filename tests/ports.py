@@ -2,21 +2,22 @@
 
 import random
 import socket
+from collections import deque
 
 _NEVER_GIVEN_OUT = range(20_000, 32_768)
 """Below what Linux and macOS give to whoever asks for any port, and to every client: nobody comes by one of these
 between the look and the start, nor between two starts. Browsers refuse none of them."""
 
 _chance = random.SystemRandom()  # `random` itself starts from the same seed in every run that repeats another
-_given: set[int] = set()
+_given: deque[int] = deque(maxlen=1_000)
 
 
 def free_port() -> int:
-    """Of 127.0.0.1. Not one that was returned before."""
+    """Of 127.0.0.1. None of the last thousand that were returned, which may not be in use yet."""
     while True:
         port = _chance.choice(_NEVER_GIVEN_OUT)
         if port not in _given and _is_free(port):
-            _given.add(port)
+            _given.append(port)
             return port
 
 
