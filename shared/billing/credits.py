@@ -2,12 +2,23 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Literal
 
 from shared.billing.models import CreditUse
-from shared.kernel.money import ZERO
+from shared.kernel.money import ZERO, Currency
+from shared.kernel.stored import Identifier, StoredModel
 
 Left = Sequence[CreditUse]
 """Of each note, oldest first, and of each once."""
+
+
+class Credit(StoredModel):
+    """What is left, under `credit:{consumer_id}:{currency}`."""
+
+    kind: Literal["credit"] = "credit"
+    consumer_id: Identifier
+    currency: Currency
+    left: tuple[CreditUse, ...]
 
 
 def without(left: Left, uses: Left) -> tuple[CreditUse, ...]:

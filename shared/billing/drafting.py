@@ -19,8 +19,9 @@ from shared.billing.computing import (
     invoice_id,
     total_up,
 )
+from shared.billing.credits import Credit
 from shared.billing.issuing import Draft
-from shared.billing.models import Credit, Invoice, Line, Party, RecordsProof, UsedPlan
+from shared.billing.models import Invoice, Line, Party, RecordsProof, UsedPlan
 from shared.billing.months import MonthReader, MonthUsage
 from shared.billing.parties import buyer_party
 from shared.billing.plans import schedule

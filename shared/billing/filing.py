@@ -88,7 +88,7 @@ class Filer:
                 else:
                     await self._make(invoices)
                     filed += len(invoices)
-                if filed % LOGGED == 0:
+                if filed and filed % LOGGED == 0:
                     _logger.info("%s of %s: documents of %d invoices so far", filing.period, filing.merchant_id, filed)
                 filing = filing.model_copy(update={"after": invoices[-1].number, "attempts": 0})
         except (PreconditionFailed, DocumentMissing):  # another process has it, or a close began it anew

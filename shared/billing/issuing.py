@@ -13,10 +13,9 @@ from typing import Literal
 from shared.audit.journal import Journal, Task
 from shared.audit.models import SYSTEM, Actor, Change
 from shared.billing.closes import Close
-from shared.billing.credits import without
-from shared.billing.models import Credit, CreditUse, Invoice
-from shared.billing.models import Sequence as Numbers
-from shared.billing.numbering import invoice_number
+from shared.billing.credits import Credit, without
+from shared.billing.models import CreditUse, Invoice
+from shared.billing.numbering import Numbers, invoice_number
 from shared.billing.store import BILLING, BillingStore, credit_document, invoice_document, sequence_document
 from shared.billing.tasks import ISSUED_TASK
 from shared.kernel.clock import format_time, utc_now

@@ -292,21 +292,3 @@ class CreditNote(StoredModel):
     total: Amount
     seller: Party
     buyer: Party
-
-
-class Credit(StoredModel):
-    """What a consumer has for its next invoices of a merchant, under `credit:{consumer_id}:{currency}`: what is left of
-    each note, oldest first."""
-
-    kind: Literal["credit"] = "credit"
-    consumer_id: Identifier
-    currency: Currency
-    left: tuple[CreditUse, ...]
-
-
-class Sequence(StoredModel):
-    """The last number that was given: in a series and financial year, under `seq:{series}:{year}`; to the versions of a
-    service's plan, under `seq:plan:{service_id}`."""
-
-    kind: Literal["sequence"] = "sequence"
-    last: Annotated[int, Field(ge=0)]

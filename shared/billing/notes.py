@@ -6,8 +6,7 @@ from datetime import date
 from decimal import Decimal, localcontext
 
 from shared.billing.models import BillingProfile, CreditNote, Invoice, NoteShare
-from shared.billing.models import Sequence as Numbers
-from shared.billing.numbering import financial_year, note_number
+from shared.billing.numbering import Numbers, financial_year, note_number
 from shared.billing.store import note_document, sequence_document
 from shared.kernel.money import EXACT, ZERO, round_money
 from shared.kernel.stored import Held

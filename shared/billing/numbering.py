@@ -2,9 +2,22 @@
 (India's CGST Rule 46(b); nobody asks for more). Six digits, and a seventh when there are a million."""
 
 from datetime import date
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shared.kernel.stored import StoredModel
 
 NUMBER_CHARACTERS_MAX = 16
 LAST_MAX = 9_999_999
+
+
+class Numbers(StoredModel):
+    """The last number that was given: in a series and financial year, under `seq:{series}:{year}`; to the versions of a
+    service's plan, under `seq:plan:{service_id}`."""
+
+    kind: Literal["sequence"] = "sequence"
+    last: Annotated[int, Field(ge=0)]
 
 
 def financial_year(day: date, first_month: int) -> str:

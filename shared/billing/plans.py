@@ -26,7 +26,7 @@ from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.billing.charges import Charge
 from shared.billing.models import Plan
-from shared.billing.models import Sequence as Numbers
+from shared.billing.numbering import Numbers
 from shared.billing.plan_notices import notify
 from shared.billing.store import BILLING, BillingStore, plan_document, sequence_document
 from shared.catalog.models import Service

@@ -16,10 +16,10 @@ from zoneinfo import ZoneInfo
 from shared.audit.journal import Journal, Task
 from shared.audit.models import Actor, changed
 from shared.billing.announcing import Announcer
-from shared.billing.credits import with_back
-from shared.billing.models import Credit, CreditNote, CreditUse, Invoice, InvoiceStatus, Payment
-from shared.billing.models import Sequence as Numbers
+from shared.billing.credits import Credit, with_back
+from shared.billing.models import CreditNote, CreditUse, Invoice, InvoiceStatus, Payment
 from shared.billing.notes import left_of, share_of, write_note
+from shared.billing.numbering import Numbers
 from shared.billing.store import BILLING, BillingStore, credit_document, invoice_document
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import FieldError, Problem

@@ -6,7 +6,8 @@ from hashlib import sha256
 from typing import Generic, TypeVar
 
 from shared.billing.closes import Close, Filing
-from shared.billing.models import BillingProfile, BuyerDetails, Credit, CreditNote, Invoice, Plan, Terms
+from shared.billing.credits import Credit
+from shared.billing.models import BillingProfile, BuyerDetails, CreditNote, Invoice, Plan, Terms
 from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.kernel.stored import Held, StoredModel
 from shared.platform.documents import CONTAINERS, Documents, Query, Where

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.billing_support import Books, open_books
 from tests.unit.support import IN_MEMORY, Market, open_market
 
 
@@ -15,3 +16,11 @@ async def market() -> AsyncIterator[Market]:
         opened = await open_market(Path(folder))
         yield opened
         await opened.close()
+
+
+@pytest.fixture
+async def books(tmp_path: Path) -> AsyncIterator[Books]:
+    opened = await open_books(tmp_path)
+    yield opened
+    await opened.journal.drain()
+    await opened.market.close()

@@ -1,10 +1,9 @@
 """What months do to each other: credit that comes back, late usage after voids and changes, fees of what is gone."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +15,11 @@ from shared.audit.models import Actor
 from shared.billing.charges import CHARGE, Charge
 from shared.billing.close_run import CloseRun
 from shared.billing.computing import billed, compute_lines, corrections, total_up
-from shared.billing.credits import with_back, without
-from shared.billing.models import Credit, CreditUse, Invoice, Plan, UsedPlan
+from shared.billing.credits import Credit, with_back, without
+from shared.billing.models import CreditUse, Invoice, Plan, UsedPlan
 from shared.billing.store import BILLING, close_document, credit_document
 from shared.kernel.stored import Held
-from tests.unit.billing_support import PER_REQUEST, Books, open_books
+from tests.unit.billing_support import PER_REQUEST, Books
 from tests.unit.invoice_samples import make_line
 from tests.unit.test_rating import package, per_unit, tiered
 from tests.unit.test_receivables import Receiving
@@ -32,14 +31,6 @@ CLOSED = {
     "2026-05": datetime(2026, 6, 2, 1, tzinfo=UTC),
     "2026-06": datetime(2026, 7, 2, 1, tzinfo=UTC),
 }
-
-
-@pytest.fixture
-async def books(tmp_path: Path) -> AsyncIterator[Books]:
-    books = await open_books(tmp_path)
-    yield books
-    await books.journal.drain()
-    await books.market.close()
 
 
 async def close(books: Books, month: str, currency: str = "EUR") -> Invoice | None:

@@ -1,28 +1,19 @@
 """The month's close on real stores: what is billed, once, whatever happens in between."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
 from shared.billing.closing import NotBegun
-from shared.billing.models import Credit, CreditUse
+from shared.billing.credits import Credit
+from shared.billing.models import CreditUse
 from shared.billing.store import BILLING, credit_document
 from shared.metering.events import partition_of
 from shared.metering.queries import USAGE
 from shared.metering.records import RECORD_PREFIX
 from shared.platform.documents import Query, Where
-from tests.unit.billing_support import PER_REQUEST, Books, event, open_books
-
-
-@pytest.fixture
-async def books(tmp_path: Path) -> AsyncIterator[Books]:
-    books = await open_books(tmp_path)
-    yield books
-    await books.journal.drain()
-    await books.market.close()
+from tests.unit.billing_support import PER_REQUEST, Books, event
 
 
 async def test_a_month_becomes_one_invoice(books: Books) -> None:

@@ -1,8 +1,6 @@
 """Who could not be billed: the platform is told once, whatever dies in between, and nobody else waits."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +14,7 @@ from shared.metering.events import partition_of
 from shared.metering.queries import USAGE
 from shared.metering.records import RECORD_PREFIX
 from shared.platform.documents import Document, Query, Where
-from tests.unit.billing_support import Books, open_books
+from tests.unit.billing_support import Books
 
 
 class Killed(BaseException):
@@ -48,14 +46,11 @@ class DyingDocuments:
 
 
 @pytest.fixture
-async def books(tmp_path: Path) -> AsyncIterator[Books]:
-    found = await open_books(tmp_path)
-    await found.use(3)
-    await found.subscribe("con_2")
-    await found.use(2, consumer_id="con_2")
-    yield found
-    await found.journal.drain()
-    await found.market.close()
+async def books(books: Books) -> Books:
+    await books.use(3)
+    await books.subscribe("con_2")
+    await books.use(2, consumer_id="con_2")
+    return books
 
 
 async def lose_a_record(books: Books) -> Document:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +52,11 @@ def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def books(tmp_path: Path) -> AsyncIterator[Books]:
-    found = await open_books(tmp_path)
+async def books(books: Books) -> Books:
     for number in range(1, CONSUMERS + 1):
-        await found.subscribe(f"con_{number}")
-        await found.use(number, consumer_id=f"con_{number}")
-    yield found
-    await found.journal.drain()
-    await found.market.close()
+        await books.subscribe(f"con_{number}")
+        await books.use(number, consumer_id=f"con_{number}")
+    return books
 
 
 def filer(books: Books, blobs: FileBlobs) -> Filer:

@@ -1,25 +1,13 @@
 """What an invoice rests on, and tells its buyer: the plans and records of what was used or subscribed to, no others."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
-
-import pytest
 
 from shared.billing.documents.canonical import render_json
 from shared.metering.events import UsageEvent
-from tests.unit.billing_support import PER_REQUEST, Books, open_books
+from tests.unit.billing_support import PER_REQUEST, Books
 from tests.unit.support import service, usage_event
 
 FEE = {**PER_REQUEST, "base_fee": "5"}
-
-
-@pytest.fixture
-async def books(tmp_path: Path) -> AsyncIterator[Books]:
-    found = await open_books(tmp_path)
-    yield found
-    await found.journal.drain()
-    await found.market.close()
 
 
 async def test_prices_of_what_only_others_use_are_not_told(books: Books) -> None:

@@ -1,9 +1,7 @@
 """Numbers: no gap, no duplicate, whoever issues at the same time."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import date
-from pathlib import Path
 
 import pytest
 
@@ -11,17 +9,9 @@ from shared.billing.computing import invoice_id
 from shared.billing.drafting import Subscriber
 from shared.billing.issuing import Draft
 from shared.billing.numbering import NUMBER_CHARACTERS_MAX, financial_year, invoice_number, note_number
-from tests.unit.billing_support import Books, open_books
+from tests.unit.billing_support import Books
 
 ISSUED = 1_000
-
-
-@pytest.fixture
-async def books(tmp_path: Path) -> AsyncIterator[Books]:
-    books = await open_books(tmp_path)
-    yield books
-    await books.journal.drain()
-    await books.market.close()
 
 
 async def _drafts(books: Books, number: int) -> list[Draft]:

@@ -1,9 +1,7 @@
 """Subscribers are told of prices once, however many there are and whatever dies while they are told."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +19,7 @@ from shared.identity.mail import MAIL_TASK
 from shared.identity.models import Account
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.platform.documents import Documents, DocumentsUnavailable, Query, Where
-from tests.unit.billing_support import BEGIN, PER_REQUEST, Books, open_books
+from tests.unit.billing_support import BEGIN, PER_REQUEST, Books
 
 MIA = Actor("acc_1", "merchant")
 SUBSCRIBERS = 7
@@ -60,15 +58,12 @@ class Told:
 
 
 @pytest.fixture
-async def books(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Books]:
+async def books(books: Books, monkeypatch: pytest.MonkeyPatch) -> Books:
     """`svc_maps` of Acme has a plan since 2026-01-01, and seven consumers; it is 2 April 2026."""
     monkeypatch.setattr(plan_notices, "SUBSCRIBERS_AT_ONCE", 3)
-    opened = await open_books(tmp_path)
     for number in range(SUBSCRIBERS):
-        await subscribe(opened, number)
-    yield opened
-    await opened.journal.drain()
-    await opened.market.documents.close()
+        await subscribe(books, number)
+    return books
 
 
 async def subscribe(books: Books, number: int, **changes: Any) -> None:

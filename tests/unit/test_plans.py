@@ -1,10 +1,8 @@
 """When versions of a price plan hold: the schedule of a period, and the moments that a merchant may choose."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,7 +18,7 @@ from shared.billing.plans import VERSIONS_MAX, Calendar, PlanDesk, Version, offe
 from shared.billing.store import BILLING, close_document, plan_document
 from shared.billing.tasks import PRICES_TASK
 from shared.kernel.errors import Problem
-from tests.unit.billing_support import PER_REQUEST, Books, open_books
+from tests.unit.billing_support import PER_REQUEST, Books
 
 MIA = Actor("acc_1", "merchant")
 CALLS = CHARGE.validate_python(PER_REQUEST)
@@ -183,14 +181,11 @@ def test_every_coming_day_can_be_chosen_by_its_midnight(day: date, zone: str) ->
 
 
 @pytest.fixture
-async def books(tmp_path: Path) -> AsyncIterator[Books]:
+async def books(books: Books) -> Books:
     """Acme bills in UTC; it is 2 April 2026, 1:00. `svc_maps` has no plan."""
-    opened = await open_books(tmp_path)
-    await opened.documents.delete(BILLING, "mer_1", plan_document("svc_maps", 1))
-    opened.journal.on(PRICES_TASK, _nothing)
-    yield opened
-    await opened.journal.drain()
-    await opened.market.documents.close()
+    await books.documents.delete(BILLING, "mer_1", plan_document("svc_maps", 1))
+    books.journal.on(PRICES_TASK, _nothing)
+    return books
 
 
 async def _nothing(task_id: str, data: dict[str, Any]) -> None: ...

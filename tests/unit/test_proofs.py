@@ -1,9 +1,7 @@
 """The records behind an invoice, read again after more were counted."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,17 +13,9 @@ from shared.kernel.clock import format_time
 from shared.metering.events import UsageEvent, partition_of
 from shared.metering.queries import USAGE
 from shared.metering.records import record_id
-from tests.unit.billing_support import PER_REQUEST, Books, event, open_books
+from tests.unit.billing_support import PER_REQUEST, Books, event
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)
-
-
-@pytest.fixture
-async def books(tmp_path: Path) -> AsyncIterator[Books]:
-    books = await open_books(tmp_path)
-    yield books
-    await books.journal.drain()
-    await books.market.close()
 
 
 def _arrived(id: str, used: datetime, received: datetime) -> UsageEvent:
