@@ -39,7 +39,7 @@ _errors = Console(stderr=True, soft_wrap=True, highlight=False)
 
 def main(
     file: Annotated[Path, typer.Argument(help="A log in Combined Log Format, plain or gzipped.")],
-    url: Annotated[str, typer.Option(help="Where AMS answers.")] = "http://127.0.0.1:7071",
+    url: Annotated[str | None, typer.Option(help="Where AMS answers. [this machine, at AMS_PORT or 7071]")] = None,
     consumers: Annotated[
         int | None,
         typer.Option(
@@ -54,6 +54,7 @@ def main(
     try:
         use_local_settings()
         folder = load_settings(os.environ).ams_data / "replay"
+        url = url or f"http://127.0.0.1:{os.environ.get('AMS_PORT') or 7071}"
     except ValueError as error:
         raise _failure(str(error), UNUSABLE) from None
     try:

@@ -105,6 +105,11 @@ def test_every_request_of_a_log_is_counted_and_malformed_lines_are_told(replay: 
     assert "line 8:" not in printed.errors
 
 
+def test_it_finds_ams_at_the_port_that_ams_was_moved_to(ams: Ams, log: Path) -> None:
+    printed = _printed(ams.run("replay_access_log", str(log)))
+    assert (printed.code, printed.rows.get("requests")) == (0, len(LINES)), printed.errors
+
+
 def test_each_client_has_a_consumer_of_its_own_and_its_events_say_what_was_asked(
     ams: Ams, replay: Replay, log: Path
 ) -> None:
