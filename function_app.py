@@ -2,21 +2,16 @@
 
 import azure.functions as func
 
-from functions import (
-    aggregate_usage,
+from functions.events import aggregate_usage
+from functions.http import consume, downloads, health, metrics, pages, portal
+from functions.timers import (
     close_months,
-    consume,
     deliver_outbox,
     derive_rollups,
-    downloads,
     evaluate_alerts,
     file_invoices,
-    health,
     make_reports,
-    metrics,
     notify_expiring_keys,
-    pages,
-    portal,
     publish_site,
     reconcile_usage,
     remind_unpaid,

@@ -14,11 +14,11 @@ import azure.functions as func
 import msgspec
 import uvloop
 
-from scripts.environment import ROOT, use_local_settings
-from scripts.host.event_trigger import consume
-from scripts.host.indexing import IndexedFunction, index_module
+from scripts.host.functions.event_trigger import consume
+from scripts.host.functions.indexing import IndexedFunction, index_module
 from scripts.host.options import read_host_file
 from scripts.host.worker import SWITCH_INTERVAL_S
+from scripts.local_settings import ROOT, use_local_settings
 from shared.bootstrap import Application, application, close
 from shared.kernel.clock import format_time, utc_now
 from shared.metering.events import EVENT_TYPE, UsageData, UsageEvent, encode_event, partition_of
@@ -45,10 +45,22 @@ def _event(id: str, consumer: int, now: str) -> bytes:
     data = UsageData(1, 512, 20480, 42.5, 200, metadata=metadata)
     return encode_event(
         UsageEvent(
-            id, "bench/host", EVENT_TYPE, "ocr", now, f"con_{consumer}", f"key_{consumer}", "svc_ocr", "mer_bench",
-            now, data, None, 0, "1.0",
+            id,
+            "bench/host",
+            EVENT_TYPE,
+            "ocr",
+            now,
+            f"con_{consumer}",
+            f"key_{consumer}",
+            "svc_ocr",
+            "mer_bench",
+            now,
+            data,
+            None,
+            0,
+            "1.0",
         )
-    )  # fmt: skip
+    )
 
 
 async def _measure(app: Application, function: IndexedFunction, count: int) -> dict[str, float]:

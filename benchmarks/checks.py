@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.scale import BenchmarkFailed
-from functions.aggregate_usage import CONSUMER_GROUP
+from functions.events.aggregate_usage import CONSUMER_GROUP
 from shared.access.models import Consumer
-from shared.metering.queries import UsageQueries
-from shared.metering.records import RECORD_PREFIX
+from shared.metering.counting.record_ids import RECORD_PREFIX
+from shared.metering.store import UsageQueries
 from shared.platform.documents.sqlite import SqliteDocuments
 from shared.platform.events.log import EventLog
 

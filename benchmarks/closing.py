@@ -36,9 +36,9 @@ from shared.catalog.models import Merchant, Service
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.periods import period
 from shared.metering.counters import Counter, counter_key, encode_counter, sum_events
+from shared.metering.counting.record_ids import record_id
 from shared.metering.events import EVENT_TYPE, UsageData, UsageEvent, encode_event
-from shared.metering.queries import USAGE
-from shared.metering.records import record_id
+from shared.metering.store import USAGE
 from shared.platform.documents import Create, Operation, Upsert
 from shared.settings import load_settings
 
@@ -73,10 +73,14 @@ def main(
     finally:
         shutil.rmtree(folder)
     report = {
-        "invoices": invoices, "merchants": merchants, "records": invoices * records, **figures,
-        "invoices_per_s": round(invoices / figures["seconds"], 1), "goal_s_for_100000": GOAL_S,
+        "invoices": invoices,
+        "merchants": merchants,
+        "records": invoices * records,
+        **figures,
+        "invoices_per_s": round(invoices / figures["seconds"], 1),
+        "goal_s_for_100000": GOAL_S,
         "measured_at": format_time(utc_now()),
-    }  # fmt: skip
+    }
     to.write_text(json.dumps(report, indent=2) + "\n")
     typer.echo(json.dumps(report, indent=2))
 
@@ -130,18 +134,29 @@ async def _put_merchant(app: Application, number: int) -> None:
     await app.documents.upsert(BILLING, merchant_id, PROFILE, profile.to_json())
     charge = {"id": "calls", "name": "Calls", "metric": "requests", "model": "per_unit", "unit_price": "0.01"}
     plan = Plan(
-        service_id=service_id, merchant_id=merchant_id, number=1, name="Standard", currency="EUR",
-        charges=(CHARGE.validate_python(charge),), effective_from=start, created_at=start, created_by="bench",
-    )  # fmt: skip
+        service_id=service_id,
+        merchant_id=merchant_id,
+        number=1,
+        name="Standard",
+        currency="EUR",
+        charges=(CHARGE.validate_python(charge),),
+        effective_from=start,
+        created_at=start,
+        created_by="bench",
+    )
     await app.documents.upsert(BILLING, merchant_id, plan_document(service_id, 1), plan.to_json())
 
 
 async def _put_consumer(app: Application, number: int, merchant: int, records: int) -> None:
     consumer_id = f"con_{number}"
     grant = Grant(
-        consumer_id=consumer_id, service_id=f"svc_{merchant}", merchant_id=f"mer_{merchant}", status="approved",
-        pseudonym=f"cus_{number:08d}", decided_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )  # fmt: skip
+        consumer_id=consumer_id,
+        service_id=f"svc_{merchant}",
+        merchant_id=f"mer_{merchant}",
+        status="approved",
+        pseudonym=f"cus_{number:08d}",
+        decided_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )
     made: list[Operation] = [
         Upsert("consumer", Consumer(id=consumer_id, name=f"Consumer {number}").to_json()),
         Upsert(f"grant:{grant.service_id}", grant.to_json()),
@@ -159,11 +174,19 @@ async def _put_consumer(app: Application, number: int, merchant: int, records: i
 def _event(number: int, merchant: int, n: int) -> UsageEvent:
     moment = datetime(2026, 3, 3 + n % DAYS_OF_USAGE, 8, tzinfo=UTC) + timedelta(minutes=7 * n)
     return UsageEvent(
-        id=f"e{n}", source="bench", type=EVENT_TYPE, subject="s", time=format_time(moment),
-        consumer_id=f"con_{number}", api_key_id=f"key_{number}", service_id=f"svc_{merchant}",
-        merchant_id=f"mer_{merchant}", received_at=format_time(moment), specversion="1.0",
+        id=f"e{n}",
+        source="bench",
+        type=EVENT_TYPE,
+        subject="s",
+        time=format_time(moment),
+        consumer_id=f"con_{number}",
+        api_key_id=f"key_{number}",
+        service_id=f"svc_{merchant}",
+        merchant_id=f"mer_{merchant}",
+        received_at=format_time(moment),
+        specversion="1.0",
         data=UsageData(requests=3, response_bytes=1_000, status_code=200),
-    )  # fmt: skip
+    )
 
 
 async def _check(folder: Path, invoices: int, merchants: int, records: int) -> None:

@@ -24,7 +24,7 @@ import httpx
 import typer
 from rich.progress import track
 
-from shared.access.keys import PREFIX_CHARACTERS, KeyHasher, new_key
+from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.access.store import ACCESS, KEY_HASHES
 from shared.bootstrap import Application
@@ -33,7 +33,7 @@ from shared.catalog.store import SERVICES, SLUGS
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.kernel.clock import format_time, utc_now
 from shared.metering.counters import Bucket, Counter, encode_counter
-from shared.metering.queries import USAGE
+from shared.metering.store import USAGE
 from shared.platform.documents import Operation, Upsert
 from shared.settings import load_settings
 from tests.e2e.installation import Ams
@@ -108,10 +108,17 @@ async def _put_service(app: Application, number: int) -> None:
     words = ("weather", "maps", "speech", "vision", "payments", "mail", "search", "routes", "prices", "tax")
     word = words[number % len(words)]
     service = Service(
-        id=f"svc_{number}", merchant_id=f"mer_{number % MERCHANTS_OF_SERVICES}", slug=f"{word}-{number}",
-        name=f"{word.title()} {number}", description=f"The **{word}** of number {number}.", status="active",
-        category=word, tags=(word, f"tag{number % 50}"), listing=format_time(utc_now()), created_at=utc_now(),
-    )  # fmt: skip
+        id=f"svc_{number}",
+        merchant_id=f"mer_{number % MERCHANTS_OF_SERVICES}",
+        slug=f"{word}-{number}",
+        name=f"{word.title()} {number}",
+        description=f"The **{word}** of number {number}.",
+        status="active",
+        category=word,
+        tags=(word, f"tag{number % 50}"),
+        listing=format_time(utc_now()),
+        created_at=utc_now(),
+    )
     owner = json.dumps({"service_id": service.id}).encode()
     await app.documents.upsert(SLUGS, service.slug, service.slug, owner)
     await app.documents.upsert(SERVICES, service.id, service.id, service.to_json())
@@ -121,16 +128,25 @@ async def _put_consumer(app: Application, hasher: KeyHasher, number: int, servic
     consumer_id, service = f"con_{number}", number % services
     made: list[Operation] = [Upsert("consumer", Consumer(id=consumer_id, name=f"Consumer {number}").to_json())]
     grant = Grant(
-        consumer_id=consumer_id, service_id=f"svc_{service}", merchant_id=f"mer_{service % MERCHANTS_OF_SERVICES}",
-        status="approved", pseudonym=f"cus_{number}",
-    )  # fmt: skip
+        consumer_id=consumer_id,
+        service_id=f"svc_{service}",
+        merchant_id=f"mer_{service % MERCHANTS_OF_SERVICES}",
+        status="approved",
+        pseudonym=f"cus_{number}",
+    )
     made.append(Upsert(f"grant:{grant.service_id}", grant.to_json()))
     for n in range(2):
         clear = new_key("live")
         key = ApiKey(
-            id=f"key_{number}_{n}", consumer_id=consumer_id, hash=hasher.hash(clear), prefix=clear[:PREFIX_CHARACTERS],
-            last4=clear[-4:], name="key", service_ids=(grant.service_id,), created_at=utc_now(),
-        )  # fmt: skip
+            id=f"key_{number}_{n}",
+            consumer_id=consumer_id,
+            hash=hasher.hash(clear),
+            prefix=clear[:PREFIX_CHARACTERS],
+            last4=clear[-4:],
+            name="key",
+            service_ids=(grant.service_id,),
+            created_at=utc_now(),
+        )
         made.append(Upsert(f"key:{key.id}", key.to_json()))
         owner = json.dumps({"consumer_id": consumer_id, "key_id": key.id}).encode()
         await app.documents.upsert(KEY_HASHES, key.hash, key.hash, owner)
@@ -143,11 +159,13 @@ async def _put_counters(app: Application, number: int, services: int) -> None:
     for n in range(2):
         for day in range(DAYS):
             counter = Counter(
-                api_key_id=f"key_{number}_{n}", period=str((now - timedelta(days=day)).date()),
-                service_id=f"svc_{service}", merchant_id=f"mer_{service % MERCHANTS_OF_SERVICES}",
+                api_key_id=f"key_{number}_{n}",
+                period=str((now - timedelta(days=day)).date()),
+                service_id=f"svc_{service}",
+                merchant_id=f"mer_{service % MERCHANTS_OF_SERVICES}",
                 consumer_id=f"con_{number}",
                 buckets={f"{hour:02d}:15": Bucket(requests=7, events=7, status={"200": 7}) for hour in range(6, 18)},
-            )  # fmt: skip
+            )
             made.append(Upsert(counter.key.id, encode_counter(counter)))
     await app.documents.transact(USAGE, f"con_{number}:0", made)
 

@@ -40,14 +40,20 @@ def running(folder: Path) -> Iterator[str]:
     data, log = folder / "data", folder / "postgres.log"
     _run([str(programs() / "initdb"), "-D", str(data), "-A", "trust", "-U", "ams", "--encoding=UTF8"], folder, user)
     settings = {
-        **_SETTINGS, "shared_buffers": f"{memory_bytes() // 4 // 2**20}MB", "unix_socket_directories": str(folder),
-    }  # fmt: skip
+        **_SETTINGS,
+        "shared_buffers": f"{memory_bytes() // 4 // 2**20}MB",
+        "unix_socket_directories": str(folder),
+    }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     with log.open("ab") as output:
         process = subprocess.Popen(
             [str(programs() / "postgres"), "-D", str(data), *options],
-            cwd=folder, stdout=output, stderr=output, user=user, start_new_session=True,
-        )  # fmt: skip
+            cwd=folder,
+            stdout=output,
+            stderr=output,
+            user=user,
+            start_new_session=True,
+        )
     try:
         _wait_until_ready(process, folder, log)
         yield f"postgresql://ams@/{DATABASE}?host={folder}"

@@ -6,9 +6,13 @@ from benchmarks.market import SERVICE
 from benchmarks.open_loop import Request
 
 _DATA = {
-    "requests": 1, "request_bytes": 512, "response_bytes": 20480, "response_time_ms": 42.5, "status_code": 200,
+    "requests": 1,
+    "request_bytes": 512,
+    "response_bytes": 20480,
+    "response_time_ms": 42.5,
+    "status_code": 200,
     "metadata": {"method": "GET", "path": "/a/b/c"},
-}  # fmt: skip
+}
 
 
 def _event(id: str) -> dict[str, object]:

@@ -6,7 +6,7 @@ from pathlib import Path
 FULL_SECONDS, FULL_RUNS = 10.0, 5
 
 
-class BenchmarkFailed(Exception):  # noqa: N818 - reads as what it says
+class BenchmarkFailed(Exception):
     """What was measured did not do its work: counts are wrong, requests were refused, a process died."""
 
 

@@ -91,9 +91,18 @@ def local_host(
     """The local host with `module`'s functions and its data in `data`."""
     port = free_port()
     command = [
-        sys.executable, "-m", "scripts.host", "--port", str(port), "--workers", str(workers), "--data", str(data),
-        "--module", module,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "scripts.host",
+        "--port",
+        str(port),
+        "--workers",
+        str(workers),
+        "--data",
+        str(data),
+        "--module",
+        module,
+    ]
     log = data.parent / f"{data.name}.log"
     return Served(command, port, probe, log, {"AMS_LOG_LEVEL": "warning", **settings})
 

@@ -37,10 +37,25 @@ def run(port: int, path: str, events: int, keys: Path, connections: int, seconds
     """
     url = f"http://127.0.0.1:{port}"
     command = [
-        "wrk", "--threads", "1", "--connections", str(connections), "--duration", f"{max(1, round(seconds))}s",
-        "--timeout", f"{TIMEOUT_S}s", "--script", str(SCRIPT), url, "--",
-        path, str(events), str(keys), SERVICE, f"run{next(_runs)}",
-    ]  # fmt: skip
+        "wrk",
+        "--threads",
+        "1",
+        "--connections",
+        str(connections),
+        "--duration",
+        f"{max(1, round(seconds))}s",
+        "--timeout",
+        f"{TIMEOUT_S}s",
+        "--script",
+        str(SCRIPT),
+        url,
+        "--",
+        path,
+        str(events),
+        str(keys),
+        SERVICE,
+        f"run{next(_runs)}",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     _, found, result = done.stdout.partition("\nRESULT ")
     if not found:

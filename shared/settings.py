@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from shared.identity.issuers import Issuers
 from shared.identity.models import clean_email
+from shared.identity.sign_in.issuers import Issuers
 
 AZURE_REQUIRED = (
     "ams_cosmos_endpoint",

@@ -17,12 +17,12 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 from zlib import crc32
 
-from shared.access.keys import PREFIX_CHARACTERS, KeyHasher, new_key
+from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant, KeyOwner
 from shared.access.store import AccessStore
 from shared.catalog.models import Limits, Merchant, Service, Upstream
 from shared.catalog.store import CatalogStore
-from shared.kernel.stored import StoredModel
+from shared.kernel.documents import StoredModel
 from shared.platform.documents.sqlite import SqliteDocuments
 from tests.e2e.installation import Ams, children_of
 from tests.functions.client import Answer, Client
@@ -81,10 +81,15 @@ class Desk:
         number = next(self._numbers)
         return self.put(
             Service(
-                id=f"svc_{number}", slug=f"svc-{number}", merchant_id=(merchant or self.merchant()).id, name="Service",
-                status="active", upstream=Upstream(base_url=url, **upstream) if url else None, limits=limits,
+                id=f"svc_{number}",
+                slug=f"svc-{number}",
+                merchant_id=(merchant or self.merchant()).id,
+                name="Service",
+                status="active",
+                upstream=Upstream(base_url=url, **upstream) if url else None,
+                limits=limits,
             )
-        )  # fmt: skip
+        )
 
     def customer(self, *services: Service, shards: int = 1, **key: Any) -> Customer:
         """A consumer with an approved grant for each service, and a key for all of them."""
@@ -100,9 +105,15 @@ class Desk:
         """One more key of a consumer, and its clear text."""
         clear = new_key("test")
         key = ApiKey(
-            id=f"key_{next(self._numbers)}", consumer_id=consumer.id, hash=self._hasher.hash(clear), name="key",
-            prefix=clear[:PREFIX_CHARACTERS], last4=clear[-4:], service_ids=tuple(s.id for s in services), **fields,
-        )  # fmt: skip
+            id=f"key_{next(self._numbers)}",
+            consumer_id=consumer.id,
+            hash=self._hasher.hash(clear),
+            name="key",
+            prefix=clear[:PREFIX_CHARACTERS],
+            last4=clear[-4:],
+            service_ids=tuple(s.id for s in services),
+            **fields,
+        )
         self._runner.run(self.access.add_key(key))
         return key, clear
 
@@ -118,9 +129,12 @@ class Desk:
         """Store a model, changed."""
         changed = type(model).model_validate({**model.model_dump(), **changes})
         puts: dict[type, Callable[[Any], Any]] = {
-            Merchant: self.catalog.put_merchant, Service: self.catalog.put_service,
-            Consumer: self.access.put_consumer, Grant: self.access.put_grant, ApiKey: self.access.put_key,
-        }  # fmt: skip
+            Merchant: self.catalog.put_merchant,
+            Service: self.catalog.put_service,
+            Consumer: self.access.put_consumer,
+            Grant: self.access.put_grant,
+            ApiKey: self.access.put_key,
+        }
         self._runner.run(puts[type(model)](changed))
         return changed
 

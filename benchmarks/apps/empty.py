@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions.http import body_chunks, streams_body
+from functions.http.streaming import body_chunks, streams_body
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 

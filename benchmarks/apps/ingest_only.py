@@ -2,7 +2,7 @@
 
 import azure.functions as func
 
-from functions import consume, health, metrics
+from functions.http import consume, health, metrics
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 

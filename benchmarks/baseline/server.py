@@ -33,9 +33,20 @@ def baseline(dsn: str, workers: int, folder: Path) -> Served:
     """The server, on a free port; its log goes to `folder`."""
     port = free_port()
     command = [
-        sys.executable, "-m", "uvicorn", "benchmarks.baseline.app:app", "--port", str(port),
-        "--workers", str(workers), "--loop", "uvloop", "--http", "httptools", "--no-access-log",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "uvicorn",
+        "benchmarks.baseline.app:app",
+        "--port",
+        str(port),
+        "--workers",
+        str(workers),
+        "--loop",
+        "uvloop",
+        "--http",
+        "httptools",
+        "--no-access-log",
+    ]
     settings = {"BASELINE_DSN": dsn, "BASELINE_POOL": str(POOL_PER_WORKER)}
     return Served(command, port, "/health", folder / "baseline.log", settings)
 

@@ -26,7 +26,7 @@ from shared.identity.models import Account, Role, Signed
 from shared.identity.permissions import Relation
 from shared.kernel.clock import format_time, utc_now
 from shared.metering.counters import Bucket, Counter, encode_counter
-from shared.metering.queries import USAGE
+from shared.metering.store import USAGE
 from shared.platform.documents import Operation, Upsert
 from shared.settings import load_settings
 
@@ -70,12 +70,16 @@ def measure(scale: Scale) -> Result:
     views = [[value for name, value in run.items() if name != "derive_s"] for run in runs]
     p95, middle = [max(values) for values in views], [statistics.median(values) for values in views]
     lines = [
-        Line("usage dashboard, p95 of the slowest view", spread(p95, "ms"), f"≤ {GOAL_MS:g} ms",
-             at_most(statistics.median(p95), GOAL_MS)),
+        Line(
+            "usage dashboard, p95 of the slowest view",
+            spread(p95, "ms"),
+            f"≤ {GOAL_MS:g} ms",
+            at_most(statistics.median(p95), GOAL_MS),
+        ),
         Line("which is", slowest),
         Line("usage dashboard, median of the views' p95", spread(middle, "ms")),
         Line("deriving a month of roll-ups from nothing", spread([run["derive_s"] for run in runs], "s", 1)),
-    ]  # fmt: skip
+    ]
     return Result("dashboard", scale.full, conditions, lines, runs)
 
 
@@ -178,9 +182,15 @@ async def _seed_consumer(app: Application, consumer_id: str, keys: int, services
     for n in range(keys):
         key_id = f"key_{n}" if consumer_id == "con_big" else f"key_{consumer_id}_{n}"
         await app.access.add_key(
-            ApiKey(id=key_id, consumer_id=consumer_id, hash=f"{key_id}-hash", prefix="ams_live_abcd", last4="wxyz",
-                   name=key_id)
-        )  # fmt: skip
+            ApiKey(
+                id=key_id,
+                consumer_id=consumer_id,
+                hash=f"{key_id}-hash",
+                prefix="ams_live_abcd",
+                last4="wxyz",
+                name=key_id,
+            )
+        )
         counters = _counters(consumer_id, key_id, services)
         while chunk := list(islice(counters, 100)):
             await app.documents.transact(USAGE, f"{consumer_id}:0", chunk)
@@ -194,9 +204,17 @@ def _counters(consumer_id: str, key_id: str, services: Sequence[tuple[str, str]]
         for service_id, merchant_id in services:
             counter = Counter(key_id, f"{day:%Y-%m-%d}", service_id, merchant_id, consumer_id)
             counter.buckets = {
-                name: Bucket(REQUESTS, REQUESTS, 512, 20480, timed=REQUESTS, response_us=300_000,
-                             status={"200": REQUESTS - 1, "404": 1}, latency={"4": 3, "5": 2, "8": 2})
+                name: Bucket(
+                    REQUESTS,
+                    REQUESTS,
+                    512,
+                    20480,
+                    timed=REQUESTS,
+                    response_us=300_000,
+                    status={"200": REQUESTS - 1, "404": 1},
+                    latency={"4": 3, "5": 2, "8": 2},
+                )
                 for name in QUARTERS
-            }  # fmt: skip
+            }
             counter.touch(stamp)
             yield Upsert(counter.key.id, encode_counter(counter))

@@ -105,8 +105,11 @@ class Ingest:
         target.sent += load.sent * self._events
         settled = target.settle(target.acknowledged, target.sent)
         return {
-            "events_per_s": load.per_second * self._events, "p50_ms": load.p50_ms, "p99_ms": load.p99_ms, **settled,
-        }  # fmt: skip
+            "events_per_s": load.per_second * self._events,
+            "p50_ms": load.p50_ms,
+            "p99_ms": load.p99_ms,
+            **settled,
+        }
 
     def _result(self, targets: dict[str, Target], scale: Scale) -> Result:
         rates = {name: [run["events_per_s"] for run in target.runs] for name, target in targets.items()}

@@ -4,8 +4,8 @@ A processor that is busy answers later, whatever it is busy with, and the load's
 is a third run, beside a program that only computes, with the same (lack of) priority: what reports cost beyond that,
 by locks, caches and the disk, is the ratio to it.
 
-What makes them is what the host starts for it, `shared.bootstrap.spare_time`, one after the other for all of a run:
-two months of counters by key and hour, as PDF and as CSV in turns.
+What makes them is what the host starts for it, `shared.bootstrap.background_process`, one after the other for all of
+a run: two months of counters by key and hour, as PDF and as CSV in turns.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ from benchmarks.reports import single_report
 from benchmarks.results import Line, Result, at_most, median, ratios, spread
 from benchmarks.scale import BenchmarkFailed, Scale
 from benchmarks.systems import ROOT, local_host
-from shared.billing.reports.models import Contents, Report
-from shared.billing.reports.store import REPORTS, report_document
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.ids import new_id
 from shared.metering.counters import Bucket, Counter, encode_counter
-from shared.metering.queries import USAGE
+from shared.metering.store import USAGE
 from shared.platform.documents import Container, Create, Operation, Query, Upsert, Where
 from shared.platform.documents.sqlite import SqliteDocuments
+from shared.reports.models import Contents, Report
+from shared.reports.store import REPORTS, report_document
 
 RATE = 300.0
 CONSUMER, CONSUMERS = "con", market.consumer_ids(1)
@@ -41,7 +41,7 @@ DAYS, KEYS, REPORTS_QUEUED = 60, 20, 1_000
 GOAL_RATIO = 1.5
 WARM_UP_S = 1.0
 COMPUTING = """
-from shared.bootstrap.spare_time import stand_back
+from shared.bootstrap.background_process import stand_back
 stand_back()
 while True:
     sum(range(100_000))
@@ -108,7 +108,7 @@ def _lines(runs: list[dict[str, Any]]) -> list[Line]:
 def _reports_being_made(data: Path, count: int) -> Iterator[None]:
     """From before the block until after it. Raises BenchmarkFailed when they ran out."""
     asyncio.run(_ask(data, count))
-    with _running([sys.executable, "-m", "shared.bootstrap.spare_time", "reports"], {"AMS_DATA": str(data)}):
+    with _running([sys.executable, "-m", "shared.bootstrap.background_process", "reports"], {"AMS_DATA": str(data)}):
         checks.wait_for(lambda: asyncio.run(_begun(data)) > 0, "a report is being made")
         yield
 
@@ -133,10 +133,16 @@ async def _ask(data: Path, count: int) -> None:
     def writes() -> Iterator[Operation]:
         for number in range(count):
             report = Report(
-                id=new_id("rep"), owner_kind="consumer", owner_id=CONSUMER,
+                id=new_id("rep"),
+                owner_kind="consumer",
+                owner_id=CONSUMER,
                 contents=Contents(name="Bench", by=("api_key", "hour"), format="csv" if number % 2 else "pdf"),
-                start=now - timedelta(days=DAYS), end=now, due=format_time(now), created_at=now, created_by="acc",
-            )  # fmt: skip
+                start=now - timedelta(days=DAYS),
+                end=now,
+                due=format_time(now),
+                created_at=now,
+                created_by="acc",
+            )
             yield Create(report_document(report.id), report.to_json())
 
     await _write(data, REPORTS, CONSUMER, writes())

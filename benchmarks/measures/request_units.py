@@ -14,15 +14,15 @@ import msgspec
 
 from benchmarks.results import Line, Result
 from benchmarks.scale import BenchmarkFailed, Scale
-from shared.access.gate import Gate
-from shared.access.keys import KeyHasher
+from shared.access.gate.service import Gate
+from shared.access.keys.format import KeyHasher
 from shared.access.models import ApiKey, Consumer
 from shared.access.store import AccessStore
 from shared.catalog.store import CatalogStore
 from shared.kernel.clock import format_time, utc_now
-from shared.metering.aggregate import Aggregator, RawEvent
+from shared.metering.counting.aggregator import Aggregator, RawEvent
+from shared.metering.counting.parked import Parked
 from shared.metering.events import EVENT_TYPE, UsageData, UsageEvent, encode_event, partition_of
-from shared.metering.parked import Parked
 from shared.platform.blobs.files import FileBlobs
 from shared.platform.documents.cosmos import CosmosDocuments
 from shared.platform.events.log import EventLog
@@ -113,9 +113,21 @@ def _event(moment: datetime, number: int) -> RawEvent:
         1, 512, 20_480 + number, TIMES_MS[number % len(TIMES_MS)], STATUSES[number % len(STATUSES)], metadata=metadata
     )
     event = UsageEvent(
-        f"req_019aa5b3c1f2{number:020d}", "ams/consume", EVENT_TYPE, "ocr", format_time(moment), "con_019aa5b3c1f2",
-        "key_019aa5b3c1f2", "svc_019aa5b3c1f2", "mer_019aa5b3c1f2", format_time(utc_now()), data, None, 0, "1.0",
-    )  # fmt: skip
+        f"req_019aa5b3c1f2{number:020d}",
+        "ams/consume",
+        EVENT_TYPE,
+        "ocr",
+        format_time(moment),
+        "con_019aa5b3c1f2",
+        "key_019aa5b3c1f2",
+        "svc_019aa5b3c1f2",
+        "mer_019aa5b3c1f2",
+        format_time(utc_now()),
+        data,
+        None,
+        0,
+        "1.0",
+    )
     return RawEvent(encode_event(event), partition_of(event.consumer_id, event.shard))
 
 

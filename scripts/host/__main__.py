@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from scripts.environment import ROOT, use_local_settings
 from scripts.host import supervisor
 from scripts.host.options import EXIT_MISCONFIGURED, Options, limits_from_environment
+from scripts.local_settings import ROOT, use_local_settings
 from shared.kernel import telemetry
 
 app = typer.Typer(add_completion=False, no_args_is_help=False, pretty_exceptions_enable=False)

@@ -9,10 +9,10 @@ from pathlib import Path
 import uvloop
 
 from scripts.host import lifecycle
-from scripts.host.event_trigger import consume
-from scripts.host.indexing import IndexedFunction, IndexingError
+from scripts.host.functions.event_trigger import consume
+from scripts.host.functions.indexing import IndexedFunction, IndexingError
+from scripts.host.functions.timers import Timer, TimerBusy
 from scripts.host.options import Options, read_host_file
-from scripts.host.timers import Timer, TimerBusy
 from shared.kernel.errors import Unavailable
 
 SERVED = frozenset({"httpTrigger", "eventHubTrigger", "timerTrigger"})

@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from scripts.environment import use_local_settings
-from scripts.host.indexing import IndexedFunction, IndexingError, index_module
+from scripts.host.functions.indexing import IndexedFunction, IndexingError, index_module
 from scripts.host.options import EXIT_MISCONFIGURED, Options
+from scripts.local_settings import use_local_settings
 from shared.kernel import telemetry
 
 _logger = logging.getLogger(__name__)

@@ -11,10 +11,10 @@ import uvloop
 from uvicorn import Config, Server
 
 from scripts.host import lifecycle
-from scripts.host.dispatch import Dispatcher
+from scripts.host.functions.dispatch import Dispatcher
+from scripts.host.http.protocol import HostProtocol, sweep
+from scripts.host.http.static import find_site
 from scripts.host.options import Limits, Options, read_host_file
-from scripts.host.protocol import HostProtocol, sweep
-from scripts.host.static import find_site
 
 BACKLOG = 2048
 SWITCH_INTERVAL_S = 0.0005

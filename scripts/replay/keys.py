@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from scripts.seed import (
+from scripts.commands.seed import (
     DescribedConsumer,
     DescribedGrant,
     DescribedKey,
@@ -22,26 +22,40 @@ from scripts.seed import (
     Market,
     seed,
 )
-from scripts.seed_billing import DescribedBilling, DescribedPrices
+from scripts.commands.seed_billing import DescribedBilling, DescribedPrices
 from shared.kernel.clock import utc_now
 
 CONSUMERS_DEFAULT = 200
 SERVICE_SLUG = "access-log"
-PRICES = DescribedPrices.model_validate({
-    "currency": "EUR",
-    "charges": [
-        {"id": "requests", "name": "Requests", "metric": "requests", "model": "per_unit", "unit_price": "0.01",
-         "client_errors": [404]},
-        {"id": "data", "name": "Data sent", "metric": "response_mb", "model": "per_unit", "unit_price": "0.05",
-         "client_errors": [404]},
-    ],
-})  # fmt: skip
+PRICES = DescribedPrices.model_validate(
+    {
+        "currency": "EUR",
+        "charges": [
+            {
+                "id": "requests",
+                "name": "Requests",
+                "metric": "requests",
+                "model": "per_unit",
+                "unit_price": "0.01",
+                "client_errors": [404],
+            },
+            {
+                "id": "data",
+                "name": "Data sent",
+                "metric": "response_mb",
+                "model": "per_unit",
+                "unit_price": "0.05",
+                "client_errors": [404],
+            },
+        ],
+    }
+)
 """Per request and per MB, answered with success or 404."""
 
 _MERCHANT_ID, _SERVICE_ID = "mer_access_log", "svc_access_log"
 
 
-class ReplayRefused(ValueError):  # noqa: N818 - an answer, not a failure
+class ReplayRefused(ValueError):
     """This log cannot be replayed with these options; the message says why and what to do."""
 
 
@@ -106,13 +120,20 @@ async def _make_keys(count: int) -> tuple[str, ...]:
     market = Market(
         merchants=(
             DescribedMerchant(
-                id=_MERCHANT_ID, slug=SERVICE_SLUG, name="Access log replay", status="active",
+                id=_MERCHANT_ID,
+                slug=SERVICE_SLUG,
+                name="Access log replay",
+                status="active",
                 billing=DescribedBilling(number_prefix="LOG", payment_details="Replayed usage: nothing is to be paid."),
             ),
         ),
         services=(
             DescribedService(
-                id=_SERVICE_ID, merchant_id=_MERCHANT_ID, slug=SERVICE_SLUG, name="Access log", status="active",
+                id=_SERVICE_ID,
+                merchant_id=_MERCHANT_ID,
+                slug=SERVICE_SLUG,
+                name="Access log",
+                status="active",
                 prices=PRICES,
             ),
         ),
@@ -125,7 +146,7 @@ async def _make_keys(count: int) -> tuple[str, ...]:
             )
             for number, key_id in enumerate(ids)
         ),
-    )  # fmt: skip
+    )
     shown = {key["id"]: key["key"] for key in await seed(market)}
     return tuple(shown[key_id] for key_id in ids)
 

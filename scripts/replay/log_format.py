@@ -26,11 +26,11 @@ _REQUEST = re.compile(r"([A-Za-z]{1,32}) (\S+)(?: HTTP/[0-9.]+)?", re.ASCII)
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
-class LogUnreadable(ValueError):  # noqa: N818 - says what the log is
+class LogUnreadable(ValueError):
     """The file cannot be opened or unpacked; the message says why."""
 
 
-class LineMalformed(ValueError):  # noqa: N818 - says what the line is
+class LineMalformed(ValueError):
     """The line is not in the format; the message says where."""
 
 

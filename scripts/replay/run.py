@@ -14,7 +14,7 @@ from scripts.replay.client import UsageClient
 from scripts.replay.events import Batch, Survey, batches
 from scripts.replay.keys import Replay
 from shared.kernel.clock import utc_now
-from shared.metering.queries import SUMMARY_DAYS_MAX
+from shared.metering.store import SUMMARY_DAYS_MAX
 
 CALLS_AT_ONCE_MAX = 8
 SETTLE_S = 60.0

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.catalog.models import Limits
 from shared.identity.models import Email
-from shared.kernel.stored import Identifier, Name, StoredModel
+from shared.kernel.documents import Identifier, Name, StoredModel
 
 ConsumerStatus = Literal["active", "suspended"]
 GrantStatus = Literal["requested", "approved", "denied", "withdrawn"]

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from shared.access.models import ApiKey, Consumer, Grant, KeyOwner, Member, Project
-from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
-from shared.kernel.stored import Held, Listeners, StoredModel
+from shared.kernel.documents import Held, Listeners, StoredModel
+from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.platform.documents import CONTAINERS, DocumentExists, DocumentMissing, Documents, Page, Query, Where
 
 ACCESS, KEY_HASHES = CONTAINERS["access"], CONTAINERS["key_hashes"]
@@ -84,9 +84,15 @@ class AccessStore(Listeners):
         return [held async for held in self.stream(model, Query(consumer_id, where, order_by="id", limit=1_000))]
 
     async def scan(
-        self, model: type[Model], query: Query, keep: Callable[[Model], bool], *, asked: str, limit: int,
+        self,
+        model: type[Model],
+        query: Query,
+        keep: Callable[[Model], bool],
+        *,
+        asked: str,
+        limit: int,
         cursor: str | None,
-    ) -> Listed[Model]:  # fmt: skip
+    ) -> Listed[Model]:
         """At most `limit` documents of the query that `keep` takes: for filters that have no index. `asked` names the
         list with its filters, to which the cursor is bound. Raises Problem 400 `cursor_invalid`."""
         inner, skip = _position(asked, cursor)

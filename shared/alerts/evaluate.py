@@ -99,9 +99,16 @@ class Evaluator:
 
     async def _fire(self, rule: Rule, period: str, value: Decimal, now: datetime) -> bool:
         fired = Fired(
-            id=new_id("alt"), rule_id=rule.id, owner_id=rule.owner_id, name=rule.name, metric=rule.metric,
-            period=period, threshold=rule.threshold, value=value, fired_at=now,
-        )  # fmt: skip
+            id=new_id("alt"),
+            rule_id=rule.id,
+            owner_id=rule.owner_id,
+            name=rule.name,
+            metric=rule.metric,
+            period=period,
+            threshold=rule.threshold,
+            value=value,
+            fired_at=now,
+        )
         tasks: list[Task] = []
         if rule.mail:
             tasks += await self._recipients.mails(rule, *_letter(rule, period, value))

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 from shared.access.store import AccessStore
 from shared.alerts.models import Rule
-from shared.kernel.problems import not_found
+from shared.kernel.http.problems import not_found
 from shared.metering.counters import Bucket
-from shared.metering.merchant_views import MerchantUsage
-from shared.metering.platform_views import PlatformUsage
-from shared.metering.reader import Ask, Dimension, UsageReader
+from shared.metering.views.merchant import MerchantUsage
+from shared.metering.views.platform import PlatformUsage
+from shared.metering.views.reader import Ask, Dimension, UsageReader
 from shared.metering.windows import time_zone, window
 
 
@@ -43,8 +43,10 @@ class UsageMeter:
 
 def _only(rule: Rule) -> Mapping[Dimension, str]:
     asked: dict[Dimension, str | None] = {
-        "service": rule.service_id, "api_key": rule.api_key_id, "project": rule.project_id
-    }  # fmt: skip
+        "service": rule.service_id,
+        "api_key": rule.api_key_id,
+        "project": rule.project_id,
+    }
     return {dimension: value for dimension, value in asked.items() if value is not None}
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from shared.kernel.stored import Identifier, Name, StoredModel
+from shared.kernel.documents import Identifier, Name, StoredModel
 
 Metric = Literal[
     "requests", "events", "request_bytes", "response_bytes", "executions", "quota_percent", "error_rate_percent"

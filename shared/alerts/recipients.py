@@ -7,7 +7,7 @@ from shared.alerts.models import Rule
 from shared.audit.journal import Task
 from shared.audit.platform import PlatformSettingsStore
 from shared.catalog.store import CatalogStore
-from shared.identity.mail import mail
+from shared.identity.mail_task import mail
 from shared.identity.store import AccountStore
 
 

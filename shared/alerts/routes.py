@@ -6,13 +6,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
-from shared.alerts.desk import AlertDesk
 from shared.alerts.models import Metric, OwnerKind, Rule, Threshold, Window
+from shared.alerts.service import AlertRules
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.preconditions import entity_tag
-from shared.kernel.stored import Held, Identifier, Name
-from shared.kernel.wire import Input, View
+from shared.kernel.documents import Held, Identifier, Name
+from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.schemas import Input, View
 from shared.webhooks.models import PLATFORM_OWNER
 
 RequestsMin = Annotated[int, Field(ge=1, le=10**9)]
@@ -82,11 +82,11 @@ class FiredList(View):
     next_cursor: str | None
 
 
-async def desk(request: Request) -> AlertDesk:
+async def desk(request: Request) -> AlertRules:
     return request.app.state.parts.alerts  # type: ignore[no-any-return]  # set by create_app
 
 
-Desk = Annotated[AlertDesk, Depends(desk)]
+Desk = Annotated[AlertRules, Depends(desk)]
 RuleId = Annotated[str, Path(max_length=64)]
 IfMatch = Annotated[str | None, Header()]
 
@@ -130,9 +130,12 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
 
     @router.get("/alerts/fired")
     async def list_fired(
-        caller: Allowed, owner_id: Owner, desk: Desk,
-        limit: Annotated[int, Query(ge=1, le=100)] = 20, cursor: str | None = None,
-    ) -> FiredList:  # fmt: skip
+        caller: Allowed,
+        owner_id: Owner,
+        desk: Desk,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+        cursor: str | None = None,
+    ) -> FiredList:
         """What fired, the latest period first."""
         found, next_cursor = await desk.fired(owner_id, limit, cursor)
         items = [FiredView.model_validate(one.model_dump(mode="json")) for one in found]
@@ -145,9 +148,14 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
 
     @router.patch("/alerts/{rule_id}")
     async def change_alert(
-        caller: Allowed, owner_id: Owner, desk: Desk, rule_id: RuleId, body: RuleChange, response: Response,
+        caller: Allowed,
+        owner_id: Owner,
+        desk: Desk,
+        rule_id: RuleId,
+        body: RuleChange,
+        response: Response,
         if_match: IfMatch = None,
-    ) -> RuleView:  # fmt: skip
+    ) -> RuleView:
         """Change a rule, or switch it off or on."""
         values = body.model_dump(exclude_unset=True, exclude_none=True)
         return _answer(await desk.update(caller.actor, owner_id, rule_id, values, if_match), response)

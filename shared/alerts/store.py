@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator, Sequence
 
 from shared.alerts.models import Fired, Rule
-from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
-from shared.kernel.stored import Held
+from shared.kernel.documents import Held
+from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 
 ALERTS = CONTAINERS["alerts"]

@@ -2,8 +2,16 @@
 
 from fastapi import FastAPI
 
-from shared.access.routes import consumers, grants, key_states, keys, leaks, members, projects, refusals, subscribers
-from shared.access.routes import invites as project_invites
+from shared.access.consumers import routes as consumers
+from shared.access.gate import routes as refusals
+from shared.access.grants import routes as grants
+from shared.access.keys import routes as keys
+from shared.access.keys import state_routes as key_states
+from shared.access.leaks import routes as leaks
+from shared.access.projects import invite_routes as project_invites
+from shared.access.projects import member_routes as members
+from shared.access.projects import routes as projects
+from shared.access.subscribers import routes as subscribers
 from shared.alerts import routes as alerts
 from shared.api.answers import answer_errors
 from shared.api.edge import Edge
@@ -11,11 +19,24 @@ from shared.api.idempotency import Idempotency
 from shared.api.openapi import describe
 from shared.api.parts import Parts
 from shared.api.routes import audit, docs, settings
-from shared.billing.routes import closes, documents, invoices, plans, pricing, reports
-from shared.billing.routes import setup as billing_setup
-from shared.catalog.routes import admin_merchants, catalogue, merchants, reviews, service_parts, services
-from shared.identity.routes import accounts, invites, me
-from shared.metering.routes import consumer, explain, holder, merchant, platform
+from shared.billing.documents import routes as documents
+from shared.billing.month_close import routes as closes
+from shared.billing.prices import calculator_routes as pricing
+from shared.billing.prices import routes as plans
+from shared.billing.profiles import routes as billing_setup
+from shared.billing.receivables import routes as invoices
+from shared.catalog.marketplace import routes as catalogue
+from shared.catalog.merchants import admin_routes as admin_merchants
+from shared.catalog.merchants import invite_routes as invites
+from shared.catalog.merchants import routes as merchants
+from shared.catalog.services import review_routes as reviews
+from shared.catalog.services import routes as services
+from shared.catalog.upstreams import routes as service_parts
+from shared.identity.accounts import admin_routes as accounts
+from shared.identity.accounts import routes as me
+from shared.metering.consume import routes as explain
+from shared.metering.views.routes import consumer, holder, merchant, platform
+from shared.reports import routes as reports
 from shared.webhooks import routes as webhooks
 
 VERSION = "0.1.0"
@@ -62,9 +83,13 @@ ROUTERS = (
 def create_app(parts: Parts) -> FastAPI:
     """Routes find what they need, and who calls, in `app.state.parts`."""
     app = FastAPI(
-        title="AMS", version=VERSION, openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None,
+        title="AMS",
+        version=VERSION,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
         redirect_slashes=False,
-    )  # fmt: skip
+    )
     app.state.parts = parts
     for router in ROUTERS:
         app.include_router(router, prefix="/api/v1")

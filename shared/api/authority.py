@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from shared.api.relations import Held, Relations
 from shared.identity.models import Signed
-from shared.identity.sign_in import SignIn
+from shared.identity.sign_in.service import SignIn
 
 
 class PlatformAuthority:

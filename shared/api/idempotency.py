@@ -31,9 +31,9 @@ from shared.api.answers import problem_response
 from shared.identity.guard import Authority
 from shared.identity.permissions import PUBLIC_ROUTES
 from shared.kernel.clock import utc_now
+from shared.kernel.documents import StoredModel
 from shared.kernel.errors import FieldError, Problem, Unavailable
-from shared.kernel.problems import unavailable
-from shared.kernel.stored import StoredModel
+from shared.kernel.http.problems import unavailable
 from shared.platform.documents import CONTAINERS, DocumentExists, DocumentMissing, Documents, PreconditionFailed
 
 IDEMPOTENCY = CONTAINERS["idempotency"]

@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_openapi
 from shared.api.operations import operations
 from shared.api.problem_codes import problem_codes
 from shared.identity.permissions import PERMISSIONS
-from shared.kernel.problems import PROBLEM_CONTENT_TYPE
+from shared.kernel.http.problems import PROBLEM_CONTENT_TYPE
 
 _TEXTS = {
     "400": "The request breaks a rule; `errors` names fields and rules.",
@@ -115,13 +115,17 @@ def _content(status: str) -> dict[str, Any]:
         each.code: {
             "summary": each.meaning,
             "value": {
-                "type": f"urn:ams:problem:{each.code}", "title": HTTPStatus(each.status).phrase, "status": each.status,
-                "code": each.code, "detail": each.what_to_do, "request_id": "req_019aa5b3c1f2",
+                "type": f"urn:ams:problem:{each.code}",
+                "title": HTTPStatus(each.status).phrase,
+                "status": each.status,
+                "code": each.code,
+                "detail": each.what_to_do,
+                "request_id": "req_019aa5b3c1f2",
             },
         }
         for each in problem_codes()
         if str(each.status) == status
-    }  # fmt: skip
+    }
     return {PROBLEM_CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}}
 
 

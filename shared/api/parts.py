@@ -2,49 +2,49 @@
 
 from typing import Protocol
 
-from shared.access.consumers import Consumers
-from shared.access.grants import Grants
-from shared.access.invites import ProjectInvites
-from shared.access.issuing import KeyIssuing
-from shared.access.key_desk import KeyDesk
-from shared.access.leaks import LeakReports
-from shared.access.members import Members
-from shared.access.memberships import Memberships
-from shared.access.projects import Projects
-from shared.access.refusals import Refusals
-from shared.access.rotation import Rotation
-from shared.access.subscriber_keys import SubscriberKeys
-from shared.access.subscribers import Subscribers
-from shared.alerts.desk import AlertDesk
+from shared.access.consumers.service import Consumers
+from shared.access.gate.refusals import Refusals
+from shared.access.grants.service import Grants
+from shared.access.keys.creation import KeyIssuing
+from shared.access.keys.rotation import Rotation
+from shared.access.keys.service import Keys
+from shared.access.leaks.service import LeakReports
+from shared.access.projects.invites import ProjectInvites
+from shared.access.projects.members import Members
+from shared.access.projects.memberships import Memberships
+from shared.access.projects.service import Projects
+from shared.access.subscribers.key_revocation import SubscriberKeys
+from shared.access.subscribers.service import Subscribers
+from shared.alerts.service import AlertRules
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
-from shared.billing.book import InvoiceBook
-from shared.billing.papers import InvoicePapers
-from shared.billing.plans import PlanDesk
-from shared.billing.previews import Previews
-from shared.billing.receivables import Receivables
-from shared.billing.reports.desk import ReportDesk
-from shared.billing.setup import BillingSetup
+from shared.billing.documents.downloads import InvoiceDownloads
+from shared.billing.invoices.listing import InvoiceListing
+from shared.billing.month_close.previews import Previews
+from shared.billing.prices.service import Plans
+from shared.billing.profiles.service import BillingSetup
+from shared.billing.receivables.service import Receivables
 from shared.billing.store import BillingStore
-from shared.catalog.connection import ConnectionTest
-from shared.catalog.descriptions import Descriptions
-from shared.catalog.details import Details, Visitors
-from shared.catalog.reviews import Reviews
-from shared.catalog.search import Catalogue
-from shared.catalog.services import Services
-from shared.catalog.upstream_secrets import UpstreamSecrets
-from shared.identity.accounts import Accounts
+from shared.catalog.marketplace.details import Details, Visitors
+from shared.catalog.marketplace.search import Catalogue
+from shared.catalog.openapi.service import Descriptions
+from shared.catalog.services.reviews import Reviews
+from shared.catalog.services.service import Services
+from shared.catalog.upstreams.connection_test import ConnectionTest
+from shared.catalog.upstreams.secrets import UpstreamSecrets
+from shared.identity.accounts.service import Accounts
 from shared.identity.guard import Authority
-from shared.identity.sessions import Sessions
+from shared.identity.sign_in.sessions import Sessions
 from shared.identity.store import AccountStore
-from shared.metering.consume import Consume
-from shared.metering.explain import Explainer
-from shared.metering.merchant_views import MerchantUsage
-from shared.metering.platform_views import PlatformUsage
-from shared.metering.queries import UsageQueries
-from shared.metering.views import ConsumerUsage
+from shared.metering.consume.explain import Explainer
+from shared.metering.consume.service import Consume
+from shared.metering.store import UsageQueries
+from shared.metering.views.consumer import ConsumerUsage
+from shared.metering.views.merchant import MerchantUsage
+from shared.metering.views.platform import PlatformUsage
 from shared.platform.documents import Documents
-from shared.webhooks.desk import WebhookDesk
+from shared.reports.service import Reports
+from shared.webhooks.service import Webhooks
 
 
 class Parts(Protocol):
@@ -111,7 +111,7 @@ class Parts(Protocol):
     def key_issuing(self) -> KeyIssuing: ...
 
     @property
-    def keys(self) -> KeyDesk: ...
+    def keys(self) -> Keys: ...
 
     @property
     def rotation(self) -> Rotation: ...
@@ -153,28 +153,28 @@ class Parts(Protocol):
     def platform_usage(self) -> PlatformUsage: ...
 
     @property
-    def webhooks(self) -> WebhookDesk: ...
+    def webhooks(self) -> Webhooks: ...
 
     @property
-    def alerts(self) -> AlertDesk: ...
+    def alerts(self) -> AlertRules: ...
 
     @property
-    def reports(self) -> ReportDesk: ...
+    def reports(self) -> Reports: ...
 
     @property
-    def plans(self) -> PlanDesk: ...
+    def plans(self) -> Plans: ...
 
     @property
     def billing(self) -> BillingStore: ...
 
     @property
-    def invoice_papers(self) -> InvoicePapers: ...
+    def invoice_downloads(self) -> InvoiceDownloads: ...
 
     @property
     def previews(self) -> Previews: ...
 
     @property
-    def invoice_book(self) -> InvoiceBook: ...
+    def invoice_listing(self) -> InvoiceListing: ...
 
     @property
     def receivables(self) -> Receivables: ...

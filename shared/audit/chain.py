@@ -10,7 +10,7 @@ from collections.abc import AsyncIterable
 from hashlib import sha256
 
 from shared.audit.models import Entry
-from shared.kernel.stored import StoredModel
+from shared.kernel.documents import StoredModel
 
 
 class Head(StoredModel):

@@ -18,9 +18,9 @@ from typing import Any
 
 from shared.audit.models import Change, Entry
 from shared.kernel.clock import format_time, utc_now
+from shared.kernel.documents import Listeners, StoredModel
 from shared.kernel.errors import Problem, Unavailable
 from shared.kernel.ids import new_id
-from shared.kernel.stored import Listeners, StoredModel
 from shared.kernel.telemetry import OUTBOX_DEAD, OUTBOX_RETRIES
 from shared.platform.documents import (
     CONTAINERS,
@@ -84,7 +84,7 @@ def remove(container: Container, partition: str, id: str) -> Task:
     return Task("documents.remove", {"container": container.name, "partition": partition, "id": id})
 
 
-class GaveUp(Exception):  # noqa: N818 - reads as what it says
+class GaveUp(Exception):
     """Raised by a handler whose task can never succeed: it is marked dead at once."""
 
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 from shared.audit.chain import Head, first, head_of, link
 from shared.audit.models import Entry
-from shared.kernel.stored import StoredModel
+from shared.kernel.documents import StoredModel
 from shared.platform.documents import (
     CONTAINERS,
     Create,

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from shared.kernel.documents import StoredModel
 from shared.kernel.ids import new_id
-from shared.kernel.stored import StoredModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,13 @@ def changed(
     old, new = _fields(before, secret), _fields(after, secret)
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return Change(
-        actor, action, resource,
-        {name: old[name] for name in names if name in old}, {name: new[name] for name in names if name in new}, reason,
-    )  # fmt: skip
+        actor,
+        action,
+        resource,
+        {name: old[name] for name in names if name in old},
+        {name: new[name] for name in names if name in new},
+        reason,
+    )
 
 
 def _fields(model: BaseModel | None, secret: frozenset[str]) -> dict[str, Any]:
@@ -81,7 +85,14 @@ class Entry(StoredModel):
     @classmethod
     def of(cls, change: Change, time: str) -> "Entry":
         return cls(
-            id=new_id("aud"), time=time, actor=change.actor.account_id, role=change.actor.role, action=change.action,
-            resource=change.resource, before=dict(change.before), after=dict(change.after), reason=change.reason,
+            id=new_id("aud"),
+            time=time,
+            actor=change.actor.account_id,
+            role=change.actor.role,
+            action=change.action,
+            resource=change.resource,
+            before=dict(change.before),
+            after=dict(change.after),
+            reason=change.reason,
             request_id=change.actor.request_id,
-        )  # fmt: skip
+        )

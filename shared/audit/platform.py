@@ -9,8 +9,8 @@ from pydantic import Field
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.kernel.cache import FreshCache
-from shared.kernel.preconditions import check_match
-from shared.kernel.stored import Held, StoredModel
+from shared.kernel.documents import Held, StoredModel
+from shared.kernel.http.etags import check_match
 from shared.platform.documents import CONTAINERS, Create, Documents, Replace
 
 PLATFORM = CONTAINERS["platform"]

@@ -7,7 +7,7 @@ from datetime import datetime
 from shared.audit.log import AUDIT, AuditLog
 from shared.audit.models import Entry
 from shared.kernel.clock import format_time
-from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.platform.documents import Documents, Query, Where
 
 PAGES_PER_CALL_MAX = 50

@@ -19,8 +19,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from shared.kernel.documents import Slug, StoredModel
 from shared.kernel.money import Percent, Price, Quantity
-from shared.kernel.stored import Slug, StoredModel
 
 Metric = Literal[
     "requests", "request_mb", "response_mb", "data_mb", "executions", "active_minutes", "quantity", "unique", "max"

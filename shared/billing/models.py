@@ -11,11 +11,9 @@ from pydantic import AwareDatetime, Field
 
 from shared.billing.charges import CHARGES_MAX, Charge
 from shared.catalog.models import Address
+from shared.kernel.documents import Identifier, StoredModel
 from shared.kernel.money import Amount, Currency, Percent
-from shared.kernel.stored import Identifier, StoredModel
-
-Day = Annotated[str, Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", examples=["2026-03-01"])]
-Month = Annotated[str, Field(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])$", examples=["2026-03"])]
+from shared.kernel.periods import Day, Month
 
 
 class Plan(StoredModel):
@@ -152,7 +150,7 @@ class TaxLine(StoredModel):
 
 class RecordsProof(StoredModel):
     """Which raw records an invoice (a period's part of it) rests on: the consumer's with these services in [start,
-    end). `sha256` is of their export as CSV (`shared.billing.records`)."""
+    end). `sha256` is of their export as CSV (`shared.billing.usage.records`)."""
 
     period: Month
     service_ids: tuple[Identifier, ...]
@@ -196,7 +194,7 @@ class Invoice(StoredModel):
     net = subtotal − discounts + top_ups; total = net + Σ tax.amount; amount_due = total − Σ credits + carried. What is
     below zero (corrections may be) is carried: credit for the next invoice. The merchant's side: commission = net ×
     commission_percent, rounded once; merchant_net = net − commission. `prints` tell by period whether usage was counted
-    since (`shared.billing.usage.fingerprint`).
+    since (`shared.billing.usage.sums.fingerprint`).
     """
 
     kind: Literal["invoice"] = "invoice"

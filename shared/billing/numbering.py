@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from shared.kernel.stored import StoredModel
+from shared.kernel.documents import StoredModel
 
 NUMBER_CHARACTERS_MAX = 16
 LAST_MAX = 9_999_999

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Generic, TypeVar
 
-from shared.billing.closes import Close, Filing
-from shared.billing.credits import Credit
+from shared.billing.close_models import Close, Filing
+from shared.billing.credit_models import Credit
 from shared.billing.models import BillingProfile, BuyerDetails, CreditNote, Invoice, Plan, Terms
-from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
-from shared.kernel.stored import Held, StoredModel
+from shared.kernel.documents import Held, StoredModel
+from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 
 BILLING = CONTAINERS["billing"]

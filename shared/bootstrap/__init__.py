@@ -23,9 +23,21 @@ __all__ = ["BLOB_CONTAINER", "CHECKPOINT_CONTAINER", "SITE_CONTAINER", "Applicat
 
 READY_S = 5.0
 _CLOSED = (
-    "refusals", "tokens", "provider_http", "mail", "gateway", "spool", "upstream", "events", "documents", "blobs",
-    "secrets", "limits", "site", "search_index",
-)  # fmt: skip
+    "refusals",
+    "tokens",
+    "provider_http",
+    "mail",
+    "gateway",
+    "spool",
+    "upstream",
+    "events",
+    "documents",
+    "blobs",
+    "secrets",
+    "limits",
+    "site",
+    "search_index",
+)
 
 
 class Application(Tasks):

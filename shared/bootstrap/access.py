@@ -3,24 +3,24 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.access.gate import Gate
-from shared.access.keys import KeyHasher
-from shared.access.refusals import Refusals
+from shared.access.gate.refusals import Refusals
+from shared.access.gate.service import Gate
+from shared.access.keys.format import KeyHasher
 from shared.access.store import AccessStore
 from shared.bootstrap.catalog import Catalog
 
 if TYPE_CHECKING:
-    from shared.access.consumers import Consumers
-    from shared.access.grants import Grants
-    from shared.access.invites import ProjectInvites
-    from shared.access.letters import Letters
-    from shared.access.members import Members
-    from shared.access.memberships import Memberships
-    from shared.access.places import Places
-    from shared.access.projects import Projects
+    from shared.access.consumers.service import Consumers
+    from shared.access.grants.service import Grants
+    from shared.access.grants.visibility import GrantVisitors
+    from shared.access.mails import AccessMails
+    from shared.access.projects.invites import ProjectInvites
+    from shared.access.projects.members import Members
+    from shared.access.projects.memberships import Memberships
+    from shared.access.projects.seats import Seats
+    from shared.access.projects.service import Projects
     from shared.access.pseudonyms import Pseudonyms
-    from shared.access.subscribers import Subscribers
-    from shared.access.visitors import GrantVisitors
+    from shared.access.subscribers.service import Subscribers
     from shared.api.authority import PlatformAuthority
     from shared.api.relations import Relations
 
@@ -42,9 +42,13 @@ class Access(Catalog):
     @cached_property
     def gate(self) -> Gate:
         return Gate(
-            self.access, self.catalog, self.load_hasher, self.settings.ams_auth_cache_s,
-            proxy_hops=self.settings.ams_proxy_hops, note=self.refusals.note,
-        )  # fmt: skip
+            self.access,
+            self.catalog,
+            self.load_hasher,
+            self.settings.ams_auth_cache_s,
+            proxy_hops=self.settings.ams_proxy_hops,
+            note=self.refusals.note,
+        )
 
     @cached_property
     def refusals(self) -> Refusals:
@@ -64,7 +68,7 @@ class Access(Catalog):
 
     @cached_property
     def visitors(self) -> "GrantVisitors":
-        from shared.access.visitors import GrantVisitors
+        from shared.access.grants.visibility import GrantVisitors
 
         return GrantVisitors(self.authority, self.access)
 
@@ -75,50 +79,50 @@ class Access(Catalog):
         return Pseudonyms(self.secrets.get)
 
     @cached_property
-    def letters(self) -> "Letters":
-        from shared.access.letters import Letters
+    def mails(self) -> "AccessMails":
+        from shared.access.mails import AccessMails
 
-        return Letters(self.identity, self.platform_settings)
+        return AccessMails(self.identity, self.platform_settings)
 
     @cached_property
     def consumers(self) -> "Consumers":
-        from shared.access.consumers import Consumers
+        from shared.access.consumers.service import Consumers
 
-        return Consumers(self.access, self.journal, self.letters)
+        return Consumers(self.access, self.journal, self.mails)
 
     @cached_property
     def grants(self) -> "Grants":
-        from shared.access.grants import Grants
+        from shared.access.grants.service import Grants
 
-        return Grants(self.access, self.catalog, self.journal, self.platform_settings, self.pseudonyms, self.letters)
+        return Grants(self.access, self.catalog, self.journal, self.platform_settings, self.pseudonyms, self.mails)
 
     @cached_property
     def subscribers(self) -> "Subscribers":
-        from shared.access.subscribers import Subscribers
+        from shared.access.subscribers.service import Subscribers
 
-        return Subscribers(self.access, self.catalog, self.journal, self.letters)
+        return Subscribers(self.access, self.catalog, self.journal, self.mails)
 
     @cached_property
     def projects(self) -> "Projects":
-        from shared.access.projects import Projects
+        from shared.access.projects.service import Projects
 
         return Projects(self.access, self.journal, self.platform_settings)
 
     @cached_property
     def members(self) -> "Members":
-        from shared.access.members import Members
+        from shared.access.projects.members import Members
 
         return Members(self.access, self.journal, self.places)
 
     @cached_property
-    def places(self) -> "Places":
-        from shared.access.places import Places
+    def places(self) -> "Seats":
+        from shared.access.projects.seats import Seats
 
-        return Places(self.access, self.platform_settings)
+        return Seats(self.access, self.platform_settings)
 
     @cached_property
     def project_invites(self) -> "ProjectInvites":
-        from shared.access.invites import ProjectInvites
+        from shared.access.projects.invites import ProjectInvites
 
         url = self.settings.ams_public_url
         return ProjectInvites(
@@ -134,6 +138,6 @@ class Access(Catalog):
 
     @cached_property
     def memberships(self) -> "Memberships":
-        from shared.access.memberships import Memberships
+        from shared.access.projects.memberships import Memberships
 
         return Memberships(self.documents, self.access)

@@ -145,6 +145,10 @@ def _mail(settings: Settings) -> Mail:
     from shared.platform.mail.smtp import SmtpMail
 
     return SmtpMail(
-        settings.ams_smtp_host, settings.ams_smtp_port, settings.ams_mail_from,
-        user=settings.ams_smtp_user, password=settings.ams_smtp_password, security=settings.ams_smtp_security,
-    )  # fmt: skip
+        settings.ams_smtp_host,
+        settings.ams_smtp_port,
+        settings.ams_mail_from,
+        user=settings.ams_smtp_user,
+        password=settings.ams_smtp_password,
+        security=settings.ams_smtp_security,
+    )

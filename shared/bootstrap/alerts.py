@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from shared.bootstrap.metering import Metering
 
 if TYPE_CHECKING:
-    from shared.alerts.desk import AlertDesk
     from shared.alerts.evaluate import Evaluator
+    from shared.alerts.service import AlertRules
     from shared.alerts.store import AlertStore
 
 
@@ -21,10 +21,10 @@ class Alerts(Metering):
         return AlertStore(self.documents)
 
     @cached_property
-    def alerts(self) -> "AlertDesk":
-        from shared.alerts.desk import AlertDesk
+    def alerts(self) -> "AlertRules":
+        from shared.alerts.service import AlertRules
 
-        return AlertDesk(self.alert_store, self.journal)
+        return AlertRules(self.alert_store, self.journal)
 
     @cached_property
     def evaluator(self) -> "Evaluator":

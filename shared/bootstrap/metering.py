@@ -4,22 +4,22 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.bootstrap.access import Access
-from shared.metering.aggregate import Aggregator
-from shared.metering.consume import Consume
-from shared.metering.forward import Forwarder
-from shared.metering.parked import Parked
-from shared.metering.queries import UsageQueries
-from shared.metering.rates import RateLimiter
-from shared.metering.reconcile import Reconciler
-from shared.metering.reports import Reports
+from shared.metering.consume.forwarding import Forwarder
+from shared.metering.consume.ingest import UsageReports
+from shared.metering.consume.limits import RateLimiter
+from shared.metering.consume.service import Consume
+from shared.metering.counting.aggregator import Aggregator
+from shared.metering.counting.parked import Parked
+from shared.metering.counting.reconciliation import Reconciler
+from shared.metering.store import UsageQueries
 
 if TYPE_CHECKING:
-    from shared.metering.explain import Explainer
-    from shared.metering.merchant_views import MerchantUsage
-    from shared.metering.platform_views import PlatformUsage
-    from shared.metering.reader import UsageReader
-    from shared.metering.rollups import Rollups
-    from shared.metering.views import ConsumerUsage
+    from shared.metering.consume.explain import Explainer
+    from shared.metering.rollups.deriving import Rollups
+    from shared.metering.views.consumer import ConsumerUsage
+    from shared.metering.views.merchant import MerchantUsage
+    from shared.metering.views.platform import PlatformUsage
+    from shared.metering.views.reader import UsageReader
 
 
 class Metering(Access):
@@ -31,13 +31,13 @@ class Metering(Access):
 
     @cached_property
     def consume(self) -> Consume:
-        reports = Reports(self.gate, self.limiter, self.events)
+        reports = UsageReports(self.gate, self.limiter, self.events)
         forwarder = Forwarder(self.upstream, self.spool, self.events, self.secrets)
         return Consume(self.gate, self.limiter, reports, forwarder, self.refusals.note)
 
     @cached_property
     def explainer(self) -> "Explainer":
-        from shared.metering.explain import Explainer
+        from shared.metering.consume.explain import Explainer
 
         return Explainer(self.gate, self.limiter, self.limits)
 
@@ -59,30 +59,30 @@ class Metering(Access):
 
     @cached_property
     def usage_reader(self) -> "UsageReader":
-        from shared.metering.reader import UsageReader
+        from shared.metering.views.reader import UsageReader
 
         return UsageReader(self.documents)
 
     @cached_property
     def consumer_usage(self) -> "ConsumerUsage":
-        from shared.metering.views import ConsumerUsage
+        from shared.metering.views.consumer import ConsumerUsage
 
         return ConsumerUsage(self.documents, self.access, self.usage_reader)
 
     @cached_property
     def merchant_usage(self) -> "MerchantUsage":
-        from shared.metering.merchant_views import MerchantUsage
+        from shared.metering.views.merchant import MerchantUsage
 
         return MerchantUsage(self.catalog, self.access, self.pseudonyms, self.usage_reader)
 
     @cached_property
     def platform_usage(self) -> "PlatformUsage":
-        from shared.metering.platform_views import PlatformUsage
+        from shared.metering.views.platform import PlatformUsage
 
         return PlatformUsage(self.usage_reader)
 
     @cached_property
     def rollups(self) -> "Rollups":
-        from shared.metering.rollups import Rollups
+        from shared.metering.rollups.deriving import Rollups
 
         return Rollups(self.documents)

@@ -1,4 +1,4 @@
-"""Reports: asked for, scheduled, made when nobody else needs the processor."""
+"""ReportParts: asked for, scheduled, made when nobody else needs the processor."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -6,49 +6,49 @@ from typing import TYPE_CHECKING
 from shared.bootstrap.billing import Billing
 
 if TYPE_CHECKING:
-    from shared.billing.reports.desk import ReportDesk
-    from shared.billing.reports.making import Maker
-    from shared.billing.reports.schedules import Scheduler
-    from shared.billing.reports.sources import Sources
-    from shared.billing.reports.store import ReportStore
-    from shared.billing.running import Runner
+    from shared.kernel.background import Runner
+    from shared.reports.maker import Maker
+    from shared.reports.schedules import Scheduler
+    from shared.reports.service import Reports
+    from shared.reports.sources import Sources
+    from shared.reports.store import ReportStore
 
 
-class Reports(Billing):
-    """The parts of `shared.billing.reports`."""
+class ReportParts(Billing):
+    """The parts of `shared.reports`."""
 
     @cached_property
     def report_store(self) -> "ReportStore":
-        from shared.billing.reports.store import ReportStore
+        from shared.reports.store import ReportStore
 
         return ReportStore(self.documents)
 
     @cached_property
     def report_sources(self) -> "Sources":
-        from shared.billing.reports.sources import Sources
+        from shared.reports.sources import Sources
 
         return Sources(self.access, self.catalog, self.consumer_usage, self.merchant_usage, self.platform_usage)
 
     @cached_property
-    def reports(self) -> "ReportDesk":
-        from shared.billing.reports.desk import ReportDesk
+    def reports(self) -> "Reports":
+        from shared.reports.service import Reports
 
-        return ReportDesk(self.report_store, self.report_sources, self.journal, self.downloads)
+        return Reports(self.report_store, self.report_sources, self.journal, self.downloads)
 
     @cached_property
     def report_scheduler(self) -> "Scheduler":
-        from shared.billing.reports.schedules import Scheduler
+        from shared.reports.schedules import Scheduler
 
         return Scheduler(self.report_store, self.journal)
 
     @cached_property
     def report_maker(self) -> "Maker":
-        from shared.billing.documents.report_pdf import render
-        from shared.billing.reports.making import Maker
-        from shared.billing.reports.notices import Notices
+        from shared.reports.mails import Notices
+        from shared.reports.maker import Maker
+        from shared.reports.pdf import render
 
         notices = Notices(
-            self.identity, self.access, self.catalog, self.report_sources, self.letters, self.settings.ams_public_url
+            self.identity, self.access, self.catalog, self.report_sources, self.mails, self.settings.ams_public_url
         )
         return Maker(self.report_store, self.report_sources, self.blobs, self.journal, notices, render)
 

@@ -2,19 +2,19 @@
 
 from shared.access.tasks import CLEAR_TASK, KEYS_TASK, MEMBERSHIP_TASK
 from shared.audit.journal import Journal
-from shared.billing.reports.tasks import CLEAR_TASK as CLEAR_REPORT_TASK
-from shared.billing.reports.tasks import MAKE_TASK as MAKE_REPORT_TASK
 from shared.billing.tasks import ISSUED_TASK, PRICES_TASK
-from shared.bootstrap.reports import Reports
+from shared.bootstrap.reports import ReportParts
 from shared.catalog.tasks import FORGET_SECRET_TASK, GATEWAY_TASK, PUBLISH_TASK, RELIST_TASK
 from shared.identity.admins import ADMINS_TASK
-from shared.identity.mail import MAIL_TASK, send_mail
+from shared.identity.mail_task import MAIL_TASK, send_mail
 from shared.identity.staff import STAFF_TASK
 from shared.identity.store import RELEASE_TASK
+from shared.reports.tasks import CLEAR_TASK as CLEAR_REPORT_TASK
+from shared.reports.tasks import MAKE_TASK as MAKE_REPORT_TASK
 from shared.webhooks.events import DELIVER_TASK, EMIT_TASK
 
 
-class Tasks(Reports):
+class Tasks(ReportParts):
     """Every task that a noun can leave in the outbox has its handler here."""
 
     def _handle_tasks(self, journal: Journal) -> None:

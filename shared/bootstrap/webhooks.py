@@ -1,17 +1,17 @@
-"""Webhooks: kept, and sent."""
+"""WebhookParts: kept, and sent."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from shared.bootstrap.audit import Audit
-from shared.webhooks.desk import WebhookDesk
+from shared.webhooks.service import Webhooks
 from shared.webhooks.store import WebhookStore
 
 if TYPE_CHECKING:
     from shared.webhooks.sender import WebhookSender
 
 
-class Webhooks(Audit):
+class WebhookParts(Audit):
     """The parts of `shared.webhooks`."""
 
     @cached_property
@@ -19,8 +19,8 @@ class Webhooks(Audit):
         return WebhookStore(self.documents)
 
     @cached_property
-    def webhooks(self) -> WebhookDesk:
-        return WebhookDesk(self.webhook_store, self.journal, self.secrets)
+    def webhooks(self) -> Webhooks:
+        return Webhooks(self.webhook_store, self.journal, self.secrets)
 
     @cached_property
     def webhook_sender(self) -> "WebhookSender":

@@ -44,8 +44,14 @@ def _as_png(data: bytes) -> bytes:
                 if max(picture.size) > LOGO_SIDE_MAX:
                     raise _invalid(f"must be at most {LOGO_SIDE_MAX} x {LOGO_SIDE_MAX} pixels")
                 plain = picture.convert("RGBA")
-    except (UnidentifiedImageError, Image.DecompressionBombError, Image.DecompressionBombWarning, OSError, ValueError,
-            SyntaxError) as error:  # fmt: skip
+    except (
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+        Image.DecompressionBombWarning,
+        OSError,
+        ValueError,
+        SyntaxError,
+    ) as error:
         raise _invalid("must be a PNG, JPEG or WebP picture") from error
     written = io.BytesIO()
     plain.save(written, "PNG", optimize=True)

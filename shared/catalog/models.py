@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, Field, JsonValue
 
-from shared.kernel.stored import Identifier, Name, Slug, StoredModel
+from shared.kernel.documents import Identifier, Name, Slug, StoredModel
 
 MerchantStatus = Literal["pending", "active", "rejected", "suspended", "disabled"]
 ServiceStatus = Literal["draft", "pending_approval", "active", "rejected", "suspended", "retired"]
@@ -115,9 +115,10 @@ class Service(Listing):
     `visibility` is the merchant's wish: `public` is in the catalogue, `unlisted` is found by its address only,
     `private` by nobody who has no grant. `visibility_override` is an admin's, and wins. `auto_approve` grants access
     requests at once, where the platform's settings allow it. `review` is `service` while a first approval is asked for,
-    `revision` while a change of an active service is (`shared.catalog.revisions`), both since `submitted_at`. `listing`
+    `revision` while a change of an active service is (`shared.catalog.services.revisions`), both since
+    `submitted_at`. `listing`
     is the time of the last change that the catalogue may show; the search index follows it. `openapi` names the vetted
-    document (`shared.catalog.descriptions`), `versions` counts the service's `Version` documents.
+    document (`shared.catalog.openapi.service`), `versions` counts the service's `Version` documents.
     """
 
     id: Annotated[Identifier, Field(pattern="_")]

@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 
 from shared.catalog.models import Merchant, MerchantSlugOwner, Revision, Service, SlugOwner, Version
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
-from shared.kernel.stored import Held, Listeners, StoredModel
+from shared.kernel.documents import Held, Listeners, StoredModel
+from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.platform.documents import (
     CONTAINERS,
     Container,
@@ -36,7 +36,7 @@ Model = TypeVar("Model", bound=StoredModel)
 _REFERENCE = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 
 
-class SlugTaken(ValueError):  # noqa: N818 - an answer, not a failure
+class SlugTaken(ValueError):
     """Another service, or merchant, has the slug."""
 
 

@@ -8,8 +8,8 @@ from shared.audit.journal import Journal, Task, conflict
 from shared.audit.models import Actor, changed
 from shared.identity.models import Account
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore
+from shared.kernel.documents import Identifier, StoredModel
 from shared.kernel.errors import Problem
-from shared.kernel.stored import Identifier, StoredModel
 from shared.platform.documents import CONTAINERS, Create, Documents, PreconditionFailed, Replace
 
 PLATFORM = CONTAINERS["platform"]

@@ -14,8 +14,8 @@ from fastapi.security import HTTPBearer
 from shared.identity.models import Caller, Role, Signed
 from shared.identity.permissions import PERMISSIONS, Relation, decide
 from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.problems import not_found as not_found  # routes take it from here
 from shared.kernel.ids import new_id
-from shared.kernel.problems import not_found as not_found  # routes take it from here
 
 ROLE_HEADER = "X-AMS-Role"
 _token = HTTPBearer(

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from shared.audit.models import Actor
-from shared.kernel.stored import Identifier, Name, StoredModel
+from shared.kernel.documents import Identifier, Name, StoredModel
 
 Role = Literal["admin", "merchant", "consumer"]
 AccountStatus = Literal["active", "suspended"]

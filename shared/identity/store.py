@@ -11,8 +11,8 @@ from hashlib import sha256
 from typing import Any, Generic, TypeVar
 
 from shared.identity.models import Account, Login, Session
-from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
-from shared.kernel.stored import Held, Identifier, StoredModel
+from shared.kernel.documents import Held, Identifier, StoredModel
+from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.platform.documents import (
     CONTAINERS,
     DocumentExists,

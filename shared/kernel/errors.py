@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 
-class Unavailable(Exception):  # noqa: N818 - reads as what it says
+class Unavailable(Exception):
     """Something AMS depends on did not answer. Nothing may be assumed about the effect of the failed call."""
 
 
@@ -29,7 +29,7 @@ class FieldError:
 
 
 @dataclass(eq=False)
-class Problem(Exception):  # noqa: N818 - RFC 9457's own word
+class Problem(Exception):
     """A refusal that a caller sees as `application/problem+json`.
 
     `code` is documented in docs/errors.md and never changes its meaning. `headers` go onto the response.

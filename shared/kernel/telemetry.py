@@ -43,8 +43,9 @@ AGGREGATE_SECONDS = Histogram("ams_aggregate_batch_seconds", "Time to apply one 
 RECONCILE_DIFFERENCES = Counter("ams_reconcile_differences", "Counters that differed from their records")
 SPOOL_EVENTS = Gauge("ams_spool_events", "Events waiting in the spool", multiprocess_mode="livesum")
 STREAM_LAG_EVENTS = Gauge("ams_stream_lag_events", "Events not yet aggregated", multiprocess_mode="mostrecent")
-STREAM_LAG_SECONDS = Gauge("ams_stream_lag_seconds", "Age of the oldest event not yet aggregated",
-                           multiprocess_mode="mostrecent")  # fmt: skip
+STREAM_LAG_SECONDS = Gauge(
+    "ams_stream_lag_seconds", "Age of the oldest event not yet aggregated", multiprocess_mode="mostrecent"
+)
 COSMOS_REQUEST_UNITS = Counter("ams_cosmos_request_units", "Request units charged", ["container", "operation"])
 COSMOS_THROTTLED = Counter("ams_cosmos_throttled", "Cosmos DB answers 429 that were waited for")
 OUTBOX_RETRIES = Counter("ams_outbox_retries", "Outbox tasks that were left over and tried again")

@@ -172,9 +172,16 @@ class Counter(msgspec.Struct, omit_defaults=True):
     @property
     def key(self) -> CounterKey:
         return CounterKey(
-            self.api_key_id, self.period, self.service_id, self.merchant_id, self.consumer_id, self.project_id,
-            self.image, self.version, self.feature,
-        )  # fmt: skip
+            self.api_key_id,
+            self.period,
+            self.service_id,
+            self.merchant_id,
+            self.consumer_id,
+            self.project_id,
+            self.image,
+            self.version,
+            self.feature,
+        )
 
     def add(self, name: str, bucket: Bucket) -> None:
         self.buckets.setdefault(name, Bucket()).add(bucket)
@@ -194,9 +201,16 @@ def counter_key(event: UsageEvent) -> CounterKey:
     """The day counter that `event` belongs to."""
     data = event.data
     return CounterKey(
-        event.api_key_id, event.time[:10], event.service_id, event.merchant_id, event.consumer_id,
-        event.project_id or "", data.image or "", data.version or "", data.feature or "",
-    )  # fmt: skip
+        event.api_key_id,
+        event.time[:10],
+        event.service_id,
+        event.merchant_id,
+        event.consumer_id,
+        event.project_id or "",
+        data.image or "",
+        data.version or "",
+        data.feature or "",
+    )
 
 
 def bucket_name(time: str) -> str:

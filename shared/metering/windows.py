@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.kernel.clock import format_time
 from shared.kernel.periods import midnight as midnight
-from shared.metering.queries import bad_range, check_range
+from shared.metering.store import bad_range, check_range
 
 Step = Literal["hour", "day", "month"]
 QUARTER_S = 900

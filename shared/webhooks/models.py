@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from shared.kernel.stored import Identifier, StoredModel
+from shared.kernel.documents import Identifier, StoredModel
 
 EventType = Literal["alert.fired", "report.ready", "invoice.issued", "invoice.overdue", "invoice.paid", "ping"]
 """`ping` is what a test sends; nobody subscribes to it."""

@@ -1,4 +1,4 @@
-"""Webhooks of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
+"""WebhookList of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
@@ -8,11 +8,11 @@ from pydantic import AwareDatetime, Field
 
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.preconditions import entity_tag
-from shared.kernel.stored import Held
-from shared.kernel.wire import Input, View
-from shared.webhooks.desk import WebhookDesk
+from shared.kernel.documents import Held
+from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.schemas import Input, View
 from shared.webhooks.models import PLATFORM_OWNER, Attempt, Delivery, Subscription, Webhook, WebhookUrl
+from shared.webhooks.service import Webhooks
 
 Events = Annotated[tuple[Subscription, ...], Field(min_length=1, examples=[["alert.fired"]])]
 Description = Annotated[str, Field(max_length=200)]
@@ -47,12 +47,12 @@ class WebhookView(View):
 
 
 class WebhookWithSecret(WebhookView):
-    """`secret` (`whsec_…`, Standard Webhooks) is shown this once."""
+    """`secret` (`whsec_…`, Standard WebhookList) is shown this once."""
 
     secret: str
 
 
-class Webhooks(View):
+class WebhookList(View):
     items: list[WebhookView]
 
 
@@ -72,11 +72,11 @@ class Deliveries(View):
     next_cursor: str | None
 
 
-async def desk(request: Request) -> WebhookDesk:
+async def desk(request: Request) -> Webhooks:
     return request.app.state.parts.webhooks  # type: ignore[no-any-return]  # set by create_app
 
 
-Desk = Annotated[WebhookDesk, Depends(desk)]
+Desk = Annotated[Webhooks, Depends(desk)]
 WebhookId = Annotated[str, Path(max_length=64)]
 
 
@@ -116,10 +116,10 @@ def _routes(prefix: str, action: str, owner: Callable[..., Awaitable[str]]) -> A
         return WebhookWithSecret(**_view(held, response).model_dump(), secret=secret)
 
     @router.get("/webhooks")
-    async def list_webhooks(caller: Allowed, owner_id: Owner, desk: Desk) -> Webhooks:
+    async def list_webhooks(caller: Allowed, owner_id: Owner, desk: Desk) -> WebhookList:
         """All webhooks, oldest first."""
         held = await desk.list(owner_id)
-        return Webhooks(items=[WebhookView.model_validate(one.value.model_dump()) for one in held])
+        return WebhookList(items=[WebhookView.model_validate(one.value.model_dump()) for one in held])
 
     @router.get("/webhooks/{webhook_id}")
     async def read_webhook(
@@ -130,18 +130,26 @@ def _routes(prefix: str, action: str, owner: Callable[..., Awaitable[str]]) -> A
 
     @router.patch("/webhooks/{webhook_id}")
     async def change_webhook(
-        caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId, body: WebhookChange, response: Response,
+        caller: Allowed,
+        owner_id: Owner,
+        desk: Desk,
+        webhook_id: WebhookId,
+        body: WebhookChange,
+        response: Response,
         if_match: Annotated[str | None, Header()] = None,
-    ) -> WebhookView:  # fmt: skip
+    ) -> WebhookView:
         """Change a webhook, or switch it off or on."""
         values = body.model_dump(exclude_unset=True, exclude_none=True)
         return _view(await desk.update(caller.actor, owner_id, webhook_id, values, if_match), response)
 
     @router.delete("/webhooks/{webhook_id}", status_code=204)
     async def delete_webhook(
-        caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId,
+        caller: Allowed,
+        owner_id: Owner,
+        desk: Desk,
+        webhook_id: WebhookId,
         if_match: Annotated[str | None, Header()] = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Delete a webhook. Nothing more is posted to it."""
         await desk.remove(caller.actor, owner_id, webhook_id, if_match)
 
@@ -160,18 +168,25 @@ def _routes(prefix: str, action: str, owner: Callable[..., Awaitable[str]]) -> A
 
     @router.get("/webhooks/{webhook_id}/deliveries")
     async def list_deliveries(
-        caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId,
-        limit: Annotated[int, Query(ge=1, le=100)] = 20, cursor: str | None = None,
-    ) -> Deliveries:  # fmt: skip
+        caller: Allowed,
+        owner_id: Owner,
+        desk: Desk,
+        webhook_id: WebhookId,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+        cursor: str | None = None,
+    ) -> Deliveries:
         """What was posted, newest first, with every attempt."""
         found, next_cursor = await desk.deliveries(owner_id, webhook_id, limit, cursor)
         return Deliveries(items=[_delivery(one) for one in found], next_cursor=next_cursor)
 
     @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", status_code=202)
     async def redeliver(
-        caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId,
+        caller: Allowed,
+        owner_id: Owner,
+        desk: Desk,
+        webhook_id: WebhookId,
         delivery_id: Annotated[str, Path(max_length=64)],
-    ) -> DeliveryView:  # fmt: skip
+    ) -> DeliveryView:
         """Post it again, with the same id."""
         return _delivery(await desk.redeliver(caller.actor, owner_id, webhook_id, delivery_id))
 

@@ -20,8 +20,8 @@ from shared.audit.journal import ATTEMPTS_MAX, GaveUp, Journal
 from shared.audit.models import SYSTEM, changed
 from shared.audit.platform import PlatformSettingsStore
 from shared.kernel.clock import parse_time, utc_now
+from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
-from shared.kernel.stored import Held
 from shared.platform.documents import Create, Documents, Replace
 from shared.platform.secrets import SecretMissing, Secrets
 from shared.platform.upstream import Upstream, UpstreamError, UpstreamRequest
@@ -35,7 +35,7 @@ ERROR_CHARACTERS_MAX = 300
 _logger = logging.getLogger(__name__)
 
 
-class NotTaken(Exception):  # noqa: N818 - reads as what it says
+class NotTaken(Exception):
     """The receiver did not take the event; the journal tries again."""
 
 
@@ -71,9 +71,13 @@ class WebhookSender:
             moment = int(parse_time(data["timestamp"]).timestamp() * 1000)
             unique = sha256(f"{task_id}:{webhook.id}".encode()).hexdigest()[:20]
             delivery = Delivery(
-                id=f"msg_{moment:012x}{unique}", webhook_id=webhook.id, owner_id=webhook.owner_id, type=data["type"],
-                body=body, created_at=self._now(),
-            )  # fmt: skip
+                id=f"msg_{moment:012x}{unique}",
+                webhook_id=webhook.id,
+                owner_id=webhook.owner_id,
+                type=data["type"],
+                body=body,
+                created_at=self._now(),
+            )
             await self._begin(delivery)
 
     async def _begin(self, delivery: Delivery) -> None:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TypeVar
 
-from shared.kernel.paging import bad_cursor, decode_cursor, encode_cursor
-from shared.kernel.stored import Held, StoredModel
+from shared.kernel.documents import Held, StoredModel
+from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 from shared.webhooks.models import Delivery, Webhook
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from shared.access.keys import PREFIX_CHARACTERS, new_key
+from shared.access.keys.format import PREFIX_CHARACTERS, new_key
 from shared.access.models import ApiKey, ProjectRole
 from shared.audit.models import Actor
 from shared.catalog.models import Merchant, Service, Upstream
@@ -37,9 +37,13 @@ class AccessMarket:
     async def offer(self, slug: str, merchant_id: str = "mer_1", **changes: Any) -> str:
         """A service's id."""
         fields = {
-            "id": f"svc_{slug}", "merchant_id": merchant_id, "slug": slug, "name": slug.title(), "status": "active",
+            "id": f"svc_{slug}",
+            "merchant_id": merchant_id,
+            "slug": slug,
+            "name": slug.title(),
+            "status": "active",
             "upstream": Upstream(base_url="https://upstream.example"),
-        }  # fmt: skip
+        }
         await self.api.app.catalog.put_service(Service(**{**fields, **changes}))
         return f"svc_{slug}"
 
@@ -75,10 +79,14 @@ class AccessMarket:
         """A clear key that works for `svc_maps`, unless `changes` say otherwise."""
         clear = new_key("live")
         fields: dict[str, Any] = {
-            "id": new_id("key"), "consumer_id": consumer_id or self.consumer_id, "name": "secret name of a key",
-            "hash": (await self.api.app.load_hasher()).hash(clear), "prefix": clear[:PREFIX_CHARACTERS],
-            "last4": clear[-4:], "service_ids": ("svc_maps",),
-        }  # fmt: skip
+            "id": new_id("key"),
+            "consumer_id": consumer_id or self.consumer_id,
+            "name": "secret name of a key",
+            "hash": (await self.api.app.load_hasher()).hash(clear),
+            "prefix": clear[:PREFIX_CHARACTERS],
+            "last4": clear[-4:],
+            "service_ids": ("svc_maps",),
+        }
         await self.api.app.access.add_key(ApiKey(**{**fields, **changes}))
         return clear
 

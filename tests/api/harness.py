@@ -89,10 +89,14 @@ class Api:
         self.issuer = issuer
         issuers = [{**each.setting} for each in (issuer, *others)]
         settings = {
-            "AMS_PROFILE": "local", "AMS_DATA": str(folder), "AMS_AUTH_CACHE_S": "0",
-            "AMS_UPSTREAM_ALLOW_PRIVATE": "true", "AMS_REPORT_PROCESS": "same",
-            "AMS_OIDC_ISSUERS": json.dumps(issuers), **environ,
-        }  # fmt: skip
+            "AMS_PROFILE": "local",
+            "AMS_DATA": str(folder),
+            "AMS_AUTH_CACHE_S": "0",
+            "AMS_UPSTREAM_ALLOW_PRIVATE": "true",
+            "AMS_REPORT_PROCESS": "same",
+            "AMS_OIDC_ISSUERS": json.dumps(issuers),
+            **environ,
+        }
         self.app = Application(load_settings(settings))
         # Errors of our own are answered with 500, as by a host; a test sees that in the answer.
         transport = httpx.ASGITransport(cast("Any", self.app.api), raise_app_exceptions=False)

@@ -26,9 +26,13 @@ class InvoiceMarket:
     async def issue(self, number: int = 1, **changes: Any) -> str:
         """An invoice's id."""
         fields: dict[str, Any] = {
-            "id": f"inv_{number}", "number": f"ACME26-{number:06d}", "merchant_id": "mer_1",
-            "consumer_id": self.market.consumer_id, "pseudonym": self.pseudonym, "due": "2026-05-02",
-        }  # fmt: skip
+            "id": f"inv_{number}",
+            "number": f"ACME26-{number:06d}",
+            "merchant_id": "mer_1",
+            "consumer_id": self.market.consumer_id,
+            "pseudonym": self.pseudonym,
+            "due": "2026-05-02",
+        }
         invoice = make_invoice(**{**fields, **changes})
         partition, document = invoice.merchant_id, invoice_document(invoice.id)
         await self.api.app.documents.upsert(BILLING, partition, document, invoice.to_json())

@@ -51,9 +51,14 @@ async def road(market: AccessMarket) -> str:
     project_id = await market.project()
     await market.grant()
     invite = ProjectInvite(
-        id=INVITE, consumer_id=market.consumer_id, project_id=project_id, email="zoe@x.example", role="member",
-        created_at=utc_now(), expires_at=utc_now() + timedelta(days=1),
-    )  # fmt: skip
+        id=INVITE,
+        consumer_id=market.consumer_id,
+        project_id=project_id,
+        email="zoe@x.example",
+        role="member",
+        created_at=utc_now(),
+        expires_at=utc_now() + timedelta(days=1),
+    )
     at = invite_document(project_id, INVITE)
     await market.api.app.journal.commit(ACCESS, market.consumer_id, [Create(at, invite.to_json())])
     return project_id

@@ -32,9 +32,15 @@ async def _entry(root: Person, action: str) -> dict[str, object]:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", ""), ("GET", "/{id}"), ("POST", "/{id}/suspend"), ("POST", "/{id}/restore"), ("PUT", "/{id}/admin-role"),
-     ("POST", "/{id}/end-sessions")],
-)  # fmt: skip
+    [
+        ("GET", ""),
+        ("GET", "/{id}"),
+        ("POST", "/{id}/suspend"),
+        ("POST", "/{id}/restore"),
+        ("PUT", "/{id}/admin-role"),
+        ("POST", "/{id}/end-sessions"),
+    ],
+)
 async def test_only_admins(api: Api, root: Person, method: str, path: str) -> None:
     ann = await api.sign_in("Ann")
     for target in (ann, root):
@@ -45,9 +51,14 @@ async def test_only_admins(api: Api, root: Person, method: str, path: str) -> No
 
 @pytest.mark.parametrize(
     ("method", "path", "body"),
-    [("GET", "", None), ("POST", "/suspend", {"reason": "r"}), ("POST", "/restore", {"reason": "r"}),
-     ("PUT", "/admin-role", {"admin": True, "reason": "r"}), ("POST", "/end-sessions", {"reason": "r"})],
-)  # fmt: skip
+    [
+        ("GET", "", None),
+        ("POST", "/suspend", {"reason": "r"}),
+        ("POST", "/restore", {"reason": "r"}),
+        ("PUT", "/admin-role", {"admin": True, "reason": "r"}),
+        ("POST", "/end-sessions", {"reason": "r"}),
+    ],
+)
 async def test_an_account_that_is_not_there(api: Api, root: Person, method: str, path: str, body: object) -> None:
     answer = await root.request(method, f"/api/v1/admin/accounts/acc_none{path}", json=body)
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
@@ -111,8 +122,11 @@ async def test_a_suspended_account_is_out_until_it_is_restored(api: Api, root: P
     assert (again.status_code, again.json()["code"]) == (409, "state_invalid")
     entry = await _entry(root, "account.suspend")
     assert (entry["actor"], entry["reason"], entry["before"], entry["after"]) == (
-        root.account.id, "spam", {"status": "active"}, {"status": "suspended"},
-    )  # fmt: skip
+        root.account.id,
+        "spam",
+        {"status": "active"},
+        {"status": "suspended"},
+    )
 
     assert (await root.post(f"{path}/restore", json={"reason": "sorry"})).json()["status"] == "active"
     assert (await ann.get("/api/v1/me")).status_code == 200

@@ -23,9 +23,7 @@ async def world(api: Api, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setenv("AMS_SECRET_PSEUDONYM_PEPPER", "pepper")
     made = await make_world(api)
     # The world's own rules fire at the first request; they would only be in the way here.
-    owners = {
-        "tenant": f"consumers/{made.ids['consumer_id']}", "merchant": "merchants/mer_one", "admin": "admin"
-    }  # fmt: skip
+    owners = {"tenant": f"consumers/{made.ids['consumer_id']}", "merchant": "merchants/mer_one", "admin": "admin"}
     for name, owner in owners.items():
         for what in ("alerts/rul_one", "webhooks/whk_one"):
             path = f"/api/v1/{owner}/{what}"
@@ -56,10 +54,17 @@ async def use(world: World, requests: int, **data: Any) -> None:
     """Count usage of the tenant's key."""
     now = format_time(utc_now())
     event = usage_event(
-        f"event-{utc_now().timestamp()}-{requests}", time=now, received_at=now, subject="service-one",
-        consumer_id=world.ids["consumer_id"], api_key_id="key_one", service_id="svc_one", merchant_id="mer_one",
-        project_id="prj_one", data={"requests": requests, **data},
-    )  # fmt: skip
+        f"event-{utc_now().timestamp()}-{requests}",
+        time=now,
+        received_at=now,
+        subject="service-one",
+        consumer_id=world.ids["consumer_id"],
+        api_key_id="key_one",
+        service_id="svc_one",
+        merchant_id="mer_one",
+        project_id="prj_one",
+        data={"requests": requests, **data},
+    )
     outcome = await world.api.app.aggregator.apply(raw(event))
     assert outcome.counted == 1
     await world.api.app.rollups.run()
@@ -193,12 +198,18 @@ async def test_a_rule_that_is_switched_off_is_silent(world: World) -> None:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"threshold": "0"}, "threshold"), ({"threshold": "NaN"}, "threshold"), ({"threshold": "-1"}, "threshold"),
-        ({"threshold": "1e40"}, "threshold"), ({"metric": "money"}, "metric"), ({"window": "year"}, "window"),
-        ({"metric": "quota_percent"}, "metric"), ({"name": ""}, "name"), ({"owner_id": "con_x"}, "owner_id"),
+        ({"threshold": "0"}, "threshold"),
+        ({"threshold": "NaN"}, "threshold"),
+        ({"threshold": "-1"}, "threshold"),
+        ({"threshold": "1e40"}, "threshold"),
+        ({"metric": "money"}, "metric"),
+        ({"window": "year"}, "window"),
+        ({"metric": "quota_percent"}, "metric"),
+        ({"name": ""}, "name"),
+        ({"owner_id": "con_x"}, "owner_id"),
         ({"requests_min": 0}, "requests_min"),
     ],
-)  # fmt: skip
+)
 async def test_bad_rules_are_refused_by_name(world: World, change: dict[str, Any], field: str) -> None:
     answer = await world.people["tenant"].post(alerts(world), json={**RULE, **change})
     assert problem(answer) == (400, "request_invalid")

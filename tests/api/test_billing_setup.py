@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
-from shared.billing.setup import counts_in_quarters
+from shared.billing.profiles.service import counts_in_quarters
 from shared.billing.store import BILLING, close_document
 from shared.catalog.models import Address
 from shared.kernel.clock import utc_now
@@ -60,10 +60,15 @@ async def test_a_merchant_bills_from_its_first_profile_on(market: AccessMarket) 
     profile = made.json()
     assert before - timedelta(seconds=1) <= datetime.fromisoformat(profile.pop("billing_from")) <= utc_now()
     assert profile == {
-        "time_zone": "Asia/Kolkata", "anchor_day": 31, "number_prefix": "ACME", "financial_year_month": 1,
-        "payment_terms_days": 30, "payment_details": "", "footer": "",
+        "time_zone": "Asia/Kolkata",
+        "anchor_day": 31,
+        "number_prefix": "ACME",
+        "financial_year_month": 1,
+        "payment_terms_days": 30,
+        "payment_details": "",
+        "footer": "",
         "registrations": [{**GERMAN, "number": "DE136695976"}, INDIAN],
-    }  # fmt: skip
+    }
     read = await market.mia.get(BILLS)
     assert (read.json(), read.headers["ETag"]) == (made.json(), made.headers["ETag"])
 
@@ -228,8 +233,9 @@ async def test_terms_are_the_platforms_until_others_are_agreed(market: AccessMar
     assert (back.status_code, back.json()) == (200, {"commission_percent": None})
     entries = await audited(market, "terms:mer_1")
     assert [(entry["action"], entry["reason"]) for entry in entries] == [
-        ("terms.create", "a big customer"), ("terms.update", "over"),
-    ]  # fmt: skip
+        ("terms.create", "a big customer"),
+        ("terms.update", "over"),
+    ]
     assert (entries[0]["after"]["commission_percent"], entries[0]["actor"]) == ("7.5", market.root.account.id)
     assert entries[1]["before"]["commission_percent"] == "7.5"
 
@@ -272,9 +278,11 @@ async def test_a_consumer_says_what_is_on_its_invoices(market: AccessMarket) -> 
 
     assert (none.status_code, made.status_code) == (404, 201)
     assert made.json() == {
-        "legal_name": "Ann AG", "tax_id": "ATU13585627", "email": "bills@ann.example",
+        "legal_name": "Ann AG",
+        "tax_id": "ATU13585627",
+        "email": "bills@ann.example",
         "address": {"lines": ["Ring 1"], "city": "Wien", "region": "", "postal_code": "", "country": "AT"},
-    }  # fmt: skip
+    }
     assert [answer.status_code for answer in answers] == [428, 412, 200]
     assert (answers[2].json()["tax_id"], answers[2].json()["email"]) == ("", None)
     assert (await market.ann.get(path)).json() == answers[2].json()
@@ -325,9 +333,21 @@ async def test_invoices_bear_what_both_said(market: AccessMarket, stopped: datet
     await settle(market)
     await put(market, registrations=[GERMAN])
     await market.grant()
-    plan = {"name": "Flat", "currency": "EUR", "effective_from": f"{stopped:%Y-%m}-01T00:00:00Z", "charges": [
-        {"id": "fee", "name": "Fee", "metric": "requests", "model": "per_unit", "unit_price": "0", "base_fee": "33.33"}
-    ]}  # fmt: skip
+    plan = {
+        "name": "Flat",
+        "currency": "EUR",
+        "effective_from": f"{stopped:%Y-%m}-01T00:00:00Z",
+        "charges": [
+            {
+                "id": "fee",
+                "name": "Fee",
+                "metric": "requests",
+                "model": "per_unit",
+                "unit_price": "0",
+                "base_fee": "33.33",
+            }
+        ],
+    }
     assert (await market.mia.post("/api/v1/services/svc_maps/plans", json=plan)).status_code == 201
     path = f"{market.consumer}/invoice-previews"
     before = (await market.ann.get(path)).json()["items"]
@@ -347,8 +367,9 @@ async def test_the_log_says_that_personal_data_changed_and_not_to_what(market: A
     entries = await audited(market, f"buyer:{market.consumer_id}")
 
     assert [(entry["action"], entry["actor"]) for entry in entries] == [
-        ("buyer.create", market.ann.account.id), ("buyer.update", market.ann.account.id),
-    ]  # fmt: skip
+        ("buyer.create", market.ann.account.id),
+        ("buyer.update", market.ann.account.id),
+    ]
     for word in ("Ann AG", "Other AG", "ATU13585627", "Ring 1", "bills@"):
         assert word not in str(entries)
 

@@ -49,10 +49,19 @@ async def test_a_card_says_what_a_list_shows(api: Api) -> None:
     [item] = (await api.anonymous.get(f"{CATALOG}/services")).json()["items"]
 
     assert item == {
-        "slug": "ocr", "name": "Ocr", "type": "api", "summary": "Reads pages.", "category": "Vision", "tags": ["text"],
-        "version": "2", "price_model": "free", "pricing": "", "logo_url": None, "page_url": "/marketplace/acme/ocr",
+        "slug": "ocr",
+        "name": "Ocr",
+        "type": "api",
+        "summary": "Reads pages.",
+        "category": "Vision",
+        "tags": ["text"],
+        "version": "2",
+        "price_model": "free",
+        "pricing": "",
+        "logo_url": None,
+        "page_url": "/marketplace/acme/ocr",
         "merchant": {"slug": "acme", "name": "Acme", "page_url": "/marketplace/acme"},
-    }  # fmt: skip
+    }
 
 
 async def test_words_filters_and_order(api: Api) -> None:
@@ -108,8 +117,8 @@ async def test_pages_cover_everything_once_and_cursors_belong_to_their_query(api
 
 @pytest.mark.parametrize("position", [["svc_a"], ["svc_a", None], ["svc_a", 1.5], [1, "x"], "x", ["svc_a", [1]]])
 async def test_a_cursor_that_was_made_up_is_refused(api: Api, position: object) -> None:
-    from shared.catalog.search import Asked
-    from shared.kernel.paging import encode_cursor
+    from shared.catalog.marketplace.search import Asked
+    from shared.kernel.http.paging import encode_cursor
 
     await offer(api, "ocr")
     cursor = encode_cursor(Asked(sort="name").name, position)
@@ -132,9 +141,14 @@ async def test_bad_parameters_are_named(api: Api, query: str) -> None:
 async def test_a_detail_has_everything_a_consumer_decides_by_and_nothing_of_the_inside(api: Api) -> None:
     secret = {"base_url": "https://inner.example", "auth_secret": "hidden-name"}
     service = await offer(
-        api, "ocr", description="# Hi\n<script>alert(1)</script> [x](javascript:alert(1))", limits=Limits(per_minute=5),
-        openapi="openapi/svc_ocr/1.json", upstream=secret, reason="an admin's words",
-    )  # fmt: skip
+        api,
+        "ocr",
+        description="# Hi\n<script>alert(1)</script> [x](javascript:alert(1))",
+        limits=Limits(per_minute=5),
+        openapi="openapi/svc_ocr/1.json",
+        upstream=secret,
+        reason="an admin's words",
+    )
     for number in (1, 2):
         version = Version(number=number, version=f"{number}.0", notes="new", made_by="acc_1", made_at=utc_now())
         await api.app.documents.create(SERVICES, service.id, version_document(number), version.to_json())

@@ -5,9 +5,9 @@ from typing import Any
 import httpx
 import pytest
 
-from shared.access.keys import new_key
+from shared.access.keys.format import new_key
 from shared.catalog.models import Limits
-from shared.metering.explain import ASKED_PER_MINUTE_MAX, CHECKS
+from shared.metering.consume.explain import ASKED_PER_MINUTE_MAX, CHECKS
 from tests.api.access_market import AccessMarket
 from tests.api.key_support import created, do
 
@@ -121,8 +121,10 @@ async def test_networks_are_checked_for_any_address_and_not_listed(market: Acces
     outside = await explained(market, key["key"], source_address="2001:db8::1")
     unknown = await ask(market, key["key"])  # in process: nobody forwards
     assert (inside["allowed"], failed(outside), failed(unknown.json())) == (
-        True, ["network_not_allowed"], ["network_not_allowed"]
-    )  # fmt: skip
+        True,
+        ["network_not_allowed"],
+        ["network_not_allowed"],
+    )
     assert "192.0.2" not in str(outside)
     bad = await ask(market, key["key"], source_address="nowhere")
     assert [error["field"] for error in bad.json()["errors"]] == ["source_address"]

@@ -45,11 +45,18 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("field", "value"),
         [
-            ("commission_percent", "100.01"), ("commission_percent", "-1"), ("commission_percent", "NaN"),
-            ("commission_percent", "1.23456"), ("invite_days", 0), ("invite_days", 91), ("leaked_key_action", "sell"),
-            ("alert_recipients", ["a@b.example"] * 21), ("reason", ""), ("unknown", 1),
+            ("commission_percent", "100.01"),
+            ("commission_percent", "-1"),
+            ("commission_percent", "NaN"),
+            ("commission_percent", "1.23456"),
+            ("invite_days", 0),
+            ("invite_days", 91),
+            ("leaked_key_action", "sell"),
+            ("alert_recipients", ["a@b.example"] * 21),
+            ("reason", ""),
+            ("unknown", 1),
         ],
-    )  # fmt: skip
+    )
     async def test_a_value_that_breaks_a_rule_is_refused_by_name(
         self, admin: Person, field: str, value: object
     ) -> None:

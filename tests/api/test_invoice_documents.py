@@ -31,9 +31,16 @@ async def invoice(market: AccessMarket) -> Invoice:
     await market.key(id="key_plain")
     profile = BillingProfile(merchant_id="mer_1", number_prefix="ACME", billing_from=begun)
     plan = Plan(
-        service_id="svc_maps", merchant_id="mer_1", number=1, name="Standard", currency="EUR",
-        charges=(CHARGE.validate_python(PRICE),), effective_from=begun, created_at=begun, created_by="acc_1",
-    )  # fmt: skip
+        service_id="svc_maps",
+        merchant_id="mer_1",
+        number=1,
+        name="Standard",
+        currency="EUR",
+        charges=(CHARGE.validate_python(PRICE),),
+        effective_from=begun,
+        created_at=begun,
+        created_by="acc_1",
+    )
     await app.documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
     await app.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", 1), plan.to_json())
     await used(market, "a", "key_plain", data={"requests": 70, "status_code": 200})
@@ -57,7 +64,7 @@ async def download(market: AccessMarket, person: Person, path: str, **params: st
 @pytest.mark.parametrize(("format", "begins"), [("pdf", b"%PDF-"), ("json", b"{"), ("xml", b"<?xml")])
 async def test_both_sides_get_their_document(
     market: AccessMarket, invoice: Invoice, format: str, begins: bytes
-) -> None:  # fmt: skip
+) -> None:
     for person, home in ((market.ann, market.consumer), (market.mia, MERCHANT), (market.root, MERCHANT)):
         body, headers = await download(market, person, f"{home}/invoices/{invoice.id}/documents/{format}")
         assert body.startswith(begins)

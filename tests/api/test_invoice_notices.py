@@ -117,8 +117,9 @@ class TestAnnouncing:
         assert sent[1:] == [sent[1]] * 2, "the same Message-ID"
         assert len(bills.api.mails()) == 2
         assert sorted(json.loads(posted.body)["data"]["number"] for posted in receiver.requests) == [
-            "ACME26-000001", "ACME26-000002",
-        ], "each event once"  # fmt: skip
+            "ACME26-000001",
+            "ACME26-000002",
+        ], "each event once"
 
     async def test_a_server_that_takes_a_few_mails_at_a_time_gets_each_once(
         self, bills: InvoiceMarket, monkeypatch: pytest.MonkeyPatch

@@ -209,8 +209,10 @@ class TestVoiding:
         assert await bills.subjects() == [("ann@buyers.example", "Void: invoice ACME26-000001")]
         [entry] = await bills.audited("invoice.void")
         assert (entry["reason"], entry["before"]["status"], entry["after"]["status"]) == (
-            "wrong buyer", "issued", "void",
-        )  # fmt: skip
+            "wrong buyer",
+            "issued",
+            "void",
+        )
 
     @pytest.mark.parametrize("status", ["paid", "void"])
     async def test_only_what_is_unpaid(self, bills: InvoiceMarket, status: str) -> None:

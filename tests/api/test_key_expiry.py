@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.access.expiry import ExpiryNotices, notice_day
-from shared.access.key_writes import KeyWriter
+from shared.access.keys.expiry import ExpiryNotices, notice_day
+from shared.access.keys.writer import KeyWriter
 from shared.audit.journal import Journal
 from shared.kernel.clock import utc_now
 from tests.api.access_market import AccessMarket, DyingDocuments
@@ -46,7 +46,7 @@ def notices(market: AccessMarket, days: float, documents: Any = None) -> ExpiryN
     """As they run that many days from now."""
     app = market.api.app
     writer = KeyWriter(app.access, app.journal if documents is None else Journal(documents, app.audit_log.append))
-    return ExpiryNotices(app.access, writer, app.key_letters, lambda: utc_now() + timedelta(days=days))
+    return ExpiryNotices(app.access, writer, app.key_mails, lambda: utc_now() + timedelta(days=days))
 
 
 async def subjects(market: AccessMarket) -> list[str]:
@@ -61,8 +61,10 @@ async def test_three_notices_each_once_whenever_it_runs(market: AccessMarket) ->
         for _ in range(2):
             await notices(market, day).run()
     assert await subjects(market) == [
-        "API key expires in 30 days: job", "API key expires in 7 days: job", "API key expires tomorrow: job"
-    ]  # fmt: skip
+        "API key expires in 30 days: job",
+        "API key expires in 7 days: job",
+        "API key expires tomorrow: job",
+    ]
 
 
 async def test_runs_at_the_same_time_send_one(market: AccessMarket) -> None:

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from shared.access.keys import new_key
-from shared.access.leak_keys import LeakKeys, LeakKeysUnavailable
+from shared.access.keys.format import new_key
+from shared.access.leaks.reporter_keys import LeakKeys, LeakKeysUnavailable
 from shared.platform.upstream.http import HttpUpstream
 from tests.api.access_market import AccessMarket, open_access_market
 from tests.api.harness import PEPPER, Api

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from shared.access import refusals as module
-from shared.access.keys import new_key
+from shared.access.gate import refusals as module
+from shared.access.gate.refusals import COUNTS_MAX, Refusals
+from shared.access.keys.format import new_key
 from shared.access.models import ApiKey
-from shared.access.refusals import COUNTS_MAX, Refusals
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.errors import Problem
 from shared.metering.events import EVENT_TYPE
@@ -190,7 +190,7 @@ async def test_days_are_chosen(market: AccessMarket) -> None:
     assert await seen(market, key, f"?from={day - timedelta(days=20)}") == {"key_expired": 3}
     assert await seen(market, key, f"?from={day - timedelta(days=12)}&to={day - timedelta(days=5)}") == {
         "key_expired": 1
-    }  # fmt: skip
+    }
     path = f"{market.consumer}/keys/{stored.id}/refusals"
     for query in (f"?from={day}&to={day - timedelta(days=1)}", f"?from={day - timedelta(days=41)}", "?from=x"):
         answer = await market.ann.get(path + query)

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from shared.access.gate import Gate
+from shared.access.gate.service import Gate
+from shared.access.keys.rotation import Rotation
 from shared.access.models import NO_SECRET
-from shared.access.rotation import Rotation
 from shared.access.store import KEY_HASHES
 from shared.audit.journal import Journal
 from shared.audit.models import Actor
@@ -168,7 +168,7 @@ async def test_a_kill_before_the_commit_leaves_the_old_secret_alone(market: Acce
     app = market.api.app
     dying: Any = DyingDocuments(app.documents, "access")
     writer = type(app.key_writer)(app.access, Journal(dying, app.audit_log.append))
-    rotation = Rotation(app.access, app.key_secrets, writer, app.platform_settings, app.key_letters)
+    rotation = Rotation(app.access, app.key_secrets, writer, app.platform_settings, app.key_mails)
     dying.dead = True
     actor = Actor(market.ann.account.id, "consumer")
 

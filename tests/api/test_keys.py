@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.access.issuing import KeyIssuing, KeyPlan
-from shared.access.keys import is_well_formed
+from shared.access.keys.creation import KeyIssuing, KeyPlan
+from shared.access.keys.format import is_well_formed
 from shared.access.models import ApiKey
 from shared.access.store import ACCESS, AccessStore
 from shared.audit.journal import Journal
@@ -54,12 +54,23 @@ async def test_neither_key_nor_hash_is_in_the_audit_log(market: AccessMarket) ->
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("hash", "v1.x"), ("status", "active"), ("consumer_id", "con_x"), ("created_by", "acc_x"), ("id", "key_x"),
-        ("prefix", "ams_"), ("last4", "abcd"), ("previous_hash", "v1.x"), ("previous_until", "2030-01-01T00:00:00Z"),
-        ("revoked_service_ids", []), ("expires_at", "2030-01-01T00:00:00Z"), ("expiry_day", "2030-01-01"),
-        ("rotated_by", "acc_x"), ("leaked_at", None), ("kind", "key"),
+        ("hash", "v1.x"),
+        ("status", "active"),
+        ("consumer_id", "con_x"),
+        ("created_by", "acc_x"),
+        ("id", "key_x"),
+        ("prefix", "ams_"),
+        ("last4", "abcd"),
+        ("previous_hash", "v1.x"),
+        ("previous_until", "2030-01-01T00:00:00Z"),
+        ("revoked_service_ids", []),
+        ("expires_at", "2030-01-01T00:00:00Z"),
+        ("expiry_day", "2030-01-01"),
+        ("rotated_by", "acc_x"),
+        ("leaked_at", None),
+        ("kind", "key"),
     ],
-)  # fmt: skip
+)
 async def test_what_is_not_theirs_to_say_is_refused(market: AccessMarket, field: str, value: Any) -> None:
     key = await created(market)
     path, match = f"{market.consumer}/keys/{key['id']}", {"If-Match": key["etag"]}
@@ -302,9 +313,14 @@ async def test_another_consumers_key_does_not_exist(market: AccessMarket) -> Non
     theirs = f"/api/v1/consumers/{bob.account.consumer_id}/keys/{key['id']}"
     for path in (f"{market.consumer}/keys/{key['id']}", theirs):
         for method, rest in (
-            ("GET", ""), ("PATCH", ""), ("POST", "/disable"), ("POST", "/enable"), ("POST", "/revoke"),
-            ("POST", "/rotate"), ("GET", "/refusals"),
-        ):  # fmt: skip
+            ("GET", ""),
+            ("PATCH", ""),
+            ("POST", "/disable"),
+            ("POST", "/enable"),
+            ("POST", "/revoke"),
+            ("POST", "/rotate"),
+            ("GET", "/refusals"),
+        ):
             body = {"reason": "x"} if rest == "/revoke" else {}
             answer = await bob.request(method, path + rest, json=body, headers={"If-Match": "*"})
             assert answer.status_code == 404, (method, path, rest)
@@ -340,8 +356,10 @@ async def test_a_merchant_takes_its_services_from_one_key(market: AccessMarket) 
     one = await market.mia.post(path, json={"service_ids": ["svc_maps"], "reason": "abuse"})
     assert (one.status_code, one.json()["service_ids"]) == (200, ["svc_routes"])
     assert [await market.call(key["key"], name) for name in ("maps", "routes", "other")] == [
-        "403 service_not_granted", "ok", "ok"
-    ]  # fmt: skip
+        "403 service_not_granted",
+        "ok",
+        "ok",
+    ]
     assert await market.call(twin["key"]) == "ok"
     for chosen in (["svc_maps"], ["svc_other"], ["svc_routes", "svc_other"]):  # all or nothing
         answer = await market.mia.post(path, json={"service_ids": chosen, "reason": "x"})

@@ -23,9 +23,16 @@ async def test_a_person_sees_their_account(api: Api) -> None:
     body = answer.json()
     assert body.pop("created_at").endswith("Z")
     assert body == {
-        "id": ann.account.id, "email": "ann@example.com", "email_verified": True, "name": "Ann", "status": "active",
-        "roles": ["consumer"], "is_admin": False, "consumer_id": ann.account.consumer_id, "merchant_ids": [],
-    }  # fmt: skip
+        "id": ann.account.id,
+        "email": "ann@example.com",
+        "email_verified": True,
+        "name": "Ann",
+        "status": "active",
+        "roles": ["consumer"],
+        "is_admin": False,
+        "consumer_id": ann.account.consumer_id,
+        "merchant_ids": [],
+    }
 
 
 async def test_a_person_renames_themselves(api: Api) -> None:
@@ -45,9 +52,20 @@ async def test_a_change_needs_the_etag_that_was_read(api: Api, headers: dict[str
 
 
 @pytest.mark.parametrize(
-    "field", ["role", "roles", "status", "is_admin", "merchant_ids", "consumer_id", "email", "email_verified", "id",
-              "tokens_not_before"],
-)  # fmt: skip
+    "field",
+    [
+        "role",
+        "roles",
+        "status",
+        "is_admin",
+        "merchant_ids",
+        "consumer_id",
+        "email",
+        "email_verified",
+        "id",
+        "tokens_not_before",
+    ],
+)
 async def test_nothing_but_the_name_can_be_written(api: Api, field: str) -> None:
     ann = await api.sign_in("Ann")
 
@@ -74,8 +92,15 @@ async def test_without_a_token_there_is_no_account(api: Api) -> None:
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("headers", [{"X-AMS-Key": "ams_live_x"}, {"Authorization": "Bearer ams_live_x"},
-                                     {"Authorization": "Basic YTpi"}, {"Authorization": "Bearer"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-AMS-Key": "ams_live_x"},
+        {"Authorization": "Bearer ams_live_x"},
+        {"Authorization": "Basic YTpi"},
+        {"Authorization": "Bearer"},
+    ],
+)
 async def test_an_api_key_is_no_token(api: Api, headers: dict[str, str]) -> None:
     answer = await api.anonymous.get("/api/v1/me", headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (401, "token_missing")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.access import members as members_module
+from shared.access.projects import members as members_module
 from shared.audit.models import SYSTEM, Entry
 from shared.kernel.clock import utc_now
 from tests.api.access_market import AccessMarket, DyingDocuments, open_access_market

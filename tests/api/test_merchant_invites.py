@@ -8,13 +8,13 @@ import pytest
 
 from shared.audit.journal import FIRST_DUE
 from shared.audit.models import Actor
+from shared.catalog.merchants import invites as rules
 from shared.catalog.models import Merchant
 from shared.catalog.store import RESERVED, SlugTaken
-from shared.identity import invites as rules
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
-from shared.kernel.paging import encode_cursor
+from shared.kernel.http.paging import encode_cursor
 from shared.platform.documents import CONTAINERS
 from tests.api.harness import Api, Person
 from tests.api.merchant_steps import INVITES, MERCHANTS, REGISTER, Killed, dies, invite, register, wanted
@@ -93,9 +93,11 @@ class TestInvites:
         await admin.post(f"{INVITES}/{revoked['id']}/revoke", headers={"If-Match": revoked["etag"]})
         await admin.post(REGISTER, json=wanted(accepted["code"]))
         for status, ids in (
-            ("open", [opened["id"]]), ("accepted", [accepted["id"]]), ("revoked", [revoked["id"]]),
+            ("open", [opened["id"]]),
+            ("accepted", [accepted["id"]]),
+            ("revoked", [revoked["id"]]),
             ("expired", expired[::-1]),
-        ):  # fmt: skip
+        ):
             items = await pages(admin, {"status": status, "limit": "1"})
             assert [(one["id"], one["status"]) for one in items] == [(invite_id, status) for invite_id in ids]
 

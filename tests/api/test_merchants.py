@@ -8,11 +8,11 @@ from typing import Any, get_args
 import pytest
 from PIL import Image
 
-from shared.access.gate import Gate, Holder
+from shared.access.gate.service import Gate, Holder
 from shared.access.models import Consumer, Grant
 from shared.audit.journal import FIRST_DUE
 from shared.audit.models import Actor
-from shared.catalog.merchants import Decision, Mark
+from shared.catalog.merchants.service import Decision, Mark
 from shared.catalog.models import Service, Upstream
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
@@ -41,8 +41,12 @@ class TestProfile:
         return {"If-Match": (await person.get(path)).headers["etag"]}
 
     async def test_its_people_change_it(self, ann: Person, path: str) -> None:
-        change = {"name": "Meteo Works", "legal_name": "Meteo Works GmbH", "tax_id": "DE1",
-                  "address": {"lines": ["Main 1"], "city": "Bern", "country": "CH"}}  # fmt: skip
+        change = {
+            "name": "Meteo Works",
+            "legal_name": "Meteo Works GmbH",
+            "tax_id": "DE1",
+            "address": {"lines": ["Main 1"], "city": "Bern", "country": "CH"},
+        }
         answer = await ann.patch(path, json=change, headers=await self.tag(ann, path))
         assert answer.status_code == 200, answer.text
         assert {**answer.json(), **change, "address": None} == {**answer.json(), "address": None}
@@ -93,8 +97,9 @@ class TestProfile:
     async def test_an_unknown_logo_is_not_found(self, api: Api) -> None:
         assert problem(await api.anonymous.get(f"/api/v1/catalog/logos/{'0' * 40}.png")) == (404, "not_found")
         assert problem(await api.anonymous.get("/api/v1/catalog/logos/..%2Fsecret")) in (
-            (400, "request_invalid"), (404, "not_found"),
-        )  # fmt: skip
+            (400, "request_invalid"),
+            (404, "not_found"),
+        )
 
     @pytest.mark.parametrize(("method", "part"), [("PATCH", ""), ("PUT", "/logo"), ("DELETE", "/logo")])
     async def test_what_was_not_read_is_not_changed(
@@ -147,10 +152,16 @@ class TestDecisions:
     @pytest.mark.parametrize(
         ("path", "decision"),
         [
-            ([], "suspend"), ([], "disable"), ([], "restore"), (["activate"], "activate"), (["activate"], "reject"),
-            (["activate"], "restore"), (["reject"], "activate"), (["activate", "disable"], "suspend"),
+            ([], "suspend"),
+            ([], "disable"),
+            ([], "restore"),
+            (["activate"], "activate"),
+            (["activate"], "reject"),
+            (["activate"], "restore"),
+            (["reject"], "activate"),
+            (["activate", "disable"], "suspend"),
         ],
-    )  # fmt: skip
+    )
     async def test_states_that_do_not(self, admin: Person, ann: Person, path: list[str], decision: str) -> None:
         merchant_id = await register(admin, ann)
         for step in path:
@@ -161,10 +172,9 @@ class TestDecisions:
     async def test_one_of_two_contrary_decisions_holds(self, admin: Person, ann: Person) -> None:
         merchant_id = await register(admin, ann)
         sent = [
-            admin.post(f"{MERCHANTS}/{merchant_id}/{('activate', 'reject')[number % 2]}",
-                       json={"reason": "race"})
+            admin.post(f"{MERCHANTS}/{merchant_id}/{('activate', 'reject')[number % 2]}", json={"reason": "race"})
             for number in range(50)
-        ]  # fmt: skip
+        ]
         answers = await asyncio.gather(*sent)
         assert sum(answer.status_code == 200 for answer in answers) == 1
         assert {answer.status_code for answer in answers} == {200, 409}
@@ -209,9 +219,13 @@ class TestDecisions:
         await decide(admin, first, "activate")
         await admin.post(f"{MERCHANTS}/{second}/flag", json={"reason": "x"})
         for query, found in (
-            ("status=active", [first]), ("status=pending", [second]), ("flagged=true", [second]),
-            ("slug=a", [first, second]), ("slug=ab", [second]), ("slug=x", []),
-        ):  # fmt: skip
+            ("status=active", [first]),
+            ("status=pending", [second]),
+            ("flagged=true", [second]),
+            ("slug=a", [first, second]),
+            ("slug=ab", [second]),
+            ("slug=x", []),
+        ):
             assert [one["id"] for one in (await admin.get(f"{MERCHANTS}?{query}")).json()["items"]] == found, query
 
 

@@ -43,7 +43,7 @@ def _consumers(bills: InvoiceMarket, note: dict[str, Any], invoice_id: str = "in
 )
 async def test_merchants_and_admins_get_every_format(
     bills: InvoiceMarket, note: dict[str, Any], format: str, begins: bytes
-) -> None:  # fmt: skip
+) -> None:
     for person in (bills.mia, bills.root):
         body, disposition = await _download(bills, person, _merchants(note, format))
         assert body.startswith(begins)

@@ -20,9 +20,12 @@ PLANS = "/api/v1/services/svc_maps/plans"
 SHOWN = "/api/v1/catalog/services/maps/plan"
 CALLS = {"id": "calls", "name": "API calls", "metric": "requests", "model": "per_unit", "unit_price": "0.0100"}
 TRAFFIC = {
-    "id": "traffic", "name": "Traffic", "metric": "data_mb", "model": "graduated",
+    "id": "traffic",
+    "name": "Traffic",
+    "metric": "data_mb",
+    "model": "graduated",
     "tiers": [{"up_to": "1000", "unit_price": "0.05"}, {"up_to": None, "unit_price": "0.02"}],
-}  # fmt: skip
+}
 
 
 async def add(market: AccessMarket, *charges: dict[str, Any], **changes: Any) -> httpx.Response:
@@ -40,10 +43,16 @@ async def in_force(market: AccessMarket, number: int = 1, **changes: Any) -> Non
     """One that took effect yesterday."""
     yesterday = utc_now() - timedelta(days=1)
     fields: dict[str, Any] = {
-        "service_id": "svc_maps", "merchant_id": "mer_1", "number": number, "name": "Begun", "currency": "EUR",
-        "charges": (CHARGE.validate_python(CALLS),), "effective_from": yesterday, "created_at": yesterday,
+        "service_id": "svc_maps",
+        "merchant_id": "mer_1",
+        "number": number,
+        "name": "Begun",
+        "currency": "EUR",
+        "charges": (CHARGE.validate_python(CALLS),),
+        "effective_from": yesterday,
+        "created_at": yesterday,
         "created_by": market.mia.account.id,
-    }  # fmt: skip
+    }
     plan = Plan(**{**fields, **changes})
     await market.api.app.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", number), plan.to_json())
 
@@ -63,8 +72,12 @@ async def test_a_version_holds_from_the_next_period_on(market: AccessMarket, sto
 
     plan = answer.json()
     assert {name: plan[name] for name in ("number", "name", "currency", "state", "service_id")} == {
-        "number": 1, "name": "Standard", "currency": "EUR", "state": "announced", "service_id": "svc_maps",
-    }  # fmt: skip
+        "number": 1,
+        "name": "Standard",
+        "currency": "EUR",
+        "state": "announced",
+        "service_id": "svc_maps",
+    }
     assert datetime.fromisoformat(plan["effective_from"]) == next_month()
     assert plan["charges"][0]["unit_price"] == "0.01"
     assert plan["charges"][1]["tiers"][0] == {"up_to": "1000", "unit_price": "0.05", "flat_fee": "0"}

@@ -31,9 +31,16 @@ async def billing(market: AccessMarket, stopped: datetime) -> AccessMarket:
     await market.key(id="key_plain")
     profile = BillingProfile(merchant_id="mer_1", number_prefix="ACME", billing_from=now)
     plan = Plan(
-        service_id="svc_maps", merchant_id="mer_1", number=1, name="Standard", currency="EUR",
-        charges=(CHARGE.validate_python(PRICE),), effective_from=begun, created_at=begun, created_by="acc_1",
-    )  # fmt: skip
+        service_id="svc_maps",
+        merchant_id="mer_1",
+        number=1,
+        name="Standard",
+        currency="EUR",
+        charges=(CHARGE.validate_python(PRICE),),
+        effective_from=begun,
+        created_at=begun,
+        created_by="acc_1",
+    )
     await app.documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
     await app.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", 1), plan.to_json())
     month = now.replace(day=1, hour=0)

@@ -12,8 +12,12 @@ from shared.kernel.money import EXACT
 from tests.api.harness import Api
 
 PREVIEW = "/api/v1/pricing/preview"
-TIERS = [{"up_to": "5", "flat_fee": "100"}, {"up_to": "10", "flat_fee": "50"}, {"up_to": "15", "unit_price": "5"},
-         {"up_to": None, "unit_price": "1"}]  # fmt: skip
+TIERS = [
+    {"up_to": "5", "flat_fee": "100"},
+    {"up_to": "10", "flat_fee": "50"},
+    {"up_to": "15", "unit_price": "5"},
+    {"up_to": None, "unit_price": "1"},
+]
 UNIT = {"model": "per_unit", "unit_price": "1"}
 
 
@@ -30,8 +34,12 @@ async def test_a_published_example(api: Api) -> None:
     assert answer.status_code == 200, answer.text
     found = answer.json()
     assert {name: found[name] for name in ("amount", "rounded", "discount", "commitment_top_up", "total")} == {
-        "amount": "22", "rounded": "22", "discount": "12", "commitment_top_up": "0", "total": "10",
-    }  # fmt: skip
+        "amount": "22",
+        "rounded": "22",
+        "discount": "12",
+        "commitment_top_up": "0",
+        "total": "10",
+    }
     assert found["billed_quantity"] == "10"
 
 
@@ -87,7 +95,7 @@ async def test_nobody_has_to_sign_in(api: Api) -> None:
         (UNIT, {}, "XAU", "currency"),
         ({"model": "percentage", "rate_percent": "1", "per_event_max": "1"}, {"quantity": "5"}, "USD", "usage.events"),
     ],
-)  # fmt: skip
+)
 async def test_what_is_refused(
     api: Api, charge: dict[str, Any], usage: dict[str, Any], currency: str, field: str
 ) -> None:
@@ -107,14 +115,18 @@ MOST = "999999999999999999.999999999999"
         ({**UNIT, "convert": {"op": "divide", "factor": "3"}}, {"quantity": "10"}),
         ({**UNIT, "unit_price": MOST[6:], "convert": {"op": "multiply", "factor": MOST}}, {"quantity": MOST}),
         (
-            {"model": "package", "package_price": MOST[6:], "package_size": "0.000000000001",
-             "convert": {"op": "divide", "factor": "0.000000000001"}},
+            {
+                "model": "package",
+                "package_price": MOST[6:],
+                "package_size": "0.000000000001",
+                "convert": {"op": "divide", "factor": "0.000000000001"},
+            },
             {"events": [MOST] * 100},
         ),
         ({**UNIT, "minimum_spend": MOST[6:]}, {"previously_billed": f"-{MOST}"}),
         ({"model": "percentage", "rate_percent": "0.000001", "per_event_min": MOST[6:]}, {"events": [MOST] * 10_000}),
     ],
-)  # fmt: skip
+)
 async def test_whatever_is_taken_is_answered(api: Api, charge: dict[str, Any], usage: dict[str, Any]) -> None:
     answer = await _ask(api, charge, usage, "KWD")
     assert answer.status_code == 200, answer.text

@@ -6,19 +6,30 @@ import pytest
 
 from shared.audit.platform import PLATFORM, PlatformSettings
 from shared.catalog.models import Limits, Service, Upstream
-from shared.catalog.revisions import REVIEWED, applied, needs_review
-from shared.catalog.routes.services import ServiceChange
+from shared.catalog.services.revisions import REVIEWED, applied, needs_review
+from shared.catalog.services.routes import ServiceChange
 from tests.api.harness import Api
 from tests.api.services_market import ServicesMarket, open_services
 
 AT_ONCE: dict[str, Any] = {
-    "documentation_url": "https://docs.example", "version": "2", "category": "maps", "tags": ["rain"],
-    "formats": ["json"], "auto_approve": True, "visibility": "unlisted",
-}  # fmt: skip
+    "documentation_url": "https://docs.example",
+    "version": "2",
+    "category": "maps",
+    "tags": ["rain"],
+    "formats": ["json"],
+    "auto_approve": True,
+    "visibility": "unlisted",
+}
 WAITS: dict[str, Any] = {
-    "name": "Other", "description": "Another.", "upstream": {"base_url": "https://other.example"},
-    "limits": {"per_minute": 9}, "pricing": "more", "price_model": "tiered", "authentication": "mTLS", "sla": "none",
-}  # fmt: skip
+    "name": "Other",
+    "description": "Another.",
+    "upstream": {"base_url": "https://other.example"},
+    "limits": {"per_minute": 9},
+    "pricing": "more",
+    "price_model": "tiered",
+    "authentication": "mTLS",
+    "sla": "none",
+}
 
 
 @pytest.fixture
@@ -207,9 +218,13 @@ async def test_approving_at_once_takes_a_waiting_revision_along(market: Services
 
 def test_a_revision_of_an_upstream_keeps_the_secret_of_the_live_one() -> None:
     live = Service(
-        id="svc_1", merchant_id="mer_1", slug="s", name="S", limits=Limits(per_minute=5),
+        id="svc_1",
+        merchant_id="mer_1",
+        slug="s",
+        name="S",
+        limits=Limits(per_minute=5),
         upstream=Upstream(base_url="https://a.example", auth_header="X-Key", auth_secret="upstream-new"),
-    )  # fmt: skip
+    )
     after = applied(live, {"upstream": {"base_url": "https://b.example"}, "limits": {"per_day": 7}})
     assert after.upstream == Upstream(base_url="https://b.example", auth_header="X-Key", auth_secret="upstream-new")
     assert after.limits == Limits(per_minute=5, per_day=7)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.catalog import connection
-from shared.catalog.connection import BODY_BYTES_MAX, TESTS_PER_MINUTE
+from shared.catalog.upstreams import connection_test as connection
+from shared.catalog.upstreams.connection_test import BODY_BYTES_MAX, TESTS_PER_MINUTE
 from tests.api.harness import Api
 from tests.api.services_market import ServicesMarket, open_services
 from tests.emulators.issuer import Issuer
@@ -115,9 +115,22 @@ async def test_nobody_there_is_told_without_an_address(market: ServicesMarket) -
 
 @pytest.mark.parametrize(
     "host",
-    ["169.254.169.254", "127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:169.254.169.254]",
-     "2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0.0.0.0", "10.0.0.1", "168.63.129.16"],
-)  # fmt: skip
+    [
+        "169.254.169.254",
+        "127.0.0.1",
+        "localhost",
+        "[::1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:169.254.169.254]",
+        "2130706433",
+        "0x7f000001",
+        "0177.0.0.1",
+        "127.1",
+        "0.0.0.0",
+        "10.0.0.1",
+        "168.63.129.16",
+    ],
+)
 async def test_no_address_that_is_not_public_is_called(guarded: ServicesMarket, peer: UpstreamPeer, host: str) -> None:
     service_id = await guarded.drafted(upstream={"base_url": f"http://{host}:{peer.port}"})
     reached = await run(guarded, service_id)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from shared.audit.journal import Journal
-from shared.catalog.gateway import GatewaySync
 from shared.catalog.models import Service
 from shared.catalog.tasks import GATEWAY_TASK
+from shared.catalog.upstreams.gateway import GatewaySync
 from shared.platform.gateways import GatewayUnavailable, Offer
 from tests.api.harness import Api
 from tests.api.services_market import ServicesMarket, open_services

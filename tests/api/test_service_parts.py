@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from shared.audit.journal import Journal
-from shared.catalog import descriptions
+from shared.catalog.openapi import service as descriptions
 from shared.catalog.tasks import FORGET_SECRET_TASK
 from tests.api.harness import Api
 from tests.api.services_market import ServicesMarket, open_services
@@ -80,8 +80,9 @@ async def test_a_document_is_vetted_kept_and_read(market: ServicesMarket) -> Non
     (operation,) = (await market.mia.get(f"{path}/operations")).json()["items"]
     assert (operation["method"], operation["path"], operation["operation_id"]) == ("GET", "/now/{city}", "now")
     assert [(p["name"], p["place"], p["required"]) for p in operation["parameters"]] == [
-        ("city", "path", True), ("unit", "query", False),
-    ]  # fmt: skip
+        ("city", "path", True),
+        ("unit", "query", False),
+    ]
     assert json.loads(operation["response"]) == {"c": 21}
 
 
@@ -236,11 +237,18 @@ async def test_a_kill_before_the_service_names_it_leaves_a_secret_that_nobody_us
     assert service.upstream.auth_secret is None
 
 
-@pytest.mark.parametrize("body", [
-    {"header": "Host", "value": "x"}, {"header": "content-length", "value": "1"}, {"header": "X-AMS-Key", "value": "x"},
-    {"header": "X Y", "value": "x"}, {"header": "X-Key", "value": "a\r\nX-Other: b"}, {"header": "X-Key", "value": ""},
-    {"header": "X-Key", "value": "x", "secret": "key-pepper-v1"},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"header": "Host", "value": "x"},
+        {"header": "content-length", "value": "1"},
+        {"header": "X-AMS-Key", "value": "x"},
+        {"header": "X Y", "value": "x"},
+        {"header": "X-Key", "value": "a\r\nX-Other: b"},
+        {"header": "X-Key", "value": ""},
+        {"header": "X-Key", "value": "x", "secret": "key-pepper-v1"},
+    ],
+)
 async def test_a_header_that_could_change_the_call_is_refused(market: ServicesMarket, body: dict[str, str]) -> None:
     service_id = await market.drafted()
     path = f"/api/v1/services/{service_id}/upstream-secret"

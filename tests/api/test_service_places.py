@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.catalog.models import Service
-from shared.catalog.places import Places
+from shared.catalog.services.quota import ServiceQuota
 from shared.catalog.store import SlugTaken
 from shared.kernel.errors import Problem
 from tests.api.harness import Api
@@ -57,7 +57,7 @@ async def test_a_retired_service_gives_its_place_back(market: ServicesMarket) ->
     assert (await market.draft(slug="three")).json()["code"] == "limit_reached"
     await market.ask(first, "retire")
     app = market.api.app
-    later = Places(app.documents, app.catalog, lambda: datetime.now(UTC) + timedelta(minutes=6))
+    later = ServiceQuota(app.documents, app.catalog, lambda: datetime.now(UTC) + timedelta(minutes=6))
     await later.take("mer_1", 2)
     with pytest.raises(Problem, match="limit_reached"):
         await later.take("mer_1", 2)

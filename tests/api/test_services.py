@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.access.gate import Gate
-from shared.access.keys import PREFIX_CHARACTERS, new_key
+from shared.access.gate.service import Gate
+from shared.access.keys.format import PREFIX_CHARACTERS, new_key
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.catalog.store import SERVICES, CatalogStore
 from shared.kernel.errors import Problem
@@ -131,11 +131,20 @@ async def test_another_merchants_service_does_not_exist(market: ServicesMarket) 
     service_id = await market.active()
     path = f"/api/v1/services/{service_id}"
     for method, tail, body in (
-        ("GET", "", None), ("PATCH", "", {"name": "mine"}), ("POST", "/submit", None), ("POST", "/withdraw", None),
-        ("POST", "/retire", {}), ("GET", "/openapi", None), ("GET", "/operations", None), ("GET", "/versions", None),
-        ("POST", "/versions", {"version": "2"}), ("POST", "/test-connection", {}), ("PUT", "/openapi", {}),
-        ("PUT", "/upstream-secret", {"header": "X-Key", "value": "v"}), ("DELETE", "/upstream-secret", None),
-    ):  # fmt: skip
+        ("GET", "", None),
+        ("PATCH", "", {"name": "mine"}),
+        ("POST", "/submit", None),
+        ("POST", "/withdraw", None),
+        ("POST", "/retire", {}),
+        ("GET", "/openapi", None),
+        ("GET", "/operations", None),
+        ("GET", "/versions", None),
+        ("POST", "/versions", {"version": "2"}),
+        ("POST", "/test-connection", {}),
+        ("PUT", "/openapi", {}),
+        ("PUT", "/upstream-secret", {"header": "X-Key", "value": "v"}),
+        ("DELETE", "/upstream-secret", None),
+    ):
         answer = await market.max.request(method, path + tail, json=body, headers={"If-Match": "*"})
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), (method, tail)
     assert (await market.max.get("/api/v1/merchants/mer_1/services")).status_code == 404
@@ -174,9 +183,13 @@ async def test_admins_list_everybodys(market: ServicesMarket) -> None:
 async def bring_to(market: ServicesMarket, status: str) -> str:
     service_id = await market.drafted()
     for step in {
-        "draft": (), "pending_approval": ("submit",), "active": ("submit", "approve"),
-        "rejected": ("submit", "reject"), "suspended": ("submit", "approve", "disable"), "retired": ("retire",),
-    }[status]:  # fmt: skip
+        "draft": (),
+        "pending_approval": ("submit",),
+        "active": ("submit", "approve"),
+        "rejected": ("submit", "reject"),
+        "suspended": ("submit", "approve", "disable"),
+        "retired": ("retire",),
+    }[status]:
         answer = await act(market, service_id, step)
         assert answer.status_code == 200, answer.text
     return service_id
@@ -221,8 +234,13 @@ async def test_a_rejected_service_is_mended_and_submitted_again(market: Services
     assert (again["status"], again["reason"]) == ("pending_approval", None)
     assert (await market.decide(service_id, "approve")).json()["status"] == "active"
     assert await market.actions() == [
-        "service.create", "service.submit", "service.reject", "service.update", "service.submit", "service.approve",
-    ]  # fmt: skip
+        "service.create",
+        "service.submit",
+        "service.reject",
+        "service.update",
+        "service.submit",
+        "service.approve",
+    ]
 
 
 @pytest.mark.parametrize("status", ["pending", "suspended", "disabled"])
@@ -293,10 +311,15 @@ async def caller(market: ServicesMarket, service_id: str) -> tuple[Gate, str]:
     hasher = await market.api.app.load_hasher()
     await access.add_key(
         ApiKey(
-            id="key_1", consumer_id="con_1", hash=hasher.hash(clear), name="key", prefix=clear[:PREFIX_CHARACTERS],
-            last4=clear[-4:], service_ids=(service_id,),
+            id="key_1",
+            consumer_id="con_1",
+            hash=hasher.hash(clear),
+            name="key",
+            prefix=clear[:PREFIX_CHARACTERS],
+            last4=clear[-4:],
+            service_ids=(service_id,),
         )
-    )  # fmt: skip
+    )
     return market.api.app.gate, clear
 
 

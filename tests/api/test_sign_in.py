@@ -63,9 +63,19 @@ async def test_a_person_without_claims_has_an_account_too(api: Api) -> None:
     assert (account.name, account.email, account.email_verified) == ("Unnamed", None, False)
 
 
-@pytest.mark.parametrize("claims", [{"email": 7}, {"email": "no address"}, {"email": "x" * 255 + "@example.com"},
-                                    {"name": ["a"]}, {"name": "\n"}, {"email": "\ud800@example.com"},
-                                    {"sid": 7}, {"sid": "\ud800"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"email": 7},
+        {"email": "no address"},
+        {"email": "x" * 255 + "@example.com"},
+        {"name": ["a"]},
+        {"name": "\n"},
+        {"email": "\ud800@example.com"},
+        {"sid": 7},
+        {"sid": "\ud800"},
+    ],
+)
 async def test_odd_claims_are_left_out(api: Api, claims: dict[str, object]) -> None:
     account = await _account(api, api.issuer.token("ann", **{"email_verified": True, **claims}))
     assert (account.name, account.email, account.email_verified) == ("Unnamed", None, False)
@@ -94,9 +104,7 @@ async def test_fifty_first_requests_at_once_make_one_account(
 
 
 async def test_two_providers_at_once_with_one_verified_address_make_one_account(two: Api, partner: Issuer) -> None:
-    tokens = [
-        each.token("ann", email="ann@example.com", email_verified=True) for each in (two.issuer, partner) * 10
-    ]  # fmt: skip
+    tokens = [each.token("ann", email="ann@example.com", email_verified=True) for each in (two.issuer, partner) * 10]
     accounts = await asyncio.gather(*(_account(two, token) for token in tokens))
     assert len({account.id for account in accounts}) == 1
     assert sorted(entry.action for entry in await _entries(two)) == ["account.create", "account.link"]

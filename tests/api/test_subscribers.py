@@ -150,10 +150,14 @@ async def test_the_list_pages_by_subscriber_and_filters(market: AccessMarket) ->
         for slug in ("maps", "two"):
             await market.api.app.access.put_grant(
                 Grant(
-                    consumer_id=f"con_{n}", service_id=f"svc_{slug}", merchant_id="mer_1", status="approved",
-                    pseudonym=f"cus_{n:026}", restricted=n % 5 == 0 and slug == "two",
+                    consumer_id=f"con_{n}",
+                    service_id=f"svc_{slug}",
+                    merchant_id="mer_1",
+                    status="approved",
+                    pseudonym=f"cus_{n:026}",
+                    restricted=n % 5 == 0 and slug == "two",
                 )
-            )  # fmt: skip
+            )
 
     async def listed(query: str) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

@@ -118,8 +118,18 @@ def _without_subject(api: Api) -> str:
     return sign(payload, {"typ": "at+jwt", "kid": kid}, "RS256", api.issuer.keys[kid][1])
 
 
-@pytest.mark.parametrize("claims", [{"exp": "soon"}, {"exp": True}, {"exp": float("nan")}, {"iat": "now"},
-                                    {"iat": True}, {"nbf": "x"}, {"exp": 1e400}])  # fmt: skip
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"exp": "soon"},
+        {"exp": True},
+        {"exp": float("nan")},
+        {"iat": "now"},
+        {"iat": True},
+        {"nbf": "x"},
+        {"exp": 1e400},
+    ],
+)
 async def test_a_time_that_is_none(api: Api, claims: dict[str, object]) -> None:
     await _assert_refused(api, api.issuer.token("ann", **claims))
 
@@ -167,9 +177,11 @@ async def test_keys_from_where_the_token_says_are_never_fetched(api: Api, attack
     forged = attacker.token("ann", iss=api.issuer.url, headers={header: attacker.url + "/jwks"})
     await _assert_refused(api, forged)
     await _assert_refused(
-        api, attacker.token("ann", iss=api.issuer.url, kid="attack", headers={header: attacker.url + "/jwks",
-                                                                            "kid": api.issuer.kid()})
-    )  # fmt: skip
+        api,
+        attacker.token(
+            "ann", iss=api.issuer.url, kid="attack", headers={header: attacker.url + "/jwks", "kid": api.issuer.kid()}
+        ),
+    )
     assert not attacker.fetches
 
 
@@ -210,9 +222,19 @@ async def test_a_token_that_names_no_key(api: Api, kid: object) -> None:
 
 
 @pytest.mark.parametrize(
-    "token", ["x", "a.b.c", "..", "a.b.c.d.e", "\u00e9.\u00e9.\u00e9", "e30.e30.e30",
-              "W10.W10.W10", "x" * 20_000, encode_part({"alg": "RS256"}) + ".%%%.AA"],
-)  # fmt: skip
+    "token",
+    [
+        "x",
+        "a.b.c",
+        "..",
+        "a.b.c.d.e",
+        "\u00e9.\u00e9.\u00e9",
+        "e30.e30.e30",
+        "W10.W10.W10",
+        "x" * 20_000,
+        encode_part({"alg": "RS256"}) + ".%%%.AA",
+    ],
+)
 async def test_what_is_no_token_at_all(api: Api, token: str) -> None:
     await _assert_refused(api, token)
 

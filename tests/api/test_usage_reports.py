@@ -12,14 +12,14 @@ import pytest
 
 from shared.access.models import ApiKey, Grant
 from shared.audit.models import SYSTEM
-from shared.billing.reports import making
-from shared.billing.reports.models import Report
-from shared.billing.reports.schedules import Scheduler
-from shared.billing.reports.store import REPORTS, report_document, schedule_document
 from shared.kernel.clock import format_time, utc_now
 from shared.platform.blobs import BlobsUnavailable
 from shared.platform.blobs.links import PATH
 from shared.platform.documents import Delete
+from shared.reports import maker
+from shared.reports.models import Report
+from shared.reports.schedules import Scheduler
+from shared.reports.store import REPORTS, report_document, schedule_document
 from tests.api.harness import Api, Person
 from tests.api.test_usage_views import DAY, RANGE, Used, used
 
@@ -106,12 +106,14 @@ async def entries(usage: Used, action: str) -> list[dict[str, Any]]:
 async def test_a_merchants_report_says_what_its_views_say(usage: Used, pseudonym: str) -> None:
     rows = await table(usage, usage.mia, MERCHANT, by=["service", "day"])
     assert [(row["service"], row["label"], row["requests"], row["errors_5xx"]) for row in rows] == [
-        ("svc_maps", f"{DAY:%Y-%m-%d}", "4", "3"), ("svc_two", f"{DAY + timedelta(days=2):%Y-%m-%d}", "1", "0")
-    ]  # fmt: skip
+        ("svc_maps", f"{DAY:%Y-%m-%d}", "4", "3"),
+        ("svc_two", f"{DAY + timedelta(days=2):%Y-%m-%d}", "1", "0"),
+    ]
     by_key = await table(usage, usage.mia, MERCHANT, by=["api_key"])
     assert [(row["pseudonym"], row["api_key"], row["requests"]) for row in by_key] == [
-        (pseudonym, "key_plain", "4"), (pseudonym, "key_road", "1")
-    ]  # fmt: skip
+        (pseudonym, "key_plain", "4"),
+        (pseudonym, "key_road", "1"),
+    ]
     assert all(row["key_last4"] for row in by_key)
     assert usage.consumer_id not in str(by_key)
 
@@ -119,8 +121,11 @@ async def test_a_merchants_report_says_what_its_views_say(usage: Used, pseudonym
 async def test_a_consumers_report_is_of_what_it_names(usage: Used) -> None:
     home = usage.consumer
     assert [row["requests"] for row in await table(usage, usage.ann, home, by=[])] == ["5"]
-    for subject, requests in (({"api_key_id": "key_road"}, "1"), ({"project_id": usage.road}, "1"),
-                              ({"service_id": "svc_two"}, "1")):  # fmt: skip
+    for subject, requests in (
+        ({"api_key_id": "key_road"}, "1"),
+        ({"project_id": usage.road}, "1"),
+        ({"service_id": "svc_two"}, "1"),
+    ):
         assert [row["requests"] for row in await table(usage, usage.ann, home, by=[], subject=subject)] == [requests]
 
 
@@ -129,8 +134,9 @@ async def test_the_platforms_report_is_of_everybody(usage: Used) -> None:
     await usage.api.app.rollups.run()
     rows = await table(usage, usage.root, ADMIN, by=["merchant", "service"])
     assert [(row["merchant"], row["service"], row["requests"]) for row in rows] == [
-        ("mer_1", "svc_maps", "4"), ("mer_1", "svc_two", "1")
-    ]  # fmt: skip
+        ("mer_1", "svc_maps", "4"),
+        ("mer_1", "svc_two", "1"),
+    ]
     one = await table(usage, usage.root, ADMIN, by=[], subject={"consumer_id": usage.consumer_id})
     assert [row["requests"] for row in one] == ["5"]
 
@@ -176,11 +182,14 @@ async def test_another_tenants_things_do_not_exist(usage: Used, pseudonym: str) 
     for path in (f"{MERCHANT}/reports", one, f"{one}/download", f"{usage.consumer}/reports", mine, f"{mine}/download"):
         assert (await eve.get(path)).status_code == 404, path
     for home, person, subject in (
-        (own, eve, {"api_key_id": "key_plain"}), (own, eve, {"project_id": usage.road}),
-        (MERCHANT, usage.mia, {"service_id": "svc_none"}), (MERCHANT, usage.mia, {"pseudonyms": ["cus_abcdef"]}),
-        (ADMIN, usage.root, {"merchant_id": "mer_none"}), (ADMIN, usage.root, {"consumer_id": "con_none"}),
+        (own, eve, {"api_key_id": "key_plain"}),
+        (own, eve, {"project_id": usage.road}),
+        (MERCHANT, usage.mia, {"service_id": "svc_none"}),
+        (MERCHANT, usage.mia, {"pseudonyms": ["cus_abcdef"]}),
+        (ADMIN, usage.root, {"merchant_id": "mer_none"}),
+        (ADMIN, usage.root, {"consumer_id": "con_none"}),
         (ADMIN, usage.root, {"service_id": "svc_none"}),
-    ):  # fmt: skip
+    ):
         answer = await person.post(f"{home}/reports", json={**ASKED, "subject": subject, "by": []})
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found"), subject
     assert (await usage.ann.get(f"{ADMIN}/reports")).status_code == 403
@@ -217,8 +226,11 @@ BAD = [
     ({"subject": {"project_id": "prj_1"}}, "request_invalid", "subject.project_id"),
     ({"subject": {"consumer_id": "con_1"}}, "request_invalid", "subject.consumer_id"),
     ({"share_with_consumer": True}, "request_invalid", "share_with_consumer"),
-    ({"share_with_consumer": True, "subject": {"pseudonyms": ["cus_a", "cus_b"]}}, "request_invalid",
-     "share_with_consumer"),
+    (
+        {"share_with_consumer": True, "subject": {"pseudonyms": ["cus_a", "cus_b"]}},
+        "request_invalid",
+        "share_with_consumer",
+    ),
     ({"subject": {"pseudonyms": ["con_1"]}}, "request_invalid", None),
     ({"format": "xlsx"}, "request_invalid", "format"),
     ({"schedule": "hourly"}, "request_invalid", "schedule"),
@@ -226,7 +238,7 @@ BAD = [
     ({"status": "done"}, "request_invalid", "status"),
     ({"blob": "invoices/other.pdf"}, "request_invalid", "blob"),
     ({"owner_id": "mer_2"}, "request_invalid", "owner_id"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("changes", "code", "field"), BAD)
@@ -404,7 +416,7 @@ async def test_a_maker_that_is_killed_is_taken_over_once_its_lease_is_over(
     assert dead.status == "running"
     assert await app.report_maker.run() == 0, "its lease is not over"
 
-    app.report_maker.now = lambda: utc_now() + timedelta(seconds=making.LEASE_S + 1)
+    app.report_maker.now = lambda: utc_now() + timedelta(seconds=maker.LEASE_S + 1)
     assert await app.report_maker.run() == 1
     await settled(usage.api)
     report = await in_store(usage, view["id"])
@@ -439,10 +451,15 @@ async def test_who_lost_its_lease_takes_away_what_it_wrote(usage: Used, monkeypa
     async def slow(report: Report, at: datetime) -> Any:
         if not other:
             other.append(True)
-            later = making.Maker(
-                app.report_store, app.report_sources, app.blobs, app.journal, app.report_maker.notices,
-                app.report_maker.render, lambda: utc_now() + timedelta(hours=1),
-            )  # fmt: skip
+            later = maker.Maker(
+                app.report_store,
+                app.report_sources,
+                app.blobs,
+                app.journal,
+                app.report_maker.notices,
+                app.report_maker.render,
+                lambda: utc_now() + timedelta(hours=1),
+            )
             assert await later.run() == 1
         return await ready(report, at)
 
@@ -502,18 +519,18 @@ async def test_a_report_that_kills_whoever_makes_it_is_given_up(usage: Used, mon
     await usage.api.drain()
     with monkeypatch.context() as patched:
         _kill_at(patched, app, "reading")
-        for number in range(making.ATTEMPTS_MAX):
+        for number in range(maker.ATTEMPTS_MAX):
             app.report_maker.now = lambda number=number: utc_now() + timedelta(hours=number)
             with pytest.raises(Killed):
                 await app.report_maker.run()
-        app.report_maker.now = lambda: utc_now() + timedelta(hours=making.ATTEMPTS_MAX)
+        app.report_maker.now = lambda: utc_now() + timedelta(hours=maker.ATTEMPTS_MAX)
         assert await app.report_maker.run() == 1
     failed = (await usage.mia.get(f"{MERCHANT}/reports/{view['id']}")).json()
     assert (failed["status"], "never came to an end" in failed["error"]) == ("failed", True)
 
 
 async def test_a_range_that_is_too_much_at_once_is_read_in_parts(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
-    from shared.metering import reader
+    from shared.metering.views import reader
 
     expected = await table(usage, usage.ann, usage.consumer, by=["api_key", "service"])
     days = await table(usage, usage.ann, usage.consumer, by=["api_key", "hour"])

@@ -11,7 +11,7 @@ import pytest
 
 from shared.access.store import member_document
 from shared.kernel.clock import format_time, utc_now
-from shared.metering.aggregate import RawEvent
+from shared.metering.counting.aggregator import RawEvent
 from shared.metering.events import EVENT_TYPE, UsageData, UsageEvent, encode_event
 from shared.platform.documents import CONTAINERS
 from tests.api.access_market import AccessMarket
@@ -32,10 +32,19 @@ async def used(market: AccessMarket, id: str, key_id: str, moment: datetime = DA
     """Count an event of Ann's, unless `changes` say whose."""
     data = changes.pop("data", {"status_code": 200})
     fields: dict[str, Any] = {
-        "id": id, "source": "tests", "type": EVENT_TYPE, "subject": "maps", "time": format_time(moment),
-        "consumer_id": market.consumer_id, "api_key_id": key_id, "service_id": "svc_maps", "merchant_id": "mer_1",
-        "received_at": format_time(utc_now()), "specversion": "1.0", **changes,
-    }  # fmt: skip
+        "id": id,
+        "source": "tests",
+        "type": EVENT_TYPE,
+        "subject": "maps",
+        "time": format_time(moment),
+        "consumer_id": market.consumer_id,
+        "api_key_id": key_id,
+        "service_id": "svc_maps",
+        "merchant_id": "mer_1",
+        "received_at": format_time(utc_now()),
+        "specversion": "1.0",
+        **changes,
+    }
     event = UsageEvent(**{**fields, "data": UsageData(**data)})
     outcome = await market.api.app.aggregator.apply([RawEvent(encode_event(event), event.consumer_id)])
     assert outcome.counted == 1
@@ -68,8 +77,9 @@ async def test_a_consumer_sees_usage_by_whatever_it_asks(usage: Used) -> None:
     assert (answer["total"]["requests"], answer["total"]["errors_5xx"], answer["total"]["error_rate"]) == (5, 3, 0.8)
     by_key = (await get(usage.ann, home, group_by="api_key,project"))["items"]
     assert [(item["api_key"], item["project"], item["requests"]) for item in by_key] == [
-        ("key_plain", "", 4), ("key_road", usage.road, 1)
-    ]  # fmt: skip
+        ("key_plain", "", 4),
+        ("key_road", usage.road, 1),
+    ]
     days = (await get(usage.ann, home, group_by="day", time_zone="Asia/Kolkata"))["items"]
     labels = [f"{DAY + timedelta(days=n):%Y-%m-%d}" for n in (0, 1, 2)]
     assert [(item["label"], item["requests"]) for item in days] == list(zip(labels, [3, 1, 1], strict=True))
@@ -99,8 +109,11 @@ async def test_slices_say_the_same_as_counters(usage: Used) -> None:
 
 async def test_a_trend_tops_and_a_day(usage: Used) -> None:
     home = f"{usage.consumer}/usage"
-    trend = await get(usage.ann, f"{home}/trend", **{"from": f"{DAY + timedelta(days=2):%Y-%m-%d}",
-                                                     "to": f"{DAY + timedelta(days=4):%Y-%m-%d}"})  # fmt: skip
+    trend = await get(
+        usage.ann,
+        f"{home}/trend",
+        **{"from": f"{DAY + timedelta(days=2):%Y-%m-%d}", "to": f"{DAY + timedelta(days=4):%Y-%m-%d}"},
+    )
     assert [(item["period"], item["requests"]) for item in trend["items"]] == [("current", 1), ("previous", 4)]
     assert trend["change_percent"]["requests"] == -75
     top = await get(usage.ann, f"{home}/top", by="api_key", metric="errors", limit=1)
@@ -128,13 +141,18 @@ async def test_the_log_of_a_day_is_filtered_and_paged(usage: Used) -> None:
 
 
 async def test_records_are_paged_past_what_is_filtered_out(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
-    from shared.metering import views
+    from shared.metering.views import consumer as views
 
     monkeypatch.setattr(views, "SCAN_PAGE", 3)
     day = DAY + timedelta(days=3)
     for number in range(20):
-        await used(usage, f"n{number:02d}", "key_plain", day + timedelta(minutes=number),
-                   data={"status_code": 503 if number % 4 == 1 else 200})  # fmt: skip
+        await used(
+            usage,
+            f"n{number:02d}",
+            "key_plain",
+            day + timedelta(minutes=number),
+            data={"status_code": 503 if number % 4 == 1 else 200},
+        )
     log, cursor, seen = f"{usage.consumer}/usage/days/{day:%Y-%m-%d}/records", None, []
     for _ in range(10):
         page = await get(usage.ann, log, status="5xx", limit=2, **({"cursor": cursor} if cursor else {}))
@@ -188,8 +206,9 @@ async def test_a_merchant_sees_pseudonyms_and_the_ends_of_keys(usage: Used) -> N
     key = await usage.api.app.access.key(usage.consumer_id, "key_plain")
     assert key is not None
     assert {(i["pseudonym"], i["api_key"], i["requests"]) for i in answer["items"]} == {
-        (pseudonym, "key_plain", 4), (pseudonym, "key_road", 1)
-    }  # fmt: skip
+        (pseudonym, "key_plain", 4),
+        (pseudonym, "key_road", 1),
+    }
     assert (answer["items"][0]["key_prefix"], answer["items"][0]["key_last4"]) == (key.prefix, key.last4)
     top = await get(usage.mia, f"{home}/top")
     assert [(item["pseudonym"], item["requests"], item["share"]) for item in top["items"]] == [(pseudonym, 5, 1)]
@@ -211,9 +230,17 @@ async def test_a_merchant_does_not_see_what_its_consumers_do_elsewhere(usage: Us
 
 async def test_nothing_that_a_merchant_is_told_says_who_somebody_is(usage: Used) -> None:
     home, pseudonym = "/api/v1/merchants/mer_1", await pseudonym_of(usage)
-    paths = [f"{home}/usage?group_by=consumer,api_key,day", f"{home}/usage/top", f"{home}/usage/top?by=api_key",
-             f"{home}/services/svc_maps/usage?group_by=consumer,hour", f"{home}/usage/months", f"{home}/usage/trend",
-             f"{home}/usage/distribution", f"{home}/usage/spikes", f"{home}/usage?pseudonym={pseudonym}"]  # fmt: skip
+    paths = [
+        f"{home}/usage?group_by=consumer,api_key,day",
+        f"{home}/usage/top",
+        f"{home}/usage/top?by=api_key",
+        f"{home}/services/svc_maps/usage?group_by=consumer,hour",
+        f"{home}/usage/months",
+        f"{home}/usage/trend",
+        f"{home}/usage/distribution",
+        f"{home}/usage/spikes",
+        f"{home}/usage?pseudonym={pseudonym}",
+    ]
     told = ""
     for path in paths:
         for kind in ("json", "csv"):
@@ -245,8 +272,9 @@ async def test_operators_see_the_platform_once_it_is_derived(usage: Used) -> Non
     await usage.api.app.rollups.run()
     answer = await get(usage.root, "/api/v1/admin/usage", group_by="merchant,service")
     assert [(i["merchant"], i["service"], i["requests"]) for i in answer["items"]] == [
-        ("mer_1", "svc_maps", 4), ("mer_1", "svc_two", 1)
-    ]  # fmt: skip
+        ("mer_1", "svc_maps", 4),
+        ("mer_1", "svc_two", 1),
+    ]
     days = await get(usage.root, "/api/v1/admin/usage", time_zone="America/St_Johns")
     assert sum(item["requests"] for item in days["items"]) == 2  # the first three were the day before there
     top = await get(usage.root, "/api/v1/admin/usage/top", by="merchant")
@@ -269,8 +297,9 @@ async def test_every_view_is_a_file_too(usage: Used) -> None:
     assert by_header.headers["content-type"].startswith("text/csv")
     log = await usage.ann.get(f"{usage.consumer}/usage/days/{DAY:%Y-%m-%d}/records", params={"format": "csv"})
     assert [(row["id"], row["resource"]) for row in csv.DictReader(io.StringIO(log.text, newline=""))] == [
-        ("a", ""), ("b", "'=cmd()")
-    ]  # fmt: skip
+        ("a", ""),
+        ("b", "'=cmd()"),
+    ]
 
 
 @pytest.mark.parametrize(

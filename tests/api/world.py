@@ -3,17 +3,17 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from shared.access.keys import KeyHasher, new_key
+from shared.access.keys.format import KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant, Member, Project, ProjectRole
 from shared.access.store import ACCESS
 from shared.alerts.models import Rule
 from shared.alerts.store import rule_document
 from shared.billing.models import BillingProfile, BuyerDetails, Plan
-from shared.billing.reports.models import Contents, Report, Schedule
-from shared.billing.reports.store import REPORTS, report_document, schedule_document
 from shared.billing.store import BILLING, BUYER, PROFILE, invoice_document, note_document, plan_document
 from shared.catalog.models import Merchant, Service
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
+from shared.reports.models import Contents, Report, Schedule
+from shared.reports.store import REPORTS, report_document, schedule_document
 from shared.webhooks.models import PLATFORM_OWNER, Webhook
 from shared.webhooks.store import ALERTS, webhook_document
 from tests.api.harness import PEPPER, Api, Person
@@ -22,9 +22,18 @@ from tests.unit.invoice_samples import BERLIN, make_invoice
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 PERSONAS = (
-    "nobody", "admin", "merchant", "other merchant", "tenant", "other tenant", "owner", "manager", "member",
-    "member of another project", "removed member",
-)  # fmt: skip
+    "nobody",
+    "admin",
+    "merchant",
+    "other merchant",
+    "tenant",
+    "other tenant",
+    "owner",
+    "manager",
+    "member",
+    "member of another project",
+    "removed member",
+)
 
 
 @dataclass
@@ -69,7 +78,7 @@ async def _market(world: World) -> None:
     await world.api.app.blobs.put(openapi, b'{"openapi": "3.1.0", "paths": {}}', content_type="application/json")
     service = Service(
         id="svc_one", merchant_id="mer_one", slug="service-one", name="One", status="active", openapi=openapi
-    )  # fmt: skip
+    )
     await world.api.app.catalog.put_service(service)
     world.ids |= {"merchant_id": "mer_one", "service_id": "svc_one", "slug": "service-one", "merchant_slug": "one"}
 
@@ -82,32 +91,48 @@ async def _tenant(world: World) -> None:
     for project_id in ("prj_one", "prj_two"):
         await access.put_project(Project(id=project_id, consumer_id=consumer_id, name=project_id))
     roles: dict[str, tuple[str, ProjectRole]] = {
-        "owner": ("prj_one", "owner"), "manager": ("prj_one", "manager"), "member": ("prj_one", "member"),
+        "owner": ("prj_one", "owner"),
+        "manager": ("prj_one", "manager"),
+        "member": ("prj_one", "member"),
         "member of another project": ("prj_two", "manager"),
-    }  # fmt: skip
+    }
     for person, (project_id, role) in roles.items():
         account = world.people[person].account
         member = Member(
-            consumer_id=consumer_id, project_id=project_id, account_id=account.id, role=role, name=person,
+            consumer_id=consumer_id,
+            project_id=project_id,
+            account_id=account.id,
+            role=role,
+            name=person,
             joined_at=NOW,
-        )  # fmt: skip
+        )
         await world.api.app.documents.upsert(ACCESS, consumer_id, f"member:{project_id}:{account.id}", member.to_json())
     pseudonym = await world.api.app.pseudonyms.of("mer_one", consumer_id)
     await access.put_grant(
-        Grant(consumer_id=consumer_id, service_id="svc_one", merchant_id="mer_one", status="approved",
-              pseudonym=pseudonym)
-    )  # fmt: skip
+        Grant(
+            consumer_id=consumer_id, service_id="svc_one", merchant_id="mer_one", status="approved", pseudonym=pseudonym
+        )
+    )
     clear = new_key("live")
     await access.add_key(
         ApiKey(
-            id="key_one", consumer_id=consumer_id, hash=KeyHasher({1: PEPPER}, 1).hash(clear), prefix=clear[:13],
-            last4=clear[-4:], name="key", service_ids=("svc_one",), project_id="prj_one",
+            id="key_one",
+            consumer_id=consumer_id,
+            hash=KeyHasher({1: PEPPER}, 1).hash(clear),
+            prefix=clear[:13],
+            last4=clear[-4:],
+            name="key",
+            service_ids=("svc_one",),
+            project_id="prj_one",
         )
-    )  # fmt: skip
+    )
     world.ids |= {
-        "consumer_id": consumer_id, "project_id": "prj_one", "key_id": "key_one", "pseudonym": pseudonym,
+        "consumer_id": consumer_id,
+        "project_id": "prj_one",
+        "key_id": "key_one",
+        "pseudonym": pseudonym,
         "account_id": world.people["member"].account.id,
-    }  # fmt: skip
+    }
 
 
 async def _alerts(world: World) -> None:
@@ -118,10 +143,16 @@ async def _alerts(world: World) -> None:
         )
         rule = Rule.model_validate(
             {
-                "id": "rul_one", "owner_kind": kind, "owner_id": owner_id, "name": "rule", "metric": "requests",
-                "window": "day", "threshold": "1", "created_at": NOW,
+                "id": "rul_one",
+                "owner_kind": kind,
+                "owner_id": owner_id,
+                "name": "rule",
+                "metric": "requests",
+                "window": "day",
+                "threshold": "1",
+                "created_at": NOW,
             }
-        )  # fmt: skip
+        )
         documents = world.api.app.documents
         await documents.upsert(ALERTS, owner_id, webhook_document("whk_one"), webhook.to_json())
         await documents.upsert(ALERTS, owner_id, rule_document("rul_one"), rule.to_json())
@@ -130,9 +161,16 @@ async def _alerts(world: World) -> None:
 
 async def _billing(world: World) -> None:
     plan = Plan(
-        service_id="svc_one", merchant_id="mer_one", number=1, name="Standard", currency="EUR", charges=(),
-        effective_from=NOW, created_at=NOW, created_by=world.people["merchant"].account.id,
-    )  # fmt: skip
+        service_id="svc_one",
+        merchant_id="mer_one",
+        number=1,
+        name="Standard",
+        currency="EUR",
+        charges=(),
+        effective_from=NOW,
+        created_at=NOW,
+        created_by=world.people["merchant"].account.id,
+    )
     consumer_id, documents = world.ids["consumer_id"], world.api.app.documents
     profile = BillingProfile(merchant_id="mer_one", number_prefix="ONE", billing_from=NOW)
     details = BuyerDetails(consumer_id=consumer_id, legal_name="Tenant", address=BERLIN)

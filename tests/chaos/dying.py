@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from shared.bootstrap import Application, application, close
 from shared.kernel.clock import format_time
-from shared.metering.aggregate import RawEvent
+from shared.metering.counting.aggregator import RawEvent
 from shared.metering.events import CONSUME_SOURCE, EVENT_TYPE, UsageData, UsageEvent, encode_event
 from shared.platform.events import EventBatch
 from shared.platform.spool.sqlite import SqliteSpool
@@ -63,9 +63,18 @@ async def ship(app: Application, fuse: _Fuse, count: int) -> None:
     key, now = KEYS[0], format_time(datetime.now(UTC))
     for number in range(count):
         event = UsageEvent(
-            f"req_{number}", CONSUME_SOURCE, EVENT_TYPE, API, now, key.consumer, key.id, SERVICES[API], "mer_one", now,
+            f"req_{number}",
+            CONSUME_SOURCE,
+            EVENT_TYPE,
+            API,
+            now,
+            key.consumer,
+            key.id,
+            SERVICES[API],
+            "mer_one",
+            now,
             UsageData(response_bytes=number),
-        )  # fmt: skip
+        )
         await spool.append(f"{key.consumer}:0", encode_event(event))
     all_are_spooled.set()
     await spool.ready()

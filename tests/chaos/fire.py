@@ -58,9 +58,16 @@ async def under_fire(scale: Scale, seed: int, folder: Path) -> Report:
         verdict = verify.judge(ledger, stored)
         verdict.wrong += verify.summaries_wrong(summaries, stored) + ledger.unexpected
         return describe(
-            seed=seed, started_at=started_at, stormed_s=stormed_s, took_s=time.monotonic() - started,
-            ledger=ledger, stored=stored, verdict=verdict, faults=faults, host_starts=host.starts,
-        )  # fmt: skip
+            seed=seed,
+            started_at=started_at,
+            stormed_s=stormed_s,
+            took_s=time.monotonic() - started,
+            ledger=ledger,
+            stored=stored,
+            verdict=verdict,
+            faults=faults,
+            host_starts=host.starts,
+        )
 
 
 @contextlib.asynccontextmanager

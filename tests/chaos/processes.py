@@ -28,8 +28,10 @@ SETTINGS = {
 }
 Role = Literal["supervisor", "worker", "background"]
 _MODULES: dict[bytes, Role] = {
-    b"scripts.host": "supervisor", b"scripts.host.worker": "worker", b"scripts.host.background": "background"
-}  # fmt: skip
+    b"scripts.host": "supervisor",
+    b"scripts.host.worker": "worker",
+    b"scripts.host.background": "background",
+}
 
 
 class Host:
@@ -53,7 +55,7 @@ class Host:
         """Load a market into the data folder. Returns the clear keys by key id."""
         file = self.log.with_name("market.json")
         file.write_text(json.dumps(market))
-        done = self.run("scripts.seed", "--from", str(file))
+        done = self.run("scripts.commands.seed", "--from", str(file))
         assert done.returncode == 0, done.stderr
         return {key["id"]: key["key"] for key in json.loads(done.stdout)["keys"]}
 
@@ -61,8 +63,13 @@ class Host:
         """Run a module to its end on this host's data and settings."""
         return subprocess.run(
             [sys.executable, "-m", module, *arguments],
-            cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=COMMAND_S, check=False,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
 
     def start(self) -> None:
         self.starts += 1
@@ -70,8 +77,12 @@ class Host:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "scripts.host", *options],
-                cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                cwd=ROOT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
 
     def is_running(self) -> bool:
         """Whether the supervisor is; its children may outlive it for as long as they drain."""

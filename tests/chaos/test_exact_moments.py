@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from shared.bootstrap import Application
-from shared.metering.reports import Reports
+from shared.metering.consume.ingest import UsageReports
 from shared.platform.events.log import EventLog
 from shared.settings import load_settings
 from tests.chaos import verify
@@ -106,7 +106,7 @@ async def _acknowledged(app: Application, keys: dict[str, str], seed: int) -> Le
     by_key: defaultdict[str, list[Event]] = defaultdict(list)
     for event in ledger.events:
         by_key[event.key.id].append(event)
-    reports = Reports(app.gate, app.limiter, app.events)
+    reports = UsageReports(app.gate, app.limiter, app.events)
     for key_id, events in by_key.items():
         holder = await app.consume.identify({"x-ams-key": keys[key_id]})
         ledger.sending(events)

@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from shared.access.keys import new_key
+from shared.access.keys.format import new_key
 from tests.chaos.processes import Host
 
 RECOVERED_S = 60.0

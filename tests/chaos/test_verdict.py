@@ -31,11 +31,16 @@ def stored(ledger: Ledger) -> Stored:
     """What AMS should have: all that was acknowledged."""
     records: list[Record] = [
         {
-            "id": event.id, "source": event.source, "time": event.time, "consumerid": event.key.consumer,
-            "apikeyid": event.key.id, "serviceid": SERVICES[event.service], "data": event.data,
+            "id": event.id,
+            "source": event.source,
+            "time": event.time,
+            "consumerid": event.key.consumer,
+            "apikeyid": event.key.id,
+            "serviceid": SERVICES[event.service],
+            "data": event.data,
         }
         for event in ledger.acknowledged
-    ]  # fmt: skip
+    ]
     data: Record = {"response_bytes": 10, "status_code": 200, "metadata": {"method": "GET", "path": "whole/10/0"}}
     call: Record = {"id": "req_1", "source": CALL_SOURCE, "time": TIME, "consumerid": KEYS[0].consumer}
     records.append({**call, "apikeyid": KEYS[0].id, "serviceid": SERVICES[API], "data": data})
@@ -53,10 +58,13 @@ def _counter(record: Record, period: str, bucket: str) -> Record:
     data = record["data"]
     requests = data.get("requests", 1)
     sums = {
-        "events": 1, "requests": requests, "request_bytes": data.get("request_bytes", 0),
-        "response_bytes": data["response_bytes"], "quantity": data.get("quantity", "0"),
+        "events": 1,
+        "requests": requests,
+        "request_bytes": data.get("request_bytes", 0),
+        "response_bytes": data["response_bytes"],
+        "quantity": data.get("quantity", "0"),
         "status": {str(data["status_code"]): requests},
-    }  # fmt: skip
+    }
     who = {"consumer_id": record["consumerid"], "api_key_id": record["apikeyid"], "service_id": record["serviceid"]}
     return {**who, "period": period, "buckets": {bucket: sums}}
 
@@ -90,8 +98,9 @@ def test_a_counter_that_counts_an_event_again_is_double(ledger: Ledger, stored: 
     verdict = judge(ledger, stored)
     assert verdict.double == 1
     assert Counter(line.split(" at ")[0] for line in verdict.wrong) == {
-        "counter against records": 1, "counter against ledger": 1
-    }  # fmt: skip
+        "counter against records": 1,
+        "counter against ledger": 1,
+    }
 
 
 def test_an_event_lost_in_record_and_counter_alike_is_lost(ledger: Ledger, stored: Stored) -> None:
@@ -124,9 +133,14 @@ def test_an_unacknowledged_event_may_be_counted_once(ledger: Ledger, stored: Sto
     last = ledger.events[-1]
     consumer, key, service, _ = place_of(last)
     record = {
-        "id": last.id, "source": last.source, "time": last.time, "consumerid": consumer, "apikeyid": key,
-        "serviceid": service, "data": last.data,
-    }  # fmt: skip
+        "id": last.id,
+        "source": last.source,
+        "time": last.time,
+        "consumerid": consumer,
+        "apikeyid": key,
+        "serviceid": service,
+        "data": last.data,
+    }
     stored.records.append(record)
     stored.days.append(_counter(record, last.time[:10], _quarter(record)))
     stored.months.append(_counter(record, last.time[:7], "month"))

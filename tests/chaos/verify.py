@@ -15,7 +15,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from shared.metering.reconcile import Reconciler
+from shared.metering.counting.reconciliation import Reconciler
 from shared.platform.blobs.files import FileBlobs
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 from shared.platform.documents.sqlite import SqliteDocuments

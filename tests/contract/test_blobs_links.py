@@ -52,7 +52,7 @@ async def follow_http(url: str) -> Answer:
 
 
 def following(local: LocalDownloads) -> Callable[[str], Awaitable[Answer]]:
-    """As functions/downloads.py does; over HTTP that is tested in tests/functions/test_downloads.py."""
+    """As functions/http/downloads.py does; over HTTP that is tested in tests/functions/test_downloads.py."""
 
     async def follow(url: str) -> Answer:
         parts = urlsplit(url)
@@ -149,11 +149,18 @@ async def test_a_link_without_its_query_is_refused(store: Store) -> None:
 @pytest.mark.parametrize(
     ("expires_s", "filename", "content_type"),
     [
-        (0, "a.csv", None), (86_401, "a.csv", None), (60, "", None), (60, 'a".csv', None), (60, "a\r\nb", None),
-        (60, "../a", None), (60, "ä.csv", None), (60, "a" * 151, None), (60, "a.csv", "text/csv\r\nx: y"),
+        (0, "a.csv", None),
+        (86_401, "a.csv", None),
+        (60, "", None),
+        (60, 'a".csv', None),
+        (60, "a\r\nb", None),
+        (60, "../a", None),
+        (60, "ä.csv", None),
+        (60, "a" * 151, None),
+        (60, "a.csv", "text/csv\r\nx: y"),
         (60, "a.csv", "text"),
     ],
-)  # fmt: skip
+)
 async def test_what_cannot_be_in_a_link_is_refused(
     store: Store, expires_s: int, filename: str, content_type: str | None
 ) -> None:

@@ -54,13 +54,20 @@ class MailServer:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: SMTP(
-                self, loop=loop, hostname="mail.test", enable_SMTPUTF8=self.utf8,
-                tls_context=context if self.tls == "starttls" else None, require_starttls=self.tls == "starttls",
+                self,
+                loop=loop,
+                hostname="mail.test",
+                enable_SMTPUTF8=self.utf8,
+                tls_context=context if self.tls == "starttls" else None,
+                require_starttls=self.tls == "starttls",
                 authenticator=self._authenticate if self.user else None,
-                auth_required=self.user is not None, auth_require_tls=self.tls == "starttls",
+                auth_required=self.user is not None,
+                auth_require_tls=self.tls == "starttls",
             ),
-            HOST, self.port, ssl=context if self.tls == "tls" else None,
-        )  # fmt: skip
+            HOST,
+            self.port,
+            ssl=context if self.tls == "tls" else None,
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
@@ -323,9 +330,12 @@ async def test_what_a_killed_process_left_half_written_is_no_message(tmp_path: P
 @pytest.mark.parametrize("security", ["none", "starttls", "tls"])
 @pytest.mark.parametrize("user", [None, ("ams", "pässword of a test")])
 async def test_it_speaks_plainly_and_encrypted_with_and_without_a_user(
-    serve: Callable[..., Any], certificate: Path, monkeypatch: pytest.MonkeyPatch,
-    security: Security, user: tuple[str, str] | None,
-) -> None:  # fmt: skip
+    serve: Callable[..., Any],
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    security: Security,
+    user: tuple[str, str] | None,
+) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     server = await serve(tls=security, user=user)
     name, password = user or (None, None)
@@ -361,9 +371,13 @@ async def test_a_wrong_password_is_for_the_operator_to_mend_and_is_not_told(serv
 @pytest.mark.parametrize("command", ["RCPT", "DATA"])
 @pytest.mark.parametrize(
     ("answer", "raised"),
-    [("550 no such user", MailRefused), ("554 no", MailRefused), ("451 later", MailDeferred),
-     ("421 going away", MailUnavailable)],
-)  # fmt: skip
+    [
+        ("550 no such user", MailRefused),
+        ("554 no", MailRefused),
+        ("451 later", MailDeferred),
+        ("421 going away", MailUnavailable),
+    ],
+)
 async def test_what_the_server_says_decides_whether_to_try_again(
     serve: Callable[..., Any], command: str, answer: str, raised: type[Exception]
 ) -> None:

@@ -48,10 +48,14 @@ async def pages(index: FtsIndex, search: Search, between: Sequence[Item] = ()) -
 async def test_a_word_is_found_in_every_place_and_better_places_come_first(index: FtsIndex) -> None:
     await index.update(
         [
-            item("text", "One", text="measures rain"), item("owner", "Two", owner="Rain Ltd"),
-            item("tags", "Three", tags="rain"), item("name", "Rain"), item("none", "Snow"),
-        ], [],
-    )  # fmt: skip
+            item("text", "One", text="measures rain"),
+            item("owner", "Two", owner="Rain Ltd"),
+            item("tags", "Three", tags="rain"),
+            item("name", "Rain"),
+            item("none", "Snow"),
+        ],
+        [],
+    )
 
     assert await ids(index, "rain") == ["name", "tags", "owner", "text"]
 
@@ -128,10 +132,13 @@ async def test_filters_need_all_values_of_all_fields(index: FtsIndex) -> None:
 async def test_a_facet_counts_without_its_own_filter_but_with_the_others(index: FtsIndex) -> None:
     await index.update(
         [
-            item("a", "Rain", kind="api", price="free"), item("b", "Rain", kind="image", price="free"),
-            item("c", "Rain", kind="image", price="tiered"), item("d", "Snow", kind="image", price="free"),
-        ], [],
-    )  # fmt: skip
+            item("a", "Rain", kind="api", price="free"),
+            item("b", "Rain", kind="image", price="free"),
+            item("c", "Rain", kind="image", price="tiered"),
+            item("d", "Snow", kind="image", price="free"),
+        ],
+        [],
+    )
 
     found = await index.search(Search("rain", {"kind": ["image"]}, facets=["kind", "price"]))
 

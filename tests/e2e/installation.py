@@ -114,13 +114,24 @@ class Ams:
         """Run `scripts/<name>` against this installation's data."""
         return subprocess.run(
             self.command(name, *arguments),
-            cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=COMMAND_S, check=False,
-        )  # fmt: skip
+            cwd=ROOT,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
 
     def call(
-        self, method: str, path: str, key: str | None = None, *, body: Any = None, content_type: str | None = None,
+        self,
+        method: str,
+        path: str,
+        key: str | None = None,
+        *,
+        body: Any = None,
+        content_type: str | None = None,
         token: str | None = None,
-    ) -> tuple[int, Any]:  # fmt: skip
+    ) -> tuple[int, Any]:
         """One HTTP call, with an API key or an access token. A body that is not bytes is sent as JSON. Returns status
         and decoded JSON, else bytes."""
         headers = {"X-AMS-Key": key} if key else {}
@@ -162,9 +173,7 @@ class Ams:
 
     def report(self, key: str, events: Sequence[dict[str, Any]]) -> tuple[int, Any]:
         """Send usage reports as one batch."""
-        return self.call(
-            "POST", "/api/consume", key, body=events, content_type="application/cloudevents-batch+json"
-        )  # fmt: skip
+        return self.call("POST", "/api/consume", key, body=events, content_type="application/cloudevents-batch+json")
 
 
 def event(id: str, subject: str, **data: Any) -> dict[str, Any]:
@@ -183,12 +192,13 @@ def market(*keys: str, service: str = "ocr") -> dict[str, Any]:
         ],
         "consumers": [
             {
-                "id": "con_one", "name": "Consumer One",
+                "id": "con_one",
+                "name": "Consumer One",
                 "grants": [{"service": service}],
                 "keys": [{"id": key, "services": [service]} for key in keys],
             }
         ],
-    }  # fmt: skip
+    }
 
 
 def children_of(parent: int) -> list[int]:

@@ -12,9 +12,9 @@ import httpx
 import jwt
 import pytest
 
-from scripts.beside import PROVIDER
-from scripts.sign_in import SignIn, Tokens, read_outbox
-from scripts.sign_in import sign_in as sign_in_at
+from scripts.commands.sign_in import SignIn, Tokens, read_outbox
+from scripts.commands.sign_in import sign_in as sign_in_at
+from scripts.dev_server import PROVIDER
 from tests.ports import free_port
 
 __all__ = ["PORTAL", "Provider", "SignIn", "Tokens", "claims", "refresh", "sign_in", "sign_up"]

@@ -13,8 +13,9 @@ import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
 import shared.bootstrap as bootstrap
-from functions import aggregate_usage, consume, health
-from shared.access.keys import new_key
+from functions.events import aggregate_usage
+from functions.http import consume, health
+from shared.access.keys.format import new_key
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.bootstrap import Application
 from shared.catalog.models import Merchant, Service
@@ -78,10 +79,15 @@ async def _customer(app: Application) -> str:
     await app.access.put_grant(Grant(consumer_id="con_1", service_id="svc_1", status="approved"))
     await app.access.add_key(
         ApiKey(
-            id="key_1", consumer_id="con_1", hash=hasher.hash(clear), prefix=clear[:13], last4=clear[-4:], name="key",
+            id="key_1",
+            consumer_id="con_1",
+            hash=hasher.hash(clear),
+            prefix=clear[:13],
+            last4=clear[-4:],
+            name="key",
             service_ids=("svc_1",),
         )
-    )  # fmt: skip
+    )
     return clear
 
 
@@ -93,9 +99,13 @@ def _report(clear: str, events: list[dict[str, object]]) -> func.HttpRequest:
 
 def _event(id: str) -> dict[str, object]:
     return {
-        "specversion": "1.0", "type": "ams.usage.v1", "source": "test", "id": id, "subject": "ocr",
+        "specversion": "1.0",
+        "type": "ams.usage.v1",
+        "source": "test",
+        "id": id,
+        "subject": "ocr",
         "data": {"executions": 2, "status_code": 200},
-    }  # fmt: skip
+    }
 
 
 async def test_reported_usage_is_counted_once_on_event_hubs_cosmos_and_blob(app: Application) -> None:

@@ -28,9 +28,18 @@ pytestmark = pytest.mark.timeout(300)
 def test_a_benchmark_runs_checks_its_counts_and_writes_its_results(name: str, tmp_path: Path) -> None:
     # Not with its data in tmp_path: PostgreSQL's own user may not enter that.
     command = [
-        sys.executable, "-m", "benchmarks",
-        "--only", name, "--runs", "1", "--seconds", "0.1", "--to", str(tmp_path),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "--only",
+        name,
+        "--runs",
+        "1",
+        "--seconds",
+        "0.1",
+        "--to",
+        str(tmp_path),
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
     result = json.loads((tmp_path / f"{name}.json").read_text())

@@ -27,7 +27,7 @@ class Pair:
         environment = {**self.ams.environment, "AMS_PROVIDER_PORT": str(provider_port)}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "scripts.beside"], cwd=ROOT, env=environment, stdout=log, stderr=log
+                [sys.executable, "-m", "scripts.dev_server"], cwd=ROOT, env=environment, stdout=log, stderr=log
             )
 
     def wait_until_both_serve(self) -> None:
@@ -39,9 +39,7 @@ class Pair:
             time.sleep(POLL_S)
 
     def child(self, of: bytes) -> int:
-        found = [
-            pid for pid in children_of(self.process.pid) if of in Path(f"/proc/{pid}/cmdline").read_bytes()
-        ]  # fmt: skip
+        found = [pid for pid in children_of(self.process.pid) if of in Path(f"/proc/{pid}/cmdline").read_bytes()]
         assert len(found) == 1, found
         return found[0]
 

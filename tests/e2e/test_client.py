@@ -2,7 +2,7 @@
 
 import subprocess
 
-from scripts.openapi import CLIENT, CODES, SCHEMA, document, generated, problem_codes
+from scripts.commands.openapi import CLIENT, CODES, SCHEMA, document, generated, problem_codes
 
 
 def test_the_client_is_generated_from_the_api_as_it_is() -> None:

@@ -131,7 +131,7 @@ def test_killed_again_and_again_it_bills_the_same(ams: Ams, log: Path, tmp_path:
     untouched = [tmp_path / f"untouched-{when}" for when in ("before", "after")]
     for data in untouched:
         shutil.copytree(ams.data, data)
-    command = [sys.executable, "-m", "scripts.close_month", "--month", MONTH, "--export"]
+    command = [sys.executable, "-m", "scripts.commands.close_month", "--month", MONTH, "--export"]
 
     def whole(data: Path) -> dict[str, bytes]:
         to, environment = tmp_path / f"{data.name}-closed", {**ams.environment, "AMS_DATA": str(data)}
@@ -142,9 +142,13 @@ def test_killed_again_and_again_it_bills_the_same(ams: Ams, log: Path, tmp_path:
     chance = random.Random(MONTH)
     for _ in range(KILLS):
         process = subprocess.Popen(
-            [*command, str(tmp_path / "killed")], cwd=ROOT, env=ams.environment, start_new_session=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [*command, str(tmp_path / "killed")],
+            cwd=ROOT,
+            env=ams.environment,
+            start_new_session=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         time.sleep(chance.uniform(0.5, 2.0))
         process.send_signal(signal.SIGKILL)
         process.wait()

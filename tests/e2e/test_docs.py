@@ -9,9 +9,7 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from scripts.host.options import LIMITS_VARIABLE
-from scripts.host.options import Limits as HostLimits
-from scripts.seed import (
+from scripts.commands.seed import (
     DescribedConsumer,
     DescribedGrant,
     DescribedKey,
@@ -20,10 +18,12 @@ from scripts.seed import (
     DescribedService,
     Market,
 )
-from scripts.seed_billing import DescribedBilling, DescribedPrices
+from scripts.commands.seed_billing import DescribedBilling, DescribedPrices
+from scripts.host.options import LIMITS_VARIABLE
+from scripts.host.options import Limits as HostLimits
 from shared.catalog.models import Limits, Upstream
+from shared.metering.counting.parked import Reason
 from shared.metering.events import ReportedEvent, UsageData
-from shared.metering.parked import Reason
 from shared.settings import Settings, variable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,9 +57,7 @@ def test_every_setting_is_documented_once() -> None:
     of_the_host = {"AMS_PORT", LIMITS_VARIABLE} | set(HostLimits.model_fields)
     of_the_provider = set(re.findall(r"'(AMS_\w+)'", PROVIDER_SETTINGS.read_text()))
 
-    _assert_same(
-        _named("settings.md"), settings | sample | of_the_host | of_the_provider | {"AMS_SECRET_<NAME>"}
-    )  # fmt: skip
+    _assert_same(_named("settings.md"), settings | sample | of_the_host | of_the_provider | {"AMS_SECRET_<NAME>"})
 
 
 def test_the_sample_has_every_setting() -> None:

@@ -15,9 +15,16 @@ def rendered(url: str, profile: Path) -> str:
     """The page as Chromium shows it after its scripts ran, as HTML."""
     quiet = "--no-first-run --disable-background-networking --disable-component-update --disable-sync --disable-quic"
     command = [
-        BROWSER, "--headless", "--no-sandbox", "--disable-gpu", *quiet.split(), f"--user-data-dir={profile}",
-        f"--virtual-time-budget={RENDER_MS}", "--dump-dom", url,
-    ]  # fmt: skip
+        BROWSER,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        *quiet.split(),
+        f"--user-data-dir={profile}",
+        f"--virtual-time-budget={RENDER_MS}",
+        "--dump-dom",
+        url,
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=BROWSER_S).stdout
 
 

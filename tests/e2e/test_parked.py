@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from shared.kernel.clock import format_time, utc_now
+from shared.metering.counting.parked import Parked
 from shared.metering.events import EVENT_TYPE, UsageData, UsageEvent, encode_event
-from shared.metering.parked import Parked
 from shared.platform.blobs.files import FileBlobs
 from shared.platform.events.log import EventLog
 from tests.e2e.installation import METRIC_S, Ams, market
@@ -24,10 +24,20 @@ def _of_key(key_id: str) -> bytes:
     now = format_time(utc_now())
     return encode_event(
         UsageEvent(
-            "early-1", "e2e", EVENT_TYPE, "ocr", now, "con_one", key_id, "svc_ocr", "mer_one", now,
-            UsageData(requests=3), specversion="1.0",
+            "early-1",
+            "e2e",
+            EVENT_TYPE,
+            "ocr",
+            now,
+            "con_one",
+            key_id,
+            "svc_ocr",
+            "mer_one",
+            now,
+            UsageData(requests=3),
+            specversion="1.0",
         )
-    )  # fmt: skip
+    )
 
 
 async def _publish(ams: Ams, *events: bytes) -> None:

@@ -10,7 +10,7 @@ import httpx
 import jwt
 import pytest
 
-from scripts.sign_in import SignInRefused
+from scripts.commands.sign_in import SignInRefused
 from tests.e2e.installation import Ams
 from tests.e2e.signing_in import CALL_S, PORTAL, Provider, SignIn, claims, refresh, sign_in, sign_up
 
@@ -64,9 +64,16 @@ def test_a_wrong_verifier_is_refused_and_a_code_is_taken_once(provider: Provider
 
 @pytest.mark.parametrize(
     "uri",
-    ["https://evil.example/", f"{PORTAL}/../x", f"{PORTAL}?next=https://evil.example/", PORTAL.replace("7071", "7070"),
-     PORTAL.replace("127.0.0.1", "127.0.0.1.evil.example"), PORTAL.replace("://", "://127.0.0.1@evil.example/"), ""],
-)  # fmt: skip
+    [
+        "https://evil.example/",
+        f"{PORTAL}/../x",
+        f"{PORTAL}?next=https://evil.example/",
+        PORTAL.replace("7071", "7070"),
+        PORTAL.replace("127.0.0.1", "127.0.0.1.evil.example"),
+        PORTAL.replace("://", "://127.0.0.1@evil.example/"),
+        "",
+    ],
+)
 def test_nobody_is_sent_to_an_address_that_is_not_registered(provider: Provider, person: SignIn, uri: str) -> None:
     for client in ("ams-portal", "ams-terminal"):
         parameters = {**person.parameters(), "client_id": client, "redirect_uri": uri}
@@ -170,9 +177,13 @@ def test_keys_accounts_and_sessions_outlive_the_process(
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("AMS_PROVIDER_PORT", "x"), ("AMS_PROVIDER_CODE_S", "0"), ("AMS_PROVIDER_REDIRECT_URIS", "https://evil.example/"),
-     ("AMS_GOOGLE_CLIENT_ID", "alone")],
-)  # fmt: skip
+    [
+        ("AMS_PROVIDER_PORT", "x"),
+        ("AMS_PROVIDER_CODE_S", "0"),
+        ("AMS_PROVIDER_REDIRECT_URIS", "https://evil.example/"),
+        ("AMS_GOOGLE_CLIENT_ID", "alone"),
+    ],
+)
 def test_a_wrong_setting_stops_the_start_and_is_named(tmp_path: Path, name: str, value: str) -> None:
     provider = Provider(tmp_path / "data", **{name: value})
     with pytest.raises(pytest.fail.Exception, match=f"cannot start: {name}"):

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from scripts.sign_in import SignInRefused
+from scripts.commands.sign_in import SignInRefused
 from tests.e2e.signing_in import CALL_S, Provider, SignIn, sign_in
 
 WAIT_S = 60.0
@@ -183,9 +183,18 @@ def test_a_new_code_cancels_the_old_one(provider: Provider, person: SignIn, emai
 
 
 @pytest.mark.parametrize(
-    "address", ["", "ann", "ann@", "@example.com", "ann@example.com, bob@example.com", "Ann <ann@example.com>",
-                "ann@example.com\r\nBcc: bob@example.com", f"{'a' * 250}@example.com"],
-)  # fmt: skip
+    "address",
+    [
+        "",
+        "ann",
+        "ann@",
+        "@example.com",
+        "ann@example.com, bob@example.com",
+        "Ann <ann@example.com>",
+        "ann@example.com\r\nBcc: bob@example.com",
+        f"{'a' * 250}@example.com",
+    ],
+)
 def test_what_is_no_address_gets_no_mail(provider: Provider, person: SignIn, address: str) -> None:
     before = len(list((provider.data / "mail").glob("*")))
     person.begin()

@@ -12,7 +12,7 @@ import httpx
 import jwt
 import pytest
 
-from scripts.sign_in import SignInRefused
+from scripts.commands.sign_in import SignInRefused
 from tests.e2e.installation import ROOT
 from tests.e2e.signing_in import CALL_S, POLL_S, START_S, Provider, SignIn, sign_in
 from tests.ports import free_port

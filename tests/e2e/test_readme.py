@@ -15,9 +15,19 @@ from tests.ports import free_port
 
 START_S, TOUR_S = 90.0, 120.0
 DECISIONS = (
-    "merchant.register", "merchant.activate", "service.create", "service.submit", "service.approve", "grant.request",
-    "grant.approve", "key.create", "plan.create", "close.begin", "invoice.issue", "close.finish",
-)  # fmt: skip
+    "merchant.register",
+    "merchant.activate",
+    "service.create",
+    "service.submit",
+    "service.approve",
+    "grant.request",
+    "grant.approve",
+    "key.create",
+    "plan.create",
+    "close.begin",
+    "invoice.issue",
+    "close.finish",
+)
 """In this order in the audit log."""
 
 
@@ -65,8 +75,13 @@ def _answers(url: str) -> bool:
 def test_the_tour_can_be_pasted(environment: dict[str, str]) -> None:
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", tour()],
-        cwd=ROOT, env=environment, capture_output=True, text=True, timeout=TOUR_S, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=TOUR_S,
+        check=False,
+    )
 
     said = done.stdout
     assert done.returncode == 0, said + done.stderr

@@ -28,11 +28,14 @@ MARKET = {
     "services": [{"id": "svc_one", "merchant_id": "mer_one", "slug": "ocr", "name": "OCR", "status": "active"}],
     "consumers": [
         {
-            "id": "con_one", "name": "Consumer", "projects": [{"id": "prj_one", "name": "Project"}],
-            "grants": [{"service": "ocr"}], "keys": [{"id": "key_one", "services": ["ocr"], "project": "prj_one"}],
+            "id": "con_one",
+            "name": "Consumer",
+            "projects": [{"id": "prj_one", "name": "Project"}],
+            "grants": [{"service": "ocr"}],
+            "keys": [{"id": "key_one", "services": ["ocr"], "project": "prj_one"}],
         }
     ],
-}  # fmt: skip
+}
 
 
 @dataclass
@@ -94,13 +97,21 @@ def _populate(target: Target) -> None:
     service_id = target.call("merchant", "POST", f"/merchants/{merchant_id}/services", draft)["id"]
     consumer_id = target.call("consumer", "GET", "/me")["consumer_id"]
     project_id = target.call("consumer", "POST", f"/consumers/{consumer_id}/projects", {"name": "P"})["id"]
-    seeded = {"service_id": "svc_one", "merchant_id": "mer_one", "consumer_id": "con_one", "project_id": "prj_one",
-              "key_id": "key_one", "slug": "ocr"}  # fmt: skip
+    seeded = {
+        "service_id": "svc_one",
+        "merchant_id": "mer_one",
+        "consumer_id": "con_one",
+        "project_id": "prj_one",
+        "key_id": "key_one",
+        "slug": "ocr",
+    }
     target.ids = {
-        "nobody": seeded, "key": seeded, "admin": seeded,
+        "nobody": seeded,
+        "key": seeded,
+        "admin": seeded,
         "merchant": {"merchant_id": merchant_id, "service_id": service_id},
         "consumer": {"consumer_id": consumer_id, "project_id": project_id, "service_id": "svc_one"},
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.timeout(900)
@@ -116,9 +127,12 @@ def test_every_answer_is_one_that_the_document_promises(target: Target, role: st
 
         @given(case=operation.as_strategy(), is_known=st.booleans())
         @settings(
-            max_examples=EXAMPLES_PER_OPERATION, deadline=None, derandomize=True, database=None,
+            max_examples=EXAMPLES_PER_OPERATION,
+            deadline=None,
+            derandomize=True,
+            database=None,
             suppress_health_check=list(HealthCheck),
-        )  # fmt: skip
+        )
         def answer_is_promised(case: schemathesis.Case, is_known: bool) -> None:
             if is_known:
                 known = {name: value for name, value in target.ids[role].items() if name in case.path_parameters}

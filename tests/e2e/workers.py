@@ -17,9 +17,7 @@ STOP_S, POLL_S = 60.0, 0.001
 
 def workers_of(ams: Ams) -> list[int]:
     """Process ids of the workers of a running host."""
-    return [
-        pid for pid in children_of(ams.pid) if b"scripts.host.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    ]  # fmt: skip
+    return [pid for pid in children_of(ams.pid) if b"scripts.host.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 def connect_to_each(ams: Ams, stack: ExitStack, each: int = 1) -> list[list[Connection]]:

@@ -25,7 +25,7 @@ FILTER = "{documentdb-formattableorderbyquery-filter}"
 """The SDK replaces it by `true`, or by its own condition when it resumes."""
 
 
-class BadQuery(ValueError):  # noqa: N818 - an answer, not a failure
+class BadQuery(ValueError):
     """What the service answers with 400."""
 
 

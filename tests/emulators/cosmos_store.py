@@ -25,7 +25,7 @@ RANGES = ("", "15555555", "2AAAAAAA", "FF")
 Key = tuple[str, str]
 
 
-class Refused(Exception):  # noqa: N818 - an answer, not a failure
+class Refused(Exception):
     """An HTTP status that is an answer to the client."""
 
     def __init__(self, status: int, message: str, sub_status: int = 0) -> None:

@@ -141,9 +141,14 @@ class Issuer:
         kid = kid or (self.kid(algorithm) if key is None else self.kid())
         now = int(time.time())
         payload = {
-            "iss": self.url, "aud": self.audience, "sub": subject, "iat": now, "exp": now + 300,
-            "jti": uuid.uuid4().hex, **claims,
-        }  # fmt: skip
+            "iss": self.url,
+            "aud": self.audience,
+            "sub": subject,
+            "iat": now,
+            "exp": now + 300,
+            "jti": uuid.uuid4().hex,
+            **claims,
+        }
         header = {"typ": "at+jwt", "kid": kid, **(headers or {})}
         return sign(_given(payload), _given(header), algorithm, self.keys[kid][1] if key is None else key)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.access.keys import new_key
+from shared.access.keys.format import new_key
 from shared.catalog.models import Service
 from tests.functions.client import EVENT
 from tests.functions.reports import event

@@ -10,10 +10,10 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from functions import consume as triggers
+from functions.http import consume as triggers
 from shared import bootstrap
 from shared.catalog.models import Service
-from shared.metering.consume import read_report
+from shared.metering.consume.service import read_report
 from tests.emulators.upstream import UpstreamPeer, answer, raw, replying
 from tests.functions.client import BATCH, EVENT
 from tests.functions.reports import event

@@ -4,11 +4,11 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
-from shared.billing.reports.models import Contents, Report
-from shared.billing.reports.store import REPORTS, ReportStore, report_document
 from shared.bootstrap import Application
 from shared.kernel.clock import format_time
 from shared.platform.documents.sqlite import SqliteDocuments
+from shared.reports.models import Contents, Report
+from shared.reports.store import REPORTS, ReportStore, report_document
 from shared.settings import load_settings
 from tests.functions.client import Answer
 from tests.hosting import Desk, Host, eventually
@@ -86,12 +86,16 @@ def test_what_nobody_makes_is_made_by_the_timer_in_a_process_of_its_own(host: Ho
     customer = desk.customer(desk.service())
     now = datetime.now(UTC)
     report = Report(
-        id="rep_timer", owner_kind="consumer", owner_id=customer.consumer.id,
+        id="rep_timer",
+        owner_kind="consumer",
+        owner_id=customer.consumer.id,
         contents=Contents(name="Usage", by=("service",), format="csv"),
         start=now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1),
-        end=now.replace(hour=0, minute=0, second=0, microsecond=0), due=format_time(now), created_at=now,
+        end=now.replace(hour=0, minute=0, second=0, microsecond=0),
+        due=format_time(now),
+        created_at=now,
         created_by="acc_1",
-    )  # fmt: skip
+    )
 
     async def in_store(create: bool = False) -> Report:
         documents = SqliteDocuments(host.data / "documents.db")

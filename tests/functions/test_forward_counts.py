@@ -82,7 +82,7 @@ BODILESS = {
     "204 to DELETE": ("DELETE", raw("HTTP/1.1 204 No Content"), 204, None),
     "304": ("GET", raw("HTTP/1.1 304 Not Modified", 'ETag: "1"'), 304, None),
     "304 with the length of what it spares": ("GET", raw("HTTP/1.1 304 Not Modified", "Content-Length: 9"), 304, "9"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("method", "whole", "status", "length"), BODILESS.values(), ids=BODILESS.keys())

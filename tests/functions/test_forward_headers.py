@@ -22,9 +22,16 @@ def received(route: Route, *headers: str) -> Answer:
 
 
 def test_hop_by_hop_headers_stay_on_their_hop(route: Route) -> None:
-    hops = [("Keep-Alive", "timeout=5"), ("Proxy-Authorization", "Basic eA=="), ("TE", "trailers"),
-            ("Trailer", "X-T"), ("Upgrade", "websocket"), ("Proxy-Connection", "keep-alive"), ("X-Mine", "1"),
-            ("x-other", "2")]  # fmt: skip
+    hops = [
+        ("Keep-Alive", "timeout=5"),
+        ("Proxy-Authorization", "Basic eA=="),
+        ("TE", "trailers"),
+        ("Trailer", "X-T"),
+        ("Upgrade", "websocket"),
+        ("Proxy-Connection", "keep-alive"),
+        ("X-Mine", "1"),
+        ("x-other", "2"),
+    ]
     request = sent(route, ("Connection", "keep-alive, X-MINE,x-other"), ("X-Kept", "3"), *hops)
     assert [request.all(name) for name, _ in hops] == [[]] * len(hops)
     assert request.one("x-kept") == "3"
@@ -55,18 +62,33 @@ def test_the_key_never_reaches_the_upstream(route: Route) -> None:
 
 
 def test_headers_in_ams_own_name_cookies_and_forwarding_claims_do_not_pass(route: Route) -> None:
-    dropped = [("X-AMS-Service", "other"), ("X-AMS-Consumer", "con_9"), ("x-ams-anything", "1"), ("Cookie", "a=b"),
-               ("X-Forwarded-For", "10.0.0.1"), ("X-Forwarded-Host", "evil"), ("Forwarded", "for=10.0.0.1"),
-               ("Via", "1.1 x"), ("Expect", "nothing")]  # fmt: skip
+    dropped = [
+        ("X-AMS-Service", "other"),
+        ("X-AMS-Consumer", "con_9"),
+        ("x-ams-anything", "1"),
+        ("Cookie", "a=b"),
+        ("X-Forwarded-For", "10.0.0.1"),
+        ("X-Forwarded-Host", "evil"),
+        ("Forwarded", "for=10.0.0.1"),
+        ("Via", "1.1 x"),
+        ("Expect", "nothing"),
+    ]
     request = sent(route, ("X-AMS-Request-Id", "req_mine"), *dropped)
     assert [request.all(name) for name, _ in dropped] == [[]] * len(dropped)
     assert request.one("x-ams-request-id") != "req_mine"
 
 
 def test_somebody_elses_authorization_and_all_other_headers_pass(route: Route) -> None:
-    passed = [("Authorization", "Bearer eyJhbGciOi.x.y"), ("Accept", "text/csv"), ("User-Agent", "curl/8"),
-              ("Accept-Encoding", "br"), ("If-None-Match", '"1"'), ("Range", "bytes=0-9"), ("Origin", "https://a.test"),
-              ("X-Text", "caf\u00c3\u00a9")]  # fmt: skip
+    passed = [
+        ("Authorization", "Bearer eyJhbGciOi.x.y"),
+        ("Accept", "text/csv"),
+        ("User-Agent", "curl/8"),
+        ("Accept-Encoding", "br"),
+        ("If-None-Match", '"1"'),
+        ("Range", "bytes=0-9"),
+        ("Origin", "https://a.test"),
+        ("X-Text", "caf\u00c3\u00a9"),
+    ]
     request = sent(route, *passed)
     assert [request.all(name) for name, _ in passed] == [[value] for _, value in passed]
 
@@ -100,10 +122,19 @@ def test_a_credential_that_is_missing_is_the_merchants_misconfiguration(route: R
 
 
 def test_the_upstreams_cookies_and_cors_grants_are_not_relayed(route: Route) -> None:
-    dropped = ["Set-Cookie: a=b", "Set-Cookie: c=d", "Server: Apache", "Alt-Svc: h3", "Clear-Site-Data: cookies",
-               "Access-Control-Allow-Origin: *", "Access-Control-Allow-Credentials: true", "X-AMS-Other: 1",
-               "Strict-Transport-Security: max-age=1", "X-AMS-Answered-By: ams",
-               "X-AMS-Request-Id: req_theirs"]  # fmt: skip
+    dropped = [
+        "Set-Cookie: a=b",
+        "Set-Cookie: c=d",
+        "Server: Apache",
+        "Alt-Svc: h3",
+        "Clear-Site-Data: cookies",
+        "Access-Control-Allow-Origin: *",
+        "Access-Control-Allow-Credentials: true",
+        "X-AMS-Other: 1",
+        "Strict-Transport-Security: max-age=1",
+        "X-AMS-Answered-By: ams",
+        "X-AMS-Request-Id: req_theirs",
+    ]
     kept = ["Content-Type: text/csv", "ETag: 1", "Cache-Control: no-cache", "Vary: Origin", "Location: /x"]
     given = received(route, *dropped, *kept)
     own = {"x-ams-answered-by": "upstream", "x-ams-request-id": given.request_id}
@@ -134,9 +165,18 @@ def test_a_trace_is_continued(route: Route, given: str, flags: str) -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [None, "", "hello", f"00-{'0' * 32}-{PARENT}-01", f"00-{TRACE}-{'0' * 16}-01", f"ff-{TRACE}-{PARENT}-01",
-     f"00-{TRACE.upper()}-{PARENT}-01", f"00-{TRACE}-{PARENT}-01-more", f"00-{TRACE}-{PARENT}"],
-)  # fmt: skip
+    [
+        None,
+        "",
+        "hello",
+        f"00-{'0' * 32}-{PARENT}-01",
+        f"00-{TRACE}-{'0' * 16}-01",
+        f"ff-{TRACE}-{PARENT}-01",
+        f"00-{TRACE.upper()}-{PARENT}-01",
+        f"00-{TRACE}-{PARENT}-01-more",
+        f"00-{TRACE}-{PARENT}",
+    ],
+)
 def test_a_missing_or_broken_trace_is_replaced(route: Route, given: str | None) -> None:
     headers = [("tracestate", "a=b"), *([("traceparent", given)] if given is not None else [])]
     request = sent(route, *headers)

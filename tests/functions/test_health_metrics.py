@@ -139,9 +139,19 @@ def test_numbers_move_over_all_processes(route: Route) -> None:
         return {name: host.metric(metric, **labels) - before[name] for name, (metric, labels) in series.items()}
 
     expected = {
-        "forwarded": 30, "refused": 2, "broken": 1, "reported": 2, "partly": 1, "strangers": 1, "by forward": 31,
-        "by report": 3, "counted": 33, "duplicate": 1, "latency": 33, "upstream": 30,
-    }  # fmt: skip
+        "forwarded": 30,
+        "refused": 2,
+        "broken": 1,
+        "reported": 2,
+        "partly": 1,
+        "strangers": 1,
+        "by forward": 31,
+        "by report": 3,
+        "counted": 33,
+        "duplicate": 1,
+        "latency": 33,
+        "upstream": 30,
+    }
     assert eventually(moved, lambda found: found == expected) == expected
 
 
@@ -182,9 +192,12 @@ def test_logs_are_json_lines_with_ids_and_without_keys_and_bodies(
         with closing(sqlite3.connect(host.data / "events.db", isolation_level=None)) as outside:
             outside.execute("BEGIN EXCLUSIVE")
             refused = host.client.call(
-                "POST", "/api/consume", key, [("Content-Type", EVENT), ("traceparent", f"00-{trace}-{'1' * 16}-01")],
+                "POST",
+                "/api/consume",
+                key,
+                [("Content-Type", EVENT), ("traceparent", f"00-{trace}-{'1' * 16}-01")],
                 json.dumps(event(route.service, data={"metadata": {"note": MARK}})).encode(),
-            )  # fmt: skip
+            )
             refused.problem(503, "service_unavailable")
             outside.execute("ROLLBACK")
         host.client.call("GET", "/api/v1/usage/summary", key)

@@ -54,9 +54,14 @@ def data(text: str) -> dict[str, Any]:
 
 def test_a_services_page_tells_search_engines_what_it_is(host: Host, desk: Desk) -> None:
     merchant, service = offered(
-        desk, description="Reads **pages** of all kinds.\n\n- fast", price_model="free", pricing="Free for everybody",
-        documentation_url="https://docs.example.com/x", tags=["text", "scan"], category="Vision",
-    )  # fmt: skip
+        desk,
+        description="Reads **pages** of all kinds.\n\n- fast",
+        price_model="free",
+        pricing="Free for everybody",
+        documentation_url="https://docs.example.com/x",
+        tags=["text", "scan"],
+        category="Vision",
+    )
     path = f"/marketplace/{merchant.slug}/{service.slug}"
     url = f"http://127.0.0.1:7071{path}"
 
@@ -92,16 +97,25 @@ def test_what_has_no_price_is_no_product(host: Host, desk: Desk) -> None:
 def test_nothing_that_a_merchant_writes_becomes_markup_or_script(host: Host, desk: Desk) -> None:
     merchant = desk.put(desk.merchant(), name=EVIL)
     service = desk.put(
-        desk.service(merchant=merchant), name=EVIL, description=EVIL + f"\n\n[x](javascript:alert(1)) {EVIL}",
-        pricing=EVIL, price_model="custom", category=EVIL[:50], version=EVIL[:50], authentication=EVIL, sla=EVIL,
-    )  # fmt: skip
+        desk.service(merchant=merchant),
+        name=EVIL,
+        description=EVIL + f"\n\n[x](javascript:alert(1)) {EVIL}",
+        pricing=EVIL,
+        price_model="custom",
+        category=EVIL[:50],
+        version=EVIL[:50],
+        authentication=EVIL,
+        sla=EVIL,
+    )
     listed = f"/marketplace?merchant={merchant.slug}"
     with host.client.connect() as connection:
         eventually(lambda: page(connection, listed).body, lambda seen: b"alert(1)" in seen)
         for path in (
-            f"/marketplace/{merchant.slug}/{service.slug}", f"/marketplace/{merchant.slug}", listed,
+            f"/marketplace/{merchant.slug}/{service.slug}",
+            f"/marketplace/{merchant.slug}",
+            listed,
             "/marketplace?q=%3C%2Fscript%3E%3Cscript%3Ealert(1)%3C%2Fscript%3E",
-        ):  # fmt: skip
+        ):
             text = html(connection, path)
             assert len(re.findall("<script", text)) == 1, path
             assert len(re.findall("</script", text)) == 1, path
@@ -125,9 +139,13 @@ def test_the_browser_is_told_to_run_nothing(host: Host, desk: Desk) -> None:
 def test_the_host_header_does_not_show(host: Host, desk: Desk) -> None:
     merchant, service = offered(desk)
     for path in (
-        f"/marketplace/{merchant.slug}/{service.slug}", f"/marketplace/{merchant.slug}", "/marketplace",
-        "/sitemap.xml", "/robots.txt", "/marketplace/no/such",
-    ):  # fmt: skip
+        f"/marketplace/{merchant.slug}/{service.slug}",
+        f"/marketplace/{merchant.slug}",
+        "/marketplace",
+        "/sitemap.xml",
+        "/robots.txt",
+        "/marketplace/no/such",
+    ):
         with host.client.connect() as connection:
             forged = [("X-Forwarded-Host", "evil.example"), ("Forwarded", "host=evil.example"), ("Connection", "close")]
             connection.send(head("GET", path, forged, host="evil.example"))
@@ -185,9 +203,15 @@ def test_an_address_must_be_the_present_one(host: Host, desk: Desk) -> None:
     suspended = desk.merchant(status="suspended")
 
     for path in (
-        f"{other.slug}/{service.slug}", f"{merchant.slug}/{service.id}", f"{merchant.slug}/nothing", "nobody",
-        f"{other.slug}/{private.slug}", suspended.slug, f"{merchant.slug}/%00", f"{merchant.slug}/%2e%2e",
-    ):  # fmt: skip
+        f"{other.slug}/{service.slug}",
+        f"{merchant.slug}/{service.id}",
+        f"{merchant.slug}/nothing",
+        "nobody",
+        f"{other.slug}/{private.slug}",
+        suspended.slug,
+        f"{merchant.slug}/%00",
+        f"{merchant.slug}/%2e%2e",
+    ):
         answer = page(host, f"/marketplace/{path}")
         if path.endswith("%00"):
             answer.problem(400, "path_invalid")

@@ -26,8 +26,12 @@ def services(desk: Desk) -> tuple[Service, Service]:
 def busy(host: Host, desk: Desk, services: tuple[Service, Service]) -> Customer:
     """Usage of two services on two days: at 00:00, 09:14, 09:15 and 23:59:59.999 each."""
     customer = desk.customer(*services)
-    moments = [timedelta(0), timedelta(hours=9, minutes=14), timedelta(hours=9, minutes=15),
-               timedelta(hours=24, milliseconds=-1)]  # fmt: skip
+    moments = [
+        timedelta(0),
+        timedelta(hours=9, minutes=14),
+        timedelta(hours=9, minutes=15),
+        timedelta(hours=24, milliseconds=-1),
+    ]
     events = []
     for number, service in enumerate(services, start=1):
         for day in (DAY, DAY + timedelta(days=1)):
@@ -73,9 +77,15 @@ TWO_DAYS = (DAY, DAY + timedelta(days=2))
 def test_without_a_grouping_there_is_one_sum(host: Host, busy: Customer) -> None:
     document = summary(host, busy, *TWO_DAYS, "").json()
     assert document["total"] == {
-        "requests": 24, "events": 16, "request_bytes": 80, "response_bytes": 0, "executions": 0, "duration_ms": 0,
-        "quantity": "0", "status": {"200": 24},
-    }  # fmt: skip
+        "requests": 24,
+        "events": 16,
+        "request_bytes": 80,
+        "response_bytes": 0,
+        "executions": 0,
+        "duration_ms": 0,
+        "quantity": "0",
+        "status": {"200": 24},
+    }
     assert document["items"] == [{**document["total"], "service": None, "api_key": None, "start": None}]
     assert (document["from"], document["to"], document["group_by"]) == (text(DAY), text(TWO_DAYS[1]), [])
 
@@ -91,8 +101,11 @@ def test_by_service_and_by_key(host: Host, busy: Customer, services: tuple[Servi
 
 
 def test_by_hour_day_and_month(host: Host, busy: Customer) -> None:
-    hours = [(None, None, text(day + timedelta(hours=hour)), requests)
-             for day in (DAY, DAY + timedelta(days=1)) for hour, requests in ((0, 3), (9, 6), (23, 3))]  # fmt: skip
+    hours = [
+        (None, None, text(day + timedelta(hours=hour)), requests)
+        for day in (DAY, DAY + timedelta(days=1))
+        for hour, requests in ((0, 3), (9, 6), (23, 3))
+    ]
     assert table(summary(host, busy, *TWO_DAYS, "hour")) == hours
     days = [(None, None, text(DAY), 12), (None, None, text(DAY + timedelta(days=1)), 12)]
     assert table(summary(host, busy, *TWO_DAYS, "day")) == days
@@ -102,8 +115,11 @@ def test_by_hour_day_and_month(host: Host, busy: Customer) -> None:
 
 
 def test_by_service_and_day(host: Host, busy: Customer, services: tuple[Service, Service]) -> None:
-    expected = [(service.id, None, text(day), 4 * number)
-                for day in (DAY, DAY + timedelta(days=1)) for number, service in enumerate(services, 1)]  # fmt: skip
+    expected = [
+        (service.id, None, text(day), 4 * number)
+        for day in (DAY, DAY + timedelta(days=1))
+        for number, service in enumerate(services, 1)
+    ]
     assert table(summary(host, busy, *TWO_DAYS, "service,day")) == sorted(expected, key=lambda row: (row[2], row[0]))
 
 
@@ -257,9 +273,20 @@ def test_a_cursor_that_was_tampered_with_is_refused_and_shows_nothing_of_others(
 ) -> None:
     target = f"usage/events?date={DAY.date()}&limit=3"
     cursor = get(host, busy, target).json()["next_cursor"]
-    refused = ["x", "%00", "e30", "W10", encoded([0]), encoded([-1, None]), encoded([0, 5]), encoded(["0", None]),
-               encoded([0, "rubbish"]), encoded([0, "1'; DROP TABLE documents; --"]), encoded({"shard": 0}),
-               base64.urlsafe_b64encode(b"[" * 10_000).decode()[:6_000]]  # fmt: skip
+    refused = [
+        "x",
+        "%00",
+        "e30",
+        "W10",
+        encoded([0]),
+        encoded([-1, None]),
+        encoded([0, 5]),
+        encoded(["0", None]),
+        encoded([0, "rubbish"]),
+        encoded([0, "1'; DROP TABLE documents; --"]),
+        encoded({"shard": 0}),
+        base64.urlsafe_b64encode(b"[" * 10_000).decode()[:6_000],
+    ]
     for bad in refused:
         get(host, busy, f"{target}&cursor={quote(bad)}").problem(400, "cursor_invalid")
     stranger = desk.customer()

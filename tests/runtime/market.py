@@ -4,7 +4,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import NamedTuple
 
-from shared.access.keys import PREFIX_CHARACTERS, new_key
+from shared.access.keys.format import PREFIX_CHARACTERS, new_key
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.bootstrap import Application
 from shared.catalog.models import Merchant, Service, Upstream
@@ -24,18 +24,27 @@ async def seed(application: Application, upstream: str) -> str:
     """One merchant whose service `echo` goes to `upstream`, and one consumer with a key for it: the clear key."""
     await application.catalog.put_merchant(Merchant(id="mer_one", slug="one", name="One", status="active"))
     service = Service(
-        id="svc_echo", merchant_id="mer_one", slug="echo", name="Echo", status="active",
+        id="svc_echo",
+        merchant_id="mer_one",
+        slug="echo",
+        name="Echo",
+        status="active",
         upstream=Upstream(base_url=upstream),
-    )  # fmt: skip
+    )
     await application.catalog.put_service(service)
     await application.access.put_consumer(Consumer(id="con_one", name="Consumer One"))
     await application.access.put_grant(Grant(consumer_id="con_one", service_id=service.id, status="approved"))
     clear = new_key("live")
     hasher = await application.load_hasher()
     key = ApiKey(
-        id="key_one", consumer_id="con_one", hash=hasher.hash(clear), prefix=clear[:PREFIX_CHARACTERS],
-        last4=clear[-4:], name="only key", service_ids=(service.id,),
-    )  # fmt: skip
+        id="key_one",
+        consumer_id="con_one",
+        hash=hasher.hash(clear),
+        prefix=clear[:PREFIX_CHARACTERS],
+        last4=clear[-4:],
+        name="only key",
+        service_ids=(service.id,),
+    )
     await application.access.add_key(key)
     return clear
 

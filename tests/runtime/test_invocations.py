@@ -48,9 +48,12 @@ async def _summary(worker: Worker, ams: Ams, query: str = "group_by=service") ->
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     start, end = (format_time(today + timedelta(days=days)) for days in (-36, 2))
     return await worker.http(
-        "portal", "GET", f"/api/v1/usage/summary?from={start}&to={end}&{query}",
-        headers={"X-AMS-Key": ams.key}, params={"route": "usage/summary"},
-    )  # fmt: skip
+        "portal",
+        "GET",
+        f"/api/v1/usage/summary?from={start}&to={end}&{query}",
+        headers={"X-AMS-Key": ams.key},
+        params={"route": "usage/summary"},
+    )
 
 
 async def test_a_usage_report_is_on_the_stream_when_it_is_accepted(worker: Worker, ams: Ams) -> None:
@@ -58,8 +61,11 @@ async def test_a_usage_report_is_on_the_stream_when_it_is_accepted(worker: Worke
 
     assert (response.status, response.headers["content-type"]) == (202, "application/json")
     assert response.json() == {
-        "request_id": response.headers["x-ams-request-id"], "accepted": 2, "duplicates": 0, "rejected": [],
-    }  # fmt: skip
+        "request_id": response.headers["x-ams-request-id"],
+        "accepted": 2,
+        "duplicates": 0,
+        "rejected": [],
+    }
     stored = [decode_event(event.body) for event in await _stream(ams, 2)]
     assert [(event.id, event.api_key_id, event.data.executions) for event in stored] == [
         ("a", "key_one", 3),
@@ -76,18 +82,23 @@ async def test_a_refusal_is_an_answer_and_not_a_failed_invocation(worker: Worker
 
 async def test_a_call_reaches_the_upstream_and_is_counted(worker: Worker, ams: Ams) -> None:
     response = await worker.http(
-        "consume_path", "PUT", "/api/consume/echo/a%20b/c?x=1&y=%2F",
+        "consume_path",
+        "PUT",
+        "/api/consume/echo/a%20b/c?x=1&y=%2F",
         headers={"X-AMS-Key": ams.key, "X-Own": "kept", "Content-Length": "5", "Content-Type": "text/plain"},
-        params={"service": "echo", "path": "a b/c"}, body=b"h\xe4llo",
-    )  # fmt: skip
+        params={"service": "echo", "path": "a b/c"},
+        body=b"h\xe4llo",
+    )
 
     assert (response.status, response.body) == (201, b"PUT /base/a%20b/c?x=1&y=%2F kept h\xe4llo")
     assert response.headers["x-ams-answered-by"] == "upstream"
     assert response.headers["x-seen-key"] == "False"
     counted = decode_event((await _stream(ams, 1))[0].body)
     assert (counted.subject, counted.source, counted.id) == (
-        "echo", "ams/consume", response.headers["x-ams-request-id"],
-    )  # fmt: skip
+        "echo",
+        "ams/consume",
+        response.headers["x-ams-request-id"],
+    )
     assert (counted.data.status_code, counted.data.request_bytes) == (201, 5)
     assert counted.data.response_bytes == len(response.body)
 
@@ -95,7 +106,7 @@ async def test_a_call_reaches_the_upstream_and_is_counted(worker: Worker, ams: A
 async def test_a_long_answer_of_unknown_length_arrives_whole(worker: Worker, ams: Ams) -> None:
     response = await worker.http(
         "consume_path", "GET", "/api/consume/echo/long", headers={"X-AMS-Key": ams.key}, params={"service": "echo"}
-    )  # fmt: skip
+    )
 
     assert (response.status, response.body) == (200, LONG_ANSWER)
     assert "transfer-encoding" not in response.headers

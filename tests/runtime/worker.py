@@ -30,7 +30,7 @@ class Response(NamedTuple):
         return json.loads(self.body)
 
 
-class Failed(Exception):  # noqa: N818 - what the host calls it
+class Failed(Exception):
     """The worker reported a failed invocation; the host logs it, and retries where the function has a policy."""
 
 
@@ -129,9 +129,7 @@ class Worker:
 
 
 def _request(**message: SimpleNamespace) -> SimpleNamespace:
-    return SimpleNamespace(
-        request=SimpleNamespace(**message), properties={"host": "127.0.0.1", "protos": messages}
-    )  # fmt: skip
+    return SimpleNamespace(request=SimpleNamespace(**message), properties={"host": "127.0.0.1", "protos": messages})
 
 
 def _check(result: StatusResult) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.access.letters import Letters
+from shared.access.mails import AccessMails
 from shared.access.models import Consumer, Grant
 from shared.access.pseudonyms import Pseudonyms
 from shared.access.store import AccessStore
@@ -15,13 +15,13 @@ from shared.audit.journal import Journal
 from shared.audit.log import AuditLog
 from shared.audit.platform import PlatformSettingsStore
 from shared.billing.charges import CHARGE
-from shared.billing.closing import Closer
-from shared.billing.drafting import Drafter
-from shared.billing.issuing import Issuer
 from shared.billing.models import BillingProfile, Invoice, Plan
-from shared.billing.months import MonthReader
+from shared.billing.month_close.drafting import Drafter
+from shared.billing.month_close.issuing import Issuer
+from shared.billing.month_close.service import Closer
 from shared.billing.store import BILLING, PROFILE, BillingStore, plan_document
 from shared.billing.tasks import ISSUED_TASK
+from shared.billing.usage.month import MonthReader
 from shared.catalog.models import Address, Merchant
 from shared.catalog.store import CatalogStore
 from shared.identity.store import AccountStore
@@ -54,13 +54,21 @@ class Books:
         self.journal = Journal(documents, self.audit.append, self.time)
         self.journal.on(ISSUED_TASK, self._announce)
         self.settings = PlatformSettingsStore(documents, self.journal)
-        self.letters = Letters(AccountStore(documents), self.settings)
+        self.mails = AccessMails(AccountStore(documents), self.settings)
         self.drafter = Drafter(self.store, self.access, self.catalog, MonthReader(documents))
         self.issuer = Issuer(self.store, self.journal, self.time)
         self.closer = Closer(
-            documents, self.store, self.access, self.catalog, self.drafter, self.issuer, self.journal,
-            self.settings, self.letters, self.time,
-        )  # fmt: skip
+            documents,
+            self.store,
+            self.access,
+            self.catalog,
+            self.drafter,
+            self.issuer,
+            self.journal,
+            self.settings,
+            self.mails,
+            self.time,
+        )
 
     async def _announce(self, task_id: str, data: dict[str, Any]) -> None:
         self.announced += data["ids"]
@@ -71,9 +79,15 @@ class Books:
 
     async def price(self, *charges: dict[str, Any], **changes: Any) -> Plan:
         fields = {
-            "service_id": "svc_maps", "merchant_id": "mer_1", "number": 1, "name": "Standard", "currency": "EUR",
-            "effective_from": BEGIN, "created_at": BEGIN, "created_by": "acc_1",
-        }  # fmt: skip
+            "service_id": "svc_maps",
+            "merchant_id": "mer_1",
+            "number": 1,
+            "name": "Standard",
+            "currency": "EUR",
+            "effective_from": BEGIN,
+            "created_at": BEGIN,
+            "created_by": "acc_1",
+        }
         plan = Plan(**{**fields, **changes, "charges": [CHARGE.validate_python(charge) for charge in charges]})
         await self.documents.upsert(BILLING, "mer_1", plan_document(plan.service_id, plan.number), plan.to_json())
         return plan
@@ -91,9 +105,13 @@ class Books:
         """Returns the pseudonym."""
         pseudonym = await Pseudonyms(_pepper).of("mer_1", consumer_id)
         fields: dict[str, Any] = {
-            "consumer_id": consumer_id, "service_id": service_id, "merchant_id": "mer_1", "status": "approved",
-            "decided_at": BEGIN, "pseudonym": pseudonym,
-        }  # fmt: skip
+            "consumer_id": consumer_id,
+            "service_id": service_id,
+            "merchant_id": "mer_1",
+            "status": "approved",
+            "decided_at": BEGIN,
+            "pseudonym": pseudonym,
+        }
         await self.access.put_consumer(Consumer(id=consumer_id, name=f"Consumer {consumer_id}"))
         await self.access.put_grant(Grant(**{**fields, **changes}))
         return pseudonym
@@ -123,9 +141,13 @@ class Books:
 def event(id: str, time: datetime, consumer_id: str = "con_1", **data: Any) -> UsageEvent:
     number = consumer_id.removeprefix("con_")
     return usage_event(
-        id, time=format_time(time), consumer_id=consumer_id, api_key_id=f"key_{number}", data=data,
+        id,
+        time=format_time(time),
+        consumer_id=consumer_id,
+        api_key_id=f"key_{number}",
+        data=data,
         received_at=format_time(time),
-    )  # fmt: skip
+    )
 
 
 async def _pepper(name: str) -> str:
@@ -138,9 +160,13 @@ async def open_books(folder: Path, *charges: dict[str, Any]) -> Books:
     market.time.moment = AFTER_MARCH
     books = Books(market, market.documents, market.time)
     merchant = Merchant(
-        id="mer_1", slug="acme", name="Acme", legal_name="Acme GmbH", status="active",
+        id="mer_1",
+        slug="acme",
+        name="Acme",
+        legal_name="Acme GmbH",
+        status="active",
         address=Address(lines=("Hauptstr. 1",), city="Berlin", postal_code="10115", country="DE"),
-    )  # fmt: skip
+    )
     await asyncio.gather(
         market.catalog.put_merchant(merchant), market.catalog.put_service(service()), books.bill(), books.subscribe()
     )

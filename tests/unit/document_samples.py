@@ -29,14 +29,21 @@ def logo(kind: Literal["PNG", "JPEG", "WEBP"] = "PNG") -> bytes:
 def tiered(**changes: Any) -> Line:
     """1,250,000 calls: 100,000 free, then two tiers and a fee; 10 % off."""
     steps = (
-        ("free units", "100000", "0", "0"), ("1 to 500,000", "500000", "0.0004", "200"),
-        ("above 500,000", "650000", "0.00025", "162.5"), ("flat fee", None, None, "25"),
-    )  # fmt: skip
+        ("free units", "100000", "0", "0"),
+        ("1 to 500,000", "500000", "0.0004", "200"),
+        ("above 500,000", "650000", "0.00025", "162.5"),
+        ("flat fee", None, None, "25"),
+    )
     rows = tuple(StepRow.model_validate(dict(zip(StepRow.model_fields, step, strict=True))) for step in steps)
     return make_line(
-        "387.5", discount="38.75", quantity="1250000", billed_quantity="1150000", steps=rows,
-        description="Geocoding calls", **changes,
-    )  # fmt: skip
+        "387.5",
+        discount="38.75",
+        quantity="1250000",
+        billed_quantity="1150000",
+        steps=rows,
+        description="Geocoding calls",
+        **changes,
+    )
 
 
 def rich(**changes: Any) -> Invoice:
@@ -47,36 +54,61 @@ def rich(**changes: Any) -> Invoice:
     lines = [
         tiered(),
         make_line(
-            "97.48", service_id="svc_tiles", service_name="Vector tiles and satellite imagery", description="Traffic",
-            metric="data_mb", unit="MB", quantity="8123.456789", billed_quantity="8123.456789", steps=(traffic,),
+            "97.48",
+            service_id="svc_tiles",
+            service_name="Vector tiles and satellite imagery",
+            description="Traffic",
+            metric="data_mb",
+            unit="MB",
+            quantity="8123.456789",
+            billed_quantity="8123.456789",
+            steps=(traffic,),
             amount_exact="97.481481468",
         ),
         make_line(
-            "12", top_up="38", service_id="svc_route", service_name="Routing", description="Routes with traffic",
-            quantity="240", billed_quantity="240",
+            "12",
+            top_up="38",
+            service_id="svc_route",
+            service_name="Routing",
+            description="Routes with traffic",
+            quantity="240",
+            billed_quantity="240",
             steps=(StepRow(label="per unit", quantity=Decimal(240), unit_price=Decimal("0.05"), amount=Decimal(12)),),
         ),
         make_line(
-            "-4.2", service_id="svc_route", service_name="Routing", charge_id="late", description="Routes with traffic",
-            corrects="2026-02", quantity="-84", billed_quantity="-84",
+            "-4.2",
+            service_id="svc_route",
+            service_name="Routing",
+            charge_id="late",
+            description="Routes with traffic",
+            corrects="2026-02",
+            quantity="-84",
+            billed_quantity="-84",
             steps=(
                 StepRow(label="2026-02, as counted now", quantity=Decimal(1916), amount=Decimal("95.8")),
                 StepRow(label="billed before", quantity=Decimal(2000), amount=Decimal(-100)),
             ),
-            quantity_before="2000", billed_before="100",
+            quantity_before="2000",
+            billed_before="100",
         ),
-    ]  # fmt: skip
+    ]
     proofs = tuple(
         RecordsProof(
-            period=period, service_ids=("svc_maps",), start=START, end=END, time_zone="Europe/Berlin", count=count,
+            period=period,
+            service_ids=("svc_maps",),
+            start=START,
+            end=END,
+            time_zone="Europe/Berlin",
+            count=count,
             sha256=digest * 32,
         )
         for period, count, digest in (("2026-02", 812_345, "a1"), ("2026-03", 1_250_240, "5f"))
-    )  # fmt: skip
+    )
     known: dict[str, Any] = {
-        "records": proofs, "footer": "Acme GmbH · Amtsgericht Charlottenburg HRB 123456 · Geschäftsführerin: A. Muster",
+        "records": proofs,
+        "footer": "Acme GmbH · Amtsgericht Charlottenburg HRB 123456 · Geschäftsführerin: A. Muster",
         "payment_details": "Please pay by bank transfer in 30 days.\nIBAN DE02 1203 0000 0000 2020 51\nBIC BYLADEM1001",
-    }  # fmt: skip
+    }
     credit = [CreditUse(note_number="ACME26C000007", amount=Decimal("50"))]
     return make_invoice(lines, credit=credit, **{**known, **changes})
 
@@ -119,8 +151,10 @@ def hostile() -> Invoice:
     return make_invoice(
         [make_line("1", service_name=long_word, description=HOSTILE + long_word, unit=HOSTILE[:20])],
         seller=SELLER.model_copy(update={"name": HOSTILE + long_word[:60], "address": address}),
-        buyer=Party(name=long_word, address=address), payment_details=HOSTILE + "\n" + long_word, footer=HOSTILE,
-    )  # fmt: skip
+        buyer=Party(name=long_word, address=address),
+        payment_details=HOSTILE + "\n" + long_word,
+        footer=HOSTILE,
+    )
 
 
 LAST = "the-last-line"
@@ -130,9 +164,12 @@ def longest() -> Invoice:
     """As much as every field takes: more than fits on a page, in what is else kept together."""
     word = "W" * 200
     address = Address(
-        lines=(word, word, word, word[:180] + LAST), city=word[:100], region=word[:100], postal_code=word[:20],
+        lines=(word, word, word, word[:180] + LAST),
+        city=word[:100],
+        region=word[:100],
+        postal_code=word[:20],
         country="DE",
-    )  # fmt: skip
+    )
     most = Decimal("9" * 18 + "." + "9" * 12)
     steps = tuple(
         StepRow(label=f"from {most} up to {most} C{number}", quantity=most, unit_price=most, amount=most)
@@ -140,9 +177,12 @@ def longest() -> Invoice:
     )
     line = make_line("1", service_name=word, description=word[:120], unit=word[:30], steps=steps)
     return make_invoice(
-        [line], seller=SELLER.model_copy(update={"name": word, "address": address}),
-        buyer=Party(name=word, address=address), footer=word * 5, payment_details="\n".join("W" * 500),
-    )  # fmt: skip
+        [line],
+        seller=SELLER.model_copy(update={"name": word, "address": address}),
+        buyer=Party(name=word, address=address),
+        footer=word * 5,
+        payment_details="\n".join("W" * 500),
+    )
 
 
 def reverse_charged() -> Invoice:
@@ -155,9 +195,16 @@ def unregistered() -> Invoice:
 
 
 ALL = {
-    "one": make_invoice, "rich": rich, "many": many, "foreign": foreign, "yen": yen, "negative": negative,
-    "hostile": hostile, "reverse": reverse_charged, "unregistered": unregistered,
-}  # fmt: skip
+    "one": make_invoice,
+    "rich": rich,
+    "many": many,
+    "foreign": foreign,
+    "yen": yen,
+    "negative": negative,
+    "hostile": hostile,
+    "reverse": reverse_charged,
+    "unregistered": unregistered,
+}
 
 
 def note(invoice: Invoice | None = None, **changes: Any) -> CreditNote:
@@ -169,11 +216,21 @@ def note(invoice: Invoice | None = None, **changes: Any) -> CreditNote:
         for tax in of.taxes
     )
     fields: dict[str, Any] = {
-        "id": "crn_1", "number": "ACME26C000001", "invoice_id": of.id, "invoice_number": of.number,
+        "id": "crn_1",
+        "number": "ACME26C000001",
+        "invoice_id": of.id,
+        "invoice_number": of.number,
         "invoice_issued_on": of.issued_on,
-        "merchant_id": of.merchant_id, "consumer_id": of.consumer_id, "pseudonym": of.pseudonym,
-        "currency": of.currency, "issued_on": "2026-04-20", "reason": "Half a day without service on 12 March.",
-        "net": net, "taxes": taxes, "total": net + sum((tax.amount for tax in taxes), Decimal(0)),
-        "seller": of.seller, "buyer": of.buyer,
-    }  # fmt: skip
+        "merchant_id": of.merchant_id,
+        "consumer_id": of.consumer_id,
+        "pseudonym": of.pseudonym,
+        "currency": of.currency,
+        "issued_on": "2026-04-20",
+        "reason": "Half a day without service on 12 March.",
+        "net": net,
+        "taxes": taxes,
+        "total": net + sum((tax.amount for tax in taxes), Decimal(0)),
+        "seller": of.seller,
+        "buyer": of.buyer,
+    }
     return CreditNote.model_validate({**fields, **changes})

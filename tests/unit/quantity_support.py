@@ -6,8 +6,8 @@ from typing import Any
 
 from shared.billing.charges import CHARGE, Charge
 from shared.billing.models import Plan, UsedPlan
-from shared.billing.records import RecordsHash
-from shared.billing.usage import PeriodSums
+from shared.billing.usage.records import RecordsHash
+from shared.billing.usage.sums import PeriodSums
 from shared.kernel.periods import Period, period
 from shared.metering.events import UsageEvent
 from tests.unit.support import usage_event
@@ -27,9 +27,16 @@ def charge(metric: str, **changes: Any) -> Charge:
 
 def used(of: Period, *charges: Charge, service_id: str = "svc_maps", start: datetime | None = None) -> UsedPlan:
     plan = Plan(
-        service_id=service_id, merchant_id="mer_1", number=1, name="Plan", currency="EUR", charges=charges,
-        effective_from=of.start, created_at=of.start, created_by="acc_1",
-    )  # fmt: skip
+        service_id=service_id,
+        merchant_id="mer_1",
+        number=1,
+        name="Plan",
+        currency="EUR",
+        charges=charges,
+        effective_from=of.start,
+        created_at=of.start,
+        created_by="acc_1",
+    )
     return UsedPlan(
         start=start or of.start, end=of.end, period=of.name, service_name="Maps", subscribed=True, plan=plan
     )
@@ -50,10 +57,26 @@ def shown(event: UsageEvent) -> tuple[Any, ...]:
     """All that an export tells of an event."""
     data = event.data
     return (
-        event.id, event.source, event.time, event.service_id, event.api_key_id, event.project_id, data.status_code,
-        data.requests, data.request_bytes, data.response_bytes, data.response_time_ms, data.executions,
-        data.duration_ms, data.image, data.version, data.feature, data.resource, data.quantity, bytes(data.metadata),
-    )  # fmt: skip
+        event.id,
+        event.source,
+        event.time,
+        event.service_id,
+        event.api_key_id,
+        event.project_id,
+        data.status_code,
+        data.requests,
+        data.request_bytes,
+        data.response_bytes,
+        data.response_time_ms,
+        data.executions,
+        data.duration_ms,
+        data.image,
+        data.version,
+        data.feature,
+        data.resource,
+        data.quantity,
+        bytes(data.metadata),
+    )
 
 
 def hash_of(events: Iterable[UsageEvent]) -> tuple[str, int]:

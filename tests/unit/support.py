@@ -10,19 +10,19 @@ from typing import Any
 
 import msgspec
 
-from shared.access.gate import Gate
-from shared.access.keys import PREFIX_CHARACTERS, KeyHasher, new_key
+from shared.access.gate.service import Gate
+from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.access.store import AccessStore
 from shared.catalog.models import Merchant, Service, Upstream
 from shared.catalog.store import CatalogStore
 from shared.kernel.clock import format_time
-from shared.metering.aggregate import Aggregator, RawEvent
 from shared.metering.counters import Counter, decode_counter
+from shared.metering.counting.aggregator import Aggregator, RawEvent
+from shared.metering.counting.parked import Parked
+from shared.metering.counting.record_ids import RECORD_PREFIX
 from shared.metering.events import EVENT_TYPE, UsageData, UsageEvent, decode_event, encode_event, partition_of
-from shared.metering.parked import Parked
-from shared.metering.queries import USAGE, pages
-from shared.metering.records import RECORD_PREFIX
+from shared.metering.store import USAGE, pages
 from shared.platform.blobs.files import FileBlobs
 from shared.platform.documents import Documents, DocumentsUnavailable, Operation, Query, Where
 from shared.platform.documents.sqlite import SqliteDocuments
@@ -93,17 +93,26 @@ async def load_hasher() -> KeyHasher:
 
 def api_key(clear: str, **changes: Any) -> ApiKey:
     fields = {
-        "id": "key_1", "consumer_id": "con_1", "hash": KeyHasher(PEPPERS, 2).hash(clear), "name": "key",
-        "prefix": clear[:PREFIX_CHARACTERS], "last4": clear[-4:], "service_ids": ("svc_maps",),
-    }  # fmt: skip
+        "id": "key_1",
+        "consumer_id": "con_1",
+        "hash": KeyHasher(PEPPERS, 2).hash(clear),
+        "name": "key",
+        "prefix": clear[:PREFIX_CHARACTERS],
+        "last4": clear[-4:],
+        "service_ids": ("svc_maps",),
+    }
     return ApiKey(**{**fields, **changes})
 
 
 def service(**changes: Any) -> Service:
     fields = {
-        "id": "svc_maps", "merchant_id": "mer_1", "slug": "maps", "name": "Maps", "status": "active",
+        "id": "svc_maps",
+        "merchant_id": "mer_1",
+        "slug": "maps",
+        "name": "Maps",
+        "status": "active",
         "upstream": Upstream(base_url="https://maps.example"),
-    }  # fmt: skip
+    }
     return Service(**{**fields, **changes})
 
 
@@ -125,10 +134,18 @@ async def open_market(folder: Path) -> Market:
 def usage_event(id: str = "e1", **changes: Any) -> UsageEvent:
     """An event of `key_1`; `data` is given as a mapping."""
     fields: dict[str, Any] = {
-        "id": id, "source": "tests", "type": EVENT_TYPE, "subject": "maps", "time": format_time(NOW),
-        "consumer_id": "con_1", "api_key_id": "key_1", "service_id": "svc_maps", "merchant_id": "mer_1",
-        "received_at": format_time(NOW), "specversion": "1.0",
-    }  # fmt: skip
+        "id": id,
+        "source": "tests",
+        "type": EVENT_TYPE,
+        "subject": "maps",
+        "time": format_time(NOW),
+        "consumer_id": "con_1",
+        "api_key_id": "key_1",
+        "service_id": "svc_maps",
+        "merchant_id": "mer_1",
+        "received_at": format_time(NOW),
+        "specversion": "1.0",
+    }
     fields.update(changes)
     return UsageEvent(**{**fields, "data": UsageData(**fields.get("data", {}))})
 

@@ -15,7 +15,7 @@ from shared.access.models import Consumer
 from shared.kernel.clock import format_time
 from shared.metering.counters import MONTH_BUCKET, Bucket, counter_key, encode_counter, sum_events, with_months
 from shared.metering.events import UsageEvent
-from shared.metering.queries import USAGE
+from shared.metering.store import USAGE
 from shared.platform.documents import BODY_BYTES_MAX, OPERATIONS_PER_TRANSACTION_MAX, DocumentsUnavailable
 from shared.platform.documents.sqlite import SqliteDocuments
 from tests.unit.support import (
@@ -267,16 +267,21 @@ BATCHES = st.lists(
     st.lists(
         st.builds(
             lambda number, source, day, feature, requests: usage_event(
-                f"e{number}", source=source, time=f"2026-03-{day}T09:00:00.000Z",
+                f"e{number}",
+                source=source,
+                time=f"2026-03-{day}T09:00:00.000Z",
                 data={"requests": requests, "feature": feature},
             ),
-            st.integers(0, 15), st.sampled_from(["s", "t"]), st.sampled_from(["14", "15"]),
-            st.sampled_from([None, "f", "g"]), st.integers(0, 5),
+            st.integers(0, 15),
+            st.sampled_from(["s", "t"]),
+            st.sampled_from(["14", "15"]),
+            st.sampled_from([None, "f", "g"]),
+            st.integers(0, 5),
         ),
         max_size=12,
     ),
     max_size=6,
-)  # fmt: skip
+)
 
 
 @settings(deadline=None, max_examples=25)

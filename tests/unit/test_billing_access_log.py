@@ -49,9 +49,14 @@ def replayed() -> Iterator[UsageEvent]:
         reported = msgspec.json.decode(encode_event(number, line, "replay", line.time + SHIFT))
         metadata = msgspec.Raw(msgspec.json.encode(reported["data"].pop("metadata", {})))
         yield usage_event(
-            reported["id"], source=reported["source"], time=reported["time"], received_at=reported["time"],
-            consumer_id=f"con_{slot}", api_key_id=f"key_{slot}", data={**reported["data"], "metadata": metadata},
-        )  # fmt: skip
+            reported["id"],
+            source=reported["source"],
+            time=reported["time"],
+            received_at=reported["time"],
+            consumer_id=f"con_{slot}",
+            api_key_id=f"key_{slot}",
+            data={**reported["data"], "metadata": metadata},
+        )
 
 
 @pytest.fixture

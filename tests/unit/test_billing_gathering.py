@@ -10,9 +10,9 @@ import msgspec
 import pytest
 
 from shared.billing.charges import CHARGE, Charge
-from shared.billing.gathering import Gathered, Gathering
 from shared.billing.models import UsedPlan
-from shared.billing.records import RecordsWriter, parse_csv
+from shared.billing.usage.from_records import Gathered, Gathering
+from shared.billing.usage.records import RecordsWriter, parse_csv
 from shared.kernel.periods import period
 from shared.metering.events import UsageEvent
 from tests.unit.quantity_support import MARCH, at, charge, used
@@ -72,12 +72,17 @@ def test_values_that_are_the_same_json_are_one(metadata: tuple[str, ...]) -> Non
 @pytest.mark.parametrize(
     "metadata",
     [
-        ('{"user":1}', '{"user":"1"}'), ('{"user":1}', '{"user":1.0}'), ('{"user":1}', '{"user":true}'),
-        ('{"user":"Ann"}', '{"user":"ann"}'), ('{"user":[1,2]}', '{"user":[2,1]}'), ('{"user":0}', '{"user":false}'),
-        ('{"user":9007199254740993}', '{"user":9007199254740992}'), ('{"user":"é"}', '{"user":"e\\u0301"}'),
+        ('{"user":1}', '{"user":"1"}'),
+        ('{"user":1}', '{"user":1.0}'),
+        ('{"user":1}', '{"user":true}'),
+        ('{"user":"Ann"}', '{"user":"ann"}'),
+        ('{"user":[1,2]}', '{"user":[2,1]}'),
+        ('{"user":0}', '{"user":false}'),
+        ('{"user":9007199254740993}', '{"user":9007199254740992}'),
+        ('{"user":"é"}', '{"user":"e\\u0301"}'),
         ('{"user":"null"}', '{"user":""}'),
     ],
-)  # fmt: skip
+)
 def test_values_that_are_other_json_are_two(metadata: tuple[str, ...]) -> None:
     assert different(*metadata) == 2
 
@@ -123,9 +128,11 @@ def test_what_failed_has_no_amount(status: int) -> None:
 def test_only_the_service_the_feature_and_the_period_count() -> None:
     fields: dict[str, Any] = {"feature": "tiles", "quantity": "7"}
     others = [
-        usage_event("1", time=TIME, service_id="svc_geo", data=fields), at(TIME, "2", feature="routes", quantity="8"),
-        at("2026-02-28T23:59:59.999Z", "3", **fields), at("2026-04-01T00:00:00.000Z", "4", **fields),
-    ]  # fmt: skip
+        usage_event("1", time=TIME, service_id="svc_geo", data=fields),
+        at(TIME, "2", feature="routes", quantity="8"),
+        at("2026-02-28T23:59:59.999Z", "3", **fields),
+        at("2026-04-01T00:00:00.000Z", "4", **fields),
+    ]
     assert gather(charge("max"), others).quantity == 0
     assert gather(charge("max"), [*others, at("2026-03-31T23:59:59.999Z", "5", **fields)]).quantity == 7
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.billing import records as records_module
-from shared.billing.records import COLUMNS, RecordsError, export, parse_csv
+from shared.billing.usage import records as records_module
+from shared.billing.usage.records import COLUMNS, RecordsError, export, parse_csv
 from shared.kernel.clock import format_time
 from shared.metering.events import UsageEvent
 from tests.unit.quantity_support import MARCH, from_records, hash_of, shown
@@ -40,10 +40,20 @@ def parse(text: str | bytes) -> list[UsageEvent]:
 
 def full_event(**data: Any) -> UsageEvent:
     fields: dict[str, Any] = {
-        "requests": 2, "request_bytes": 10, "response_bytes": 20, "response_time_ms": 3.25, "status_code": 200,
-        "executions": 1, "duration_ms": 40, "image": "repo/app:1", "version": "1.2", "feature": "tiles",
-        "resource": "/a", "quantity": "1.50", "metadata": msgspec.Raw(b'{"user":"ann"}'),
-    }  # fmt: skip
+        "requests": 2,
+        "request_bytes": 10,
+        "response_bytes": 20,
+        "response_time_ms": 3.25,
+        "status_code": 200,
+        "executions": 1,
+        "duration_ms": 40,
+        "image": "repo/app:1",
+        "version": "1.2",
+        "feature": "tiles",
+        "resource": "/a",
+        "quantity": "1.50",
+        "metadata": msgspec.Raw(b'{"user":"ann"}'),
+    }
     return usage_event("e-1", project_id="prj_1", data=fields | data)
 
 
@@ -117,20 +127,31 @@ JSON = st.recursive(
 )
 EVENTS = st.builds(
     lambda name, source, second, project, fields, metadata: usage_event(
-        name, source=source, time=format_time(MARCH.start + timedelta(seconds=second)), project_id=project,
+        name,
+        source=source,
+        time=format_time(MARCH.start + timedelta(seconds=second)),
+        project_id=project,
         data=fields | ({"metadata": msgspec.Raw(msgspec.json.encode(metadata))} if metadata else {}),
     ),
-    TEXTS, TEXTS, st.integers(0, 2_000_000), st.none() | TEXTS,
+    TEXTS,
+    TEXTS,
+    st.integers(0, 2_000_000),
+    st.none() | TEXTS,
     st.fixed_dictionaries(
         {"requests": st.integers(0, 10**6), "response_bytes": st.integers(0, 10**12)},
         optional={
-            "status_code": st.integers(100, 599), "response_time_ms": st.floats(0, 10**6), "feature": TEXTS,
-            "image": TEXTS, "version": TEXTS, "resource": TEXTS, "duration_ms": st.integers(0, 10**10),
+            "status_code": st.integers(100, 599),
+            "response_time_ms": st.floats(0, 10**6),
+            "feature": TEXTS,
+            "image": TEXTS,
+            "version": TEXTS,
+            "resource": TEXTS,
+            "duration_ms": st.integers(0, 10**10),
             "quantity": st.from_regex(r"[0-9]{1,15}(\.[0-9]{1,9})?", fullmatch=True, alphabet="0123456789."),
         },
     ),
     st.dictionaries(TEXTS, JSON, max_size=3),
-)  # fmt: skip
+)
 
 
 @given(st.lists(EVENTS, max_size=10))
@@ -148,9 +169,16 @@ async def test_what_is_written_reads_back_as_it_was(events: list[UsageEvent]) ->
 # What is no export
 
 ROW = {
-    **dict.fromkeys(COLUMNS, ""), "id": "e", "source": "s", "time": "2026-03-10T10:00:00.000Z", "requests": "1",
-    "request_bytes": "0", "response_bytes": "0", "executions": "0", "duration_ms": "0",
-}  # fmt: skip
+    **dict.fromkeys(COLUMNS, ""),
+    "id": "e",
+    "source": "s",
+    "time": "2026-03-10T10:00:00.000Z",
+    "requests": "1",
+    "request_bytes": "0",
+    "response_bytes": "0",
+    "executions": "0",
+    "duration_ms": "0",
+}
 
 
 def text_with(**cells: str) -> str:
@@ -168,17 +196,30 @@ def test_a_row_that_is_well_is_read() -> None:
 @pytest.mark.parametrize(
     ("cells", "rule"),
     [
-        ({"requests": ""}, "int"), ({"requests": "1.5"}, "int"), ({"requests": "1_000"}, "int"),
-        ({"requests": "-1"}, ">= 0"), ({"request_bytes": "9" * 40}, ""), ({"status_code": "600"}, "<= 599"),
-        ({"response_time_ms": "NaN"}, ""), ({"response_time_ms": "soon"}, "float"), ({"quantity": "1e5"}, "regex"),
-        ({"quantity": "NaN"}, "regex"), ({"quantity": "-1"}, "regex"), ({"feature": "x" * 129}, "<= 128"),
-        ({"metadata": "{"}, ""), ({"metadata": "[1]"}, "object"), ({"metadata": '{"a":' * 2_000}, ""),
-        ({"time": ""}, ""), ({"time": "2026-03-10"}, ""), ({"time": "2026-03-10T10:00:00Z"}, "UTC with milliseconds"),
+        ({"requests": ""}, "int"),
+        ({"requests": "1.5"}, "int"),
+        ({"requests": "1_000"}, "int"),
+        ({"requests": "-1"}, ">= 0"),
+        ({"request_bytes": "9" * 40}, ""),
+        ({"status_code": "600"}, "<= 599"),
+        ({"response_time_ms": "NaN"}, ""),
+        ({"response_time_ms": "soon"}, "float"),
+        ({"quantity": "1e5"}, "regex"),
+        ({"quantity": "NaN"}, "regex"),
+        ({"quantity": "-1"}, "regex"),
+        ({"feature": "x" * 129}, "<= 128"),
+        ({"metadata": "{"}, ""),
+        ({"metadata": "[1]"}, "object"),
+        ({"metadata": '{"a":' * 2_000}, ""),
+        ({"time": ""}, ""),
+        ({"time": "2026-03-10"}, ""),
+        ({"time": "2026-03-10T10:00:00Z"}, "UTC with milliseconds"),
         ({"time": "2026-03-10T10:00:00.000+01:00"}, "UTC with milliseconds"),
         ({"time": "2026-02-30T10:00:00.000Z"}, ""),
-        ({"time": "0001-01-01T00:00:00.000+14:00"}, ""), ({"id": "x" * 200_000}, "field larger"),
+        ({"time": "0001-01-01T00:00:00.000+14:00"}, ""),
+        ({"id": "x" * 200_000}, "field larger"),
     ],
-)  # fmt: skip
+)
 def test_a_cell_that_no_record_has_is_refused_by_its_line(cells: dict[str, str], rule: str) -> None:
     with pytest.raises(RecordsError, match=rf"(?s)^line 3: .*{rule}"):
         parse(text_with(**cells))
@@ -186,9 +227,15 @@ def test_a_cell_that_no_record_has_is_refused_by_its_line(cells: dict[str, str],
 
 @pytest.mark.parametrize(
     ("text", "line"),
-    [("", 1), ("id,source\n", 1), (f"\ufeff{HEADER}\n", 1), (f"{HEADER}\ne,s\n", 2), (f'{HEADER}\n"e"x,\n', 2),
-     (f'{HEADER}\n"e', 2)],
-)  # fmt: skip
+    [
+        ("", 1),
+        ("id,source\n", 1),
+        (f"\ufeff{HEADER}\n", 1),
+        (f"{HEADER}\ne,s\n", 2),
+        (f'{HEADER}\n"e"x,\n', 2),
+        (f'{HEADER}\n"e', 2),
+    ],
+)
 def test_a_file_that_is_no_export_is_refused_by_line(text: str, line: int) -> None:
     with pytest.raises(RecordsError, match=f"^line {line}: "):
         parse(text)

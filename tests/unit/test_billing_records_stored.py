@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from shared.access.models import Consumer
-from shared.billing import records as records_module
-from shared.billing.records import records
+from shared.billing.usage import records as records_module
+from shared.billing.usage.records import records
 from shared.kernel.clock import format_time
 from shared.metering.events import UsageEvent
 from tests.unit.quantity_support import MARCH, at, hash_of, shown

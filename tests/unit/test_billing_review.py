@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from shared.access.models import Consumer
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE, Charge
-from shared.billing.close_run import CloseRun
-from shared.billing.computing import billed, compute_lines, corrections, total_up
-from shared.billing.credits import Credit, with_back, without
+from shared.billing.credit_models import Credit, with_back, without
+from shared.billing.invoices.lines import billed, compute_lines, corrections, total_up
 from shared.billing.models import CreditUse, Invoice, Plan, UsedPlan
+from shared.billing.month_close.run import CloseRun
 from shared.billing.store import BILLING, close_document, credit_document
-from shared.kernel.stored import Held
+from shared.kernel.documents import Held
 from tests.unit.billing_support import PER_REQUEST, Books
 from tests.unit.invoice_samples import make_line
 from tests.unit.test_rating import package, per_unit, tiered
@@ -116,9 +116,16 @@ def versions_of_march(*versions: Sequence[dict[str, Any]], changes_on: Sequence[
     for number, (start, end, version) in enumerate(zip(starts, ends, versions, strict=True), 1):
         charges = [CHARGE.validate_python({"id": "c", "name": "C", "metric": "requests", **each}) for each in version]
         plan = Plan(
-            service_id="svc_maps", merchant_id="mer_1", number=number, name="P", currency="EUR",
-            charges=tuple(charges), effective_from=start, created_at=start, created_by="acc_1",
-        )  # fmt: skip
+            service_id="svc_maps",
+            merchant_id="mer_1",
+            number=number,
+            name="P",
+            currency="EUR",
+            charges=tuple(charges),
+            effective_from=start,
+            created_at=start,
+            created_by="acc_1",
+        )
         pieces.append(UsedPlan(start=start, end=end, period="2026-03", service_name="Maps", subscribed=True, plan=plan))
     return pieces
 
@@ -296,8 +303,9 @@ async def test_a_minimum_that_late_usage_reaches_is_given_back(books: Books) -> 
     await books.subscribe(status="withdrawn")
     april = await close_to_invoice(books, "2026-04")
     assert [(line.corrects, line.plan_number, line.net) for line in april.lines] == [
-        ("2026-03", 1, 30), ("2026-03", 2, -21),
-    ]  # fmt: skip
+        ("2026-03", 1, 30),
+        ("2026-03", 2, -21),
+    ]
     assert april.net == 9
 
 

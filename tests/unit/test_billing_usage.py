@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from shared.billing.charges import Charge
-from shared.billing.usage import PeriodSums, quantity_of
+from shared.billing.usage.sums import PeriodSums, quantity_of
 from shared.kernel.clock import format_time, parse_time
 from shared.kernel.periods import Period, midnight, period
 from shared.metering.counters import Bucket, Counter, counter_key, sum_events
@@ -41,34 +41,71 @@ def counted(of: Charge, *events: UsageEvent, period: Period = MARCH) -> Decimal:
 
 @pytest.mark.parametrize(
     ("metric", "expected"),
-    [("requests", "7"), ("request_mb", "0.3"), ("response_mb", "1.25"), ("data_mb", "1.55"), ("executions", "4"),
-     ("active_minutes", "1.5"), ("quantity", "2.5")],
-)  # fmt: skip
+    [
+        ("requests", "7"),
+        ("request_mb", "0.3"),
+        ("response_mb", "1.25"),
+        ("data_mb", "1.55"),
+        ("executions", "4"),
+        ("active_minutes", "1.5"),
+        ("quantity", "2.5"),
+    ],
+)
 def test_every_metric_is_a_sum_in_its_unit(metric: str, expected: str) -> None:
     one = at(
-        "2026-03-10T10:00:00.000Z", "1", requests=3, request_bytes=100_000, response_bytes=1_000_000, executions=4,
-        duration_ms=30_000, feature="tiles", quantity="2.000000001",
-    )  # fmt: skip
+        "2026-03-10T10:00:00.000Z",
+        "1",
+        requests=3,
+        request_bytes=100_000,
+        response_bytes=1_000_000,
+        executions=4,
+        duration_ms=30_000,
+        feature="tiles",
+        quantity="2.000000001",
+    )
     other = at(
-        "2026-03-11T10:00:00.000Z", "2", requests=4, request_bytes=200_000, response_bytes=250_000,
-        duration_ms=60_000, feature="tiles", quantity="0.499999999",
-    )  # fmt: skip
+        "2026-03-11T10:00:00.000Z",
+        "2",
+        requests=4,
+        request_bytes=200_000,
+        response_bytes=250_000,
+        duration_ms=60_000,
+        feature="tiles",
+        quantity="0.499999999",
+    )
     assert counted(charge(metric), one, other) == Decimal(expected)
 
 
 @pytest.mark.parametrize("metric", SUMS)
 @pytest.mark.parametrize(
     ("status", "errors", "counts"),
-    [(None, (), True), (200, (), True), (304, (), True), (399, (), True), (400, (), False), (404, (404,), True),
-     (404, (403, 429), False), (499, (499,), True), (500, (404,), False), (503, (), False)],
-)  # fmt: skip
+    [
+        (None, (), True),
+        (200, (), True),
+        (304, (), True),
+        (399, (), True),
+        (400, (), False),
+        (404, (404,), True),
+        (404, (403, 429), False),
+        (499, (499,), True),
+        (500, (404,), False),
+        (503, (), False),
+    ],
+)
 def test_a_status_decides_alike_for_every_metric(
     metric: str, status: int | None, errors: tuple[int, ...], counts: bool
 ) -> None:
     event = at(
-        "2026-03-10T10:00:00.000Z", requests=60_000, request_bytes=10**6, response_bytes=10**6, executions=1,
-        duration_ms=60_000, feature="tiles", quantity="1", status_code=status,
-    )  # fmt: skip
+        "2026-03-10T10:00:00.000Z",
+        requests=60_000,
+        request_bytes=10**6,
+        response_bytes=10**6,
+        executions=1,
+        duration_ms=60_000,
+        feature="tiles",
+        quantity="1",
+        status_code=status,
+    )
     assert (counted(charge(metric, client_errors=errors), event) != 0) is counts
 
 
@@ -130,16 +167,28 @@ def test_what_is_no_sum_is_not_made_one(metric: str) -> None:
 @pytest.mark.parametrize(
     ("zone", "inside", "outside"),
     [
-        ("UTC", ("2026-03-01T00:00:00.000Z", "2026-03-31T23:59:59.999Z"),
-         ("2026-02-28T23:59:59.999Z", "2026-04-01T00:00:00.000Z")),
-        ("America/New_York", ("2026-03-01T05:00:00.000Z", "2026-04-01T03:59:59.999Z"),
-         ("2026-03-01T04:59:59.999Z", "2026-04-01T04:00:00.000Z")),
-        ("Asia/Kolkata", ("2026-02-28T18:30:00.000Z", "2026-03-31T18:29:59.999Z"),
-         ("2026-02-28T18:29:59.999Z", "2026-03-31T18:30:00.000Z")),
-        ("Asia/Kathmandu", ("2026-02-28T18:15:00.000Z", "2026-03-31T18:14:59.999Z"),
-         ("2026-02-28T18:14:59.999Z", "2026-03-31T18:15:00.000Z")),
+        (
+            "UTC",
+            ("2026-03-01T00:00:00.000Z", "2026-03-31T23:59:59.999Z"),
+            ("2026-02-28T23:59:59.999Z", "2026-04-01T00:00:00.000Z"),
+        ),
+        (
+            "America/New_York",
+            ("2026-03-01T05:00:00.000Z", "2026-04-01T03:59:59.999Z"),
+            ("2026-03-01T04:59:59.999Z", "2026-04-01T04:00:00.000Z"),
+        ),
+        (
+            "Asia/Kolkata",
+            ("2026-02-28T18:30:00.000Z", "2026-03-31T18:29:59.999Z"),
+            ("2026-02-28T18:29:59.999Z", "2026-03-31T18:30:00.000Z"),
+        ),
+        (
+            "Asia/Kathmandu",
+            ("2026-02-28T18:15:00.000Z", "2026-03-31T18:14:59.999Z"),
+            ("2026-02-28T18:14:59.999Z", "2026-03-31T18:15:00.000Z"),
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_month_has_its_first_moment_and_not_its_last(
     zone: str, inside: tuple[str, str], outside: tuple[str, str]
 ) -> None:
@@ -198,10 +247,15 @@ def test_the_first_day_of_a_merchant_who_moved_is_cut() -> None:
 
 def test_equal_usage_has_one_fingerprint_whatever_its_order() -> None:
     events = [
-        at(f"2026-03-{n % 28 + 1:02d}T10:00:00.000Z", str(n), status_code=(200, 404, 500)[n % 3], feature=f"f{n % 2}",
-           quantity=f"{n}.50")
+        at(
+            f"2026-03-{n % 28 + 1:02d}T10:00:00.000Z",
+            str(n),
+            status_code=(200, 404, 500)[n % 3],
+            feature=f"f{n % 2}",
+            quantity=f"{n}.50",
+        )
         for n in range(60)
-    ]  # fmt: skip
+    ]
     whole = from_records(events).fingerprint()
     assert from_records(reversed(events)).fingerprint() == whole == from_counters(events).fingerprint()
 
@@ -209,9 +263,17 @@ def test_equal_usage_has_one_fingerprint_whatever_its_order() -> None:
 @pytest.mark.parametrize("status", [None, 200, 403])
 @pytest.mark.parametrize(
     "change",
-    [{"requests": 2}, {"request_bytes": 1}, {"response_bytes": 1}, {"executions": 1}, {"duration_ms": 1},
-     {"quantity": "0.000000001"}, {"status_code": 404}, {"feature": "other"}],
-)  # fmt: skip
+    [
+        {"requests": 2},
+        {"request_bytes": 1},
+        {"response_bytes": 1},
+        {"executions": 1},
+        {"duration_ms": 1},
+        {"quantity": "0.000000001"},
+        {"status_code": 404},
+        {"feature": "other"},
+    ],
+)
 def test_whatever_a_price_may_be_for_changes_the_fingerprint(change: dict[str, Any], status: int | None) -> None:
     time = "2026-03-10T10:00:00.000Z"
     data: dict[str, Any] = {"feature": "f", "status_code": status}

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from shared.access.models import Consumer
 from shared.billing.charges import Charge
-from shared.billing.months import MonthReader, MonthUsage
-from shared.billing.usage import quantity_of
+from shared.billing.usage.month import MonthReader, MonthUsage
+from shared.billing.usage.sums import quantity_of
 from shared.kernel.clock import format_time, parse_time
 from shared.kernel.periods import Period, midnight, period
 from shared.metering.events import UsageEvent
@@ -40,11 +40,14 @@ def oracle(of: Charge, events: Iterable[UsageEvent], service_id: str, zone: str,
         if data.status_code is not None and data.status_code >= 400 and data.status_code not in of.client_errors:
             continue
         total += {
-            "requests": Fraction(data.requests), "executions": Fraction(data.executions),
-            "request_mb": Fraction(data.request_bytes, 10**6), "response_mb": Fraction(data.response_bytes, 10**6),
+            "requests": Fraction(data.requests),
+            "executions": Fraction(data.executions),
+            "request_mb": Fraction(data.request_bytes, 10**6),
+            "response_mb": Fraction(data.response_bytes, 10**6),
             "data_mb": Fraction(data.request_bytes + data.response_bytes, 10**6),
-            "active_minutes": Fraction(data.duration_ms, 60_000), "quantity": Fraction(data.quantity or 0),
-        }[of.metric or ""]  # fmt: skip
+            "active_minutes": Fraction(data.duration_ms, 60_000),
+            "quantity": Fraction(data.quantity or 0),
+        }[of.metric or ""]
     return total
 
 
@@ -54,27 +57,35 @@ def near(exact: Fraction, found: Decimal) -> bool:
 
 
 DATA = st.fixed_dictionaries(
-    {"requests": st.integers(0, 50), "request_bytes": st.integers(0, 10**9), "response_bytes": st.integers(0, 10**7),
-     "executions": st.integers(0, 3), "duration_ms": st.integers(0, 200_000)},
+    {
+        "requests": st.integers(0, 50),
+        "request_bytes": st.integers(0, 10**9),
+        "response_bytes": st.integers(0, 10**7),
+        "executions": st.integers(0, 3),
+        "duration_ms": st.integers(0, 200_000),
+    },
     optional={
         "status_code": st.sampled_from([200, 302, 400, 404, 429, 500, 503]),
-        "feature": st.sampled_from(["tiles", "routes"]), "version": st.sampled_from(["1", "2"]),
+        "feature": st.sampled_from(["tiles", "routes"]),
+        "version": st.sampled_from(["1", "2"]),
         "quantity": st.decimals("0", "999999.999", places=9).map(lambda value: f"{value:f}"),
     },
-)  # fmt: skip
+)
 EDGES = st.builds(
     lambda day, zone, ms: midnight(day, ZoneInfo(zone)) + timedelta(milliseconds=ms),
-    st.dates(date(2026, 2, 27), date(2026, 4, 3)), st.sampled_from(ZONES),
+    st.dates(date(2026, 2, 27), date(2026, 4, 3)),
+    st.sampled_from(ZONES),
     st.sampled_from([-900_001, -1, 0, 1, 899_999, 7_200_000]),
-)  # fmt: skip
+)
 EVENTS = st.lists(st.tuples(EDGES, DATA, st.sampled_from(SERVICES), st.sampled_from(["key_1", "key_2"])), max_size=40)
 CHARGES = st.builds(
     lambda metric, errors, feature: charge(
         metric, client_errors=errors, **({} if feature is None and metric == "quantity" else {"feature": feature})
     ),
-    st.sampled_from(SUMS), st.lists(st.sampled_from([400, 403, 404, 429]), unique=True).map(tuple),
+    st.sampled_from(SUMS),
+    st.lists(st.sampled_from([400, 403, 404, 429]), unique=True).map(tuple),
     st.sampled_from([None, "tiles", "routes"]),
-)  # fmt: skip
+)
 
 
 async def read_back(events: Sequence[UsageEvent], of: Period, charges: Sequence[Charge]) -> MonthUsage:
@@ -102,11 +113,16 @@ def test_counters_records_and_a_count_by_hand_agree(
     of = period("2026-03", zone)
     events = [
         usage_event(
-            str(n), time=format_time(time), received_at=format_time(time), service_id=service, api_key_id=key,
-            shard=n % SHARDS, data=fields,
+            str(n),
+            time=format_time(time),
+            received_at=format_time(time),
+            service_id=service,
+            api_key_id=key,
+            shard=n % SHARDS,
+            data=fields,
         )
         for n, (time, fields, service, key) in enumerate(drawn)
-    ]  # fmt: skip
+    ]
     usage = asyncio.run(read_back(events, of, charges))
     records = from_records((e for e in events if of.start <= parse_time(e.time) < of.end), of)
     assert usage.sums.fingerprint() == records.fingerprint() == usage.fingerprint

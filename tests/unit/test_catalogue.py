@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 import pytest
 
 from shared.bootstrap import Application
+from shared.catalog.marketplace.search import OVERLAP, Asked
+from shared.catalog.marketplace.sitemap import Sitemap
 from shared.catalog.models import Merchant, Service
-from shared.catalog.search import OVERLAP, Asked
-from shared.catalog.sitemap import Sitemap
 from shared.catalog.store import SERVICES
 from shared.catalog.tasks import PUBLISH_TASK
 from shared.kernel.clock import format_time, utc_now
@@ -73,8 +73,10 @@ async def test_a_change_of_this_process_is_found_at_once(one: Application) -> No
     assert await slugs(one) == []
 
 
-@pytest.mark.parametrize("hidden", [{"status": "suspended"}, {"status": "retired"}, {"visibility": "unlisted"},
-                                    {"visibility_override": "private"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "hidden",
+    [{"status": "suspended"}, {"status": "retired"}, {"visibility": "unlisted"}, {"visibility_override": "private"}],
+)
 async def test_what_is_taken_away_is_gone_in_every_process(
     one: Application, other: Application, hidden: dict[str, str]
 ) -> None:

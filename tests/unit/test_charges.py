@@ -24,9 +24,38 @@ def problems(charge: dict[str, Any]) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "price",
-    ["-1", "-0.01", "NaN", "nan", "sNaN", "Infinity", "-Infinity", "inf", "1e3", "1E-3", "", " 1", "+1", ".5", "5.",
-     "1,5", "1_000", "0x10", "١", "1" * 13, "1." + "3" * 13, "3" * 40, "0." + "3" * 40, 1, 1.5, True, None, [], {}],
-)  # fmt: skip
+    [
+        "-1",
+        "-0.01",
+        "NaN",
+        "nan",
+        "sNaN",
+        "Infinity",
+        "-Infinity",
+        "inf",
+        "1e3",
+        "1E-3",
+        "",
+        " 1",
+        "+1",
+        ".5",
+        "5.",
+        "1,5",
+        "1_000",
+        "0x10",
+        "١",
+        "1" * 13,
+        "1." + "3" * 13,
+        "3" * 40,
+        "0." + "3" * 40,
+        1,
+        1.5,
+        True,
+        None,
+        [],
+        {},
+    ],
+)
 @pytest.mark.parametrize("field", ["unit_price", "base_fee"])
 def test_what_is_no_price(field: str, price: object) -> None:
     found = problems({**UNIT, field: price})
@@ -61,14 +90,26 @@ def tiers(*bounds: str | None, model: str = "graduated") -> dict[str, Any]:
         (tiers("-5", None), "tiers.0.up_to", "must not be negative"),
         ({"model": "graduated"}, "tiers", "required"),
         ({"model": "graduated", "tiers": [{**OPEN, "price": "1"}]}, "tiers.0.price", "not permitted"),
-        ({"model": "graduated", "tiers": [{"up_to": None, "package_price": "1"}]}, "tiers.0.package_price",
-         "not permitted"),
-        ({"model": "graduated_percentage", "tiers": [{"up_to": None, "rate_percent": "100.1"}]}, "tiers.0.rate_percent",
-         "at most 100"),
-        ({"model": "graduated_package", "tiers": [{"up_to": None, "package_price": "1", "package_size": "0"}]},
-         "tiers.0.package_size", "greater than 0"),
-        ({"model": "volume_package", "tiers": [{"up_to": "1", "package_price": "1", "package_size": "1"}]}, "tiers",
-         "the last one must have `up_to` null"),
+        (
+            {"model": "graduated", "tiers": [{"up_to": None, "package_price": "1"}]},
+            "tiers.0.package_price",
+            "not permitted",
+        ),
+        (
+            {"model": "graduated_percentage", "tiers": [{"up_to": None, "rate_percent": "100.1"}]},
+            "tiers.0.rate_percent",
+            "at most 100",
+        ),
+        (
+            {"model": "graduated_package", "tiers": [{"up_to": None, "package_price": "1", "package_size": "0"}]},
+            "tiers.0.package_size",
+            "greater than 0",
+        ),
+        (
+            {"model": "volume_package", "tiers": [{"up_to": "1", "package_price": "1", "package_size": "1"}]},
+            "tiers",
+            "the last one must have `up_to` null",
+        ),
         ({**UNIT, "tiers": [OPEN]}, "tiers", "not permitted"),
         ({**UNIT, "unit_prize": "1"}, "unit_prize", "not permitted"),
         ({"model": "per_unit"}, "unit_price", "required"),
@@ -79,8 +120,11 @@ def tiers(*bounds: str | None, model: str = "graduated") -> dict[str, Any]:
         ({**UNIT, "percentage_discount": "99999999"}, "percentage_discount", "must be a decimal number"),
         ({**UNIT, "convert": {"op": "divide", "factor": "0"}}, "convert.factor", "greater than 0"),
         ({**UNIT, "convert": {"op": "add", "factor": "1"}}, "convert.op", "'multiply' or 'divide'"),
-        ({**UNIT, "convert": {"op": "divide", "factor": "1", "rounding": "half_even"}}, "convert.rounding",
-         "'half_up'"),
+        (
+            {**UNIT, "convert": {"op": "divide", "factor": "1", "rounding": "half_even"}},
+            "convert.rounding",
+            "'half_up'",
+        ),
         ({**SHARE, "rate_percent": "101"}, "rate_percent", "at most 100"),
         ({**SHARE, "per_event_min": "2", "per_event_max": "1"}, "per_event_max", "must not be below `per_event_min`"),
         ({**SHARE, "free_units": "1"}, "free_units", "`free_events` and `free_amount` instead"),
@@ -94,7 +138,7 @@ def tiers(*bounds: str | None, model: str = "graduated") -> dict[str, Any]:
         ({**UNIT, "client_errors": [429, 500]}, "client_errors.1", "less than or equal to 499"),
         ({**UNIT, "id": "No Slug"}, "id", "pattern"),
     ],
-)  # fmt: skip
+)
 def test_what_is_refused(charge: dict[str, Any], path: str, rule: str) -> None:
     found = problems(charge)
     assert found.keys() == {path}

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from scripts.close_month import Closed, _print
-from shared.billing.closes import Close
+from scripts.commands.close_month import Closed, _print
+from shared.billing.close_models import Close
 from shared.billing.models import BillingProfile
 from tests.unit.invoice_samples import BUYER, END, SELLER, START, make_invoice, make_line
 
@@ -13,15 +13,25 @@ from tests.unit.invoice_samples import BUYER, END, SELLER, START, make_invoice, 
 def _close() -> Close:
     profile = BillingProfile(merchant_id="mer_1", number_prefix="ACME", billing_from=START)
     return Close(
-        merchant_id="mer_1", period="2026-03", start=START, end=END, time_zone="UTC", issued_on="2026-04-02",
-        due_on="2026-05-02", financial_year="26", commission_percent="0", seller=SELLER, profile=profile,
-        status="done", begun_at=END + timedelta(days=1),
-    )  # fmt: skip
+        merchant_id="mer_1",
+        period="2026-03",
+        start=START,
+        end=END,
+        time_zone="UTC",
+        issued_on="2026-04-02",
+        due_on="2026-05-02",
+        financial_year="26",
+        commission_percent="0",
+        seller=SELLER,
+        profile=profile,
+        status="done",
+        begun_at=END + timedelta(days=1),
+    )
 
 
 def test_every_currency_has_its_own_count_and_total(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+) -> None:
     """Totals of two currencies are not added, nor are their invoices counted twice."""
     monkeypatch.setenv("COLUMNS", "80")
     pseudonym = f"cus_{'a' * 26}"  # consumers who gave no name are billed by it
@@ -34,8 +44,9 @@ def test_every_currency_has_its_own_count_and_total(
     _print([Closed(_close(), [*euros, yen])])
     printed = capsys.readouterr().out.splitlines()
     assert [line for line in printed if " in total" in line] == [
-        "2 invoices, 120.79 EUR in total", "1 invoice, 2379 JPY in total",
-    ]  # fmt: skip
+        "2 invoices, 120.79 EUR in total",
+        "1 invoice, 2379 JPY in total",
+    ]
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed if "ACME26-" in line]
     assert rows == [
         ["ACME26-000001", pseudonym, "1", "119.00", "119.00"],

@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.billing.closing import NotBegun
-from shared.billing.credits import Credit
+from shared.billing.credit_models import Credit
 from shared.billing.models import CreditUse
+from shared.billing.month_close.service import NotBegun
 from shared.billing.store import BILLING, credit_document
+from shared.metering.counting.record_ids import RECORD_PREFIX
 from shared.metering.events import partition_of
-from shared.metering.queries import USAGE
-from shared.metering.records import RECORD_PREFIX
+from shared.metering.store import USAGE
 from shared.platform.documents import Query, Where
 from tests.unit.billing_support import PER_REQUEST, Books, event
 

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from shared.audit.journal import Task
-from shared.billing import issuing
-from shared.billing.previews import Previews
+from shared.billing.month_close import issuing
+from shared.billing.month_close.previews import Previews
 from shared.billing.store import BILLING, filing_document
 from shared.kernel.errors import Problem
+from shared.metering.counting.record_ids import RECORD_PREFIX
 from shared.metering.events import partition_of
-from shared.metering.queries import USAGE
-from shared.metering.records import RECORD_PREFIX
+from shared.metering.store import USAGE
 from shared.platform.documents import Document, Query, Where
 from tests.unit.billing_support import Books
 
@@ -72,7 +72,7 @@ def listening(*all_books: Books) -> list[str]:
         async def tell(task_id: str, data: dict[str, Any]) -> None:
             told.append(data["text"])
 
-        books.closer.letters.to_platform = task  # type: ignore[method-assign]  # admins would have to sign up
+        books.closer.mails.to_platform = task  # type: ignore[method-assign]  # admins would have to sign up
         books.journal.on("test.told", tell, inline=True)
 
     for books in all_books:

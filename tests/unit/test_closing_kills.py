@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from shared.billing import close_run
-from shared.billing.credits import Credit
+from shared.billing.credit_models import Credit
 from shared.billing.models import CreditUse
+from shared.billing.month_close import run as close_run
 from shared.billing.store import BILLING, credit_document
 from shared.platform.documents import Documents, Query
 from shared.platform.documents.sqlite import SqliteDocuments

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared.kernel.coalesce import Coalescer
+from shared.kernel.batching import Coalescer
 
 
 class Sink:

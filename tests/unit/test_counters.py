@@ -107,8 +107,9 @@ def test_the_last_latency_class_has_no_bound():
 
 def test_status_codes_count_requests_not_events():
     assert bucket_of(UsageData(requests=7, status_code=503), UsageData(requests=2, status_code=200)).status == {
-        "503": 7, "200": 2
-    }  # fmt: skip
+        "503": 7,
+        "200": 2,
+    }
 
 
 def test_buckets_do_not_share_their_dictionaries():
@@ -130,9 +131,11 @@ def test_what_failed_is_summed_up_by_status_and_server_errors_as_one():
     data = {"request_bytes": 1, "response_bytes": 2, "executions": 3, "duration_ms": 4, "quantity": "0.50"}
     statuses = (None, 100, 200, 399, 400, 404, 404, 499, 500, 503, 599)
     assert bucket_of(*(UsageData(status_code=status, **data) for status in statuses)).failed == {
-        "400": Failed(1, 2, 3, 4, "0.5"), "404": Failed(2, 4, 6, 8, "1"), "499": Failed(1, 2, 3, 4, "0.5"),
+        "400": Failed(1, 2, 3, 4, "0.5"),
+        "404": Failed(2, 4, 6, 8, "1"),
+        "499": Failed(1, 2, 3, 4, "0.5"),
         "5xx": Failed(3, 6, 9, 12, "1.5"),
-    }  # fmt: skip
+    }
 
 
 def test_success_costs_no_space():
@@ -145,13 +148,19 @@ def test_a_day_of_every_status_in_every_quarter_fits_into_a_document(events):
     largest = bucket_of(
         *(
             UsageData(
-                COUNT_MAX, BYTES_MAX, BYTES_MAX, DURATION_MS_MAX - 0.001, status, COUNT_MAX, DURATION_MS_MAX,
+                COUNT_MAX,
+                BYTES_MAX,
+                BYTES_MAX,
+                DURATION_MS_MAX - 0.001,
+                status,
+                COUNT_MAX,
+                DURATION_MS_MAX,
                 quantity="9" * 15 + "." + "9" * 9,
             )
             for status in range(100, 600)
             for _ in range(events)
         )
-    )  # fmt: skip
+    )
     assert len(encode_counter(counter_with(largest))) < BODY_BYTES_MAX
 
 

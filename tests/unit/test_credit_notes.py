@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.billing.models import Invoice, NoteShare, Party
-from shared.billing.notes import left_of, share
+from shared.billing.receivables.credit_notes import left_of, share
 from shared.catalog.models import Address
 from shared.kernel.money import ZERO, exponent
 from tests.unit.invoice_samples import BUYER, INDIAN_SELLER, SELLER, make_invoice, make_line

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from shared.kernel.errors import Problem
-from shared.metering.consume import presented_key
-from shared.metering.forward import check_path
-from shared.metering.headers import HOP_BY_HOP, to_consumer, to_upstream, trace_of, traceparent
+from shared.metering.consume.forwarding import check_path
+from shared.metering.consume.headers import HOP_BY_HOP, to_consumer, to_upstream, trace_of, traceparent
+from shared.metering.consume.service import presented_key
 
 TRACE = "00-" + "ab" * 16 + "-" + "cd" * 8 + "-01"
 
@@ -66,9 +66,19 @@ def test_a_sound_trace_is_continued_under_a_new_parent():
 
 @pytest.mark.parametrize(
     "text",
-    [None, "", "x", TRACE[:-1], TRACE.upper(), TRACE + "0", TRACE.replace("ab", "00"), TRACE.replace("cd", "00"),
-     TRACE.replace("00-", "ff-", 1), TRACE + "\n\n" + TRACE],
-)  # fmt: skip
+    [
+        None,
+        "",
+        "x",
+        TRACE[:-1],
+        TRACE.upper(),
+        TRACE + "0",
+        TRACE.replace("ab", "00"),
+        TRACE.replace("cd", "00"),
+        TRACE.replace("00-", "ff-", 1),
+        TRACE + "\n\n" + TRACE,
+    ],
+)
 def test_anything_else_begins_a_new_trace(text):
     found, _ = trace_of(text)
     assert re.fullmatch(r"[0-9a-f]{32}", found)
@@ -102,9 +112,28 @@ def test_two_different_keys_are_refused(headers):
 
 @pytest.mark.parametrize(
     "path",
-    ["..", "a/..", "a/../b", ".", "a/./b", "%2e%2e", "a/%2E%2e/b", "%252e%252e", "..%2fa", "a%2f..", "..\\a", "a%5c..",
-     "..;x/a", "a/..;/b", ".;a", "/a", "//a", "a%00b", "a%2500b"],
-)  # fmt: skip
+    [
+        "..",
+        "a/..",
+        "a/../b",
+        ".",
+        "a/./b",
+        "%2e%2e",
+        "a/%2E%2e/b",
+        "%252e%252e",
+        "..%2fa",
+        "a%2f..",
+        "..\\a",
+        "a%5c..",
+        "..;x/a",
+        "a/..;/b",
+        ".;a",
+        "/a",
+        "//a",
+        "a%00b",
+        "a%2500b",
+    ],
+)
 def test_a_path_that_could_climb_out_is_refused(path):
     with pytest.raises(Problem, match="400 path_invalid"):
         check_path(path)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.metering import csv_export
-from shared.metering.csv_export import TRUNCATED, csv_lines
+from shared.metering.views import csv_export
+from shared.metering.views.csv_export import TRUNCATED, csv_lines
 
 
 async def rows_of(*rows):

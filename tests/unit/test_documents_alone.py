@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared.billing.documents import note_pdf, pdf
+from shared.billing.documents import credit_note_pdf as note_pdf
+from shared.billing.documents import invoice_pdf as pdf
 from tests.unit import document_samples as samples
 
 MEET_S = 0.5

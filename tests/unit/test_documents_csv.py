@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from shared.billing.documents.table import COLUMNS, render_csv, render_note_csv
+from shared.billing.documents.csv import COLUMNS, render_csv, render_note_csv
 from tests.unit import document_samples as samples
 from tests.unit.invoice_samples import make_invoice, make_line
 
@@ -34,8 +34,11 @@ def test_what_a_line_is_made_of() -> None:
     rows = _rows(render_csv(samples.rich()))
     assert [row["kind"] for row in rows[:6]] == ["line", "step", "step", "step", "step", "line"]
     assert (rows[2]["description"], rows[2]["quantity"], rows[2]["unit_price"], rows[2]["exact_amount"]) == (
-        "1 to 500,000", "500000", "0.0004", "200",
-    )  # fmt: skip
+        "1 to 500,000",
+        "500000",
+        "0.0004",
+        "200",
+    )
     assert sum(Decimal(row["exact_amount"]) for row in rows[1:5]) == Decimal(rows[0]["exact_amount"])
 
 
@@ -76,6 +79,9 @@ def test_only_the_merchants_tells_of_commission() -> None:
 def test_a_credit_note() -> None:
     rows = _rows(render_note_csv(samples.note()))
     assert [(row["kind"], row["amount"]) for row in rows] == [
-        ("line", "164.01"), ("tax", "31.16"), ("net", "164.01"), ("total", "195.17"),
-    ]  # fmt: skip
+        ("line", "164.01"),
+        ("tax", "31.16"),
+        ("net", "164.01"),
+        ("total", "195.17"),
+    ]
     assert {row["invoice_number"] for row in rows} == {"ACME26-000001"}

@@ -5,17 +5,26 @@ from decimal import Decimal
 
 import pytest
 
-from shared.billing.documents.canonical import frozen, parse_json, render_json, render_note_json
+from shared.billing.documents.json import frozen, parse_json, render_json, render_note_json
 from shared.billing.models import Invoice, Plan, UsedPlan
 from tests.unit import document_samples as samples
 from tests.unit.invoice_samples import END, START
 
 
 def _with_plan() -> Invoice:
-    plan = Plan.model_validate({
-        "service_id": "svc_maps", "merchant_id": "mer_1", "number": 1, "name": "Standard", "currency": "EUR",
-        "charges": [], "effective_from": START, "created_at": START, "created_by": "acc_secret",
-    })  # fmt: skip
+    plan = Plan.model_validate(
+        {
+            "service_id": "svc_maps",
+            "merchant_id": "mer_1",
+            "number": 1,
+            "name": "Standard",
+            "currency": "EUR",
+            "charges": [],
+            "effective_from": START,
+            "created_at": START,
+            "created_by": "acc_secret",
+        }
+    )
     used = UsedPlan(start=START, end=END, period="2026-03", service_name="Maps", subscribed=True, plan=plan)
     return samples.rich(plans=(used,), prints={"2026-03": "a1"})
 
@@ -70,6 +79,8 @@ def test_what_is_no_invoice_is_refused(text: bytes) -> None:
 def test_a_credit_note() -> None:
     fields = json.loads(render_note_json(samples.note()))
     assert (fields["number"], fields["total"], fields["reason"]) == (
-        "ACME26C000001", "195.17", "Half a day without service on 12 March.",
-    )  # fmt: skip
+        "ACME26C000001",
+        "195.17",
+        "Half a day without service on 12 March.",
+    )
     assert "consumer_id" not in fields

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from pypdf import PdfWriter
 
-from shared.billing.documents.canonical import parse_json, render_json
-from shared.billing.documents.note_pdf import render_note_pdf
-from shared.billing.documents.opening import InvoiceUnreadable, open_invoice
-from shared.billing.documents.pdf import render_pdf
+from shared.billing.documents.credit_note_pdf import render_note_pdf
+from shared.billing.documents.invoice_pdf import render_pdf
+from shared.billing.documents.json import parse_json, render_json
+from shared.billing.verification.reading import InvoiceUnreadable, open_invoice
 from tests.unit import document_samples as samples
 
 

@@ -12,20 +12,20 @@ from pypdf import PdfReader
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.pdfbase.pdfmetrics import stringWidth
 
-from shared.billing.documents.canonical import render_json
+from shared.billing.documents.credit_note_pdf import render_note_pdf
 from shared.billing.documents.figures import money, number
-from shared.billing.documents.note_pdf import render_note_pdf
-from shared.billing.documents.pdf import render_pdf
-from shared.billing.documents.type import plain, style, text
+from shared.billing.documents.invoice_pdf import render_pdf
+from shared.billing.documents.json import render_json
 from shared.billing.models import CreditUse, Invoice, Party, Payment
+from shared.pdf.fonts import plain, style, text
 from tests.unit import document_samples as samples
 from tests.unit.invoice_samples import make_invoice, make_line
 
 AT_ANOTHER_TIME = """
 import sys, time, hashlib
 time.time = lambda: {moment}
-from shared.billing.documents.note_pdf import render_note_pdf
-from shared.billing.documents.pdf import render_pdf
+from shared.billing.documents.credit_note_pdf import render_note_pdf
+from shared.billing.documents.invoice_pdf import render_pdf
 from tests.unit import document_samples as samples
 pdfs = [render_pdf(make(), samples.logo()) for make in samples.ALL.values()] + [render_note_pdf(samples.note(), None)]
 print(hashlib.sha256(b"".join(pdfs)).hexdigest())
@@ -46,8 +46,11 @@ def test_other_processes_at_other_times_draw_the_same_bytes() -> None:
     for moment, seed, zone in ((0, "1", "UTC"), (1_900_000_000, "2", "Asia/Tokyo")):
         done = subprocess.run(
             [sys.executable, "-c", AT_ANOTHER_TIME.format(moment=moment)],
-            check=True, capture_output=True, text=True, env={"PYTHONHASHSEED": seed, "TZ": zone, "PYTHONPATH": "."},
-        )  # fmt: skip
+            check=True,
+            capture_output=True,
+            text=True,
+            env={"PYTHONHASHSEED": seed, "TZ": zone, "PYTHONPATH": "."},
+        )
         drawn.append(done.stdout)
     assert drawn[0] == drawn[1]
     assert len(drawn[0].strip()) == 64
@@ -223,10 +226,15 @@ def test_only_the_merchants_tells_of_commission() -> None:
 
 def test_payments_change_no_document() -> None:
     before = samples.rich()
-    payment = Payment.model_validate({
-        "id": "pay_1", "amount": "535.52", "received_on": "2026-04-20", "recorded_at": "2026-04-20T10:00:00Z",
-        "recorded_by": "acc_1",
-    })  # fmt: skip
+    payment = Payment.model_validate(
+        {
+            "id": "pay_1",
+            "amount": "535.52",
+            "received_on": "2026-04-20",
+            "recorded_at": "2026-04-20T10:00:00Z",
+            "recorded_by": "acc_1",
+        }
+    )
     after = before.model_copy(
         update={"status": "paid", "paid": Decimal("535.52"), "payments": (payment,), "voided_reason": "no"}
     )
@@ -263,8 +271,14 @@ def test_a_credit_note() -> None:
     """Of which invoice, why, how much; with its own attachment and without the consumer's id."""
     pdf = render_note_pdf(samples.note(), samples.logo())
     printed = _text(pdf)
-    for words in ("Credit note", "ACME26C000001", "Half a day without service", "EUR 195.17", "VAT 19 % of 164.01",
-                  "ACME26-000001, 2026-04-02"):  # fmt: skip
+    for words in (
+        "Credit note",
+        "ACME26C000001",
+        "Half a day without service",
+        "EUR 195.17",
+        "VAT 19 % of 164.01",
+        "ACME26-000001, 2026-04-02",
+    ):
         assert words in printed
     with PdfReader(io.BytesIO(pdf)) as reader:
         assert set(reader.attachments) == {"credit-note.json", "logo"}

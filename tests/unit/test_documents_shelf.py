@@ -6,8 +6,8 @@ from typing import get_args
 
 import pytest
 
-from shared.billing.documents.pdf import render_pdf
-from shared.billing.documents.shelf import CONTENT_TYPES, Format, Shelf
+from shared.billing.documents.cache import CONTENT_TYPES, Format, Shelf
+from shared.billing.documents.invoice_pdf import render_pdf
 from shared.platform.blobs import BlobsUnavailable
 from shared.platform.blobs.files import FileBlobs
 from tests.unit import document_samples as samples

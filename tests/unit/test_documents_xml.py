@@ -59,10 +59,14 @@ def test_what_must_be_in_an_invoice_is() -> None:
     """By the numbers of EN 16931: BT-1, 2, 3, 5, 9, 24, 73, 74; BG-4, 7, 22, 23 and 25."""
     root = fromstring(render_xml(samples.rich()))
     for path, value in (
-        ("cbc:ID", "ACME26-000001"), ("cbc:IssueDate", "2026-04-02"), ("cbc:DueDate", "2026-05-02"),
-        ("cbc:InvoiceTypeCode", "380"), ("cbc:DocumentCurrencyCode", "EUR"),
+        ("cbc:ID", "ACME26-000001"),
+        ("cbc:IssueDate", "2026-04-02"),
+        ("cbc:DueDate", "2026-05-02"),
+        ("cbc:InvoiceTypeCode", "380"),
+        ("cbc:DocumentCurrencyCode", "EUR"),
         ("cbc:CustomizationID", "urn:cen.eu:en16931:2017"),
-        ("cac:InvoicePeriod/cbc:StartDate", "2026-03-01"), ("cac:InvoicePeriod/cbc:EndDate", "2026-03-31"),
+        ("cac:InvoicePeriod/cbc:StartDate", "2026-03-01"),
+        ("cac:InvoicePeriod/cbc:EndDate", "2026-03-31"),
         ("cac:AccountingSupplierParty//cbc:RegistrationName", "Acme GmbH"),
         ("cac:AccountingSupplierParty//cac:PartyTaxScheme/cbc:CompanyID", "DE136695976"),
         ("cac:AccountingSupplierParty//cac:Country/cbc:IdentificationCode", "DE"),
@@ -71,7 +75,7 @@ def test_what_must_be_in_an_invoice_is() -> None:
         ("cac:TaxTotal/cac:TaxSubtotal/cac:TaxCategory/cbc:Percent", "19"),
         ("cac:LegalMonetaryTotal/cbc:PrepaidAmount", "50.00"),
         ("cac:LegalMonetaryTotal/cbc:PayableAmount", "535.52"),
-    ):  # fmt: skip
+    ):
         assert _texts(root, path) == [value], path
     assert len(root.findall("cac:InvoiceLine", PREFIXES)) == 4
     assert _texts(root, "cac:InvoiceLine/cac:Item/cbc:Description")[-1] == "Routing, correction of 2026-02"
@@ -81,8 +85,11 @@ def test_a_quantity_with_one_price_keeps_both_and_its_unit() -> None:
     root = fromstring(render_xml(samples.rich()))
     quantities = root.findall("cac:InvoiceLine/cbc:InvoicedQuantity", PREFIXES)
     assert [(each.text, each.get("unitCode")) for each in quantities] == [
-        ("1", "C62"), ("8123.456789", "4L"), ("240", "C62"), ("-1", "C62"),
-    ]  # fmt: skip
+        ("1", "C62"),
+        ("8123.456789", "4L"),
+        ("240", "C62"),
+        ("-1", "C62"),
+    ]
     assert _texts(root, "cac:InvoiceLine/cac:Price/cbc:PriceAmount") == ["387.5", "0.012", "0.05", "4.2"]
 
 
@@ -102,13 +109,16 @@ def test_a_credit_note_names_its_invoice_and_its_amounts() -> None:
     """A third of 492.03 and of 93.49: 164.01 and 31.16."""
     root = fromstring(render_note_xml(samples.note()))
     for path, value in (
-        ("cbc:CreditNoteTypeCode", "381"), ("cbc:ID", "ACME26C000001"),
+        ("cbc:CreditNoteTypeCode", "381"),
+        ("cbc:ID", "ACME26C000001"),
         ("cac:BillingReference/cac:InvoiceDocumentReference/cbc:ID", "ACME26-000001"),
         ("cac:BillingReference/cac:InvoiceDocumentReference/cbc:IssueDate", "2026-04-02"),
-        ("cac:TaxTotal/cbc:TaxAmount", "31.16"), ("cac:LegalMonetaryTotal/cbc:TaxExclusiveAmount", "164.01"),
-        ("cac:LegalMonetaryTotal/cbc:PayableAmount", "195.17"), ("cac:PaymentTerms/cbc:Note", HOW_A_NOTE_IS_SETTLED),
+        ("cac:TaxTotal/cbc:TaxAmount", "31.16"),
+        ("cac:LegalMonetaryTotal/cbc:TaxExclusiveAmount", "164.01"),
+        ("cac:LegalMonetaryTotal/cbc:PayableAmount", "195.17"),
+        ("cac:PaymentTerms/cbc:Note", HOW_A_NOTE_IS_SETTLED),
         ("cac:CreditNoteLine/cbc:LineExtensionAmount", "164.01"),
-    ):  # fmt: skip
+    ):
         assert _texts(root, path) == [value], path
 
 

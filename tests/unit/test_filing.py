@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from shared.billing import filing
-from shared.billing.documents.shelf import Format, Shelf, Side
-from shared.billing.filing import FILED, LEASE, Filer
+from shared.billing.documents.cache import Format, Shelf, Side
 from shared.billing.models import Invoice
+from shared.billing.month_close import filing
+from shared.billing.month_close.filing import FILED, LEASE, Filer
 from shared.billing.store import BILLING, invoice_document
+from shared.metering.counting.record_ids import RECORD_PREFIX
 from shared.metering.events import partition_of
-from shared.metering.queries import USAGE
-from shared.metering.records import RECORD_PREFIX
+from shared.metering.store import USAGE
 from shared.platform.blobs import BlobsUnavailable
 from shared.platform.blobs.files import FileBlobs
 from shared.platform.documents import Query, Where
@@ -223,9 +223,13 @@ async def test_a_process_of_its_own_files(books: Books, tmp_path: Path) -> None:
     # Its own clock: this one may be years ahead or behind.
     environ = {**os.environ, "AMS_DATA": str(tmp_path), "PYTHONPATH": str(ROOT)}
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "shared.bootstrap.spare_time", "invoice-documents",
-        env=environ, stderr=asyncio.subprocess.PIPE,
-    )  # fmt: skip
+        sys.executable,
+        "-m",
+        "shared.bootstrap.background_process",
+        "invoice-documents",
+        env=environ,
+        stderr=asyncio.subprocess.PIPE,
+    )
     _, errors = await process.communicate()
     assert process.returncode == 0, errors.decode()
     assert "documents of 12 invoices" in errors.decode()

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.access.gate import Admission
+from shared.access.gate.service import Admission
 from shared.kernel.errors import Problem
-from shared.metering.forward import Call, Forwarder
+from shared.metering.consume.forwarding import Call, Forwarder
 from shared.platform.secrets.environment import EnvironmentSecrets
 from shared.platform.spool import SpoolUnavailable
 from shared.platform.spool.sqlite import SqliteSpool

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.access import gate as gate_module
-from shared.access.keys import KeyHasher, new_key
+from shared.access.gate import service as gate_module
+from shared.access.keys.format import KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.access.store import AccessStore
 from shared.catalog.models import Merchant

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.access.gate import Gate
-from shared.access.keys import KeyHasher, new_key
+from shared.access.gate.service import Gate
+from shared.access.keys.format import KeyHasher, new_key
 from shared.access.models import ApiKey, KeyOwner
 from shared.kernel.errors import Problem
 from tests.unit.support import NOW, PEPPERS, FailingDocuments, Market, api_key

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from shared.billing.documents.canonical import render_json
+from shared.billing.documents.json import render_json
 from shared.metering.events import UsageEvent
 from tests.unit.billing_support import PER_REQUEST, Books
 from tests.unit.support import service, usage_event
@@ -47,9 +47,11 @@ async def test_plans_of_many_services_do_not_make_invoices_larger(books: Books) 
     await books.use(3)
     tiers = [{"up_to": str(bound), "unit_price": "0.000123456789"} for bound in range(1, 100)]
     charge = {
-        "name": "calls" * 20, "metric": "requests", "model": "graduated",
+        "name": "calls" * 20,
+        "metric": "requests",
+        "model": "graduated",
         "tiers": [*tiers, {"up_to": None, "unit_price": "1"}],
-    }  # fmt: skip
+    }
     for number in range(40):
         charges = ({**charge, "id": f"c{each}"} for each in range(20))
         await books.price(*charges, service_id=f"svc_other{number}")

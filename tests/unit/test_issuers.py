@@ -18,16 +18,20 @@ def test_what_is_not_said_has_a_safe_default() -> None:
     assert (issuer.algorithms, issuer.token_types) == (("RS256", "ES256"), ("at+jwt",))
     assert issuer.discovery == "https://login.example/tenant/v2.0/.well-known/openid-configuration"
     assert (issuer.claims.email, issuer.claims.email_verified, issuer.claims.session) == (
-        "email", "email_verified", "sid",
-    )  # fmt: skip
+        "email",
+        "email_verified",
+        "sid",
+    )
 
 
 def test_everything_can_be_said() -> None:
     given = {
-        **GOOD, "algorithms": ["PS256"], "token_types": ["JWT", "application/at+JWT"],
+        **GOOD,
+        "algorithms": ["PS256"],
+        "token_types": ["JWT", "application/at+JWT"],
         "claims": {"email": "mail", "email_verified": None, "name": "n", "session": "s"},
         "discovery_url": "https://login.example/other?p=1",
-    }  # fmt: skip
+    }
     (issuer,) = _load([given]).ams_oidc_issuers
     assert issuer.token_types == ("jwt", "at+jwt")
     assert (issuer.discovery, issuer.claims.email_verified) == ("https://login.example/other?p=1", None)

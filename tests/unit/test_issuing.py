@@ -5,9 +5,9 @@ from datetime import date
 
 import pytest
 
-from shared.billing.computing import invoice_id
-from shared.billing.drafting import Subscriber
-from shared.billing.issuing import Draft
+from shared.billing.invoices.lines import invoice_id
+from shared.billing.month_close.drafting import Subscriber
+from shared.billing.month_close.issuing import Draft
 from shared.billing.numbering import NUMBER_CHARACTERS_MAX, financial_year, invoice_number, note_number
 from tests.unit.billing_support import Books
 

@@ -11,8 +11,8 @@ import pytest
 from shared.audit.journal import ATTEMPTS_MAX, FIRST_DUE, LEASE, GaveUp, Journal, Task, create, put, remove
 from shared.audit.log import AuditLog
 from shared.audit.models import SYSTEM, Change, Entry
+from shared.kernel.documents import StoredModel
 from shared.kernel.errors import Problem
-from shared.kernel.stored import StoredModel
 from shared.platform.documents import CONTAINERS, Create, Documents, DocumentsUnavailable, Query, Replace
 from shared.platform.documents.sqlite import SqliteDocuments
 

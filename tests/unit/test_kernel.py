@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from shared.kernel.clock import format_time, parse_time, utc_now
 from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.problems import problem_document, unavailable
 from shared.kernel.ids import new_id
-from shared.kernel.problems import problem_document, unavailable
 from shared.kernel.telemetry import JsonFormatter, request_id, trace_id
 
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.timezones())  # noqa: DTZ001 - hypothesis adds the zone

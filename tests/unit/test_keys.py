@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from shared.access.keys import CHECKSUM_CHARACTERS, KEY_CHARACTERS, KeyHasher, is_well_formed, new_key
+from shared.access.keys.format import CHECKSUM_CHARACTERS, KEY_CHARACTERS, KeyHasher, is_well_formed, new_key
 
 HASH = re.compile(r"v[12]\.[0-9a-f]{64}")
 
@@ -73,7 +73,7 @@ def test_another_pepper_gives_another_hash():
     assert KeyHasher({1: "a"}, 1).hash("key") != KeyHasher({1: "b"}, 1).hash("key")
 
 
-@pytest.mark.parametrize("text", ["", "ams_live_x", new_key("test"), "é" * 5000])
+@pytest.mark.parametrize("text", ["", "ams_live_x", new_key("test"), "é" * 5000], ids=["empty", "short", "key", "long"])
 def test_a_hash_has_one_shape_whatever_the_key(text):
     hashed = KeyHasher({1: "pepper"}, 1).hash(text)
     assert HASH.fullmatch(hashed)

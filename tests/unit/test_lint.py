@@ -5,7 +5,7 @@ from typing import Annotated
 import pytest
 from fastapi import Depends, FastAPI
 
-from scripts.lint import faults, query_faults, route_faults
+from scripts.linters.routes_and_tenants import faults, query_faults, route_faults
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 

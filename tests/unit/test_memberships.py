@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from shared.access.memberships import Memberships
 from shared.access.models import Member
+from shared.access.projects.memberships import Memberships
 from shared.access.store import ACCESS, AccessStore, member_document
 from shared.identity.store import ACCOUNTS
 from tests.unit.support import NOW, FailingDocuments, Market

@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from shared.access.networks import client_address, is_allowed, parse_address
+from shared.access.keys.networks import client_address, is_allowed, parse_address
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from shared.metering.aggregate import RawEvent
+from shared.metering.counting.aggregator import RawEvent
+from shared.metering.counting.parked import PREFIX, REPLAYING, Parked
 from shared.metering.events import encode_event
-from shared.metering.parked import PREFIX, REPLAYING, Parked
 from shared.platform.blobs import BlobsUnavailable
 from shared.platform.events import EventsUnavailable
 from tests.unit.support import Market, drain, raw, requests_counted, usage_event

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from shared.metering.counters import LATENCY_BOUNDS_MS, Bucket
 from shared.metering.events import UsageData
-from shared.metering.percentiles import class_bounds_ms, percentile_ms
+from shared.metering.views.percentiles import class_bounds_ms, percentile_ms
 
 
 def histogram(times: list[float]) -> dict[str, int]:

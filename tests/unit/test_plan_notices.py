@@ -9,13 +9,13 @@ import pytest
 from shared.access.models import Consumer, Grant
 from shared.audit.journal import FIRST_DUE
 from shared.audit.models import Actor
-from shared.billing import plan_notices
 from shared.billing.charges import CHARGE
-from shared.billing.plan_notices import PlanNotices
-from shared.billing.plans import PlanDesk, Version
+from shared.billing.prices import notices as plan_notices
+from shared.billing.prices.notices import PlanNotices
+from shared.billing.prices.service import Plans, Version
 from shared.billing.store import BILLING
 from shared.billing.tasks import PRICES_TASK
-from shared.identity.mail import MAIL_TASK
+from shared.identity.mail_task import MAIL_TASK
 from shared.identity.models import Account
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.platform.documents import Documents, DocumentsUnavailable, Query, Where
@@ -32,10 +32,10 @@ class Told:
     def __init__(self, books: Books) -> None:
         self.books = books
         self.mails: list[dict[str, Any]] = []
-        notices = PlanNotices(books.store, books.access, books.catalog, books.journal, books.letters)
+        notices = PlanNotices(books.store, books.access, books.catalog, books.journal, books.mails)
         books.journal.on(PRICES_TASK, notices.on_tell)
         books.journal.on(MAIL_TASK, self._send)
-        self.desk = PlanDesk(books.store, books.catalog, books.journal, books.time)
+        self.desk = Plans(books.store, books.catalog, books.journal, books.time)
 
     async def _send(self, task_id: str, data: dict[str, Any]) -> None:
         self.mails.append(data)
@@ -43,7 +43,7 @@ class Told:
     async def add(self, *charges: dict[str, Any]) -> Version:
         return await self.desk.add(
             MIA, "svc_maps", "Gold", "EUR", [CHARGE.validate_python(charge) for charge in charges], None
-        )  # fmt: skip
+        )
 
     async def settle(self) -> None:
         """Whatever is due by and by."""
@@ -68,13 +68,20 @@ async def books(books: Books, monkeypatch: pytest.MonkeyPatch) -> Books:
 
 async def subscribe(books: Books, number: int, **changes: Any) -> None:
     account = Account(
-        id=f"acc_c{number}", email=f"c{number}@example.com", email_verified=True, name="C",
-        consumer_id=f"con_c{number}", created_at=BEGIN,
-    )  # fmt: skip
+        id=f"acc_c{number}",
+        email=f"c{number}@example.com",
+        email_verified=True,
+        name="C",
+        consumer_id=f"con_c{number}",
+        created_at=BEGIN,
+    )
     fields: dict[str, Any] = {
-        "consumer_id": account.consumer_id, "service_id": "svc_maps", "merchant_id": "mer_1", "status": "approved",
+        "consumer_id": account.consumer_id,
+        "service_id": "svc_maps",
+        "merchant_id": "mer_1",
+        "status": "approved",
         "pseudonym": f"cus_{number:03d}",
-    }  # fmt: skip
+    }
     await books.documents.upsert(ACCOUNTS, account.id, ACCOUNT_DOCUMENT, account.to_json())
     await books.access.put_consumer(Consumer(id=account.consumer_id, name="C", account_id=account.id))
     await books.access.put_grant(Grant(**{**fields, **changes}))

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE
-from shared.billing.closes import Close
+from shared.billing.close_models import Close
 from shared.billing.models import Party, Plan
-from shared.billing.plans import VERSIONS_MAX, Calendar, PlanDesk, Version, offer, schedule
+from shared.billing.prices.service import VERSIONS_MAX, Calendar, Plans, Version, offer, schedule
 from shared.billing.store import BILLING, close_document, plan_document
 from shared.billing.tasks import PRICES_TASK
 from shared.kernel.errors import Problem
@@ -27,9 +27,16 @@ BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 def plan(number: int, effective_from: datetime, **changes: Any) -> Plan:
     fields = {
-        "service_id": "svc_maps", "merchant_id": "mer_1", "number": number, "name": "Standard", "currency": "EUR",
-        "charges": (CALLS,), "effective_from": effective_from, "created_at": BEGIN, "created_by": "acc_1",
-    }  # fmt: skip
+        "service_id": "svc_maps",
+        "merchant_id": "mer_1",
+        "number": number,
+        "name": "Standard",
+        "currency": "EUR",
+        "charges": (CALLS,),
+        "effective_from": effective_from,
+        "created_at": BEGIN,
+        "created_by": "acc_1",
+    }
     return Plan(**{**fields, **changes})
 
 
@@ -191,8 +198,8 @@ async def books(books: Books) -> Books:
 async def _nothing(task_id: str, data: dict[str, Any]) -> None: ...
 
 
-def desk(books: Books) -> PlanDesk:
-    return PlanDesk(books.store, books.catalog, books.journal, books.time)
+def desk(books: Books) -> Plans:
+    return Plans(books.store, books.catalog, books.journal, books.time)
 
 
 async def add(books: Books, effective_from: str | None = None) -> Version:
@@ -279,10 +286,20 @@ async def test_what_is_closed_is_not_priced_afterwards(books: Books) -> None:
     """The close ended later than Kolkata's April began."""
     profile = await books.bill(time_zone="Asia/Kolkata")
     close = Close(
-        merchant_id="mer_1", period="2026-03", start=datetime(2026, 3, 1, tzinfo=UTC), time_zone="UTC",
-        end=datetime(2026, 4, 1, tzinfo=UTC), issued_on="2026-04-02", due_on="2026-05-02", financial_year="2026",
-        commission_percent="10", seller=Party(name="Acme"), profile=profile, begun_at=books.time(), status="done",
-    )  # fmt: skip
+        merchant_id="mer_1",
+        period="2026-03",
+        start=datetime(2026, 3, 1, tzinfo=UTC),
+        time_zone="UTC",
+        end=datetime(2026, 4, 1, tzinfo=UTC),
+        issued_on="2026-04-02",
+        due_on="2026-05-02",
+        financial_year="2026",
+        commission_percent="10",
+        seller=Party(name="Acme"),
+        profile=profile,
+        begun_at=books.time(),
+        status="done",
+    )
     await books.documents.upsert(BILLING, "mer_1", close_document("2026-03"), close.to_json())
 
     with pytest.raises(Problem, match="began at 2026-04-01T00:00"):

@@ -7,12 +7,12 @@ import msgspec
 import pytest
 
 from shared.billing.models import RecordsProof
-from shared.billing.proofs import RecordsChanged, proven_records
-from shared.billing.records import RecordsHash
+from shared.billing.usage.proofs import RecordsChanged, proven_records
+from shared.billing.usage.records import RecordsHash
 from shared.kernel.clock import format_time
+from shared.metering.counting.record_ids import record_id
 from shared.metering.events import UsageEvent, partition_of
-from shared.metering.queries import USAGE
-from shared.metering.records import record_id
+from shared.metering.store import USAGE
 from tests.unit.billing_support import PER_REQUEST, Books, event
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)

@@ -9,8 +9,8 @@ import pytest
 
 from shared.access.models import Consumer
 from shared.kernel.errors import Problem
-from shared.metering import queries as queries_module
-from shared.metering.queries import UsageQueries
+from shared.metering import store as queries_module
+from shared.metering.store import UsageQueries
 from tests.unit.support import NOW, Market, raw, usage_event
 
 ONE = Consumer(id="con_1", name="Consumer")

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from shared.access.gate import Admission, Holder
+from shared.access.gate.service import Admission, Holder
 from shared.access.models import Consumer
 from shared.catalog.models import Limits, Merchant
 from shared.kernel.errors import Problem
-from shared.metering.queries import UsageQueries
-from shared.metering.rates import RateLimiter
+from shared.metering.consume.limits import RateLimiter
+from shared.metering.store import UsageQueries
 from shared.platform.limits.memory import MemoryLimits
 from tests.unit.support import Market, api_key, raw, service, usage_event
 

@@ -53,16 +53,23 @@ def percents(draw: st.DrawFn) -> dict[str, Any]:
 per_unit = prices.map(lambda price: {"model": "per_unit", "unit_price": str(price)})
 dynamic = prices.map(lambda price: {"model": "dynamic", "multiplier": str(price)})
 models = st.one_of(
-    per_unit, dynamic, tiered("graduated"), tiered("volume"), percents(), package(), packaged("graduated_package"),
+    per_unit,
+    dynamic,
+    tiered("graduated"),
+    tiered("volume"),
+    percents(),
+    package(),
+    packaged("graduated_package"),
     packaged("volume_package"),
-)  # fmt: skip
+)
 conversions = st.one_of(
     st.none(),
     st.builds(
         lambda op, rounding: {"op": op, "factor": "2", "rounding": rounding},
-        st.sampled_from(["multiply", "divide"]), st.sampled_from(["none", "ceiling", "floor", "half_up"]),
+        st.sampled_from(["multiply", "divide"]),
+        st.sampled_from(["none", "ceiling", "floor", "half_up"]),
     ),
-)  # fmt: skip
+)
 shared = st.fixed_dictionaries({"free_units": st.integers(0, 10).map(str), "convert": conversions})
 
 
@@ -134,7 +141,7 @@ def test_lines_of_any_split_add_up_to_the_whole(charge: Charge, parts: Sequence[
     for number, part in enumerate(parts):
         total += rate(
             charge, Usage(Decimal(part), Decimal(before), is_first=number == 0, base_fee_share=ZERO), "EUR"
-        ).amount  # fmt: skip
+        ).amount
         before += part
     assert total == amount(charge, before)
 
@@ -161,9 +168,14 @@ def test_steps_explain_the_amount(charge: Charge, before: int, quantity: int) ->
 
 
 @given(
-    per_unit, quantities, st.integers(0, 100), st.one_of(st.none(), st.integers(0, 50)),
-    st.one_of(st.none(), st.integers(51, 90)), st.integers(0, 120), st.sampled_from(["EUR", "JPY", "KWD"]),
-)  # fmt: skip
+    per_unit,
+    quantities,
+    st.integers(0, 100),
+    st.one_of(st.none(), st.integers(0, 50)),
+    st.one_of(st.none(), st.integers(51, 90)),
+    st.integers(0, 120),
+    st.sampled_from(["EUR", "JPY", "KWD"]),
+)
 def test_discount_maximum_and_minimum(
     price: dict[str, Any], quantity: int, percent: int, least: int | None, most: int | None, billed: int, currency: str
 ) -> None:
@@ -215,7 +227,7 @@ MOST = Decimal("999999999999999999.999999999999")
             Usage(MOST),
         ),
     ],
-)  # fmt: skip
+)
 def test_whatever_is_rated_can_be_stored(price: dict[str, Any], usage: Usage) -> None:
     rated = rate(CHARGE.validate_python({"model": "per_unit", **price}), usage, "EUR")
     rows = [StepRow.model_validate(asdict(step)) for step in rated.steps]

@@ -10,15 +10,22 @@ from pydantic import ValidationError
 
 from shared.billing.charges import CHARGE, Charge, Convert
 from shared.billing.rating import Rated, Usage, converted, rate
-from shared.billing.tax import Rate, Treatment, tax_lines
+from shared.billing.tax.rules import Rate, Treatment, tax_lines
 from shared.kernel.money import minor_units, round_money
 
 CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("rating_cases.json").read_text())
 PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "reference" / "rating_cases.json"
 OURS = {
-    "per_unit", "graduated", "volume", "graduated_percentage", "package", "graduated_package", "volume_package",
-    "percentage", "dynamic",
-}  # fmt: skip
+    "per_unit",
+    "graduated",
+    "volume",
+    "graduated_percentage",
+    "package",
+    "graduated_package",
+    "volume_package",
+    "percentage",
+    "dynamic",
+}
 NOT_OURS = {
     "proration_seconds": "AMS has no subscriptions that are shared by seconds; fees are shared by days",
     "proration_days_used": "AMS has no subscriptions that are ended with a credit by days",
@@ -56,10 +63,15 @@ def _rated(charge: Charge, usage: dict[str, Any], currency: str) -> Rated:
         quantity = Decimal(usage["event_amount_minor_total"]) / 100
     before = Decimal(usage.get("pre_line_quantity", "0"))
     asked = Usage(
-        quantity, before, Decimal(usage.get("previously_billed", "0")), events=_decimals(usage.get("events")),
-        event_count=usage.get("event_count"), running_total=_decimals(usage.get("running_total")),
-        base_fee_share=Decimal(not before), is_first=not before,
-    )  # fmt: skip
+        quantity,
+        before,
+        Decimal(usage.get("previously_billed", "0")),
+        events=_decimals(usage.get("events")),
+        event_count=usage.get("event_count"),
+        running_total=_decimals(usage.get("running_total")),
+        base_fee_share=Decimal(not before),
+        is_first=not before,
+    )
     return rate(charge, asked, currency)
 
 
@@ -75,9 +87,13 @@ def test_a_published_price(case: dict[str, Any]) -> None:
     if lines is not None:
         assert [step.amount for step in rated.steps if step.amount] == [Decimal(n) for n in lines if Decimal(n)]
     found = {
-        "amount": rated.amount, "amount_minor_rounded": rated.rounded, "discount": rated.discount,
-        "commitment_top_up": rated.commitment_top_up, "total": rated.total, "billed_quantity": rated.billed_quantity,
-    }  # fmt: skip
+        "amount": rated.amount,
+        "amount_minor_rounded": rated.rounded,
+        "discount": rated.discount,
+        "commitment_top_up": rated.commitment_top_up,
+        "total": rated.total,
+        "billed_quantity": rated.billed_quantity,
+    }
     assert {name: found[name] for name in expected} == {name: Decimal(value) for name, value in expected.items()}
 
 

@@ -17,13 +17,19 @@ from shared.kernel.money import ZERO
 amounts = st.integers(0, 40).map(lambda n: Decimal(n) / 4)  # few, so that free amounts are often met exactly
 events_lists = st.lists(amounts, max_size=12)
 unbounded = st.fixed_dictionaries(
-    {"rate_percent": st.sampled_from(["0", "2.5", "100"]), "fixed_fee": st.sampled_from(["0", "0.3"]),
-     "free_events": st.integers(0, 4), "free_amount": st.integers(0, 15).map(str)},
-)  # fmt: skip
+    {
+        "rate_percent": st.sampled_from(["0", "2.5", "100"]),
+        "fixed_fee": st.sampled_from(["0", "0.3"]),
+        "free_events": st.integers(0, 4),
+        "free_amount": st.integers(0, 15).map(str),
+    },
+)
 bounded = st.builds(
     lambda price, least, most: {**price, "per_event_min": least, "per_event_max": most},
-    unbounded, st.sampled_from([None, "0.4"]), st.sampled_from([None, "0.5"]),
-)  # fmt: skip
+    unbounded,
+    st.sampled_from([None, "0.4"]),
+    st.sampled_from([None, "0.5"]),
+)
 
 
 def rated(price: dict[str, Any], usage: Usage) -> Rated:

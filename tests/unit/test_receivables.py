@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from shared.alerts.store import ALERTS
 from shared.audit.models import Actor
-from shared.billing.announcing import Announcer
+from shared.billing.invoices.announcements import Announcer
 from shared.billing.models import BuyerDetails, CreditNote, CreditUse, Invoice, Payment
-from shared.billing.receivables import Receivables, open_amount
-from shared.billing.reminders import Reminders
+from shared.billing.receivables.reminders import Reminders
+from shared.billing.receivables.service import Receivables, open_amount
 from shared.billing.store import BILLING, BUYER, invoice_document
-from shared.catalog.letters import Letters as CatalogLetters
+from shared.catalog.mails import CatalogMails
 from shared.identity.store import AccountStore
 from shared.kernel.errors import Problem
 from shared.kernel.money import ZERO, round_money
@@ -40,11 +40,18 @@ class Receiving:
         self.ids: list[str] = []
         webhooks = WebhookStore(books.documents)
         self.announcer = Announcer(
-            books.store, books.access, books.catalog, books.letters,
-            CatalogLetters(AccountStore(books.documents), books.settings), webhooks, self._mail, self._post,
+            books.store,
+            books.access,
+            books.catalog,
+            books.mails,
+            CatalogMails(AccountStore(books.documents), books.settings),
+            webhooks,
+            self._mail,
+            self._post,
             lambda merchant_id, tasks: books.journal.commit(BILLING, merchant_id, [], tasks=tasks),
-            "https://ams.example", books.time,
-        )  # fmt: skip
+            "https://ams.example",
+            books.time,
+        )
         self.desk = Receivables(books.store, books.journal, self.announcer, books.time)
         self.reminders = Reminders(books.store, books.journal, self.announcer, books.time)
         books.journal.on("mail.send", self._mail)
@@ -69,9 +76,12 @@ class Receiving:
 
     async def pay(self, amount: str, **changes: Any) -> Invoice:
         fields: dict[str, Any] = {
-            "id": f"pay_{amount}".replace(".", "_"), "amount": Decimal(amount), "received_on": "2026-04-01",
-            "recorded_at": datetime(2026, 4, 10, tzinfo=UTC), "recorded_by": "acc_1",
-        }  # fmt: skip
+            "id": f"pay_{amount}".replace(".", "_"),
+            "amount": Decimal(amount),
+            "received_on": "2026-04-01",
+            "recorded_at": datetime(2026, 4, 10, tzinfo=UTC),
+            "recorded_by": "acc_1",
+        }
         return (await self.desk.pay(ACTOR, "mer_1", "inv_1", Payment(**{**fields, **changes}))).value
 
     async def credit(self, amount: str | Decimal, id: str = "inv_1") -> Any:
@@ -129,12 +139,17 @@ async def test_many_who_pay_at_once_never_pay_too_much(receiving: Receiving) -> 
 async def _try(receiving: Receiving, number: int) -> bool:
     try:
         await receiving.desk.pay(
-            ACTOR, "mer_1", "inv_1",
+            ACTOR,
+            "mer_1",
+            "inv_1",
             Payment(
-                id=f"pay_{number}", amount=Decimal(3), received_on="2026-04-01",
-                recorded_at=datetime(2026, 4, 10, tzinfo=UTC), recorded_by="acc_1",
+                id=f"pay_{number}",
+                amount=Decimal(3),
+                received_on="2026-04-01",
+                recorded_at=datetime(2026, 4, 10, tzinfo=UTC),
+                recorded_by="acc_1",
             ),
-        )  # fmt: skip
+        )
     except Problem:
         return False  # more than is open
     return True
@@ -218,9 +233,12 @@ async def test_notes_and_payments_in_any_order_sum_to_the_invoice(
 
 async def _pay(receiving: Receiving, id: str, amount: Decimal) -> None:
     payment = Payment(
-        id=f"pay_{id[-20:]}_{amount}".replace(".", "_"), amount=amount, received_on="2026-04-01",
-        recorded_at=datetime(2026, 4, 10, tzinfo=UTC), recorded_by="acc_1",
-    )  # fmt: skip
+        id=f"pay_{id[-20:]}_{amount}".replace(".", "_"),
+        amount=amount,
+        received_on="2026-04-01",
+        recorded_at=datetime(2026, 4, 10, tzinfo=UTC),
+        recorded_by="acc_1",
+    )
     await receiving.desk.pay(ACTOR, "mer_1", id, payment)
 
 
@@ -254,9 +272,12 @@ async def test_who_paid_is_not_reminded(receiving: Receiving) -> None:
 
 async def test_buyers_and_listeners_are_told_of_what_was_issued(receiving: Receiving) -> None:
     hook = Webhook(
-        id="whk_1", owner_id="mer_1", url="https://hooks.example/", events=("invoice.issued",),
+        id="whk_1",
+        owner_id="mer_1",
+        url="https://hooks.example/",
+        events=("invoice.issued",),
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )  # fmt: skip
+    )
     documents = receiving.books.documents
     await documents.upsert(ALERTS, "mer_1", webhook_document("whk_1"), hook.to_json())
     data = {"merchant_id": "mer_1", "ids": ["inv_1", "inv_unknown"]}

@@ -8,9 +8,9 @@ import pytest
 from shared.access.models import Consumer
 from shared.kernel.telemetry import RECONCILE_DIFFERENCES
 from shared.metering.counters import decode_counter, encode_counter
-from shared.metering.queries import USAGE
-from shared.metering.reconcile import Reconciler
-from shared.metering.records import record_id
+from shared.metering.counting.reconciliation import Reconciler
+from shared.metering.counting.record_ids import record_id
+from shared.metering.store import USAGE
 from tests.unit.support import NOW, Market, raw, usage_event
 
 YESTERDAY = date(2026, 3, 14)
@@ -50,7 +50,7 @@ async def test_a_tampered_counter_is_found_alerted_and_kept(market, caplog):
     assert (difference.partition, difference.counter_id, difference.bucket) == ("con_1:0", COUNTER, "10:15")
     assert (difference.counted.requests, difference.recounted.requests) == (2, 1)
     assert RECONCILE_DIFFERENCES._value.get() == before + 1
-    alerts = [record for record in caplog.records if record.name == "shared.metering.reconcile"]
+    alerts = [record for record in caplog.records if record.name == "shared.metering.counting.reconciliation"]
     assert [record.counter_id for record in alerts] == [COUNTER]
     assert await reconciler(market).report(YESTERDAY) == report
 

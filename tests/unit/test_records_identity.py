@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.metering.records import RECORD_PREFIX, record_id
+from shared.metering.counting.record_ids import RECORD_PREFIX, record_id
 from shared.platform.documents import ID_BYTES_MAX, check_id
 
 # Beside any text: what quoting is about, and text that looks like its result.

@@ -8,9 +8,9 @@ import pytest
 
 from shared.access.models import Consumer, Grant, Project
 from shared.catalog.models import Limits
-from shared.metering.queries import UsageQueries
-from shared.metering.rates import RateLimiter
-from shared.metering.reports import Receipt, Reports, report_kind
+from shared.metering.consume.ingest import Receipt, UsageReports, report_kind
+from shared.metering.consume.limits import RateLimiter
+from shared.metering.store import UsageQueries
 from shared.platform.events import EventsUnavailable
 from shared.platform.limits.memory import MemoryLimits
 from tests.unit.support import Market, api_key, drain, service
@@ -19,14 +19,14 @@ GOOD = {"specversion": "1.0", "id": "e1", "source": "tests", "type": "ams.usage.
 
 
 @pytest.fixture
-async def reports(market: Market) -> AsyncIterator[Reports]:
+async def reports(market: Market) -> AsyncIterator[UsageReports]:
     limits = MemoryLimits(market.folder / "limits.bin", market.time.seconds)
     limiter = RateLimiter(limits, UsageQueries(market.documents), market.time)
-    yield Reports(market.gate(), limiter, market.events, market.time)
+    yield UsageReports(market.gate(), limiter, market.events, market.time)
     await limits.close()
 
 
-async def take(market: Market, reports: Reports, *events: dict[str, Any]) -> Receipt:
+async def take(market: Market, reports: UsageReports, *events: dict[str, Any]) -> Receipt:
     holder = await market.gate().identify(market.key)
     return await reports.take(holder, json.dumps(events).encode(), batch=True)
 
@@ -60,9 +60,13 @@ async def test_the_edges_of_the_window_are_inside(market, reports, time):
 
 async def test_the_largest_sound_event_is_taken(market, reports):
     data = {
-        "requests": 1_000_000, "request_bytes": 10**12, "quantity": "999999999999999.999999999", "feature": "f" * 128,
-        "image": "i" * 512, "metadata": {"a": "x" * 4000},
-    }  # fmt: skip
+        "requests": 1_000_000,
+        "request_bytes": 10**12,
+        "quantity": "999999999999999.999999999",
+        "feature": "f" * 128,
+        "image": "i" * 512,
+        "metadata": {"a": "x" * 4000},
+    }
     longest = event("é" * 128, source="s" * 128, data=data)
     assert (await take(market, reports, longest)).accepted == 1
     [taken] = await drain(market.events)

@@ -14,22 +14,22 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from shared.access.store import AccessStore
-from shared.billing.documents.report_pdf import render
-from shared.billing.reports import rows as rows_module
-from shared.billing.reports.desk import file_name
-from shared.billing.reports.document import printout
-from shared.billing.reports.models import Contents, Report
-from shared.billing.reports.rows import Rows, TooManyRows, columns
-from shared.billing.reports.schedules import due_after
-from shared.billing.reports.sources import Portion, Sources, dimensions_of
-from shared.billing.running import Runner, in_own_process
 from shared.catalog.models import Merchant
+from shared.kernel.background import Runner, in_own_process
 from shared.kernel.clock import format_time
-from shared.kernel.csv_cells import safe_cell
 from shared.kernel.errors import Problem
-from shared.metering.reader import UsageReader
-from shared.metering.views import ConsumerUsage
+from shared.kernel.http.csv_cells import safe_cell
+from shared.metering.views.consumer import ConsumerUsage
+from shared.metering.views.reader import UsageReader
 from shared.metering.windows import Window
+from shared.reports import rows as rows_module
+from shared.reports.document import printout
+from shared.reports.models import Contents, Report
+from shared.reports.pdf import render
+from shared.reports.rows import Rows, TooManyRows, columns
+from shared.reports.schedules import due_after
+from shared.reports.service import file_name
+from shared.reports.sources import Portion, Sources, dimensions_of
 from tests.unit.support import NOW, Market, raw, usage_event
 from tests.unit.test_usage_views import ZONES, events, in_market, made
 from tests.unit.usage_support import ask, expected
@@ -38,14 +38,23 @@ FIGURES = ("requests", "events", "request_bytes", "response_bytes", "executions"
 
 
 def report(
-    by: tuple[str, ...], zone: str = "UTC", start: datetime = NOW - timedelta(days=33), end: datetime = NOW,
+    by: tuple[str, ...],
+    zone: str = "UTC",
+    start: datetime = NOW - timedelta(days=33),
+    end: datetime = NOW,
     **contents: Any,
-) -> Report:  # fmt: skip
+) -> Report:
     values = {"name": "Usage", "by": by, "time_zone": zone, "format": "csv", **contents}
     return Report(
-        id="rep_1", owner_kind="consumer", owner_id="con_1", contents=Contents.model_validate(values),
-        start=_quarter(start), end=_quarter(end), created_at=NOW, created_by="acc_1",
-    )  # fmt: skip
+        id="rep_1",
+        owner_kind="consumer",
+        owner_id="con_1",
+        contents=Contents.model_validate(values),
+        start=_quarter(start),
+        end=_quarter(end),
+        created_at=NOW,
+        created_by="acc_1",
+    )
 
 
 def _quarter(moment: datetime) -> datetime:
@@ -132,7 +141,7 @@ class Scripted:
 
     async def read(self, report: Report, window: Window) -> list[Portion]:
         from shared.metering.counters import Bucket
-        from shared.metering.reader import Group
+        from shared.metering.views.reader import Group
 
         if window.end - window.start > timedelta(days=self._days_max):
             raise Problem(400, "range_invalid", "too much")
@@ -177,11 +186,12 @@ async def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("month", "zone", "due"),
     [
-        ("2026-02", "UTC", "2026-03-01T01:00:00.000Z"), ("2024-02", "Asia/Kolkata", "2024-02-29T19:30:00.000Z"),
-        ("2026-12", "America/New_York", "2027-01-01T06:00:00.000Z"), ("2026-03", "Europe/Berlin",
-                                                                      "2026-03-31T23:00:00.000Z"),
+        ("2026-02", "UTC", "2026-03-01T01:00:00.000Z"),
+        ("2024-02", "Asia/Kolkata", "2024-02-29T19:30:00.000Z"),
+        ("2026-12", "America/New_York", "2027-01-01T06:00:00.000Z"),
+        ("2026-03", "Europe/Berlin", "2026-03-31T23:00:00.000Z"),
     ],
-)  # fmt: skip
+)
 def test_a_month_is_over_where_the_report_is(month: str, zone: str, due: str) -> None:
     assert due_after(month, zone) == due
 
@@ -189,13 +199,21 @@ def test_a_month_is_over_where_the_report_is(month: str, zone: str, due: str) ->
 @pytest.mark.parametrize(
     ("name", "called"),
     [
-        ("Usage", "Usage"), ('a"b\r\nc', "a b c"), ("../../etc/passwd", "etc passwd"), ("Ελλάδα", "Usage"),
+        ("Usage", "Usage"),
+        ('a"b\r\nc', "a b c"),
+        ("../../etc/passwd", "etc passwd"),
+        ("Ελλάδα", "Usage"),
         ("x" * 200, "x" * 80),
     ],
-)  # fmt: skip
+)
 def test_a_file_is_called_as_people_called_it(name: str, called: str) -> None:
-    asked = report((), "Asia/Kolkata", datetime(2026, 2, 28, 18, 30, tzinfo=UTC),
-                   datetime(2026, 3, 31, 18, 30, tzinfo=UTC), name=name)  # fmt: skip
+    asked = report(
+        (),
+        "Asia/Kolkata",
+        datetime(2026, 2, 28, 18, 30, tzinfo=UTC),
+        datetime(2026, 3, 31, 18, 30, tzinfo=UTC),
+        name=name,
+    )
     found = file_name(asked)
     assert found.removesuffix(" 2026-03-01 to 2026-03-31.csv").removeprefix(".. .. ") == called
     assert date.fromisoformat(found[-14:-4]) == date(2026, 3, 31)

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from pypdf import PdfReader
 
-from shared.billing.documents.report_pdf import render
-from shared.billing.reports.document import Printout
-from shared.billing.reports.models import Contents, Report
-from shared.billing.reports.rows import columns
 from shared.metering.counters import Bucket
-from shared.metering.figures import Figures, figures
+from shared.metering.views.figures import Figures, figures
+from shared.reports.document import Printout
+from shared.reports.models import Contents, Report
+from shared.reports.pdf import render
+from shared.reports.rows import columns
 
 LONGEST = "W" * 509 + "end"
 """Of an image or a resource, in characters."""
@@ -21,9 +21,15 @@ LONGEST = "W" * 509 + "end"
 def page(*, value: str, facts: tuple[tuple[str, str], ...] = (("About", "all usage"),), **contents: Any) -> Printout:
     day = datetime(2026, 3, 1, tzinfo=UTC)
     report = Report(
-        id="rep_1", owner_kind="merchant", owner_id="mer_1", contents=Contents(name="W" * 200, **contents), start=day,
-        end=day, created_at=day, created_by="acc_1",
-    )  # fmt: skip
+        id="rep_1",
+        owner_kind="merchant",
+        owner_id="mer_1",
+        contents=Contents(name="W" * 200, **contents),
+        start=day,
+        end=day,
+        created_at=day,
+        created_by="acc_1",
+    )
     total = figures(Bucket())
     named: Figures = {**dict.fromkeys(columns(report), value), **total}
     return Printout(report, columns(report), [named] * 3, 0, total, facts=facts)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from shared.kernel.errors import Problem
+from shared.metering.consume.ingest import Receipt, UsageReports
+from shared.metering.consume.limits import RateLimiter
 from shared.metering.events import METADATA_LEVELS_MAX
-from shared.metering.queries import UsageQueries
-from shared.metering.rates import RateLimiter
-from shared.metering.reports import Receipt, Reports
+from shared.metering.store import UsageQueries
 from shared.platform.limits.memory import MemoryLimits
 from tests.unit.support import Market, drain, service
 
@@ -18,14 +18,14 @@ GOOD = {"specversion": "1.0", "id": "e1", "source": "tests", "type": "ams.usage.
 
 
 @pytest.fixture
-async def reports(market: Market) -> AsyncIterator[Reports]:
+async def reports(market: Market) -> AsyncIterator[UsageReports]:
     limits = MemoryLimits(market.folder / "limits.bin", market.time.seconds)
     limiter = RateLimiter(limits, UsageQueries(market.documents), market.time)
-    yield Reports(market.gate(), limiter, market.events, market.time)
+    yield UsageReports(market.gate(), limiter, market.events, market.time)
     await limits.close()
 
 
-async def take(market: Market, reports: Reports, body: bytes, *, batch: bool) -> Receipt:
+async def take(market: Market, reports: UsageReports, body: bytes, *, batch: bool) -> Receipt:
     return await reports.take(await market.gate().identify(market.key), body, batch=batch)
 
 
@@ -104,9 +104,11 @@ BAD = {
     "a text for an event": ('"event"', "event", "must be `object`, got `str`"),
     "an array for an event": ("[]", "event", "must be `object`, got `array`"),
     "100,000 brackets in an unknown field": (
-        json.dumps(GOOD)[:-1] + ', "x": "' + "[" * 100_000 + '"}', "x", "is not a known field"
+        json.dumps(GOOD)[:-1] + ', "x": "' + "[" * 100_000 + '"}',
+        "x",
+        "is not a known field",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)

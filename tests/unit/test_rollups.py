@@ -7,14 +7,14 @@ from datetime import timedelta
 import msgspec
 import pytest
 
-from shared.metering import reader as reader_module
-from shared.metering import rollups as rollups_module
-from shared.metering import slices as slices_module
 from shared.metering.counters import Bucket, decode_counter, encode_counter
-from shared.metering.queries import USAGE, pages
-from shared.metering.reader import UsageReader
-from shared.metering.rollups import OVERLAP, Rollups
-from shared.metering.slices import ROLLUPS, Head, SliceStore, rows_document
+from shared.metering.rollups import deriving as rollups_module
+from shared.metering.rollups import slices as slices_module
+from shared.metering.rollups.deriving import OVERLAP, Rollups
+from shared.metering.rollups.slices import ROLLUPS, Head, SliceStore, rows_document
+from shared.metering.store import USAGE, pages
+from shared.metering.views import reader as reader_module
+from shared.metering.views.reader import UsageReader
 from shared.platform.documents import DocumentsUnavailable, Query, Where
 from tests.unit.support import Market, raw, usage_event
 from tests.unit.usage_support import END, START, TODAY, ask, requests_of

@@ -12,7 +12,7 @@ from shared.audit.journal import Journal
 from shared.audit.log import AuditLog
 from shared.audit.models import SYSTEM
 from shared.identity.models import Account
-from shared.identity.sessions import SEEN_EVERY, Sessions
+from shared.identity.sign_in.sessions import SEEN_EVERY, Sessions
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore
 from shared.kernel.errors import Problem
 from shared.platform.documents import DocumentsUnavailable

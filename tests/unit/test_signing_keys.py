@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from shared.identity.issuers import Issuer as Configured
-from shared.identity.signing_keys import COOLDOWN_S, REFRESH_S, STALE_S_MAX, usable_keys
-from shared.identity.tokens import Tokens
+from shared.identity.sign_in.issuers import Issuer as Configured
+from shared.identity.sign_in.signing_keys import COOLDOWN_S, REFRESH_S, STALE_S_MAX, usable_keys
+from shared.identity.sign_in.tokens import Tokens
 from shared.kernel.errors import Problem
 from shared.platform.upstream.http import HttpUpstream
 from tests.emulators.issuer import DISCOVERY, JWKS, Issuer, public_jwk, rsa_key
@@ -99,9 +99,20 @@ async def test_valid_users_do_not_wait_for_the_fetch_of_an_unknown_kid(desk: Des
     assert await guessing == "token_invalid"
 
 
-@pytest.mark.parametrize("answer", [(200, b'{"keys": []}'), (200, b"{}"), (200, b"no json"), (200, b"[]"), (500, b""),
-                                    (302, b""), (200, b" " * 300_000), (200, b'{"keys": [7, {"kty": "oct"}]}'),
-                                    (200, b"[" * 100_000)])  # fmt: skip
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (200, b'{"keys": []}'),
+        (200, b"{}"),
+        (200, b"no json"),
+        (200, b"[]"),
+        (500, b""),
+        (302, b""),
+        (200, b" " * 300_000),
+        (200, b'{"keys": [7, {"kty": "oct"}]}'),
+        (200, b"[" * 100_000),
+    ],
+)
 async def test_an_answer_without_keys_replaces_none_and_keeps_the_cooldown(
     desk: Desk, answer: tuple[int, bytes]
 ) -> None:
@@ -198,8 +209,9 @@ async def test_a_discovery_document_of_somebody_else_is_not_believed(desk: Desk)
     assert desk.fetches == 0
 
 
-@pytest.mark.parametrize("address", ["http://keys.example/jwks", "file:///etc/passwd", "//x", "", None, 7,
-                                     "https://127.0.0.1/jwks"])  # fmt: skip
+@pytest.mark.parametrize(
+    "address", ["http://keys.example/jwks", "file:///etc/passwd", "//x", "", None, 7, "https://127.0.0.1/jwks"]
+)
 async def test_keys_come_over_a_safe_way_only(desk: Desk, address: object) -> None:
     document = {"issuer": desk.issuer.url, "jwks_uri": address}
     desk.issuer.answers[DISCOVERY] = (200, json.dumps(document).encode())

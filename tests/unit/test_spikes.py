@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.metering.spikes import THRESHOLD, robust_scores
+from shared.metering.views.spikes import THRESHOLD, robust_scores
 
 
 def test_a_day_that_stands_out_scores_over_the_threshold_and_the_others_do_not():

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from shared.billing.models import BillingProfile, BuyerDetails, Party, TaxRegistration
-from shared.billing.parties import buyer_party, seller_party
-from shared.billing.tax import Rate, Treatment, tax_lines, treatment
+from shared.billing.profiles.parties import buyer_party, seller_party
+from shared.billing.tax.rules import Rate, Treatment, tax_lines, treatment
 from shared.catalog.models import Address, Merchant
 from shared.kernel.clock import utc_now
 from shared.kernel.money import exponent
@@ -101,7 +101,7 @@ PLACES = [
     (seller("IN", LADAKH), buyer("IN", region="Ladakh"), "S CGST 9, S UTGST 9"),
     (seller("IN", LADAKH), buyer("IN", region="Jammu & Kashmir"), "S IGST 18"),
     (seller("DE", GERMAN, MAHARASHTRA), buyer("IN", region="KA"), "S IGST 18"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("of", "to", "expected"), PLACES)
@@ -136,9 +136,12 @@ def test_what_is_not_taxed_says_why() -> None:
     notes = [
         treatment(of, to).rates[0].note
         for of, to in (
-            (seller("DE"), buyer("DE")), (S_DE, buyer("AT", "ATU13585627")), (S_DE, buyer("US")), (S_IN, buyer("US")),
+            (seller("DE"), buyer("DE")),
+            (S_DE, buyer("AT", "ATU13585627")),
+            (S_DE, buyer("US")),
+            (S_IN, buyer("US")),
         )
-    ]  # fmt: skip
+    ]
     for note, words in zip(notes, ("not registered", "Art. 196, 2006/112/EC", "export", "Rule 46"), strict=True):
         assert words in note
 
@@ -249,7 +252,7 @@ def test_what_is_no_currency_is_not_taxed() -> None:
 def test_a_seller_is_the_merchant_with_its_registrations() -> None:
     profile = BillingProfile(
         merchant_id="mer_1", number_prefix="ACME", billing_from=utc_now(), registrations=(GERMAN, FRENCH)
-    )  # fmt: skip
+    )
     address = Address(city="Berlin", country="DE")
     merchant = Merchant(id="mer_1", slug="acme", name="Acme", legal_name="Acme GmbH", address=address, tax_id="37/1")
 
@@ -263,7 +266,7 @@ def test_a_buyer_is_named_as_it_wants_or_not_at_all() -> None:
     address = Address(city="Wien", country="AT")
     details = BuyerDetails(
         consumer_id="con_1", legal_name="Bé AG", address=address, tax_id="ATU13585627", email="bills@be.example"
-    )  # fmt: skip
+    )
 
     assert buyer_party(details, "cus_1", "Ann") == Party(name="Bé AG", address=address, tax_id="ATU13585627")
     assert buyer_party(None, "cus_1", "Ann") == Party(name="Ann")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from shared.billing.tax_ids import (
+from shared.billing.tax.ids import (
     EU,
     UNION_TERRITORIES,
     check_registration,
@@ -11,7 +11,7 @@ from shared.billing.tax_ids import (
     is_one_stop_shop,
     is_valid_tax_id,
 )
-from shared.kernel.places import check_country, countries, time_zones
+from shared.kernel.countries import check_country, countries, time_zones
 
 KEPT_AS = [
     ("DE", " de 136 695 976 ", "DE136695976"),
@@ -109,12 +109,27 @@ def test_what_is_no_number_of_the_one_stop_shop_is_refused(country: str, number:
 @pytest.mark.parametrize(
     ("region", "state"),
     [
-        ("29", "29"), ("KA", "29"), ("IN-KA", "29"), ("in-ka", "29"), (" Karnataka ", "29"),
-        ("Jammu & Kashmir", "01"), ("Andaman  and Nicobar Islands", "35"), ("IN-TG", "36"), ("IN-TS", "36"),
-        ("Orissa", "21"), ("25", "26"), ("28", "37"), ("Delhi", "07"),
-        ("", None), ("Bavaria", None), ("99", None), ("00", None), ("IN-", None), ("K", None),
+        ("29", "29"),
+        ("KA", "29"),
+        ("IN-KA", "29"),
+        ("in-ka", "29"),
+        (" Karnataka ", "29"),
+        ("Jammu & Kashmir", "01"),
+        ("Andaman  and Nicobar Islands", "35"),
+        ("IN-TG", "36"),
+        ("IN-TS", "36"),
+        ("Orissa", "21"),
+        ("25", "26"),
+        ("28", "37"),
+        ("Delhi", "07"),
+        ("", None),
+        ("Bavaria", None),
+        ("99", None),
+        ("00", None),
+        ("IN-", None),
+        ("K", None),
     ],
-)  # fmt: skip
+)
 def test_a_state_of_india_by_code_or_name(region: str, state: str | None) -> None:
     assert gst_state(region) == state
 

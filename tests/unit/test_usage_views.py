@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from shared.access.models import Consumer
 from shared.kernel.clock import format_time
 from shared.metering.events import UsageEvent
-from shared.metering.figures import changes_percent, distribution, figures, largest, spikes
-from shared.metering.reader import UsageReader
-from shared.metering.rollups import Rollups
+from shared.metering.rollups.deriving import Rollups
+from shared.metering.views.figures import changes_percent, distribution, figures, largest, spikes
+from shared.metering.views.reader import UsageReader
 from shared.metering.windows import before
 from tests.unit.support import IN_MEMORY, NOW, Market, open_market, raw, usage_event
 from tests.unit.usage_support import END, START, ask, expected, found
@@ -34,15 +34,19 @@ events = st.fixed_dictionaries(
         "data": st.fixed_dictionaries(
             {"requests": st.integers(0, 5), "request_bytes": st.integers(0, 10**12)},
             optional={
-                "response_bytes": st.integers(0, 1000), "executions": st.integers(0, 3),
-                "duration_ms": st.integers(0, 10**10), "status_code": st.sampled_from([200, 302, 404, 429, 500, 503]),
-                "response_time_ms": st.floats(0, 100_000), "image": st.sampled_from(["a", "b"]),
-                "version": st.just("1"), "feature": st.sampled_from(["ocr", "x"]),
+                "response_bytes": st.integers(0, 1000),
+                "executions": st.integers(0, 3),
+                "duration_ms": st.integers(0, 10**10),
+                "status_code": st.sampled_from([200, 302, 404, 429, 500, 503]),
+                "response_time_ms": st.floats(0, 100_000),
+                "image": st.sampled_from(["a", "b"]),
+                "version": st.just("1"),
+                "feature": st.sampled_from(["ocr", "x"]),
             },
         ),
         "quantity": st.sampled_from([None, "1", "0.000000001", "999999999999999.5"]),
     }
-)  # fmt: skip
+)
 
 
 def made(number: int, drawn: dict[str, Any]) -> UsageEvent:
@@ -52,10 +56,16 @@ def made(number: int, drawn: dict[str, Any]) -> UsageEvent:
     if "feature" in data and drawn["quantity"] is not None:
         data["quantity"] = drawn["quantity"]
     return usage_event(
-        f"e{number}", time=format_time(NOW - timedelta(minutes=drawn["minutes"], seconds=number % 60)), data=data,
-        consumer_id=consumer_id, api_key_id=key_id, project_id=project_id, service_id=service_id,
-        merchant_id=merchant_id, shard=number % SHARDS if consumer_id == "con_1" else 0,
-    )  # fmt: skip
+        f"e{number}",
+        time=format_time(NOW - timedelta(minutes=drawn["minutes"], seconds=number % 60)),
+        data=data,
+        consumer_id=consumer_id,
+        api_key_id=key_id,
+        project_id=project_id,
+        service_id=service_id,
+        merchant_id=merchant_id,
+        shard=number % SHARDS if consumer_id == "con_1" else 0,
+    )
 
 
 async def in_market(body: Callable[[Market], Awaitable[None]]) -> None:

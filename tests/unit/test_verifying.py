@@ -6,17 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from shared.billing.documents.canonical import render_json
-from shared.billing.documents.opening import InvoiceUnreadable, open_invoice
-from shared.billing.proofs import proven_records
-from shared.billing.records import RecordsError, export
-from shared.billing.verifying import verify
+from shared.billing.documents.json import render_json
+from shared.billing.usage.proofs import proven_records
+from shared.billing.usage.records import RecordsError, export
+from shared.billing.verification.reading import InvoiceUnreadable, open_invoice
+from shared.billing.verification.recompute import verify
 from tests.unit.billing_support import PER_REQUEST, open_books
 
 UNPROVEN = {
-    "id", "number", "issued_on", "due_on", "merchant_id", "name", "Hauptstr. ", "postal_code", "pseudonym",
-    "created_at", "effective_from",
-}  # fmt: skip
+    "id",
+    "number",
+    "issued_on",
+    "due_on",
+    "merchant_id",
+    "name",
+    "Hauptstr. ",
+    "postal_code",
+    "pseudonym",
+    "created_at",
+    "effective_from",
+}
 """What no record tells (docs/verify-invoice.md)."""
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.catalog.vetting import DEPTH_MAX, NODES_MAX, Refused, vet
+from shared.catalog.openapi.vetting import DEPTH_MAX, NODES_MAX, Refused, vet
 
 SERVER = "/api/consume/weather"
 ANSWERS = {"200": {"description": "fine"}}
@@ -70,9 +70,25 @@ def test_json_with_a_byte_order_mark_is_found_to_be_json() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["", "null", "[]", "7", '"text"', "\x00", b"\xff\xfe", "{", '{"openapi": NaN}', "a: b: c", "!!python/object:x {}",
-     "a: !!python/object/apply:os.system [id]", "- &a [*a]", "a: *missing", "{1: 2", '{"a": ' + "9" * 5000 + "}"],
-)  # fmt: skip
+    [
+        "",
+        "null",
+        "[]",
+        "7",
+        '"text"',
+        "\x00",
+        b"\xff\xfe",
+        "{",
+        '{"openapi": NaN}',
+        "a: b: c",
+        "!!python/object:x {}",
+        "a: !!python/object/apply:os.system [id]",
+        "- &a [*a]",
+        "a: *missing",
+        "{1: 2",
+        '{"a": ' + "9" * 5000 + "}",
+    ],
+)
 def test_what_is_no_document_is_refused_whatever_it_is(value: Any) -> None:
     for form in ("", "json", "yaml"):
         assert refusal(value, form)
@@ -85,9 +101,20 @@ def test_other_versions_are_refused_by_name(version: Any) -> None:
 
 @pytest.mark.parametrize(
     "reference",
-    ["http://169.254.169.254/latest", "https://example.com/x.json#/a", "file:///etc/passwd", "other.yaml", "//host/x",
-     "/etc/passwd", "", "#", "#fragment", "urn:x", " #/components"],
-)  # fmt: skip
+    [
+        "http://169.254.169.254/latest",
+        "https://example.com/x.json#/a",
+        "file:///etc/passwd",
+        "other.yaml",
+        "//host/x",
+        "/etc/passwd",
+        "",
+        "#",
+        "#fragment",
+        "urn:x",
+        " #/components",
+    ],
+)
 @pytest.mark.parametrize("version", ["3.0.3", "3.1.0"])
 def test_a_reference_to_anything_else_is_refused_where_it_stands(version: str, reference: str) -> None:
     for at, broken in (
@@ -103,8 +130,10 @@ def test_other_ways_to_refer_elsewhere_are_refused_too() -> None:
     links = {"L": {"operationRef": "https://example.com/x.json#/paths/~1a/get"}}
     faults = refusal(document(components={"schemas": schemas, "links": links}))
     assert set(faults) == {
-        "#/components/schemas/A/$id", "#/components/schemas/B/$dynamicRef", "#/components/links/L/operationRef",
-    }  # fmt: skip
+        "#/components/schemas/A/$id",
+        "#/components/schemas/B/$dynamicRef",
+        "#/components/links/L/operationRef",
+    }
 
 
 @pytest.mark.parametrize("reference", ["#/components/schemas/Missing", "#/paths/0", "#/info/title/0", "#/tags/9"])

@@ -104,8 +104,10 @@ def test_every_quarter_hour_is_in_one_piece_and_whole_days_are_in_one(zone, step
     for (day, name), piece in places.items():
         there = datetime.fromisoformat(f"{day}T{name}Z").astimezone(ZoneInfo(zone))
         expected = {
-            "hour": f"{there:%Y-%m-%dT%H}", "day": f"{there:%Y-%m-%d}", "month": f"{there:%Y-%m}",
-        }  # fmt: skip
+            "hour": f"{there:%Y-%m-%dT%H}",
+            "day": f"{there:%Y-%m-%d}",
+            "month": f"{there:%Y-%m}",
+        }
         assert step is None or found.starts(piece)[1].startswith(expected[step])
 
 

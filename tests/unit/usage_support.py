@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from shared.kernel.clock import parse_time
 from shared.metering.events import UsageEvent
-from shared.metering.reader import Ask, Dimension, Summed
+from shared.metering.views.reader import Ask, Dimension, Summed
 from shared.metering.windows import Step, window
 from tests.unit.support import NOW
 
@@ -17,15 +17,22 @@ TODAY = f"{NOW:%Y-%m-%d}"
 START = datetime(2026, 2, 1, tzinfo=UTC)
 END = datetime(2026, 3, 17, tzinfo=UTC)
 _ATTRIBUTES: dict[Dimension, str] = {
-    "service": "service_id", "api_key": "api_key_id", "project": "project_id", "consumer": "consumer_id",
+    "service": "service_id",
+    "api_key": "api_key_id",
+    "project": "project_id",
+    "consumer": "consumer_id",
     "merchant": "merchant_id",
-}  # fmt: skip
+}
 
 
 def ask(
-    start: datetime = START, end: datetime = END, step: Step | None = None, zone: str = "UTC",
-    by: tuple[Dimension, ...] = (), **only: str,
-) -> Ask:  # fmt: skip
+    start: datetime = START,
+    end: datetime = END,
+    step: Step | None = None,
+    zone: str = "UTC",
+    by: tuple[Dimension, ...] = (),
+    **only: str,
+) -> Ask:
     return Ask(window(start, end, step, ZoneInfo(zone)), by, only)
 
 
@@ -50,9 +57,11 @@ def expected(events: Iterable[UsageEvent], of: Ask) -> dict[tuple[str, ...], dic
             continue
         local = moment.astimezone(of.window.zone)
         label = {
-            None: "", "hour": f"{local:%Y-%m-%dT%H:00}{offset(local)}", "day": f"{local:%Y-%m-%d}",
+            None: "",
+            "hour": f"{local:%Y-%m-%dT%H:00}{offset(local)}",
+            "day": f"{local:%Y-%m-%d}",
             "month": f"{local:%Y-%m}",
-        }[of.window.step]  # fmt: skip
+        }[of.window.step]
         group = sums[label, *(value_of(event, dimension) for dimension in of.by)]
         data = event.data
         group["requests"] += data.requests
@@ -82,12 +91,17 @@ def found(summed: Summed, of: Ask) -> dict[tuple[str, ...], dict[str, Any]]:
         place = ("" if starts is None else starts[1], *group.values)
         assert place not in groups
         groups[place] = {
-            "requests": sums.requests, "events": sums.events, "request_bytes": sums.request_bytes,
-            "response_bytes": sums.response_bytes, "executions": sums.executions, "duration_ms": sums.duration_ms,
+            "requests": sums.requests,
+            "events": sums.events,
+            "request_bytes": sums.request_bytes,
+            "response_bytes": sums.response_bytes,
+            "executions": sums.executions,
+            "duration_ms": sums.duration_ms,
             "quantity": Decimal(sums.quantity),
             "errors_4xx": sum(count for code, count in sums.status.items() if code[0] == "4"),
-            "errors_5xx": sum(count for code, count in sums.status.items() if code[0] == "5"), "timed": sums.timed,
-        }  # fmt: skip
+            "errors_5xx": sum(count for code, count in sums.status.items() if code[0] == "5"),
+            "timed": sums.timed,
+        }
         assert sum(sums.latency.values()) == sums.timed
     return groups
 

@@ -13,8 +13,8 @@ from shared.audit.models import Entry
 from shared.audit.search import AuditSearch, Wanted
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.csv_cells import safe_cell
-from shared.kernel.wire import View
+from shared.kernel.http.csv_cells import safe_cell
+from shared.kernel.http.schemas import View
 
 router = APIRouter(tags=["audit"])
 

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from shared.audit.platform import PlatformSettings, PlatformSettingsStore
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.preconditions import entity_tag
+from shared.kernel.http.etags import entity_tag
 
 router = APIRouter(tags=["platform settings"])
 

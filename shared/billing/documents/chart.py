@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from reportlab.platypus import Flowable
 
-from shared.billing.documents.type import ACCENT, FAINT, FONT, QUIET
 from shared.billing.models import DayUsage
+from shared.pdf.fonts import ACCENT, FAINT, FONT, QUIET
 
 
 class DayChart(Flowable):

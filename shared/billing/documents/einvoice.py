@@ -11,7 +11,7 @@ from decimal import Decimal
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from shared.billing.models import CreditNote, Invoice, Line, Party, TaxLine
-from shared.billing.tax import treatment
+from shared.billing.tax.rules import treatment
 from shared.kernel.money import ZERO, decimal_text, money_text, round_money
 from shared.kernel.periods import Period
 
@@ -153,8 +153,13 @@ def _party(parent: Element, party: Party, known_as: str, tax_id: str) -> None:
     postal = _group(group, "PostalAddress")
     if address is not None:
         first, second, *rest = (*address.lines, "", "")
-        for name, text in (("StreetName", first), ("AdditionalStreetName", second), ("CityName", address.city),
-                           ("PostalZone", address.postal_code), ("CountrySubentity", address.region)):  # fmt: skip
+        for name, text in (
+            ("StreetName", first),
+            ("AdditionalStreetName", second),
+            ("CityName", address.city),
+            ("PostalZone", address.postal_code),
+            ("CountrySubentity", address.region),
+        ):
             if text:
                 _text(postal, name, text)
         if "".join(rest):
@@ -196,9 +201,12 @@ def _category(parent: Element, name: str, tax: TaxLine, *, reason: bool) -> None
 
 def _amounts(root: Element, currency: str, *, net: Decimal, total: Decimal, prepaid: Decimal) -> None:
     amounts = [
-        ("LineExtensionAmount", net), ("TaxExclusiveAmount", net), ("TaxInclusiveAmount", total),
-        *([("PrepaidAmount", prepaid)] if prepaid else []), ("PayableAmount", total - prepaid),
-    ]  # fmt: skip
+        ("LineExtensionAmount", net),
+        ("TaxExclusiveAmount", net),
+        ("TaxInclusiveAmount", total),
+        *([("PrepaidAmount", prepaid)] if prepaid else []),
+        ("PayableAmount", total - prepaid),
+    ]
     group = _group(root, "LegalMonetaryTotal")
     for name, amount in amounts:
         _money(group, name, amount, currency)

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Table, TableStyle
 
-from shared.billing.documents.sheet import HEIGHT
-from shared.billing.documents.type import ACCENT, BAND, FAINT, FONT, INK, style, text
 from shared.billing.models import TaxLine
 from shared.kernel.money import EXACT, decimal_text, exponent, money_text
+from shared.pdf.document import HEIGHT
+from shared.pdf.fonts import ACCENT, BAND, FAINT, FONT, INK, style, text
 
 DIGITS_MAX = 12
 """After the point, of what is exact: no price has more."""
@@ -96,11 +96,15 @@ class Ledger:
         heads = [text(word, style(8, bold=True, right=at >= right_from)) for at, (word, _) in enumerate(columns)]
         self.rows: list[list[Any]] = [heads]
         self._looks: list[tuple[Any, ...]] = [
-            ("FONTNAME", (0, 0), (-1, -1), FONT), ("VALIGN", (0, 0), (-1, -1), "TOP"),
-            ("TOPPADDING", (0, 0), (-1, -1), 2), ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
-            ("LEFTPADDING", (0, 0), (-1, -1), 4), ("RIGHTPADDING", (0, 0), (-1, -1), 4),
-            ("BACKGROUND", (0, 0), (-1, 0), BAND), ("LINEBELOW", (0, 0), (-1, 0), 0.8, ACCENT),
-        ]  # fmt: skip
+            ("FONTNAME", (0, 0), (-1, -1), FONT),
+            ("VALIGN", (0, 0), (-1, -1), "TOP"),
+            ("TOPPADDING", (0, 0), (-1, -1), 2),
+            ("BOTTOMPADDING", (0, 0), (-1, -1), 2),
+            ("LEFTPADDING", (0, 0), (-1, -1), 4),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 4),
+            ("BACKGROUND", (0, 0), (-1, 0), BAND),
+            ("LINEBELOW", (0, 0), (-1, 0), 0.8, ACCENT),
+        ]
 
     def add(self, rows: Sequence[list[Any]]) -> None:
         """What is said of one thing, under a thin rule. On one page, unless it is long."""
@@ -118,8 +122,9 @@ class Ledger:
             self.rows.append([*[""] * column, *_sum_cells(each)])
             self._looks += [_tight(row), *_sum_looks(each, column, row)]
         self._looks += [
-            ("LINEABOVE", (0, first), (-1, first), 0.8, ACCENT), ("TOPPADDING", (0, first), (-1, first), 6),
-        ]  # fmt: skip
+            ("LINEABOVE", (0, first), (-1, first), 0.8, ACCENT),
+            ("TOPPADDING", (0, first), (-1, first), 6),
+        ]
         end = len(self.rows) - 1
         if end - first < KEPT_MAX:
             self._keep(first - 1, end)
@@ -164,9 +169,11 @@ def _sum_looks(of: Sum, column: int, row: int) -> list[tuple[Any, ...]]:
     looks: list[tuple[Any, ...]] = [("SPAN", (column, row), (words, row))]
     if of.last:
         looks += [
-            ("SPAN", (column + 1, row), (-1, row)), ("BACKGROUND", (column, row), (-1, row), BAND),
-            ("TOPPADDING", (0, row), (-1, row), 5), ("BOTTOMPADDING", (0, row), (-1, row), 7),
-        ]  # fmt: skip
+            ("SPAN", (column + 1, row), (-1, row)),
+            ("BACKGROUND", (column, row), (-1, row), BAND),
+            ("TOPPADDING", (0, row), (-1, row), 5),
+            ("BOTTOMPADDING", (0, row), (-1, row), 7),
+        ]
     elif of.bold:
         looks.append(("TOPPADDING", (0, row), (-1, row), 3))
     if of.bold:

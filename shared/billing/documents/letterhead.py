@@ -7,11 +7,11 @@ from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
 from reportlab.platypus import Flowable, Image, Spacer, Table, TableStyle
 
-from shared.billing.documents.sheet import WIDTH
-from shared.billing.documents.type import ACCENT, FONT, style, text
 from shared.billing.models import Party
-from shared.billing.tax import place_of_supply, treatment
-from shared.billing.tax_ids import EU, gst_state_name
+from shared.billing.tax.ids import EU, gst_state_name
+from shared.billing.tax.rules import place_of_supply, treatment
+from shared.pdf.document import WIDTH
+from shared.pdf.fonts import ACCENT, FONT, style, text
 
 LOGO_HEIGHT, LOGO_WIDTH = 18 * mm, 70 * mm
 LOGO_PIXELS_MAX = 600
@@ -45,7 +45,7 @@ def picture(logo: bytes | None) -> Image | None:
 
 def head(
     kind: str, seller: Party, logo: Image | None, facts: Sequence[tuple[str, str]], amount: tuple[str, str]
-) -> list[Flowable]:  # fmt: skip
+) -> list[Flowable]:
     """The logo, or else the name, on the left; `kind`, `facts` and `amount`, what people look for first, on the
     right."""
     left: Flowable = logo if logo is not None else text(seller.name, style(16, bold=True))
@@ -53,11 +53,18 @@ def head(
     rows.append([text(amount[0], style(8, quiet=True)), text(amount[1], style(13, bold=True))])
     last = len(rows) - 1
     table = Table(rows, colWidths=[22 * mm, RIGHT - 22 * mm], hAlign="LEFT")
-    table.setStyle(TableStyle([
-        *bare().getCommands(), ("BOTTOMPADDING", (0, 0), (-1, -1), 1), ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
-        ("LINEABOVE", (0, last), (-1, last), 0.8, ACCENT), ("TOPPADDING", (0, last), (-1, last), 4),
-        ("BOTTOMPADDING", (0, last - 1), (-1, last - 1), 4),
-    ]))  # fmt: skip
+    table.setStyle(
+        TableStyle(
+            [
+                *bare().getCommands(),
+                ("BOTTOMPADDING", (0, 0), (-1, -1), 1),
+                ("VALIGN", (0, 0), (-1, -1), "MIDDLE"),
+                ("LINEABOVE", (0, last), (-1, last), 0.8, ACCENT),
+                ("TOPPADDING", (0, last), (-1, last), 4),
+                ("BOTTOMPADDING", (0, last - 1), (-1, last - 1), 4),
+            ]
+        )
+    )
     right = [text(kind, style(20, bold=True)), Spacer(1, 2.5 * mm), table]
     return [_halves(left, right), Spacer(1, 6 * mm)]
 

@@ -29,7 +29,7 @@ class Blob:
     content_type: str
 
 
-class BlobExists(Exception):  # noqa: N818 - an answer, not a failure
+class BlobExists(Exception):
     """The name is taken and overwriting was not asked for."""
 
 

@@ -38,9 +38,11 @@ class AzureLinks:
     before a link does."""
 
     def __init__(
-        self, container: str, new_key: Callable[[datetime, datetime], Awaitable[UserDelegationKey]],
+        self,
+        container: str,
+        new_key: Callable[[datetime, datetime], Awaitable[UserDelegationKey]],
         now: Callable[[], datetime] = utc_now,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._container = container
         self._new_key = new_key
         self._now = now
@@ -67,11 +69,17 @@ class AzureLinks:
 
     def _query(
         self, account: str, name: str, expires_s: int, filename: str, content_type: str | None, **key: Any
-    ) -> str:  # fmt: skip
+    ) -> str:
         now = self._now()
         return generate_blob_sas(
-            account, self._container, name,
-            permission=BlobSasPermissions(read=True), start=now - CLOCKS_DIFFER,
-            expiry=now + timedelta(seconds=expires_s), protocol="https,http" if "account_key" in key else "https",
-            content_disposition=disposition(filename), content_type=content_type, **key,
-        )  # fmt: skip
+            account,
+            self._container,
+            name,
+            permission=BlobSasPermissions(read=True),
+            start=now - CLOCKS_DIFFER,
+            expiry=now + timedelta(seconds=expires_s),
+            protocol="https,http" if "account_key" in key else "https",
+            content_disposition=disposition(filename),
+            content_type=content_type,
+            **key,
+        )

@@ -22,11 +22,11 @@ _CONTENT_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]{1,100}(?:; charset=utf-8)?").ful
 _DIGITS = re.compile(r"[0-9]{1,12}").fullmatch
 
 
-class LinkInvalid(Exception):  # noqa: N818 - an answer, not a failure
+class LinkInvalid(Exception):
     """Not a link that was given out, or one that was changed."""
 
 
-class LinkExpired(Exception):  # noqa: N818 - an answer, not a failure
+class LinkExpired(Exception):
     """It was right, but its time is over."""
 
 

@@ -183,19 +183,19 @@ class Page:
     cursor: str | None
 
 
-class DocumentExists(Exception):  # noqa: N818 - an answer, not a failure
+class DocumentExists(Exception):
     """A create met an id that is taken."""
 
 
-class DocumentMissing(Exception):  # noqa: N818 - an answer, not a failure
+class DocumentMissing(Exception):
     """The document to replace, patch or delete does not exist."""
 
 
-class PreconditionFailed(Exception):  # noqa: N818 - an answer, not a failure
+class PreconditionFailed(Exception):
     """The document has another ETag than the given one."""
 
 
-class TransactionFailed(Exception):  # noqa: N818 - an answer, not a failure
+class TransactionFailed(Exception):
     """Nothing was applied. `index` is the operation that failed, `reason` one of the three answers above."""
 
     def __init__(self, index: int, reason: DocumentExists | DocumentMissing | PreconditionFailed) -> None:

@@ -52,7 +52,7 @@ class EventsUnavailable(Unavailable):
     """The broker did not confirm; publish again with the same ids."""
 
 
-class EventTooLarge(ValueError):  # noqa: N818 - an answer, not a failure
+class EventTooLarge(ValueError):
     """One event is over EVENT_BYTES_MAX bytes."""
 
 

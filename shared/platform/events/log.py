@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from shared.kernel.coalesce import Coalescer
+from shared.kernel.batching import Coalescer
 from shared.platform.events import (
     EVENT_BYTES_MAX,
     EventsUnavailable,

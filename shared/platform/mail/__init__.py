@@ -27,7 +27,7 @@ class MailDeferred(MailUnavailable):
     """The server does not take this message now, such as for a mailbox that is full; it may take others."""
 
 
-class MailRefused(Exception):  # noqa: N818 - an answer, not a failure
+class MailRefused(Exception):
     """The server will never take this message, such as for an address that does not exist."""
 
 

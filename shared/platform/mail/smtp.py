@@ -26,9 +26,15 @@ class SmtpMail:
         email = as_email(message, self._sender)
         try:
             await aiosmtplib.send(
-                email, hostname=self._host, port=self._port, username=self._user, password=self._password,
-                use_tls=self._security == "tls", start_tls=self._security == "starttls", timeout=TIMEOUT_S,
-            )  # fmt: skip
+                email,
+                hostname=self._host,
+                port=self._port,
+                username=self._user,
+                password=self._password,
+                use_tls=self._security == "tls",
+                start_tls=self._security == "starttls",
+                timeout=TIMEOUT_S,
+            )
         except (aiosmtplib.SMTPException, OSError) as error:
             refusal = _refusal(error, message)
             if refusal is not None:

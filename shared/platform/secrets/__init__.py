@@ -27,7 +27,7 @@ def check_value(value: str) -> str:
     return value
 
 
-class SecretMissing(LookupError):  # noqa: N818 - an answer, not a failure
+class SecretMissing(LookupError):
     """There is no such secret, or it is disabled. The message names it and where it was looked for, never a value."""
 
 

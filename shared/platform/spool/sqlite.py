@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from shared.kernel.coalesce import Coalescer
+from shared.kernel.batching import Coalescer
 from shared.kernel.errors import Unavailable
 from shared.kernel.telemetry import SPOOL_EVENTS
 from shared.platform.spool import SpoolUnavailable

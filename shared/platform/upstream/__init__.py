@@ -30,11 +30,11 @@ class UpstreamError(Exception):
     """The upstream did not give an answer that can be passed on."""
 
 
-class UpstreamUnreachable(UpstreamError):  # noqa: N818 - names what happened
+class UpstreamUnreachable(UpstreamError):
     """No connection, a broken one, or an address that is refused. The message may name the reason, never an address."""
 
 
-class UpstreamTimeout(UpstreamError):  # noqa: N818 - names what happened
+class UpstreamTimeout(UpstreamError):
     """The upstream was too slow."""
 
 

@@ -84,8 +84,10 @@ class Market:
 
     def __init__(self, data: Path, provider: Provider) -> None:
         settings = {
-            "AMS_OIDC_ISSUERS": provider.issuers, "AMS_ADMINS": ADMIN, "AMS_UPSTREAM_ALLOW_PRIVATE": "true",
-        }  # fmt: skip
+            "AMS_OIDC_ISSUERS": provider.issuers,
+            "AMS_ADMINS": ADMIN,
+            "AMS_UPSTREAM_ALLOW_PRIVATE": "true",
+        }
         self.ams = Ams(data, workers=2, **settings)
         self._provider = provider
         self.http = httpx.Client(base_url=self.ams.url, timeout=30)

@@ -27,10 +27,14 @@ class Desk:
         assert answer.status_code == 200, answer.text
         self.taken.append(
             {
-                "actor": self.admin.account["id"], "role": "admin", "action": action, "resource": resource,
-                "reason": reason, "request_id": answer.headers["x-ams-request-id"],
+                "actor": self.admin.account["id"],
+                "role": "admin",
+                "action": action,
+                "resource": resource,
+                "reason": reason,
+                "request_id": answer.headers["x-ams-request-id"],
             }
-        )  # fmt: skip
+        )
         return dict(answer.json())
 
 

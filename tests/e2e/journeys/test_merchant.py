@@ -76,10 +76,15 @@ def completes_the_profile(shop: Shop) -> None:
 
 def drafts_a_service(shop: Shop, upstream: UpstreamPeer) -> dict[str, Any]:
     draft = {
-        "slug": "forecast", "name": "Forecast", "description": "The *weather* of tomorrow.", "category": "Weather",
-        "tags": ["forecast"], "pricing": "Free for now", "price_model": "free",
+        "slug": "forecast",
+        "name": "Forecast",
+        "description": "The *weather* of tomorrow.",
+        "category": "Weather",
+        "tags": ["forecast"],
+        "pricing": "Free for now",
+        "price_model": "free",
         "upstream": {"base_url": f"{upstream.url}/v1"},
-    }  # fmt: skip
+    }
     service: dict[str, Any] = shop.person.post(f"{shop.path}/services", draft, CREATED)
     assert service["status"] == "draft"
     path = f"/services/{service['id']}"

@@ -19,9 +19,15 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
     (site / ".secret").write_text("hidden")
     (root / "private.txt").write_text("hidden")
     limits = {
-        "header_read_s": 0.5, "body_stall_s": 0.5, "keep_alive_s": 0.7, "write_stall_s": 1.0, "linger_s": 0.5,
-        "drain_s": 2, "close_s": 1,
-        "body_bytes_max": 1_000_000, "pipeline_requests_max": 50,
-    }  # fmt: skip
+        "header_read_s": 0.5,
+        "body_stall_s": 0.5,
+        "keep_alive_s": 0.7,
+        "write_stall_s": 1.0,
+        "linger_s": 0.5,
+        "drain_s": 2,
+        "close_s": 1,
+        "body_bytes_max": 1_000_000,
+        "pipeline_requests_max": 50,
+    }
     with running_host(root, HTTP_APP, limits=limits) as running:
         yield running

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import azure.functions as func
 
-from functions.http import StreamedResponse, body_chunks, streams_body
+from functions.http.streaming import StreamedResponse, body_chunks, streams_body
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 HERE = Path(__file__).parent

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from scripts.host.event_trigger import consume
-from scripts.host.indexing import IndexedFunction, index_module
+from scripts.host.functions.event_trigger import consume
+from scripts.host.functions.indexing import IndexedFunction, index_module
 from shared.platform.events.log import EventLog
 from tests.functions.host.support import PATIENCE_S, eventually, running_host
 

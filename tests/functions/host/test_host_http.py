@@ -221,9 +221,18 @@ def test_an_unchanged_file_is_not_sent_again(host: Host) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    ["/../private.txt", "/%2e%2e/private.txt", "/..%2fprivate.txt", "/assets/../../private.txt", "/.secret",
-     "/a/%2e%2e/.secret", "/missing.js", "//etc/host.conf", "/%00.js"],
-)  # fmt: skip
+    [
+        "/../private.txt",
+        "/%2e%2e/private.txt",
+        "/..%2fprivate.txt",
+        "/assets/../../private.txt",
+        "/.secret",
+        "/a/%2e%2e/.secret",
+        "/missing.js",
+        "//etc/host.conf",
+        "/%00.js",
+    ],
+)
 def test_nothing_else_is_served(host: Host, target: str) -> None:
     raw = host.raw(f"GET {target} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n".encode())
     assert b"hidden" not in raw

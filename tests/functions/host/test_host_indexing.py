@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from scripts.host.background import check_triggers, make_timers
-from scripts.host.dispatch import Dispatcher
-from scripts.host.indexing import FOR_EVER, IndexingError, check_result, index_module
+from scripts.host.functions.dispatch import Dispatcher
+from scripts.host.functions.indexing import FOR_EVER, IndexingError, check_result, index_module
 
 HEAD = """
 from typing import List
@@ -38,7 +38,7 @@ def index(tmp_path, monkeypatch):
 def test_an_app_is_indexed_with_everything_that_calling_it_needs(index):
     functions = index(
         """
-from functions.http import streams_body
+from functions.http.streaming import streams_body
 @app.function_name("one")
 @app.route("one", methods=["POST"])
 @streams_body
@@ -59,8 +59,12 @@ async def third(events: List[func.EventHubEvent]) -> None: ...
     assert set(by_name) == {"one", "second", "third"}
     one, second, third = by_name["one"], by_name["second"], by_name["third"]
     assert (one.kind, one.argument, one.context, one.is_async, one.streams_body) == (
-        "httpTrigger", "req", True, True, True,
-    )  # fmt: skip
+        "httpTrigger",
+        "req",
+        True,
+        True,
+        True,
+    )
     assert (second.kind, second.is_async, second.has_return, second.retry) == ("timerTrigger", False, False, None)
     assert third.retry.retries == FOR_EVER
     assert (third.retry.first, third.retry.longest) == (timedelta(seconds=1), timedelta(minutes=1))
@@ -136,7 +140,7 @@ REFUSED = {
         "function f: this host serves triggers only, not the bindings out",
     ),
     "a streamed body in a thread": (
-        "from functions.http import streams_body\n" + ROUTE.format("a") + "@streams_body\n"
+        "from functions.http.streaming import streams_body\n" + ROUTE.format("a") + "@streams_body\n"
         "def f(req: func.HttpRequest) -> str: ...\n",
         "function f: .*async def",
     ),

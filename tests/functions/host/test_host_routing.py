@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts.host.routing import ALL_METHODS, BadPath, Match, MethodNotAllowed, Router
+from scripts.host.functions.routing import ALL_METHODS, BadPath, Match, MethodNotAllowed, Router
 
 
 def router(*templates):

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.host.indexing import index_module
-from scripts.host.timers import Timer, TimerBusy
+from scripts.host.functions.indexing import index_module
+from scripts.host.functions.timers import Timer, TimerBusy
 from tests.functions.host.support import PROJECT, eventually, running_host
 
 APP = """

@@ -1,0 +1,115 @@
+"""Verify the audit log: an entry that was altered, removed or added is found (docs/audit.md)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+
+from scripts.local_settings import use_local_settings
+from shared.audit.chain import Head, head_of, verify
+from shared.audit.models import Entry
+from shared.bootstrap import application, close
+from shared.kernel.errors import Unavailable
+
+Result = TypeVar("Result")
+_HEADS = TypeAdapter(list[Head])
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+
+
+@app.callback(help=__doc__)
+def main() -> None:
+    try:
+        use_local_settings()
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+
+
+@app.command("verify")
+def verify_log(
+    anchor: Annotated[Path | None, typer.Option(help="What `anchor` printed earlier, kept elsewhere.")] = None,
+    export: Annotated[Path | None, typer.Option(help="Verify this NDJSON export instead of the log.")] = None,
+) -> None:
+    """Follow the hash chain of every month. Ends with 1 when something is wrong, naming each entry."""
+    anchors = {head.month: head for head in _read_anchors(anchor)}
+    found, faults = _verify_export(export, anchors) if export is not None else _run(_verify(anchors))
+    for fault in faults:
+        typer.echo(fault, err=True)
+    if faults:
+        typer.echo(f"{len(faults)} faults in {found} entries", err=True)
+        raise typer.Exit(1)
+    typer.echo(f"{found} entries, nothing altered, removed or added")
+
+
+@app.command("anchor")
+def print_anchor() -> None:
+    """Print where each month's chain ends, as JSON. Kept where the platform's operators cannot write, it proves later
+    that the end was not cut off."""
+    typer.echo(_HEADS.dump_json(_run(_heads()), indent=2).decode())
+
+
+async def _verify(anchors: dict[str, Head]) -> tuple[int, list[str]]:
+    log = application().audit_log
+    found, faults = 0, []
+    for month in sorted({*await log.months(), *anchors}):
+        head = await log.head(month)
+        faults += await verify(month, log.entries(month), head, anchors.get(month))
+        found += head.entries
+    return found, faults
+
+
+async def _heads() -> list[Head]:
+    log = application().audit_log
+    return [await log.head(month) for month in await log.months()]
+
+
+def _verify_export(path: Path, anchors: dict[str, Head]) -> tuple[int, list[str]]:
+    """A whole export, of all actors and actions: the end of each month is what the file says it is."""
+    try:
+        entries = [Entry.model_validate_json(line) for line in path.read_text().splitlines() if line]
+    except (OSError, ValidationError, UnicodeDecodeError) as error:
+        typer.echo(f"{path}: {error}", err=True)
+        raise typer.Exit(2) from None
+    faults: list[str] = []
+    for month, group in groupby(entries, key=lambda entry: entry.time[:7]):
+        chain = list(group)
+        faults += asyncio.run(verify(month, _each(chain), head_of(month, chain[-1]), anchors.get(month)))
+    return len(entries), faults
+
+
+async def _each(entries: Iterable[Entry]) -> AsyncIterator[Entry]:
+    for entry in entries:
+        yield entry
+
+
+def _read_anchors(path: Path | None) -> list[Head]:
+    if path is None:
+        return []
+    try:
+        return _HEADS.validate_json(path.read_bytes())
+    except (OSError, ValidationError) as error:
+        typer.echo(f"{path}: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
+    async def whole() -> Result:
+        try:
+            return await work
+        finally:
+            await close()
+
+    try:
+        return asyncio.run(whole())
+    except (Unavailable, ValueError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,190 @@
+"""Routes: from a method and a raw path to a function, by the rules and the precedence of ASP.NET Core.
+
+Segment by segment, a literal beats a constrained parameter, which beats a parameter, which beats a catch-all. Literals
+compare without case, a trailing slash does not matter, and `%2F` in a segment stays as it is.
+"""
+
+import re
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Generic, TypeVar
+from urllib.parse import unquote_to_bytes
+
+T = TypeVar("T")
+
+ALL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
+_PARAMETER = re.compile(r"\{(\*{0,2})([A-Za-z_][A-Za-z0-9_]*)(?::([a-z]+))?(\?)?\}")
+_SLASH = re.compile(b"%(2f)", re.IGNORECASE)
+
+
+class RouteError(ValueError):
+    """The message quotes the route template and what is wrong with it."""
+
+
+class BadPath(ValueError):
+    """The path cannot be decoded to text without NUL."""
+
+
+class _Rank(IntEnum):
+    LITERAL = 1
+    CONSTRAINED = 2
+    PARAMETER = 3
+    CATCH_ALL = 4
+
+
+def _is_guid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+_CONSTRAINTS: Mapping[str, Callable[[str], bool]] = {
+    "int": lambda text: re.fullmatch(r"[+-]?[0-9]{1,10}", text) is not None and -(2**31) <= int(text) < 2**31,
+    "long": lambda text: re.fullmatch(r"[+-]?[0-9]{1,19}", text) is not None and -(2**63) <= int(text) < 2**63,
+    "alpha": lambda text: re.fullmatch(r"[A-Za-z]+", text) is not None,
+    "bool": lambda text: text.lower() in ("true", "false"),
+    "guid": _is_guid,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    rank: _Rank
+    text: str  # a literal in lower case, or a parameter's name
+    matches: Callable[[str], bool] | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Match(Generic[T]):
+    target: T
+    parameters: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class MethodNotAllowed:
+    allowed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Route(Generic[T]):
+    segments: tuple[_Segment, ...]
+    methods: frozenset[str]
+    target: T
+
+    @property
+    def precedence(self) -> tuple[int, ...]:
+        return tuple(segment.rank for segment in self.segments)
+
+    @property
+    def first(self) -> str | None:
+        """The first segment, when it is a literal."""
+        return self.segments[0].text if self.segments[0].rank is _Rank.LITERAL else None
+
+    def match(self, parts: list[str]) -> dict[str, str] | None:
+        parameters: dict[str, str] = {}
+        for index, segment in enumerate(self.segments):
+            if segment.rank is _Rank.CATCH_ALL:
+                parameters[segment.text] = "/".join(parts[index:])
+                return parameters
+            if index >= len(parts):
+                if not segment.optional:
+                    return None
+                continue
+            part = parts[index]
+            if segment.rank is _Rank.LITERAL:
+                if part.lower() != segment.text:
+                    return None
+            elif not part or (segment.matches is not None and not segment.matches(part)):
+                return None
+            else:
+                parameters[segment.text] = part
+        return parameters if len(parts) <= len(self.segments) else None
+
+
+class Router(Generic[T]):
+    """`routes` are (template, methods, target); templates are below `prefix`, which may be empty. Raises
+    RouteError."""
+
+    def __init__(self, prefix: str, routes: Iterable[tuple[str, Iterable[str], T]]) -> None:
+        self.prefix = f"/{prefix.strip('/')}".rstrip("/")
+        parsed = [_Route(_parse(template), frozenset(methods), target) for template, methods, target in routes]
+        self._routes = sorted(parsed, key=lambda route: route.precedence)
+        # Without a prefix, the portal's files are beside the functions' routes.
+        tops = {self.prefix} if self.prefix else {f"/{route.first}" for route in parsed if route.first is not None}
+        self._covered = tuple(f"{top.lower()}/".encode() for top in tops)
+        # The paths of hot functions have no parameters: one look-up by the bytes that clients usually send.
+        self._literal: dict[tuple[bytes, str], Match[T]] = {}
+        for route in self._routes:
+            if all(segment.rank is _Rank.LITERAL for segment in route.segments):
+                path = "/".join([self.prefix, *(segment.text for segment in route.segments)]).encode()
+                for method in route.methods:
+                    self._literal.setdefault((path, method), Match(route.target, {}))
+
+    def covers(self, raw_path: bytes) -> bool:
+        """Whether only a function can answer: the path is below the prefix or, where that is empty, below the first
+        segment of some route, unless that is a parameter."""
+        return (raw_path + b"/").lower().startswith(self._covered)
+
+    def find(self, method: str, raw_path: bytes) -> Match[T] | MethodNotAllowed | None:
+        """Raises BadPath."""
+        literal = self._literal.get((raw_path, method))
+        if literal is not None:
+            return literal
+        if self.prefix and not self.covers(raw_path):
+            return None
+        below = raw_path[len(self.prefix) + 1 :]
+        parts = [_decode(part) for part in below.removesuffix(b"/").split(b"/")] if below else []
+        allowed: set[str] = set()
+        for route in self._routes:
+            parameters = route.match(parts)
+            if parameters is None:
+                continue
+            if method in route.methods:
+                return Match(route.target, parameters)
+            allowed |= route.methods
+        return MethodNotAllowed(tuple(sorted(allowed))) if allowed else None
+
+
+def _decode(part: bytes) -> str:
+    if b"%" in part:
+        part = unquote_to_bytes(_SLASH.sub(rb"%25\1", part))
+    try:
+        text = part.decode()
+    except UnicodeDecodeError:
+        raise BadPath("the path is not UTF-8") from None
+    if "\0" in text:
+        raise BadPath("the path holds NUL")
+    return text
+
+
+def _parse(template: str) -> tuple[_Segment, ...]:
+    segments = [_parse_segment(template, part) for part in template.strip("/").split("/")]
+    for segment in segments[:-1]:
+        if segment.rank is _Rank.CATCH_ALL or segment.optional:
+            raise RouteError(f"route {template!r}: {{{segment.text}}} must be the last segment")
+    names = [segment.text for segment in segments if segment.rank is not _Rank.LITERAL]
+    if len(names) != len(set(names)):
+        raise RouteError(f"route {template!r}: a parameter is there twice")
+    return tuple(segments)
+
+
+def _parse_segment(template: str, part: str) -> _Segment:
+    if "{" not in part and "}" not in part:
+        return _Segment(_Rank.LITERAL, part.lower())
+    found = _PARAMETER.fullmatch(part)
+    if found is None:
+        raise RouteError(f"route {template!r}: this host does not know segments such as {part!r}")
+    stars, name, constraint, optional = found.groups()
+    if constraint is not None and constraint not in _CONSTRAINTS:
+        raise RouteError(f"route {template!r}: this host does not know the constraint {constraint!r}")
+    if stars:
+        if constraint is not None:
+            raise RouteError(f"route {template!r}: this host does not constrain a catch-all")
+        return _Segment(_Rank.CATCH_ALL, name)
+    matches = _CONSTRAINTS[constraint] if constraint else None
+    return _Segment(_Rank.CONSTRAINED if constraint else _Rank.PARAMETER, name, matches, bool(optional))

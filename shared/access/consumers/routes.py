@@ -1,0 +1,123 @@
+"""`/api/v1/consumers/{consumer_id}` and the operators' `/api/v1/admin/consumers`."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import AwareDatetime, Field
+
+from shared.access.consumers.service import Consumers
+from shared.access.models import Consumer, ConsumerStatus
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.documents import Held, Identifier, Name
+from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.schemas import Input, Reasoned, View
+
+router = APIRouter(tags=["consumers"])
+
+
+class ConsumerChange(Input):
+    """Only what is given is changed. Merchants see a pseudonym, unless they are in `shares_name_with`."""
+
+    name: Name | None = None
+    shares_name_with: Annotated[tuple[Identifier, ...], Field(max_length=1_000)] | None = None
+
+
+class ConsumerView(View):
+    """A tenant on the consuming side. `reason` says why it is suspended."""
+
+    id: str
+    name: str
+    status: ConsumerStatus
+    reason: str | None
+    shares_name_with: list[str]
+    created_at: AwareDatetime | None
+
+
+class AdminConsumerView(ConsumerView):
+    """`account_id` is the person whose tenant it is."""
+
+    account_id: str | None
+
+
+class AdminConsumers(View):
+    items: list[AdminConsumerView]
+    next_cursor: str | None
+
+
+async def consumers(request: Request) -> Consumers:
+    return request.app.state.parts.consumers  # type: ignore[no-any-return]  # set by create_app
+
+
+Part = Annotated[Consumers, Depends(consumers)]
+
+
+@router.get("/consumers/{consumer_id}")
+async def read_consumer(
+    caller: Annotated[Caller, Depends(allowed("consumer.read"))], consumers: Part, consumer_id: str, response: Response
+) -> ConsumerView:
+    """One's own organisation on the consuming side."""
+    return _one(await consumers.read(consumer_id), response)
+
+
+@router.patch("/consumers/{consumer_id}")
+async def update_consumer(
+    caller: Annotated[Caller, Depends(allowed("consumer.update"))],
+    consumers: Part,
+    consumer_id: str,
+    change: ConsumerChange,
+    response: Response,
+    if_match: Annotated[str | None, Header(description="The ETag that was read")] = None,
+) -> ConsumerView:
+    """Change the name, or the merchants that may see it."""
+    values = {name: value for name in change.model_fields_set if (value := getattr(change, name)) is not None}
+    return _one(await consumers.update(caller.actor, consumer_id, values, if_match), response)
+
+
+@router.get("/admin/consumers")
+async def list_consumers(
+    caller: Annotated[Caller, Depends(allowed("consumer.list"))],
+    consumers: Part,
+    status: ConsumerStatus | None = None,
+    q: Annotated[str | None, Query(max_length=200, description="Part of the name, or the id")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> AdminConsumers:
+    """All consumers. A page may be short and still not be the last."""
+    page = await consumers.page(status, q, limit, cursor)
+    items = [AdminConsumerView.model_validate(held.value.model_dump()) for held in page.items]
+    return AdminConsumers(items=items, next_cursor=page.cursor)
+
+
+@router.post("/admin/consumers/{consumer_id}/suspend")
+async def suspend_consumer(
+    caller: Annotated[Caller, Depends(allowed("consumer.decide"))],
+    consumers: Part,
+    consumer_id: str,
+    decision: Reasoned,
+    response: Response,
+) -> AdminConsumerView:
+    """Refuse all of its calls, everywhere, until it is restored. It is told by mail."""
+    return _admins(await consumers.suspend(caller.actor, consumer_id, decision.reason), response)
+
+
+@router.post("/admin/consumers/{consumer_id}/restore")
+async def restore_consumer(
+    caller: Annotated[Caller, Depends(allowed("consumer.decide"))],
+    consumers: Part,
+    consumer_id: str,
+    decision: Reasoned,
+    response: Response,
+) -> AdminConsumerView:
+    """End a suspension. It is told by mail."""
+    return _admins(await consumers.restore(caller.actor, consumer_id, decision.reason), response)
+
+
+def _one(held: Held[Consumer], response: Response) -> ConsumerView:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return ConsumerView.model_validate(held.value.model_dump())
+
+
+def _admins(held: Held[Consumer], response: Response) -> AdminConsumerView:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return AdminConsumerView.model_validate(held.value.model_dump())

@@ -1,0 +1,101 @@
+"""Tenants on the consuming side: what they say of themselves, and what the platform decides about them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared.access.mails import AccessMails
+from shared.access.models import Consumer, ConsumerStatus, Grant
+from shared.access.store import ACCESS, CONSUMER, SCAN_PAGE, AccessStore, Listed, grant_document
+from shared.audit.journal import Journal
+from shared.audit.models import Actor, changed
+from shared.kernel.documents import Held
+from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.etags import check_match
+from shared.kernel.http.problems import not_found
+from shared.platform.documents import Query, Replace, Where
+
+
+class Consumers:
+    def __init__(self, store: AccessStore, journal: Journal, mails: AccessMails) -> None:
+        self._store = store
+        self._journal = journal
+        self._mails = mails
+
+    async def read(self, consumer_id: str) -> Held[Consumer]:
+        """Raises Problem 404."""
+        held = await self._store.held(Consumer, consumer_id, CONSUMER)
+        if held is None:
+            raise not_found()
+        return held
+
+    async def page(
+        self, status: ConsumerStatus | None, text: str | None, limit: int, cursor: str | None
+    ) -> Listed[Consumer]:
+        """`text` is found anywhere in the name, in whatever case, or is the id."""
+        wanted = None if text is None else text.casefold()
+
+        def keep(consumer: Consumer) -> bool:
+            named = wanted is None or wanted in consumer.name.casefold() or wanted == consumer.id
+            return named and status in (None, consumer.status)
+
+        # Across tenants: the operators' list of all of them.
+        query = Query(None, (Where("kind", "=", "consumer"),), limit=SCAN_PAGE)
+        asked = f"consumers:{status}:{wanted}"
+        return await self._store.scan(Consumer, query, keep, asked=asked, limit=limit, cursor=cursor)
+
+    async def update(
+        self, actor: Actor, consumer_id: str, values: Mapping[str, Any], if_match: str | None
+    ) -> Held[Consumer]:
+        """Set `values`, which are valid, by field name. Raises Problem 400, 404, 409, 412, 428."""
+        held = await self.read(consumer_id)
+        check_match(if_match, held.etag)
+        after = held.value.model_copy(update=dict(values))
+        if new := set(after.shares_name_with) - set(held.value.shares_name_with):
+            await self._check_merchants(consumer_id, new)
+        return await self._write(actor, "consumer.update", held, after)
+
+    async def suspend(self, actor: Actor, consumer_id: str, reason: str) -> Held[Consumer]:
+        """All of its calls are refused at once. Raises Problem 404, 409."""
+        text = f"The platform has suspended your organisation. Its API keys do not work.\n\nReason: {reason}\n"
+        return await self._decide(actor, "consumer.suspend", consumer_id, "suspended", reason, text)
+
+    async def restore(self, actor: Actor, consumer_id: str, reason: str) -> Held[Consumer]:
+        """Raises Problem 404, 409."""
+        text = f"The platform has restored your organisation. Its API keys work again.\n\nReason: {reason}\n"
+        return await self._decide(actor, "consumer.restore", consumer_id, "active", reason, text)
+
+    async def _decide(
+        self, actor: Actor, action: str, consumer_id: str, status: ConsumerStatus, reason: str, text: str
+    ) -> Held[Consumer]:
+        held = await self.read(consumer_id)
+        if held.value.status == status:
+            raise Problem(409, "state_invalid", f"A consumer cannot go from {held.value.status} to {status}.")
+        kept = reason if status == "suspended" else None
+        after = held.value.model_copy(update={"status": status, "reason": kept})
+        return await self._write(actor, action, held, after, reason=reason, text=text)
+
+    async def _write(
+        self,
+        actor: Actor,
+        action: str,
+        held: Held[Consumer],
+        after: Consumer,
+        *,
+        reason: str | None = None,
+        text: str | None = None,
+    ) -> Held[Consumer]:
+        change = changed(actor, action, f"consumer:{after.id}", held.value, after, reason=reason)
+        tasks = []
+        if text is not None:
+            tasks = await self._mails.to_consumer(after, f"Your organisation is {after.status} on AMS", text)
+        write = Replace(CONSUMER, after.to_json(), held.etag)
+        etags = await self._journal.commit(ACCESS, after.id, [write], change, tasks=tasks)
+        return Held(after, etags[0])
+
+    async def _check_merchants(self, consumer_id: str, new: set[str]) -> None:
+        """Only merchants that one has to do with: the answer tells nothing about others."""
+        grants = await self._store.all_of(Grant, consumer_id, grant_document(""))
+        if new - {held.value.merchant_id for held in grants}:
+            rule = "must name merchants whose services this consumer has asked for"
+            error = FieldError("shares_name_with", rule)
+            raise Problem(400, "request_invalid", f"`shares_name_with` {rule}.", errors=(error,))

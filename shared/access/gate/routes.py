@@ -1,0 +1,62 @@
+"""`/api/v1/consumers/{consumer_id}/keys/{key_id}/refusals`: how often a key was refused, and why."""
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AwareDatetime, Field
+
+from shared.access.gate.refusals import DAYS_KEPT, Refusals
+from shared.access.keys.assignable import refused
+from shared.access.keys.routes import keys
+from shared.access.keys.service import Keys
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.clock import utc_now
+from shared.kernel.http.schemas import View
+
+router = APIRouter(tags=["keys"])
+
+DAYS_SHOWN = 7
+
+
+class RefusalView(View):
+    """Calls that were refused within the hour that begins at `hour`, with this code (docs/errors.md)."""
+
+    hour: AwareDatetime
+    code: str
+    count: int
+
+
+class RefusalsView(View):
+    """`first` and `to` are UTC days, both included."""
+
+    first: Annotated[date, Field(alias="from")]
+    to: date
+    total: int
+    items: list[RefusalView]
+
+
+async def refusals(request: Request) -> Refusals:
+    return request.app.state.parts.refusals  # type: ignore[no-any-return]  # set by create_app
+
+
+@router.get("/consumers/{consumer_id}/keys/{key_id}/refusals")
+async def read_refusals(
+    caller: Annotated[Caller, Depends(allowed("key.refusals"))],
+    keys: Annotated[Keys, Depends(keys)],
+    refusals: Annotated[Refusals, Depends(refusals)],
+    consumer_id: str,
+    key_id: str,
+    first: Annotated[date | None, Query(alias="from", description="UTC day. Default: six days before `to`")] = None,
+    to: Annotated[date | None, Query(description="UTC day, included. Default: today")] = None,
+) -> RefusalsView:
+    """Calls with this key that consume refused, by hour and code, a few seconds old. They are kept for 40 days."""
+    await keys.read(consumer_id, key_id)
+    last = to or utc_now().date()
+    begin = first or date.fromordinal(max(1, last.toordinal() - DAYS_SHOWN + 1))
+    if not 0 <= (last - begin).days <= DAYS_KEPT:
+        raise refused("from", f"must be at most {DAYS_KEPT} days before `to`, and not after it")
+    found = await refusals.read(consumer_id, key_id, begin, last)
+    items = [RefusalView(hour=each.hour, code=each.code, count=each.count) for each in found]
+    return RefusalsView(first=begin, to=last, total=sum(each.count for each in found), items=items)

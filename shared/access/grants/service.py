@@ -1,0 +1,254 @@
+"""A consumer's access to a service: asked for, decided, limited to projects, given up.
+
+    requested → approved | denied        an admin decides, or the service's own setting approves at once
+    requested, approved → withdrawn      the consumer leaves, or an admin takes it back
+    denied, withdrawn → requested        it may be asked for again
+
+A merchant's restriction stands beside the status and outlives it, so that leaving and asking again does not lift it.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from shared.access.concurrency import retry_on_conflict
+from shared.access.mails import AccessMails, line
+from shared.access.models import Consumer, Grant, GrantStatus, Project
+from shared.access.pseudonyms import Pseudonyms
+from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, Listed, grant_document
+from shared.audit.journal import Journal, Task
+from shared.audit.models import SYSTEM, Actor, changed
+from shared.audit.platform import PlatformSettingsStore
+from shared.catalog.models import Service
+from shared.catalog.store import CatalogStore
+from shared.kernel.clock import utc_now
+from shared.kernel.documents import Held
+from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.etags import check_match
+from shared.kernel.http.problems import not_found
+from shared.platform.documents import Create, Operation, Query, Replace, Where
+
+OPEN: tuple[GrantStatus, ...] = ("requested", "approved")
+
+
+class Grants:
+    def __init__(
+        self,
+        store: AccessStore,
+        catalog: CatalogStore,
+        journal: Journal,
+        settings: PlatformSettingsStore,
+        pseudonyms: Pseudonyms,
+        mails: AccessMails,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._journal = journal
+        self._settings = settings
+        self._pseudonyms = pseudonyms
+        self._mails = mails
+        self._now = now
+
+    async def read(self, consumer_id: str, service_id: str, project_id: str | None = None) -> Held[Grant]:
+        """With a project, only what its keys may use. Raises Problem 404."""
+        held = await self._store.held(Grant, consumer_id, grant_document(service_id))
+        if held is None:
+            raise not_found()
+        if project_id is not None and not held.value.open_to(await self._project(consumer_id, project_id)):
+            raise not_found()
+        return held
+
+    async def page(
+        self, consumer_id: str, status: GrantStatus | None, project_id: str | None, limit: int, cursor: str | None
+    ) -> Listed[Grant]:
+        """With a project, what its keys may use. Raises Problem 404 for a project that is not the consumer's."""
+        project = None if project_id is None else await self._project(consumer_id, project_id)
+
+        def keep(grant: Grant) -> bool:
+            return status in (None, grant.status) and (project is None or grant.open_to(project))
+
+        query = Query(consumer_id, (Where("id", "starts_with", grant_document("")),), order_by="id", limit=SCAN_PAGE)
+        asked = f"grants:{consumer_id}:{status}:{project_id}"
+        return await self._store.scan(Grant, query, keep, asked=asked, limit=limit, cursor=cursor)
+
+    async def queue(self, limit: int, cursor: str | None) -> Listed[Grant]:
+        """Requests that wait for a decision, oldest first."""
+        # Across tenants: the operators' queue.
+        query = Query(None, (Where("review", "=", "grant"),), order_by="requested_at", limit=SCAN_PAGE)
+        return await self._store.scan(Grant, query, lambda _: True, asked="queue", limit=limit, cursor=cursor)
+
+    async def request(
+        self, actor: Actor, consumer_id: str, reference: str, note: str, project_id: str | None
+    ) -> Held[Grant]:
+        """Ask for a service by slug or id; with a project, for that project's keys only. Approved at once where service
+        and platform say so. Raises Problem 403 `consumer_suspended`; 404; 409 `grant_exists`,
+        `subscriptions_blocked`."""
+        return await retry_on_conflict(lambda: self._request(actor, consumer_id, reference, note, project_id))
+
+    async def leave(self, actor: Actor, consumer_id: str, service_id: str, if_match: str | None) -> Held[Grant]:
+        """The consumer gives it up; its keys lose the service at once. Raises Problem 404, 409, 412, 428."""
+        held = await self.read(consumer_id, service_id)
+        check_match(if_match, held.etag)
+        return await self._decide(actor, "grant.leave", held, "withdrawn", None, tell=False)
+
+    async def restrict_to_projects(
+        self, actor: Actor, consumer_id: str, service_id: str, project_ids: Sequence[str], if_match: str | None
+    ) -> Held[Grant]:
+        """Only keys of these projects may use it; of any, when there are none. A project that is deleted stays named:
+        what was restricted never opens by itself. Raises Problem 400, 404, 409, 412, 428."""
+        held = await self.read(consumer_id, service_id)
+        check_match(if_match, held.etag)
+        for project_id in set(project_ids) - set(held.value.project_ids):
+            if await self._store.project(consumer_id, project_id) is None:
+                rule = "must name projects of this consumer"
+                raise Problem(
+                    400, "request_invalid", f"`project_ids` {rule}.", errors=(FieldError("project_ids", rule),)
+                )
+        after = held.value.model_copy(update={"project_ids": tuple(dict.fromkeys(project_ids))})
+        return await self._write(actor, "grant.restrict_to_projects", held, after)
+
+    async def approve(self, actor: Actor, consumer_id: str, service_id: str, reason: str | None) -> Held[Grant]:
+        """Raises Problem 404; 409 `state_invalid`, `conflict`."""
+        held = await self.read(consumer_id, service_id)
+        return await self._decide(actor, "grant.approve", held, "approved", reason)
+
+    async def deny(self, actor: Actor, consumer_id: str, service_id: str, reason: str) -> Held[Grant]:
+        """Raises Problem 404; 409 `state_invalid`, `conflict`."""
+        held = await self.read(consumer_id, service_id)
+        return await self._decide(actor, "grant.deny", held, "denied", reason)
+
+    async def withdraw(self, actor: Actor, consumer_id: str, service_id: str, reason: str) -> Held[Grant]:
+        """An admin takes it back; its keys lose the service at once. Raises Problem 404; 409 `state_invalid`,
+        `conflict`."""
+        held = await self.read(consumer_id, service_id)
+        return await self._decide(actor, "grant.withdraw", held, "withdrawn", reason)
+
+    async def _request(
+        self, actor: Actor, consumer_id: str, reference: str, note: str, project_id: str | None
+    ) -> Held[Grant]:
+        consumer = await self._store.consumer(consumer_id)
+        if consumer is None:
+            raise not_found()
+        if consumer.status == "suspended":
+            raise Problem(403, "consumer_suspended", "This consumer is suspended by the platform.")
+        if project_id is not None:
+            await self._project(consumer_id, project_id)
+        service = await self._catalog.find_service(reference)
+        held = None
+        if service is not None:
+            held = await self._store.held(Grant, consumer_id, grant_document(service.id))
+        service = await self._requestable(service, held)
+        if held is not None and held.value.status in OPEN:
+            detail = f"Access to this service is {held.value.status} already."
+            if held.value.project_ids:
+                detail += " It is for certain projects; whoever runs the organisation can add others."
+            raise Problem(409, "grant_exists", detail)
+        grant = await self._new_grant(consumer_id, service, note, project_id, held)
+        return await self._enter(actor, consumer, service, grant, held)
+
+    async def _requestable(self, service: Service | None, held: Held[Grant] | None) -> Service:
+        """Raises Problem 404 for what the consumer cannot see, 409 where the merchant takes nobody new."""
+        if service is None or service.status != "active" or (service.shown == "private" and held is None):
+            raise not_found()
+        merchant = await self._catalog.merchant(service.merchant_id)
+        if merchant is None or merchant.status != "active":
+            raise not_found()
+        if merchant.subscriptions_blocked:
+            raise Problem(409, "subscriptions_blocked", "This merchant takes no new access requests at present.")
+        return service
+
+    async def _new_grant(
+        self, consumer_id: str, service: Service, note: str, project_id: str | None, held: Held[Grant] | None
+    ) -> Grant:
+        at_once = service.auto_approve and (await self._settings.current()).auto_approval_allowed
+        now = self._now()
+        return Grant(
+            consumer_id=consumer_id,
+            service_id=service.id,
+            merchant_id=service.merchant_id,
+            status="approved" if at_once else "requested",
+            restricted=held.value.restricted if held is not None else await self._shut_out(consumer_id, service),
+            project_ids=() if project_id is None else (project_id,),
+            pseudonym=await self._pseudonyms.of(service.merchant_id, consumer_id),
+            note=note,
+            review=None if at_once else "grant",
+            requested_at=now,
+            decided_at=now if at_once else None,
+        )
+
+    async def _shut_out(self, consumer_id: str, service: Service) -> bool:
+        """A merchant who has restricted the consumer at every service means the new one too."""
+        grants = await self._store.all_of(Grant, consumer_id, grant_document(""))
+        others = [held.value.restricted for held in grants if held.value.merchant_id == service.merchant_id]
+        return bool(others) and all(others)
+
+    async def _enter(
+        self, actor: Actor, consumer: Consumer, service: Service, grant: Grant, held: Held[Grant] | None
+    ) -> Held[Grant]:
+        before = None if held is None else held.value
+        requested = grant.model_copy(update={"status": "requested", "decided_at": None, "review": "grant"})
+        changes = [changed(actor, "grant.request", _resource(grant), before, requested)]
+        if grant.status == "approved":
+            reason = "the service approves at once"
+            changes.append(changed(SYSTEM, "grant.approve", _resource(grant), requested, grant, reason=reason))
+            tasks = await self._tell_decided(grant, service)
+        else:
+            subject = f"Access requested: {line(service.name)}"
+            text = f"{line(consumer.name)} asks for access to {line(service.name)} ({service.slug}).\n"
+            tasks = await self._mails.to_platform(subject, text)
+        at, body = grant_document(grant.service_id), grant.to_json()
+        write: Operation = Create(at, body) if held is None else Replace(at, body, held.etag)
+        etags = await self._journal.commit(ACCESS, grant.consumer_id, [write], *changes, tasks=tasks)
+        return Held(grant, etags[0])
+
+    async def _decide(
+        self,
+        actor: Actor,
+        action: str,
+        held: Held[Grant],
+        status: GrantStatus,
+        reason: str | None,
+        *,
+        tell: bool = True,
+    ) -> Held[Grant]:
+        before = held.value
+        if before.status not in (OPEN if status == "withdrawn" else ("requested",)):
+            raise Problem(409, "state_invalid", f"A grant cannot go from {before.status} to {status}.")
+        # The time of the approval stays with what was approved: a merchant's subscribers are known by it.
+        decided = before.decided_at or (None if status == "withdrawn" else self._now())
+        after = before.model_copy(update={"status": status, "reason": reason, "review": None, "decided_at": decided})
+        tasks = await self._tell_decided(after, await self._catalog.service(after.service_id)) if tell else []
+        return await self._write(actor, action, held, after, reason=reason, tasks=tasks)
+
+    async def _write(
+        self,
+        actor: Actor,
+        action: str,
+        held: Held[Grant],
+        after: Grant,
+        *,
+        reason: str | None = None,
+        tasks: Sequence[Task] = (),
+    ) -> Held[Grant]:
+        change = changed(actor, action, _resource(after), held.value, after, reason=reason)
+        write = Replace(grant_document(after.service_id), after.to_json(), held.etag)
+        etags = await self._journal.commit(ACCESS, after.consumer_id, [write], change, tasks=tasks)
+        return Held(after, etags[0])
+
+    async def _tell_decided(self, grant: Grant, service: Service | None) -> Sequence[Task]:
+        name = grant.service_id if service is None else line(service.name)
+        text = f"Your access to {name} is {grant.status}.\n"
+        if grant.reason is not None:
+            text += f"\nReason: {grant.reason}\n"
+        consumer = await self._store.consumer(grant.consumer_id)
+        return await self._mails.to_consumer(consumer, f"Access {grant.status}: {name}", text)
+
+    async def _project(self, consumer_id: str, project_id: str) -> Project:
+        project = await self._store.project(consumer_id, project_id)
+        if project is None:
+            raise not_found()
+        return project
+
+
+def _resource(grant: Grant) -> str:
+    return f"grant:{grant.consumer_id}:{grant.service_id}"

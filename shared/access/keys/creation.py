@@ -1,0 +1,139 @@
+"""Making API keys: the only moment, beside a rotation, at which a clear key is seen."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.access.concurrency import guard_count, retry_on_conflict
+from shared.access.keys.assignable import check_services, refused
+from shared.access.keys.expiry import notice_day
+from shared.access.keys.secrets import KeySecrets, Secret
+from shared.access.keys.writer import key_change
+from shared.access.membership_guard import assert_still_member
+from shared.access.models import ApiKey, Environment, Network, Project
+from shared.access.store import ACCESS, AccessStore, key_document
+from shared.audit.journal import Journal
+from shared.audit.models import Actor
+from shared.audit.platform import PlatformSettingsStore
+from shared.catalog.models import Limits
+from shared.identity.models import Account
+from shared.kernel.clock import utc_now
+from shared.kernel.documents import Held
+from shared.kernel.errors import Problem
+from shared.kernel.http.problems import not_found
+from shared.kernel.ids import new_id
+from shared.platform.documents import Create
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPlan:
+    """What somebody asks for. `ttl_days` None: it never expires."""
+
+    name: str
+    description: str
+    purpose: str
+    environment: Environment
+    service_ids: tuple[str, ...]
+    project_id: str | None
+    ttl_days: int | None
+    limits: Limits
+    networks: tuple[Network, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A key with its clear text, which nobody can read again."""
+
+    key: Held[ApiKey]
+    clear: str
+
+
+class KeyIssuing:
+    def __init__(
+        self,
+        store: AccessStore,
+        secrets: KeySecrets,
+        journal: Journal,
+        settings: PlatformSettingsStore,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._journal = journal
+        self._settings = settings
+        self._now = now
+
+    async def create(self, actor: Actor, creator: Account, consumer_id: str, plan: KeyPlan) -> Shown:
+        """The key works when this returns. Raises Problem 400 naming the field, 403 `consumer_suspended`, 404; 409
+        `limit_reached`."""
+        key_id = new_id("key")
+        await self._check(consumer_id, plan)
+        secret = await self._secrets.reserve(consumer_id, key_id, plan.environment)
+        try:
+            held = await retry_on_conflict(lambda: self._commit(actor, creator, consumer_id, key_id, plan, secret))
+        except Problem:  # of anything else one cannot tell whether it was committed
+            await self._secrets.drop(secret)
+            raise
+        return Shown(held, secret.clear)
+
+    async def _commit(
+        self, actor: Actor, creator: Account, consumer_id: str, key_id: str, plan: KeyPlan, secret: Secret
+    ) -> Held[ApiKey]:
+        # The turns come before anything is counted or read: another creation, or the project's deletion, meets them.
+        turns = [await guard_count(self._store, consumer_id, "keys")]
+        if plan.project_id is not None:
+            turns.append(await guard_count(self._store, consumer_id, f"members:{plan.project_id}"))
+        await self._check(consumer_id, plan)
+        await self._check_room(consumer_id)
+        there = await assert_still_member(self._store, consumer_id, plan.project_id, creator)
+        key = self._key(consumer_id, key_id, plan, secret, creator)
+        change = key_change(actor, "key.create", None, key)
+        writes = [Create(key_document(key_id), key.to_json()), *turns, *there]
+        etags = await self._journal.commit(ACCESS, consumer_id, writes, change)
+        return Held(key, etags[0])
+
+    async def _check(self, consumer_id: str, plan: KeyPlan) -> None:
+        consumer = await self._store.consumer(consumer_id)
+        if consumer is None:
+            raise not_found()
+        if consumer.status == "suspended":
+            raise Problem(403, "consumer_suspended", "This consumer is suspended by the platform.")
+        await check_services(self._store, consumer_id, await self._project(consumer_id, plan), plan.service_ids)
+
+    async def _project(self, consumer_id: str, plan: KeyPlan) -> Project | None:
+        if plan.project_id is None:
+            return None
+        project = await self._store.project(consumer_id, plan.project_id)
+        if project is None:
+            raise refused("project_id", "must name a project of this consumer")
+        return project
+
+    async def _check_room(self, consumer_id: str) -> None:
+        """Revoked keys take no place."""
+        keys = await self._store.all_of(ApiKey, consumer_id, key_document(""))
+        limit = (await self._settings.current()).keys_per_consumer_max
+        if sum(held.value.status != "revoked" for held in keys) >= limit:
+            detail = f"There are {limit} keys already, which is the most. Revoke one that is not needed."
+            raise Problem(409, "limit_reached", detail)
+
+    def _key(self, consumer_id: str, key_id: str, plan: KeyPlan, secret: Secret, creator: Account) -> ApiKey:
+        now = self._now()
+        expires_at = None if plan.ttl_days is None else now + timedelta(days=plan.ttl_days)
+        return ApiKey(
+            id=key_id,
+            consumer_id=consumer_id,
+            name=plan.name,
+            description=plan.description,
+            purpose=plan.purpose,
+            environment=plan.environment,
+            service_ids=tuple(dict.fromkeys(plan.service_ids)),
+            project_id=plan.project_id,
+            ttl_days=plan.ttl_days,
+            expires_at=expires_at,
+            expiry_day=notice_day(expires_at, now.date()),
+            limits=plan.limits,
+            networks=plan.networks,
+            created_by=creator.id,
+            created_at=now,
+            **secret.kept,
+        )

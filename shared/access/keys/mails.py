@@ -1,0 +1,33 @@
+"""Mails about a key: to whose tenant it is, and to the owner of its project."""
+
+from collections.abc import Sequence
+
+from shared.access.mails import AccessMails, line
+from shared.access.models import ApiKey, Member
+from shared.access.store import AccessStore, member_document
+from shared.audit.journal import Task
+from shared.identity.mail_task import mail
+
+
+class KeyMails:
+    def __init__(self, store: AccessStore, mails: AccessMails) -> None:
+        self._store = store
+        self._mails = mails
+
+    async def about(self, key: ApiKey, subject: str, text: str) -> Sequence[Task]:
+        """`text` follows on what names the key: never the key itself."""
+        consumer = await self._store.consumer(key.consumer_id)
+        named = f"API key {line(key.name)} ({key.id}, {key.prefix}…{key.last4})"
+        subject, text = f"{subject}: {line(key.name)}", f"{named}\n\n{text}\n"
+        tasks = await self._mails.to_consumer(consumer, subject, text)
+        told = {task.data["to"] for task in tasks}
+        owner = await self._project_owner(key)
+        if owner is not None and owner.email is not None and owner.email not in told:
+            tasks.append(mail(owner.email, subject, text))
+        return tasks
+
+    async def _project_owner(self, key: ApiKey) -> Member | None:
+        if key.project_id is None:
+            return None
+        members = await self._store.all_of(Member, key.consumer_id, member_document(key.project_id, ""))
+        return next((held.value for held in members if held.value.role == "owner"), None)

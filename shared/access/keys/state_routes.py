@@ -1,0 +1,123 @@
+"""`/api/v1/consumers/{consumer_id}/keys/{key_id}/…`: keys stopped and rotated; and what operators see and do."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import Field
+
+from shared.access.keys.rotation import OVERLAP_HOURS, Rotation
+from shared.access.keys.routes import (
+    Desk,
+    IfMatch,
+    KeysView,
+    KeyView,
+    PageSize,
+    ShownKeyView,
+    Wanted,
+    key_view,
+    page_view,
+    shown_view,
+)
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.http.schemas import Input, Reasoned
+
+router = APIRouter(tags=["keys"])
+
+
+class Stop(Input):
+    reason: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+
+
+class NewSecret(Input):
+    """How long the old secret works beside the new one; the platform's settings say how long it may."""
+
+    overlap_hours: Annotated[int, Field(ge=0, le=8_760)] = OVERLAP_HOURS
+
+
+async def rotation(request: Request) -> Rotation:
+    return request.app.state.parts.rotation  # type: ignore[no-any-return]  # set by create_app
+
+
+Rotating = Annotated[Rotation, Depends(rotation)]
+
+
+@router.post("/consumers/{consumer_id}/keys/{key_id}/disable")
+async def disable_key(
+    caller: Annotated[Caller, Depends(allowed("key.set_enabled"))],
+    keys: Desk,
+    consumer_id: str,
+    key_id: str,
+    stop: Stop,
+    response: Response,
+) -> KeyView:
+    """Refuse its calls until it is enabled."""
+    return key_view(await keys.disable(caller.actor, consumer_id, key_id, stop.reason), response)
+
+
+@router.post("/consumers/{consumer_id}/keys/{key_id}/enable")
+async def enable_key(
+    caller: Annotated[Caller, Depends(allowed("key.set_enabled"))],
+    keys: Desk,
+    consumer_id: str,
+    key_id: str,
+    response: Response,
+) -> KeyView:
+    """Take its calls again. Rotate it first when others may know it."""
+    return key_view(await keys.enable(caller.actor, consumer_id, key_id), response)
+
+
+@router.post("/consumers/{consumer_id}/keys/{key_id}/revoke")
+async def revoke_key(
+    caller: Annotated[Caller, Depends(allowed("key.revoke"))],
+    keys: Desk,
+    consumer_id: str,
+    key_id: str,
+    decision: Reasoned,
+    response: Response,
+) -> KeyView:
+    """Refuse its calls for good. Nothing takes this back."""
+    return key_view(await keys.revoke(caller.actor, consumer_id, key_id, decision.reason), response)
+
+
+@router.post("/consumers/{consumer_id}/keys/{key_id}/rotate")
+async def rotate_key(
+    caller: Annotated[Caller, Depends(allowed("key.rotate"))],
+    rotation: Rotating,
+    consumer_id: str,
+    key_id: str,
+    wanted: NewSecret,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ShownKeyView:
+    """A new secret for the same key, shown once. The old one works `overlap_hours` longer, the one before that no
+    more; the time to live starts again."""
+    overlap = wanted.overlap_hours
+    shown = await rotation.rotate(caller.actor, caller.account, consumer_id, key_id, overlap, if_match)
+    return shown_view(shown, response)
+
+
+@router.get("/admin/consumers/{consumer_id}/keys")
+async def list_any_keys(
+    caller: Annotated[Caller, Depends(allowed("key.list_any"))],
+    keys: Desk,
+    consumer_id: str,
+    wanted: Wanted,
+    limit: PageSize = 20,
+    cursor: str | None = None,
+) -> KeysView:
+    """Any consumer's keys."""
+    return page_view(await keys.page(consumer_id, wanted, limit, cursor))
+
+
+@router.post("/admin/consumers/{consumer_id}/keys/{key_id}/force-rotate")
+async def force_rotation(
+    caller: Annotated[Caller, Depends(allowed("key.force_rotate"))],
+    rotation: Rotating,
+    consumer_id: str,
+    key_id: str,
+    decision: Reasoned,
+    response: Response,
+) -> KeyView:
+    """End a key's secrets at once. Its owner is told by mail, and gets a new one by rotating it; nobody else does."""
+    return key_view(await rotation.force(caller.actor, consumer_id, key_id, decision.reason), response)

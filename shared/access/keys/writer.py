@@ -1,0 +1,57 @@
+"""How a stored key is changed: the one way there is, so that what is revoked stays revoked."""
+
+from collections.abc import Sequence
+
+from shared.access.models import ApiKey
+from shared.access.store import ACCESS, AccessStore, key_document
+from shared.audit.journal import Journal, Task
+from shared.audit.models import Actor, Change, changed
+from shared.kernel.documents import Held
+from shared.kernel.errors import Problem
+from shared.kernel.http.problems import not_found
+from shared.platform.documents import Operation, Replace
+
+_SECRET = frozenset({"hash", "previous_hash"})
+
+
+def replace_key(held: Held[ApiKey], after: ApiKey) -> Operation:
+    """The write from what was read to `after`. Every change of a key is made with it, under the ETag that was read, so
+    nothing brings a revoked key back. Raises Problem 409 `state_invalid`."""
+    if held.value.status == "revoked":
+        raise Problem(409, "state_invalid", "This key is revoked, which is final. Make a new one.")
+    return Replace(key_document(after.id), after.to_json(), held.etag)
+
+
+def key_change(actor: Actor, action: str, before: ApiKey | None, after: ApiKey, *, reason: str | None = None) -> Change:
+    """For the audit log, which no hash gets into."""
+    return changed(actor, action, f"key:{after.id}", before, after, reason=reason, secret=_SECRET)
+
+
+class KeyWriter:
+    def __init__(self, store: AccessStore, journal: Journal) -> None:
+        self._store = store
+        self._journal = journal
+
+    async def read(self, consumer_id: str, key_id: str) -> Held[ApiKey]:
+        """Raises Problem 404."""
+        held = await self._store.held(ApiKey, consumer_id, key_document(key_id))
+        if held is None:
+            raise not_found()
+        return held
+
+    async def write(
+        self,
+        actor: Actor,
+        action: str,
+        held: Held[ApiKey],
+        after: ApiKey,
+        *,
+        reason: str | None = None,
+        tasks: Sequence[Task] = (),
+        more: Sequence[Operation] = (),
+    ) -> Held[ApiKey]:
+        """`more` are operations of the same transaction. Raises Problem 409 `state_invalid`, `conflict`."""
+        change = key_change(actor, action, held.value, after, reason=reason)
+        writes = [replace_key(held, after), *more]
+        etags = await self._journal.commit(ACCESS, after.consumer_id, writes, change, tasks=tasks)
+        return Held(after, etags[0])

@@ -1,0 +1,108 @@
+"""`/api/v1/keys/leaked`: reports of keys that were found in public, in the format of GitHub's secret scanning."""
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Request
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from shared.access.leaks.service import REPORT_BYTES_MAX, TOKENS_MAX, Found, Label, LeakReports
+from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.schemas import View
+
+router = APIRouter(tags=["keys"])
+
+
+class LeakedToken(BaseModel):
+    """One string that was found. Fields that are not listed here are let be: the format is the reporter's."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    token: Annotated[str, Field(max_length=4_096)]
+    type: Annotated[str, Field(max_length=200)]
+    url: Annotated[str, Field(max_length=4_096)] = ""
+    source: Annotated[str, Field(max_length=200)] = ""
+
+
+class LeakVerdict(View):
+    """`token_hash` is the SHA-256 of the token in hexadecimal digits."""
+
+    token_hash: str
+    token_type: str
+    label: Label
+
+
+_REPORT = TypeAdapter(Annotated[list[LeakedToken], Field(max_length=TOKENS_MAX)])
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "array",
+                    "maxItems": TOKENS_MAX,
+                    "items": {
+                        "type": "object",
+                        "required": ["token", "type"],
+                        "properties": {
+                            "token": {"type": "string", "maxLength": 4_096},
+                            "type": {"type": "string", "maxLength": 200},
+                            "url": {"type": "string", "maxLength": 4_096},
+                            "source": {"type": "string", "maxLength": 200},
+                        },
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+async def leak_reports(request: Request) -> LeakReports:
+    return request.app.state.parts.leak_reports  # type: ignore[no-any-return]  # set by create_app
+
+
+@router.post(
+    "/keys/leaked",
+    openapi_extra=_BODY,
+    responses={
+        401: {"description": "The signature is not one of a key that is known."},
+        404: {"description": "No reports are taken here."},
+        413: {"description": "The report is too large."},
+    },
+)
+async def report_leaked_keys(
+    request: Request,
+    leak_reports: Annotated[LeakReports, Depends(leak_reports)],
+    github_public_key_identifier: Annotated[str | None, Header(max_length=200)] = None,
+    github_public_key_signature: Annotated[
+        str | None, Header(max_length=1_000, description="Base64 of an ECDSA signature over the raw body's SHA-256")
+    ] = None,
+) -> list[LeakVerdict]:
+    """Keys that somebody found in public: they are revoked, or their owners told. A report may come again."""
+    body = await _read(request)
+    await leak_reports.check(github_public_key_identifier, github_public_key_signature, body)
+    found = [Found(each.token, each.type, each.url) for each in _parse(body)]
+    verdicts = await leak_reports.take(request.state.request_id, found)
+    return [LeakVerdict(token_hash=v.token_hash, token_type=v.token_type, label=v.label) for v in verdicts]
+
+
+async def _read(request: Request) -> bytes:
+    """Byte for byte, as it was signed."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > REPORT_BYTES_MAX:
+            raise Problem(413, "body_too_large", f"A leak report is at most {REPORT_BYTES_MAX} bytes.")
+    return bytes(body)
+
+
+def _parse(body: bytes) -> list[LeakedToken]:
+    try:
+        return _REPORT.validate_python(json.loads(body))
+    except ValidationError as error:
+        errors = [FieldError(".".join(str(part) for part in e["loc"]) or "body", e["msg"]) for e in error.errors()]
+        detail = "; ".join(f"`{each.field}`: {each.rule}" for each in errors[:10])
+        raise Problem(400, "request_invalid", detail, errors[:10]) from None
+    except (ValueError, RecursionError):
+        raise Problem(400, "body_invalid", "The body is not valid JSON.") from None

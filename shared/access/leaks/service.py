@@ -1,0 +1,141 @@
+"""Leak reports: API keys that somebody found in public, as GitHub's secret scanning tells of them.
+
+What is done with a real key is the platform's setting `leaked_key_action`: it is revoked, or its owner is only told. A
+secret that was rotated away and still works for a while ends at once, and the key stays. A report that comes again
+changes nothing more and sends no second mail.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Literal
+
+from shared.access.concurrency import retry_on_conflict
+from shared.access.keys.format import is_well_formed
+from shared.access.keys.mails import KeyMails
+from shared.access.keys.secrets import KeySecrets, forget
+from shared.access.keys.service import REVOKED
+from shared.access.keys.writer import KeyWriter
+from shared.access.leaks.reporter_keys import LeakKeys
+from shared.access.models import ApiKey
+from shared.access.store import AccessStore, key_document
+from shared.audit.models import Actor
+from shared.audit.platform import PlatformSettingsStore
+from shared.kernel.clock import utc_now
+from shared.kernel.documents import Held
+from shared.kernel.errors import Problem
+from shared.kernel.http.problems import not_found
+
+REPORT_BYTES_MAX = 1024 * 1024
+TOKENS_MAX = 100
+URL_CHARACTERS_MAX = 500
+Label = Literal["true_positive", "false_positive"]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A string that looks like a key, and where it was."""
+
+    token: str
+    type: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`token_hash` is the string's SHA-256 in hexadecimal digits: the string itself is not said again."""
+
+    token_hash: str
+    token_type: str
+    label: Label
+
+
+class LeakReports:
+    """`keys` None: nobody may report anything."""
+
+    def __init__(
+        self,
+        store: AccessStore,
+        secrets: KeySecrets,
+        writer: KeyWriter,
+        settings: PlatformSettingsStore,
+        mails: KeyMails,
+        keys: LeakKeys | None,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._secrets = secrets
+        self._writer = writer
+        self._settings = settings
+        self._mails = mails
+        self._keys = keys
+        self._now = now
+
+    async def check(self, identifier: str | None, signature: str | None, body: bytes) -> None:
+        """Raises Problem 404 where there are no reports, 401 `signature_invalid`; LeakKeysUnavailable."""
+        if self._keys is None:
+            raise not_found()
+        if not identifier or not signature or not await self._keys.verify(identifier, signature, body):
+            raise Problem(401, "signature_invalid", "The report is not signed with a key that is known.")
+
+    async def take(self, request_id: str, found: Sequence[Found]) -> list[Verdict]:
+        """One verdict for each, in order. Raises Unavailable; then the report is to be sent again."""
+        return [await self._judge(Actor("leak-report", "system", request_id), each) for each in found]
+
+    async def _judge(self, actor: Actor, found: Found) -> Verdict:
+        real = is_well_formed(found.token) and await retry_on_conflict(lambda: self._act(actor, found))
+        label: Label = "true_positive" if real else "false_positive"
+        return Verdict(sha256(found.token.encode()).hexdigest(), found.type, label)
+
+    async def _act(self, actor: Actor, found: Found) -> bool:
+        """Whether it is a secret of ours that works, or would if its key were not stopped."""
+        for candidate in (await self._secrets.hasher()).candidates(found.token):
+            owner = await self._store.key_owner(candidate)
+            if owner is None:
+                continue
+            held = await self._store.held(ApiKey, owner.consumer_id, key_document(owner.key_id))
+            if held is None:
+                continue
+            if held.value.hash == candidate:
+                await self._end(actor, held, found)
+                return True
+            if held.value.previous_hash == candidate and held.value.previous_works(self._now()):
+                await self._end_previous(actor, held, found)
+                return True
+        return False
+
+    async def _end(self, actor: Actor, held: Held[ApiKey], found: Found) -> None:
+        key = held.value
+        revokes = (await self._settings.current()).leaked_key_action == "revoke"
+        if key.status == "revoked" or (key.leaked_at is not None and not revokes):
+            return
+        place = _place(found.url)
+        if not revokes:
+            text = f"It was found in public ({place}). Whoever has it can use it: rotate it without an overlap."
+            await self._write(actor, "key.report_leak", held, {"leaked_at": self._now()}, place, text)
+            return
+        update = {**REVOKED, "leaked_at": self._now(), "reason": f"found in public: {place}"}
+        text = f"It was found in public ({place}) and is revoked. Make a new key, and keep it out of what is published."
+        await self._write(actor, "key.revoke", held, update, place, text)
+
+    async def _end_previous(self, actor: Actor, held: Held[ApiKey], found: Found) -> None:
+        if held.value.status == "revoked":
+            return
+        place, update = _place(found.url), {"previous_hash": None, "previous_until": None}
+        text = f"Its secret before the last rotation was found in public ({place}), and works no longer."
+        await self._write(actor, "key.end_previous", held, update, place, text)
+
+    async def _write(
+        self, actor: Actor, action: str, held: Held[ApiKey], update: dict[str, Any], place: str, text: str
+    ) -> None:
+        tasks = list(await self._mails.about(held.value, "API key found in public", text))
+        if "previous_hash" in update and held.value.previous_hash is not None:
+            tasks.append(forget(held.value.previous_hash))
+        after = held.value.model_copy(update=update)
+        await self._writer.write(actor, action, held, after, reason=f"found in public: {place}", tasks=tasks)
+
+
+def _place(url: str) -> str:
+    """As it may stand in a mail: on one line, and not without end."""
+    return " ".join(url.split())[:URL_CHARACTERS_MAX] or "no address given"

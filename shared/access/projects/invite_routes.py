@@ -1,0 +1,139 @@
+"""Invites into a project, and their acceptance at `/api/v1/project-invites/accept`."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import AfterValidator, AwareDatetime, Field
+
+from shared.access.models import ProjectInvite, ProjectRole
+from shared.access.projects.invites import ProjectInvites
+from shared.identity.guard import allowed
+from shared.identity.models import Caller, clean_email
+from shared.kernel.documents import Held
+from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.schemas import Input, View
+
+router = APIRouter(tags=["projects"])
+
+
+def _check_email(text: str) -> str:
+    email = clean_email(text)
+    if email is None:
+        raise ValueError("must be an e-mail address")
+    return email
+
+
+class NewInvite(Input):
+    """`role` is what they get; the owner's is only given by a transfer."""
+
+    email: Annotated[str, AfterValidator(_check_email), Field(max_length=254, examples=["moe@example.com"])]
+    role: Literal["manager", "member"] = "member"
+
+
+class Invited(View):
+    """The same whether somebody was added or a mail was sent."""
+
+    email: str
+    role: ProjectRole
+
+
+class ProjectInviteView(View):
+    """An invite that can still be accepted."""
+
+    id: str
+    email: str
+    role: ProjectRole
+    created_at: AwareDatetime
+    expires_at: AwareDatetime
+
+
+class ProjectInvitesView(View):
+    items: list[ProjectInviteView]
+    next_cursor: str | None
+
+
+class Acceptance(Input):
+    """`code` is from the link in the mail."""
+
+    code: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Joined(View):
+    """The project that one is in now."""
+
+    consumer_id: str
+    project_id: str
+    role: ProjectRole
+
+
+async def invites(request: Request) -> ProjectInvites:
+    return request.app.state.parts.project_invites  # type: ignore[no-any-return]  # set by create_app
+
+
+Part = Annotated[ProjectInvites, Depends(invites)]
+_LEADER = Depends(allowed("member.invite"))
+
+
+@router.post("/consumers/{consumer_id}/projects/{project_id}/invites", status_code=202)
+async def invite_member(
+    caller: Annotated[Caller, _LEADER], invites: Part, consumer_id: str, project_id: str, new: NewInvite
+) -> Invited:
+    """Ask somebody into the project. Who has an account with this address is added, anybody else gets a mail with a
+    link; the answer does not tell which."""
+    await invites.invite(caller.account, caller.actor, consumer_id, project_id, new.email, new.role)
+    return Invited(email=new.email, role=new.role)
+
+
+@router.get("/consumers/{consumer_id}/projects/{project_id}/invites")
+async def list_invites(
+    caller: Annotated[Caller, _LEADER],
+    invites: Part,
+    consumer_id: str,
+    project_id: str,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> ProjectInvitesView:
+    """Invites that can still be accepted."""
+    page = await invites.page(consumer_id, project_id, limit, cursor)
+    items = [ProjectInviteView.model_validate(held.value.model_dump()) for held in page.items]
+    return ProjectInvitesView(items=items, next_cursor=page.cursor)
+
+
+@router.get("/consumers/{consumer_id}/projects/{project_id}/invites/{invite_id}")
+async def read_invite(
+    caller: Annotated[Caller, _LEADER],
+    invites: Part,
+    consumer_id: str,
+    project_id: str,
+    invite_id: str,
+    response: Response,
+) -> ProjectInviteView:
+    """One of them."""
+    return _one(await invites.read(consumer_id, project_id, invite_id), response)
+
+
+@router.delete("/consumers/{consumer_id}/projects/{project_id}/invites/{invite_id}", status_code=204)
+async def revoke_invite(
+    caller: Annotated[Caller, _LEADER],
+    invites: Part,
+    consumer_id: str,
+    project_id: str,
+    invite_id: str,
+    if_match: Annotated[str | None, Header(description="The ETag that was read")] = None,
+) -> None:
+    """Make it worthless."""
+    await invites.revoke(caller.actor, consumer_id, project_id, invite_id, if_match)
+
+
+@router.post("/project-invites/accept", responses={404: {"description": "There is no such invite for you."}})
+async def accept_invite(
+    caller: Annotated[Caller, Depends(allowed("member.accept"))], invites: Part, acceptance: Acceptance
+) -> Joined:
+    """Join the project that a mail's link is for. The address that it was sent to must be one's own, verified."""
+    held = await invites.accept(caller.actor, caller.account, acceptance.code)
+    return Joined.model_validate(held.value.model_dump())
+
+
+def _one(held: Held[ProjectInvite], response: Response) -> ProjectInviteView:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return ProjectInviteView.model_validate(held.value.model_dump())

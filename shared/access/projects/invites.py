@@ -1,0 +1,184 @@
+"""Invites into a project, for people who have no account yet (who has one is added at once).
+
+An invite lives with its project, so that accepting it is one transaction with the membership: used once, whatever
+happens at the same time. It is found by its code through a pointer that never changes, kept under the code's hash; the
+code itself is in the mail only. A verified address decides whose the invite is.
+"""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from shared.access.concurrency import retry_on_conflict
+from shared.access.mails import line
+from shared.access.models import Member, Project, ProjectInvite, ProjectRole
+from shared.access.projects.members import Members
+from shared.access.projects.seats import Seats
+from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, Listed, invite_document, member_document
+from shared.audit.journal import Journal
+from shared.audit.models import Actor, changed
+from shared.audit.platform import PlatformSettingsStore
+from shared.identity.mail_task import mail
+from shared.identity.models import Account
+from shared.identity.store import AccountStore
+from shared.kernel.clock import format_time, utc_now
+from shared.kernel.documents import Held, Identifier, StoredModel
+from shared.kernel.errors import Problem
+from shared.kernel.http.etags import check_match
+from shared.kernel.http.problems import not_found
+from shared.platform.documents import CONTAINERS, Create, Delete, Documents, Query, Where
+
+INVITES = CONTAINERS["invites"]
+CODE_BYTES = 24
+"""192 bits: not to be guessed, so a fast hash is right."""
+
+DAY_S = 24 * 3_600
+_PERSONAL = frozenset({"email"})
+
+
+class _Pointer(StoredModel):
+    """Where the invite of a code is."""
+
+    consumer_id: Identifier
+    project_id: Identifier
+
+
+class ProjectInvites:
+    """`public_url` is where the portal is served."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        store: AccessStore,
+        accounts: AccountStore,
+        members: Members,
+        places: Seats,
+        journal: Journal,
+        settings: PlatformSettingsStore,
+        public_url: str,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._documents = documents
+        self._store = store
+        self._accounts = accounts
+        self._members = members
+        self._places = places
+        self._journal = journal
+        self._settings = settings
+        self._public_url = public_url
+        self._now = now
+
+    async def invite(
+        self, inviter: Account, actor: Actor, consumer_id: str, project_id: str, email: str, role: ProjectRole
+    ) -> None:
+        """Add whose verified address this is, else send an invite there, which replaces one from before. The caller is
+        not told which. `email` is in lower case. Raises Problem 404; 409 `limit_reached`."""
+
+        async def attempt() -> None:
+            held = await self._accounts.account_by_email(email)
+            if held is None:
+                await self._send(inviter, actor, consumer_id, project_id, email, role)
+            else:
+                await self._members.try_add(actor, held.value, consumer_id, project_id, role)
+
+        await retry_on_conflict(attempt)
+
+    async def page(self, consumer_id: str, project_id: str, limit: int, cursor: str | None) -> Listed[ProjectInvite]:
+        """Those that can still be accepted. Raises Problem 400 `cursor_invalid`, 404."""
+        if await self._store.project(consumer_id, project_id) is None:
+            raise not_found()
+        where = (Where("id", "starts_with", invite_document(project_id, "")),)
+        query = Query(consumer_id, where, order_by="id", limit=SCAN_PAGE)
+        asked = f"invites:{consumer_id}:{project_id}"
+        return await self._store.scan(ProjectInvite, query, lambda _: True, asked=asked, limit=limit, cursor=cursor)
+
+    async def read(self, consumer_id: str, project_id: str, invite_id: str) -> Held[ProjectInvite]:
+        """Raises Problem 404."""
+        held = await self._store.held(ProjectInvite, consumer_id, invite_document(project_id, invite_id))
+        if held is None:
+            raise not_found()
+        return held
+
+    async def revoke(
+        self, actor: Actor, consumer_id: str, project_id: str, invite_id: str, if_match: str | None
+    ) -> None:
+        """Raises Problem 404, 412, 428; 409 `conflict`."""
+        held = await self.read(consumer_id, project_id, invite_id)
+        check_match(if_match, held.etag)
+        change = changed(actor, "member.revoke_invite", f"project:{project_id}", held.value, None, secret=_PERSONAL)
+        delete = Delete(invite_document(project_id, invite_id), held.etag)
+        await self._journal.commit(ACCESS, consumer_id, [delete], change)
+
+    async def accept(self, actor: Actor, account: Account, code: str) -> Held[Member]:
+        """Become a member by the code of a mail. Whoever is in the project already stays what they are. Raises Problem
+        404 `invite_invalid`; 409 `limit_reached`."""
+        return await retry_on_conflict(lambda: self._accept(actor, account, code))
+
+    async def _accept(self, actor: Actor, account: Account, code: str) -> Held[Member]:
+        invite_id = _hash(code)
+        document = await self._documents.get(INVITES, invite_id, invite_id)
+        if document is None:
+            raise _invalid()
+        at = _Pointer.model_validate_json(document.body)
+        # The invite first: whoever uses it up is a member from the same moment on.
+        held = await self._store.held(ProjectInvite, at.consumer_id, invite_document(at.project_id, invite_id))
+        if (joined := await self._joined(at, account)) is not None:
+            return joined
+        if held is None or held.value.expires_at <= self._now():
+            raise _invalid()
+        role = held.value.role
+        try:  # which looks for the invite among those to the account's own verified address only
+            return await self._members.try_add(actor, account, at.consumer_id, at.project_id, role, invite_id)
+        except Problem as problem:
+            if problem.code != "not_found":
+                raise
+            # It is for another address; or used by the same person, revoked, the project deleted, in between.
+            if (joined := await self._joined(at, account)) is not None:
+                return joined
+            raise _invalid() from problem
+
+    async def _joined(self, at: _Pointer, account: Account) -> Held[Member] | None:
+        return await self._store.held(Member, at.consumer_id, member_document(at.project_id, account.id))
+
+    async def _send(
+        self, inviter: Account, actor: Actor, consumer_id: str, project_id: str, email: str, role: ProjectRole
+    ) -> None:
+        place = await self._places.take(consumer_id, project_id, email)
+        days = (await self._settings.current()).invite_days
+        now, code = self._now(), secrets.token_urlsafe(CODE_BYTES)
+        invite = ProjectInvite(
+            id=_hash(code),
+            consumer_id=consumer_id,
+            project_id=project_id,
+            email=email,
+            role=role,
+            created_at=now,
+            expires_at=now + timedelta(days=days),
+        )
+        # The pointer first: a kill in between leaves one to nothing, which is as good as none.
+        pointer = _Pointer(consumer_id=consumer_id, project_id=project_id).to_json()
+        await self._journal.commit(INVITES, invite.id, [Create(invite.id, pointer, days * DAY_S)])
+        create = Create(invite_document(project_id, invite.id), invite.to_json(), days * DAY_S)
+        change = changed(actor, "member.invite", f"project:{project_id}", None, invite, secret=_PERSONAL)
+        text = self._text(inviter, place.project, invite, code)
+        letter = mail(email, f"An invite to {line(place.project.name)}", text)
+        await self._journal.commit(ACCESS, consumer_id, [create, *place.writes], change, tasks=[letter])
+
+    def _text(self, inviter: Account, project: Project, invite: ProjectInvite, code: str) -> str:
+        who = inviter.email if inviter.email_verified and inviter.email is not None else "Somebody"
+        return (
+            f"{who} invites you to the project {line(project.name)}.\n\n"
+            f"Sign in with this e-mail address and open:\n{self._public_url}/join?invite={code}\n\n"
+            f"It works once, until {format_time(invite.expires_at)}. Ignore this mail if you do not know them.\n"
+        )
+
+
+def _hash(code: str) -> str:
+    return sha256(code.encode()).hexdigest()
+
+
+def _invalid() -> Problem:
+    """One answer for all, which tells nothing about invites of others."""
+    detail = "There is no such invite for you: it was used, revoked, replaced, has expired, or is for another address."
+    return Problem(404, "invite_invalid", detail)

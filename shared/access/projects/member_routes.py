@@ -1,0 +1,135 @@
+"""`/api/v1/consumers/{consumer_id}/projects/{project_id}/members`: the people of a project."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import AwareDatetime
+
+from shared.access.models import Member, ProjectRole
+from shared.access.projects.members import Members
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.documents import Held, Identifier
+from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.schemas import Input, View
+
+router = APIRouter(tags=["projects"])
+
+IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
+GivenRole = Literal["manager", "member"]
+"""The owner's role is only given by a transfer."""
+
+
+class MemberChange(Input):
+    role: GivenRole
+
+
+class Transfer(Input):
+    """`account_id` is a member's."""
+
+    account_id: Identifier
+
+
+class MemberView(View):
+    """Somebody in the project. `email` is there when it was verified as they joined."""
+
+    account_id: str
+    role: ProjectRole
+    name: str
+    email: str | None
+    joined_at: AwareDatetime
+
+
+class MembersView(View):
+    items: list[MemberView]
+    next_cursor: str | None
+
+
+async def members(request: Request) -> Members:
+    return request.app.state.parts.members  # type: ignore[no-any-return]  # set by create_app
+
+
+Part = Annotated[Members, Depends(members)]
+
+
+@router.get("/consumers/{consumer_id}/projects/{project_id}/members")
+async def list_members(
+    caller: Annotated[Caller, Depends(allowed("member.list"))],
+    members: Part,
+    consumer_id: str,
+    project_id: str,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> MembersView:
+    """Everybody in the project."""
+    page = await members.page(consumer_id, project_id, limit, cursor)
+    items = [MemberView.model_validate(held.value.model_dump()) for held in page.items]
+    return MembersView(items=items, next_cursor=page.cursor)
+
+
+@router.get("/consumers/{consumer_id}/projects/{project_id}/members/{account_id}")
+async def read_member(
+    caller: Annotated[Caller, Depends(allowed("member.list"))],
+    members: Part,
+    consumer_id: str,
+    project_id: str,
+    account_id: str,
+    response: Response,
+) -> MemberView:
+    """One of them."""
+    return _one(await members.read(consumer_id, project_id, account_id), response)
+
+
+@router.patch("/consumers/{consumer_id}/projects/{project_id}/members/{account_id}")
+async def change_member(
+    caller: Annotated[Caller, Depends(allowed("member.update"))],
+    members: Part,
+    consumer_id: str,
+    project_id: str,
+    account_id: str,
+    change: MemberChange,
+    response: Response,
+    if_match: IfMatch = None,
+) -> MemberView:
+    """Make a member a manager, or the contrary. Nobody changes the owner; that takes a transfer."""
+    held = await members.set_role(caller.actor, consumer_id, project_id, account_id, change.role, if_match)
+    return _one(held, response)
+
+
+@router.delete("/consumers/{consumer_id}/projects/{project_id}/members/{account_id}", status_code=204)
+async def remove_member(
+    caller: Annotated[Caller, Depends(allowed("member.remove"))],
+    members: Part,
+    consumer_id: str,
+    project_id: str,
+    account_id: str,
+    if_match: IfMatch = None,
+) -> None:
+    """Put somebody out. They lose access at once, and keys that they made in the project are disabled."""
+    await members.remove(caller.actor, consumer_id, project_id, account_id, if_match)
+
+
+@router.post("/consumers/{consumer_id}/projects/{project_id}/leave", status_code=204)
+async def leave_project(
+    caller: Annotated[Caller, Depends(allowed("member.leave"))], members: Part, consumer_id: str, project_id: str
+) -> None:
+    """Go. Keys that one made in the project are disabled. The owner transfers the project first."""
+    await members.leave(caller.actor, consumer_id, project_id)
+
+
+@router.post("/consumers/{consumer_id}/projects/{project_id}/transfer")
+async def transfer_project(
+    caller: Annotated[Caller, Depends(allowed("project.transfer"))],
+    members: Part,
+    consumer_id: str,
+    project_id: str,
+    transfer: Transfer,
+    response: Response,
+) -> MemberView:
+    """Make a member the owner; the owner becomes a manager. The organisation that pays stays the same."""
+    return _one(await members.transfer(caller.actor, consumer_id, project_id, transfer.account_id), response)
+
+
+def _one(held: Held[Member], response: Response) -> MemberView:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return MemberView.model_validate(held.value.model_dump())

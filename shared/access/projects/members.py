@@ -1,0 +1,235 @@
+"""The people of a project. The `Member` documents decide on every request, so whoever is removed is out at once.
+
+A project has one owner, who can only be changed by a transfer; the tenant that pays stays the same. Whoever made or
+rotated a key knows its clear text: when they go, these keys of the project are disabled.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from shared.access.concurrency import retry_on_conflict
+from shared.access.keys.writer import replace_key
+from shared.access.mails import line
+from shared.access.models import ApiKey, Member, Project, ProjectRole
+from shared.access.projects.memberships import follow_membership
+from shared.access.projects.seats import Seats
+from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, Listed, member_document, project_document
+from shared.access.tasks import KEYS_TASK
+from shared.audit.journal import Journal, Task
+from shared.audit.models import SYSTEM, Actor, Change, changed
+from shared.identity.mail_task import mail
+from shared.identity.models import Account
+from shared.kernel.clock import utc_now
+from shared.kernel.documents import Held
+from shared.kernel.errors import Problem
+from shared.kernel.http.etags import check_match
+from shared.kernel.http.problems import not_found
+from shared.platform.documents import Create, Delete, Operation, Query, Replace, Where
+
+KEYS_AT_ONCE_MAX = 90
+_PERSONAL = frozenset({"name", "email"})
+"""Not for the audit log, which keeps account ids."""
+
+
+class Members:
+    def __init__(
+        self,
+        store: AccessStore,
+        journal: Journal,
+        places: Seats,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._places = places
+        self._now = now
+
+    async def read(self, consumer_id: str, project_id: str, account_id: str) -> Held[Member]:
+        """Raises Problem 404."""
+        held = await self._store.held(Member, consumer_id, member_document(project_id, account_id))
+        if held is None or await self._store.project(consumer_id, project_id) is None:
+            raise not_found()
+        return held
+
+    async def page(self, consumer_id: str, project_id: str, limit: int, cursor: str | None) -> Listed[Member]:
+        """Raises Problem 400 `cursor_invalid`, 404."""
+        await self._project(consumer_id, project_id)
+        where = (Where("id", "starts_with", member_document(project_id, "")),)
+        query = Query(consumer_id, where, order_by="id", limit=SCAN_PAGE)
+        asked = f"members:{consumer_id}:{project_id}"
+        return await self._store.scan(Member, query, lambda _: True, asked=asked, limit=limit, cursor=cursor)
+
+    async def add(
+        self, actor: Actor, account: Account, consumer_id: str, project_id: str, role: ProjectRole
+    ) -> Held[Member]:
+        """Somebody who is in it already stays what they are. They are told by mail. Raises Problem 404; 409
+        `limit_reached`."""
+        return await retry_on_conflict(lambda: self.try_add(actor, account, consumer_id, project_id, role))
+
+    async def set_role(
+        self, actor: Actor, consumer_id: str, project_id: str, account_id: str, role: ProjectRole, if_match: str | None
+    ) -> Held[Member]:
+        """Raises Problem 404, 412, 428; 409 `owner_required`, `conflict`."""
+        held = await self.read(consumer_id, project_id, account_id)
+        check_match(if_match, held.etag)
+        _check_not_owner(held.value)
+        after = held.value.model_copy(update={"role": role})
+        change = changed(actor, "member.update", _resource(after), held.value, after, secret=_PERSONAL)
+        write = Replace(member_document(project_id, account_id), after.to_json(), held.etag)
+        etags = await self._journal.commit(ACCESS, consumer_id, [write], change)
+        return Held(after, etags[0])
+
+    async def remove(
+        self, actor: Actor, consumer_id: str, project_id: str, account_id: str, if_match: str | None
+    ) -> None:
+        """Raises Problem 404, 412, 428; 409 `owner_required`, `conflict`."""
+
+        async def attempt() -> None:
+            held = await self.read(consumer_id, project_id, account_id)
+            check_match(if_match, held.etag)
+            await self._remove(actor, "member.remove", held)
+
+        await retry_on_conflict(attempt)
+
+    async def leave(self, actor: Actor, consumer_id: str, project_id: str) -> None:
+        """The actor goes. Raises Problem 404; 409 `owner_required`, `conflict`."""
+
+        async def attempt() -> None:
+            await self._remove(actor, "member.leave", await self.read(consumer_id, project_id, actor.account_id))
+
+        await retry_on_conflict(attempt)
+
+    async def transfer(self, actor: Actor, consumer_id: str, project_id: str, account_id: str) -> Held[Member]:
+        """A member becomes the owner, the owner a manager. Raises Problem 404 for somebody who is no member; 409
+        `state_invalid`, `conflict`."""
+        chosen = await self.read(consumer_id, project_id, account_id)
+        if chosen.value.role == "owner":
+            raise Problem(409, "state_invalid", "A member cannot go from owner to owner.")
+        owner = await self._owner(consumer_id, project_id)
+        project = await self._project(consumer_id, project_id)
+        after = chosen.value.model_copy(update={"role": "owner"})
+        writes = [Replace(member_document(project_id, account_id), after.to_json(), chosen.etag)]
+        tasks: list[Task] = []
+        before: dict[str, str] = {}
+        if owner is not None:
+            former = owner.value.model_copy(update={"role": "manager"})
+            writes.append(Replace(member_document(project_id, former.account_id), former.to_json(), owner.etag))
+            before = {"owner": former.account_id}
+            tasks = _tell(former, f"{line(project.name)} has a new owner", f"{line(after.name)} owns it now.")
+        tasks += _tell(after, f"You own {line(project.name)}", "The project's ownership was transferred to you.")
+        change = Change(actor, "project.transfer", f"project:{project_id}", before, {"owner": account_id})
+        etags = await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=tasks)
+        return Held(after, etags[0])
+
+    async def on_disable_keys(self, task_id: str, data: dict[str, Any]) -> None:
+        """The handler of KEYS_TASK. Nothing happens when the person is a member again."""
+        consumer_id, project_id, account_id = data["consumer_id"], data["project_id"], data["account_id"]
+        while await self._store.member(consumer_id, project_id, account_id) is None:
+            keys = await self._keys_made_by(consumer_id, project_id, account_id)
+            if not keys:
+                return
+            writes, ids = _disabled(keys[:KEYS_AT_ONCE_MAX])
+            after = {"status": "disabled", "key_ids": ids}
+            resource = f"member:{project_id}:{account_id}"
+            change = Change(SYSTEM, "member.disable_keys", resource, {"status": "active"}, after)
+            await self._journal.commit(ACCESS, consumer_id, writes, change)
+
+    async def try_add(
+        self,
+        actor: Actor,
+        account: Account,
+        consumer_id: str,
+        project_id: str,
+        role: ProjectRole,
+        invite_id: str | None = None,
+    ) -> Held[Member]:
+        """`add` once; invites to the same address are used up with it. Raises Problem 404, also when there is no such
+        invite any more; 409 `conflict`, `limit_reached`."""
+        email = account.email if account.email_verified else None
+        place = await self._places.take(consumer_id, project_id, email, invite_id)
+        at = member_document(project_id, account.id)
+        if (held := await self._store.held(Member, consumer_id, at)) is not None:
+            return held
+        member = Member(
+            consumer_id=consumer_id,
+            project_id=project_id,
+            account_id=account.id,
+            role=role,
+            name=account.name,
+            email=email,
+            joined_at=self._now(),
+        )
+        change = changed(actor, "member.add", _resource(member), None, member, secret=_PERSONAL)
+        name = line(place.project.name)
+        text = f"You are a {role} of the project {name} now."
+        tasks = [follow_membership(consumer_id, project_id, account.id)]
+        tasks += _tell(member, f"You are in {name}", text)
+        writes = [Create(at, member.to_json()), *place.writes]
+        etags = await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=tasks)
+        return Held(member, etags[0])
+
+    async def _remove(self, actor: Actor, action: str, held: Held[Member]) -> None:
+        member = held.value
+        _check_not_owner(member)
+        consumer_id, project_id, account_id = member.consumer_id, member.project_id, member.account_id
+        project = await self._project(consumer_id, project_id)
+        consumer = await self._store.consumer(consumer_id)
+        tasks = [follow_membership(consumer_id, project_id, account_id)]
+        writes: list[Operation] = []
+        ids: list[str] = []
+        if consumer is None or consumer.account_id != account_id:  # whose tenant it is keeps all keys of it
+            keys = await self._keys_made_by(consumer_id, project_id, account_id)
+            writes, ids = _disabled(keys[:KEYS_AT_ONCE_MAX])
+            data = {"consumer_id": consumer_id, "project_id": project_id, "account_id": account_id}
+            tasks.append(Task(KEYS_TASK, data))
+        gone = changed(actor, action, _resource(member), member, None, secret=_PERSONAL)
+        change = Change(actor, action, gone.resource, gone.before, {"disabled_key_ids": ids})
+        tasks += _tell(member, f"You are no longer in {line(project.name)}", "You have no access to it any more.")
+        tasks += await self._tell_owner(member, project, ids)
+        delete = Delete(member_document(project_id, account_id), held.etag)
+        await self._journal.commit(ACCESS, consumer_id, [delete, *writes], change, tasks=tasks)
+
+    async def _tell_owner(self, gone: Member, project: Project, key_ids: Sequence[str]) -> list[Task]:
+        owner = await self._owner(gone.consumer_id, gone.project_id)
+        if owner is None:
+            return []
+        text = f"{line(gone.name)} is no longer in {line(project.name)}."
+        if key_ids:
+            text += "\n\nKeys that they had made are disabled, since they know them: " + ", ".join(key_ids)
+            text += ".\nRotate and enable those that are still needed."
+        return _tell(owner.value, f"{line(gone.name)} left {line(project.name)}", text)
+
+    async def _keys_made_by(self, consumer_id: str, project_id: str, account_id: str) -> list[Held[ApiKey]]:
+        keys = await self._store.all_of(ApiKey, consumer_id, "key:")
+        seen = [key for key in keys if key.value.project_id == project_id and key.value.seen_by(account_id)]
+        return [key for key in seen if key.value.status == "active"]
+
+    async def _owner(self, consumer_id: str, project_id: str) -> Held[Member] | None:
+        members = await self._store.all_of(Member, consumer_id, member_document(project_id, ""))
+        return next((held for held in members if held.value.role == "owner"), None)
+
+    async def _project(self, consumer_id: str, project_id: str) -> Project:
+        held = await self._store.held(Project, consumer_id, project_document(project_id))
+        if held is None:
+            raise not_found()
+        return held.value
+
+
+def _check_not_owner(member: Member) -> None:
+    if member.role == "owner":
+        raise Problem(409, "owner_required", "A project needs its owner. Transfer the ownership first.")
+
+
+def _disabled(keys: Sequence[Held[ApiKey]]) -> tuple[list[Operation], list[str]]:
+    """The writes that disable these keys, and their ids."""
+    update = {"status": "disabled", "reason": "who knows it left the project"}
+    return [replace_key(key, key.value.model_copy(update=update)) for key in keys], [key.value.id for key in keys]
+
+
+def _tell(member: Member, subject: str, text: str) -> list[Task]:
+    return [] if member.email is None else [mail(member.email, subject, text + "\n")]
+
+
+def _resource(member: Member) -> str:
+    return f"member:{member.project_id}:{member.account_id}"

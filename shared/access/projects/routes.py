@@ -1,0 +1,161 @@
+"""`/api/v1/consumers/{consumer_id}/projects`: a consumer's projects; `/api/v1/me/projects`: one's own and others'."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import AwareDatetime, Field
+
+from shared.access.models import Project, ProjectRole
+from shared.access.projects.memberships import Memberships
+from shared.access.projects.service import Projects
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.documents import Held, Identifier, Name
+from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.schemas import Input, View
+
+router = APIRouter(tags=["projects"])
+
+Description = Annotated[str, Field(max_length=2_000)]
+ServiceIds = Annotated[
+    tuple[Identifier, ...], Field(max_length=1_000, description="All that its keys may use; empty for no such limit")
+]
+IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
+
+
+class NewProject(Input):
+    name: Name
+    description: Description = ""
+    service_ids: ServiceIds = ()
+
+
+class ProjectChange(Input):
+    """Only what is given is changed."""
+
+    name: Name | None = None
+    description: Description | None = None
+    service_ids: ServiceIds | None = None
+
+
+class ProjectView(View):
+    """Keys and people of one consumer that belong together."""
+
+    id: str
+    consumer_id: str
+    name: str
+    description: str
+    service_ids: list[str]
+    created_at: AwareDatetime | None
+
+
+class ProjectsView(View):
+    items: list[ProjectView]
+    next_cursor: str | None
+
+
+class JoinedProjectView(ProjectView):
+    """`role` is one's role in it, or `own` where the whole tenant is one's own."""
+
+    role: ProjectRole | Literal["own"]
+
+
+class JoinedProjects(View):
+    items: list[JoinedProjectView]
+    next_cursor: str | None
+
+
+async def projects(request: Request) -> Projects:
+    return request.app.state.parts.projects  # type: ignore[no-any-return]  # set by create_app
+
+
+async def memberships(request: Request) -> Memberships:
+    return request.app.state.parts.memberships  # type: ignore[no-any-return]  # set by create_app
+
+
+Part = Annotated[Projects, Depends(projects)]
+
+
+@router.get("/me/projects")
+async def list_joined_projects(
+    caller: Annotated[Caller, Depends(allowed("project.list_joined"))],
+    memberships: Annotated[Memberships, Depends(memberships)],
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> JoinedProjects:
+    """The projects of one's own tenant, then those of others that one is in. A page may be short and still not be the
+    last."""
+    page = await memberships.page(caller.account, limit, cursor)
+    items = [JoinedProjectView.model_validate({**j.project.model_dump(), "role": j.role}) for j in page.items]
+    return JoinedProjects(items=items, next_cursor=page.cursor)
+
+
+@router.post("/consumers/{consumer_id}/projects", status_code=201)
+async def create_project(
+    caller: Annotated[Caller, Depends(allowed("project.create"))],
+    projects: Part,
+    consumer_id: str,
+    new: NewProject,
+    response: Response,
+) -> ProjectView:
+    """Make a project; whoever does is its owner."""
+    held = await projects.create(caller.actor, caller.account, consumer_id, new.name, new.description, new.service_ids)
+    return _one(held, response)
+
+
+@router.get("/consumers/{consumer_id}/projects")
+async def list_projects(
+    caller: Annotated[Caller, Depends(allowed("project.list"))],
+    projects: Part,
+    consumer_id: str,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> ProjectsView:
+    """All projects of the consumer, in the order in which they were made."""
+    page = await projects.page(consumer_id, limit, cursor)
+    items = [ProjectView.model_validate(held.value.model_dump()) for held in page.items]
+    return ProjectsView(items=items, next_cursor=page.cursor)
+
+
+@router.get("/consumers/{consumer_id}/projects/{project_id}")
+async def read_project(
+    caller: Annotated[Caller, Depends(allowed("project.read"))],
+    projects: Part,
+    consumer_id: str,
+    project_id: str,
+    response: Response,
+) -> ProjectView:
+    """One project, for everybody in it."""
+    return _one(await projects.read(consumer_id, project_id), response)
+
+
+@router.patch("/consumers/{consumer_id}/projects/{project_id}")
+async def update_project(
+    caller: Annotated[Caller, Depends(allowed("project.update"))],
+    projects: Part,
+    consumer_id: str,
+    project_id: str,
+    change: ProjectChange,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ProjectView:
+    """Change what it is called, or which services its keys may use."""
+    values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
+    given = {name: value for name, value in values.items() if value is not None}
+    return _one(await projects.update(caller.actor, consumer_id, project_id, given, if_match), response)
+
+
+@router.delete("/consumers/{consumer_id}/projects/{project_id}", status_code=204)
+async def delete_project(
+    caller: Annotated[Caller, Depends(allowed("project.delete"))],
+    projects: Part,
+    consumer_id: str,
+    project_id: str,
+    if_match: IfMatch = None,
+) -> None:
+    """Delete it, once all of its keys are revoked. Its people lose it at once; usage that was counted stays."""
+    await projects.delete(caller.actor, consumer_id, project_id, if_match)
+
+
+def _one(held: Held[Project], response: Response) -> ProjectView:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return ProjectView.model_validate(held.value.model_dump())

@@ -1,0 +1,46 @@
+"""Seats in a project: people and open invites together may be as many as the platform's settings allow."""
+
+from dataclasses import dataclass
+
+from shared.access.concurrency import guard_count
+from shared.access.models import Member, Project, ProjectInvite
+from shared.access.store import AccessStore, invite_document, member_document
+from shared.audit.platform import PlatformSettingsStore
+from shared.kernel.errors import Problem
+from shared.kernel.http.problems import not_found
+from shared.platform.documents import Delete, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`writes` go into the transaction that fills it: they use the open invites of the address up."""
+
+    project: Project
+    writes: tuple[Operation, ...]
+
+
+class Seats:
+    def __init__(self, store: AccessStore, settings: PlatformSettingsStore) -> None:
+        self._store = store
+        self._settings = settings
+
+    async def take(self, consumer_id: str, project_id: str, email: str | None, invite_id: str | None = None) -> Place:
+        """A place for whoever owns this verified address, by an invite when it is given. Raises Problem 404; 409
+        `limit_reached`."""
+        # The turn comes before the project is read: deleting the project takes it too.
+        turn = await guard_count(self._store, consumer_id, f"members:{project_id}")
+        project = await self._store.project(consumer_id, project_id)
+        if project is None:
+            raise not_found()
+        invites = await self._store.all_of(ProjectInvite, consumer_id, invite_document(project_id, ""))
+        used = [held for held in invites if email is not None and held.value.email == email]
+        if invite_id is not None and invite_id not in {held.value.id for held in used}:
+            raise not_found()
+        members = await self._store.all_of(Member, consumer_id, member_document(project_id, ""))
+        limit = (await self._settings.current()).members_per_project_max
+        known = email is not None and email in {held.value.email for held in members}
+        if not known and len(members) + len(invites) - len(used) >= limit:
+            detail = f"The project has {limit} members and open invites already, which is the most."
+            raise Problem(409, "limit_reached", detail)
+        deletes = [Delete(invite_document(project_id, held.value.id), held.etag) for held in used]
+        return Place(project, (turn, *deletes))

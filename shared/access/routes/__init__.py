@@ -1,1 +1,0 @@
-"""Endpoints of access: consumers, grants, subscribers, projects and their people, keys."""

@@ -1,0 +1,156 @@
+"""`/api/v1/merchants/{merchant_id}/subscribers`: who uses a merchant's services, by pseudonym."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AwareDatetime, Field
+
+from shared.access.models import ApiKey, Environment, KeyStatus
+from shared.access.subscribers.key_revocation import SubscriberKeys
+from shared.access.subscribers.service import GRANTS_AT_ONCE_MAX, Subscriber, Subscribers, SubscriberStatus, standing
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.documents import Identifier
+from shared.kernel.http.schemas import Reasoned, View
+
+router = APIRouter(tags=["subscribers"])
+
+
+class Restriction(Reasoned):
+    """Without `service_ids`, all services of the merchant that the subscriber may use. `reason` is told to the
+    subscriber."""
+
+    service_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=GRANTS_AT_ONCE_MAX)] | None = None
+
+
+class KeyRevocation(Reasoned):
+    """Without `service_ids`, all services of the merchant. `reason` is told to the subscriber."""
+
+    service_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=1_000)] | None = None
+
+
+class SubscriptionView(View):
+    """A subscriber's access to one service. `since` is when it was approved."""
+
+    service_id: str
+    status: SubscriberStatus
+    since: AwareDatetime | None
+
+
+class SubscriberKeyView(View):
+    """A key that is assigned to services of this merchant: what tells it from others, never the key, and no name.
+    `service_ids` are this merchant's only."""
+
+    id: str
+    prefix: str
+    last4: str
+    environment: Environment
+    status: KeyStatus
+    service_ids: list[str]
+
+
+class SubscriberView(View):
+    """A consumer as its merchant knows it. `name` is the organisation's, where it chose to share that. `keys` are the
+    newest 100."""
+
+    pseudonym: str
+    name: str | None
+    subscriptions: list[SubscriptionView]
+    keys: list[SubscriberKeyView]
+
+
+class SubscribersView(View):
+    items: list[SubscriberView]
+    next_cursor: str | None
+
+
+async def subscribers(request: Request) -> Subscribers:
+    return request.app.state.parts.subscribers  # type: ignore[no-any-return]  # set by create_app
+
+
+async def subscriber_keys(request: Request) -> SubscriberKeys:
+    return request.app.state.parts.subscriber_keys  # type: ignore[no-any-return]  # set by create_app
+
+
+Part = Annotated[Subscribers, Depends(subscribers)]
+
+
+@router.get("/merchants/{merchant_id}/subscribers")
+async def list_subscribers(
+    caller: Annotated[Caller, Depends(allowed("subscriber.list"))],
+    subscribers: Part,
+    merchant_id: str,
+    service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
+    status: SubscriberStatus | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> SubscribersView:
+    """Who may use, or once used, the merchant's services. A page may be short and still not be the last."""
+    page = await subscribers.page(merchant_id, service, status, limit, cursor)
+    return SubscribersView(items=[_view(subscriber) for subscriber in page.items], next_cursor=page.cursor)
+
+
+@router.get("/merchants/{merchant_id}/subscribers/{pseudonym}")
+async def read_subscriber(
+    caller: Annotated[Caller, Depends(allowed("subscriber.list"))], subscribers: Part, merchant_id: str, pseudonym: str
+) -> SubscriberView:
+    """One subscriber."""
+    return _view(await subscribers.read(merchant_id, pseudonym))
+
+
+@router.post("/merchants/{merchant_id}/subscribers/{pseudonym}/restrict")
+async def restrict_subscriber(
+    caller: Annotated[Caller, Depends(allowed("subscriber.restrict"))],
+    subscribers: Part,
+    merchant_id: str,
+    pseudonym: str,
+    restriction: Restriction,
+) -> SubscriberView:
+    """Refuse its calls, at once, until it is unblocked. It is told by mail."""
+    chosen, reason = restriction.service_ids, restriction.reason
+    return _view(await subscribers.restrict(caller.actor, merchant_id, pseudonym, chosen, reason))
+
+
+@router.post("/merchants/{merchant_id}/subscribers/{pseudonym}/unblock")
+async def unblock_subscriber(
+    caller: Annotated[Caller, Depends(allowed("subscriber.restrict"))],
+    subscribers: Part,
+    merchant_id: str,
+    pseudonym: str,
+    restriction: Restriction,
+) -> SubscriberView:
+    """Take its calls again. It is told by mail."""
+    chosen, reason = restriction.service_ids, restriction.reason
+    return _view(await subscribers.unblock(caller.actor, merchant_id, pseudonym, chosen, reason))
+
+
+@router.post("/merchants/{merchant_id}/subscribers/{pseudonym}/keys/{key_id}/revoke")
+async def revoke_subscriber_key(
+    caller: Annotated[Caller, Depends(allowed("key.revoke_for_service"))],
+    keys: Annotated[SubscriberKeys, Depends(subscriber_keys)],
+    merchant_id: str,
+    pseudonym: str,
+    key_id: str,
+    revocation: KeyRevocation,
+) -> SubscriberKeyView:
+    """Take the merchant's services from one key, for good; other merchants' stay. The subscriber is told by mail."""
+    chosen, reason = revocation.service_ids, revocation.reason
+    found = await keys.revoke(caller.actor, merchant_id, pseudonym, key_id, chosen, reason)
+    return _key(found.key, set(found.service_ids))
+
+
+def _view(subscriber: Subscriber) -> SubscriberView:
+    subscriptions = [
+        SubscriptionView(
+            service_id=grant.service_id, status=standing(grant), since=grant.decided_at or grant.requested_at
+        )
+        for grant in subscriber.grants
+    ]
+    services = {grant.service_id for grant in subscriber.grants}
+    keys = [_key(key, services) for key in subscriber.keys]
+    return SubscriberView(pseudonym=subscriber.pseudonym, name=subscriber.name, subscriptions=subscriptions, keys=keys)
+
+
+def _key(key: ApiKey, services: set[str]) -> SubscriberKeyView:
+    mine = [service_id for service_id in key.service_ids if service_id in services]
+    return SubscriberKeyView.model_validate({**key.model_dump(), "service_ids": mine})

@@ -1,0 +1,104 @@
+"""Downloads of an invoice: its document in any format, those of its credit notes, and the records behind it."""
+
+import contextlib
+
+from shared.access.store import AccessStore
+from shared.audit.models import Actor
+from shared.billing.documents.cache import Format, Shelf, Side
+from shared.billing.models import CreditNote, Invoice, RecordsProof
+from shared.billing.store import BillingStore
+from shared.billing.usage.proofs import RecordsChanged, proven_records
+from shared.billing.usage.records import export
+from shared.downloads.service import Downloads, Link
+from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.problems import not_found
+from shared.platform.blobs import BlobExists, Blobs
+from shared.platform.documents import Documents
+
+
+class InvoiceDownloads:
+    def __init__(
+        self,
+        store: BillingStore,
+        documents: Documents,
+        access: AccessStore,
+        blobs: Blobs,
+        shelf: Shelf,
+        downloads: Downloads,
+    ) -> None:
+        self._store = store
+        self._documents = documents
+        self._access = access
+        self._blobs = blobs
+        self._shelf = shelf
+        self._downloads = downloads
+
+    async def of_merchant(self, actor: Actor, merchant_id: str, id: str, format: Format, side: Side) -> Link:
+        """Raises Problem 404; BlobsUnavailable."""
+        held = await self._store.invoice(merchant_id, id)
+        if held is None:
+            raise not_found()
+        return await self._document(actor, held.value, format, side)
+
+    async def of_consumer(self, actor: Actor, consumer_id: str, id: str, format: Format) -> Link:
+        """Raises Problem 404; BlobsUnavailable."""
+        return await self._document(actor, await self._consumers(consumer_id, id), format, "buyer")
+
+    async def merchants_note(self, actor: Actor, merchant_id: str, id: str, format: Format) -> Link:
+        """A credit note's. Raises Problem 404; BlobsUnavailable."""
+        held = await self._store.note(merchant_id, id)
+        invoice = None if held is None else await self._store.invoice(merchant_id, held.value.invoice_id)
+        if held is None or invoice is None:
+            raise not_found()
+        return await self._note(actor, held.value, invoice.value, format)
+
+    async def consumers_note(self, actor: Actor, consumer_id: str, invoice_id: str, id: str, format: Format) -> Link:
+        """One of an invoice's. Raises Problem 404; BlobsUnavailable."""
+        invoice = await self._consumers(consumer_id, invoice_id)
+        held = await self._store.note(invoice.merchant_id, id)
+        if held is None or held.value.invoice_id != invoice_id:
+            raise not_found()
+        return await self._note(actor, held.value, invoice, format)
+
+    async def records(self, actor: Actor, consumer_id: str, id: str, period: str | None) -> Link:
+        """Those of one period that the invoice rests on, its own unless another is named, as CSV. Raises Problem 404;
+        400 for a period that it does not rest on; 410 `records_gone`; BlobsUnavailable."""
+        invoice = await self._consumers(consumer_id, id)
+        wanted = period or invoice.period
+        proof = next((proof for proof in invoice.records if proof.period == wanted), None)
+        if proof is None:
+            known = ", ".join(proof.period for proof in invoice.records) or "no period"
+            rule = f"must be a period that the invoice rests on: {known}"
+            raise Problem(400, "request_invalid", f"`period` {rule}.", errors=(FieldError("period", rule),))
+        name = f"invoices/{invoice.merchant_id}/{invoice.id}/{invoice.number}.records.{wanted}.csv"
+        if name not in [found async for found in self._blobs.list(name)]:
+            await self._export(consumer_id, proof, name)
+        return await self._downloads.link(actor, f"invoice:{id}", name, f"{invoice.number}.records-{wanted}.csv")
+
+    async def _export(self, consumer_id: str, proof: RecordsProof, name: str) -> None:
+        consumer = await self._access.consumer(consumer_id)
+        if consumer is None:
+            raise not_found()
+        chunks = export(proven_records(self._documents, consumer, proof))
+        try:
+            with contextlib.suppress(BlobExists):  # who exports at the same time writes the same bytes
+                await self._blobs.put_stream(name, chunks, content_type="text/csv; charset=utf-8")
+        except RecordsChanged as error:
+            detail = f"Cannot be exported: {error}. They live as long as the platform keeps records."
+            raise Problem(410, "records_gone", detail) from None
+
+    async def _consumers(self, consumer_id: str, id: str) -> Invoice:
+        held = await self._store.consumer_invoice(consumer_id, id)
+        if held is None:
+            raise not_found()
+        return held.value
+
+    async def _document(self, actor: Actor, invoice: Invoice, format: Format, side: Side) -> Link:
+        name = await self._shelf.get(invoice, format, side)
+        # What has the commission in it must not be taken for the buyer's. An e-invoice has not.
+        kind = ".statement" if side == "merchant" and format != "xml" else ""
+        return await self._downloads.link(actor, f"invoice:{invoice.id}", name, f"{invoice.number}{kind}.{format}")
+
+    async def _note(self, actor: Actor, note: CreditNote, invoice: Invoice, format: Format) -> Link:
+        name = await self._shelf.get_note(note, format, invoice.logo)
+        return await self._downloads.link(actor, f"credit_note:{note.id}", name, f"{note.number}.{format}")

@@ -1,0 +1,193 @@
+"""Who is told of an invoice, and how: mails to the buyer (and, that it is paid, to the merchant), webhooks to both."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from shared.access.mails import AccessMails, line
+from shared.access.store import AccessStore
+from shared.audit.journal import GaveUp, Task
+from shared.billing.models import CreditNote, Invoice
+from shared.billing.store import BillingStore
+from shared.billing.tasks import ISSUED_TASK
+from shared.catalog.mails import CatalogMails
+from shared.catalog.store import CatalogStore
+from shared.identity.mail_task import MAIL_TASK, mail
+from shared.kernel.clock import format_time, parse_time, utc_now
+from shared.kernel.errors import Unavailable
+from shared.kernel.money import money_text
+from shared.platform.mail import MailDeferred
+from shared.webhooks.events import emit
+from shared.webhooks.models import EventType
+from shared.webhooks.store import WebhookStore
+
+Do = Callable[[str, dict[str, Any]], Awaitable[None]]
+"""Does a task: its id, and its data."""
+
+Leave = Callable[[str, Sequence[Task]], Awaitable[object]]
+
+LATER_S = 60
+
+_logger = logging.getLogger(__name__)
+
+
+class Announcer:
+    """One per process. `send` does a mail's task, `post` one of a webhook's event, `leave` leaves tasks of a merchant's
+    to the outbox."""
+
+    def __init__(
+        self,
+        store: BillingStore,
+        access: AccessStore,
+        catalog: CatalogStore,
+        mails: AccessMails,
+        merchant_mails: CatalogMails,
+        webhooks: WebhookStore,
+        send: Do,
+        post: Do,
+        leave: Leave,
+        url: str,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._access = access
+        self._catalog = catalog
+        self._mails = mails
+        self._merchant_mails = merchant_mails
+        self._webhooks = webhooks
+        self._send = send
+        self._post = post
+        self._leave = leave
+        self._url = url
+        self._now = now
+
+    async def on_issued(self, task_id: str, data: dict[str, Any]) -> None:
+        """Of invoices that were issued together. They are told here and not by a task for each, as there may be 100,000
+        of them. After a failure it goes on where it was: with the invoice whose mail may be sent a second time, with
+        the same Message-ID, and whose event may be posted again, with the same `webhook-id`; nothing is lost. An
+        address that takes no mail, or none now, does not keep the others from theirs. Raises MailUnavailable,
+        DocumentsUnavailable."""
+        merchant_id: str = data["merchant_id"]
+        ids: list[str] = data["ids"]
+        first = data.get("as", task_id)
+        at = parse_time(data["at"]) if "at" in data else self._now()
+        heard = {merchant_id: await self._listens(merchant_id, "invoice.issued")}
+        for position, invoice_id in enumerate(ids):
+            try:
+                await self._tell(f"{first}.{invoice_id}", merchant_id, invoice_id, at, heard)
+            except Unavailable as error:
+                if not position:
+                    raise
+                _logger.warning("%d invoices of %s are announced later: %s", len(ids) - position, merchant_id, error)
+                rest = {**data, "ids": ids[position:], "at": format_time(at), "as": first}
+                await self._leave(merchant_id, [Task(ISSUED_TASK, rest, delay_s=LATER_S)])
+                return
+
+    async def _tell(self, id: str, merchant_id: str, invoice_id: str, at: datetime, heard: dict[str, bool]) -> None:
+        held = await self._store.invoice(merchant_id, invoice_id)
+        if held is None or held.value.status == "void":
+            return
+        for task in await self._issued(held.value, at, heard):
+            task_id = f"{id}.{_whom(task)}"
+            try:
+                await (self._send if task.kind == MAIL_TASK else self._post)(task_id, task.data)
+            except GaveUp as error:
+                _logger.warning("task %s is given up: %s", task_id, error)
+            except MailDeferred as error:
+                _logger.warning("task %s is left for later: %s", task_id, error)
+                await self._leave(merchant_id, [Task(MAIL_TASK, task.data, delay_s=LATER_S)])
+
+    async def _issued(self, invoice: Invoice, at: datetime, heard: dict[str, bool]) -> list[Task]:
+        text = f"Your invoice {invoice.number} of {self._by(invoice)} for {invoice.period} is here.\n\n"
+        mails = await self._to_buyer(invoice, f"Invoice {invoice.number}", text + self._facts(invoice))
+        return [*mails, *await self._events(invoice, "invoice.issued", at, heard)]
+
+    async def paid(self, invoice: Invoice) -> list[Task]:
+        text = f"Invoice {invoice.number} of {self._by(invoice)} for {invoice.period} is paid. Thank you.\n\n"
+        subject = f"Paid: invoice {invoice.number}"
+        mails = await self._to_buyer(invoice, subject, text + self._where(invoice))
+        merchant = await self._catalog.merchant(invoice.merchant_id)
+        told = f"Invoice {invoice.number} to {line(invoice.buyer.name)} for {invoice.period} is paid.\n"
+        mails += await self._merchant_mails.to_merchant(merchant, subject, told)
+        return [*mails, *await self._events(invoice, "invoice.paid")]
+
+    async def overdue(self, invoice: Invoice, days: int) -> list[Task]:
+        """`days` after it was due. Webhooks are told once, when it becomes so."""
+        ago = "yesterday" if days == 1 else f"{days} days ago"
+        text = f"Invoice {invoice.number} of {self._by(invoice)} was due {ago}.\n\n"
+        subject = f"Overdue: invoice {invoice.number}"
+        mails = await self._to_buyer(invoice, subject, text + self._facts(invoice))
+        return [*mails, *(await self._events(invoice, "invoice.overdue") if not invoice.reminders else [])]
+
+    async def voided(self, invoice: Invoice) -> list[Task]:
+        reason = invoice.voided_reason or ""
+        text = f"Invoice {invoice.number} of {self._by(invoice)} is void: nothing is to be paid.\n\nReason: {reason}\n"
+        return await self._to_buyer(invoice, f"Void: invoice {invoice.number}", text)
+
+    async def credited(self, invoice: Invoice, note: CreditNote) -> list[Task]:
+        amount = f"{money_text(note.total, note.currency)} {note.currency}"
+        text = (
+            f"Credit note {note.number} of {self._by(invoice)} over {amount}, for invoice {note.invoice_number}.\n\n"
+            f"Reason: {note.reason}\n\n{self._facts(invoice)}"
+        )
+        return await self._to_buyer(invoice, f"Credit note {note.number}", text)
+
+    def _by(self, invoice: Invoice) -> str:
+        return line(invoice.seller.name)
+
+    def _facts(self, invoice: Invoice) -> str:
+        left = invoice.amount_due - invoice.paid - invoice.credited
+        due = f", due on {invoice.due_on}" if left and invoice.status != "paid" else ""
+        total = f"Total: {money_text(invoice.total, invoice.currency)} {invoice.currency}\n"
+        return f"{total}To pay: {money_text(left, invoice.currency)} {invoice.currency}{due}\n\n{self._where(invoice)}"
+
+    def _where(self, invoice: Invoice) -> str:
+        return f"Sign in to see and download it:\n{self._url}/invoices/{invoice.id}\n"
+
+    async def _to_buyer(self, invoice: Invoice, subject: str, text: str) -> list[Task]:
+        details = await self._store.buyer(invoice.consumer_id)
+        if details is not None and details.value.email is not None:
+            return [mail(details.value.email, subject, text)]
+        return await self._mails.to_consumer(await self._access.consumer(invoice.consumer_id), subject, text)
+
+    async def _events(
+        self, invoice: Invoice, type: EventType, at: datetime | None = None, heard: dict[str, bool] | None = None
+    ) -> list[Task]:
+        """For whoever listens: with 100,000 invoices at once, nobody makes events for no one. `heard` says of owners
+        whether they do, where that is known already."""
+        found = []
+        for owner_id, data in (
+            (invoice.merchant_id, {"pseudonym": invoice.pseudonym}),
+            (invoice.consumer_id, {"seller": invoice.seller.name}),
+        ):
+            listens = (heard or {}).get(owner_id)
+            if await self._listens(owner_id, type) if listens is None else listens:
+                found.append(emit(owner_id, type, {**_event(invoice), **data}, at or self._now()))
+        return found
+
+    async def _listens(self, owner_id: str, type: EventType) -> bool:
+        hooks = await self._webhooks.webhooks(owner_id)
+        return any(held.value.status == "enabled" and type in held.value.events for held in hooks)
+
+
+def _whom(task: Task) -> str:
+    """In the id of what is done: another order of the tasks, or another address, must not share it."""
+    whom = task.data["to"] if task.kind == MAIL_TASK else task.data["owner_id"]
+    return sha256(whom.encode()).hexdigest()[:16]
+
+
+def _event(invoice: Invoice) -> dict[str, object]:
+    return {
+        "invoice_id": invoice.id,
+        "number": invoice.number,
+        "merchant_id": invoice.merchant_id,
+        "period": invoice.period,
+        "currency": invoice.currency,
+        "status": invoice.status,
+        "due_on": invoice.due_on,
+        "total": money_text(invoice.total, invoice.currency),
+        "amount_due": money_text(invoice.amount_due, invoice.currency),
+        "paid": money_text(invoice.paid, invoice.currency),
+    }

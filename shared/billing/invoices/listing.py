@@ -1,0 +1,89 @@
+"""Invoices and credit notes as lists: a merchant's, a consumer's, everybody's for the platform."""
+
+from shared.access.models import Grant
+from shared.access.store import AccessStore
+from shared.billing.models import CreditNote, Invoice, InvoiceStatus
+from shared.billing.store import BillingStore, Listed
+from shared.kernel.http.problems import not_found
+from shared.platform.documents import Query, Where
+
+
+class InvoiceListing:
+    """One per process. What is listed raises Problem 400 `cursor_invalid`."""
+
+    def __init__(self, store: BillingStore, access: AccessStore) -> None:
+        self._store = store
+        self._access = access
+
+    async def of_merchant(
+        self,
+        merchant_id: str,
+        limit: int,
+        cursor: str | None,
+        *,
+        status: InvoiceStatus | None = None,
+        period: str | None = None,
+        pseudonym: str | None = None,
+    ) -> Listed[Invoice]:
+        """Newest numbers first; none for a pseudonym that is not the merchant's."""
+        where = _where(status=status, period=period)
+        # A cursor can be read by whoever has it: the pseudonym is in it, never the id that is looked up for it.
+        asked = f"{status}:{period}:{pseudonym}"
+        if pseudonym is not None:
+            consumer_id = await self._consumer_id(merchant_id, pseudonym)
+            if consumer_id is None:
+                return Listed((), None)
+            where.append(Where("consumer_id", "=", consumer_id))
+        return await self._store.merchant_invoices(merchant_id, where, limit, cursor, asked)
+
+    async def of_consumer(
+        self,
+        consumer_id: str,
+        limit: int,
+        cursor: str | None,
+        *,
+        status: InvoiceStatus | None = None,
+        period: str | None = None,
+    ) -> Listed[Invoice]:
+        """Of all its merchants, newest periods first."""
+        return await self._store.consumer_invoices(consumer_id, _where(status=status, period=period), limit, cursor)
+
+    async def of_platform(
+        self,
+        limit: int,
+        cursor: str | None,
+        *,
+        merchant_id: str | None = None,
+        consumer_id: str | None = None,
+        status: InvoiceStatus | None = None,
+        period: str | None = None,
+    ) -> Listed[Invoice]:
+        """One merchant's, or everybody's: newest periods first."""
+        where = _where(consumer_id=consumer_id, status=status, period=period)
+        return await self._store.all_invoices(merchant_id, where, limit, cursor)
+
+    async def notes_of_merchant(self, merchant_id: str, limit: int, cursor: str | None) -> Listed[CreditNote]:
+        """Newest numbers first."""
+        return await self._store.notes(merchant_id, (), limit, cursor)
+
+    async def notes_of_invoice(
+        self, consumer_id: str, invoice_id: str, limit: int, cursor: str | None
+    ) -> Listed[CreditNote]:
+        """What was taken back of a consumer's invoice, newest numbers first. Raises Problem 404."""
+        held = await self._store.consumer_invoice(consumer_id, invoice_id)
+        if held is None:
+            raise not_found()
+        numbers = tuple(note.number for note in held.value.notes)
+        if not numbers:
+            return Listed((), None)
+        return await self._store.notes(held.value.merchant_id, (Where("number", "in", numbers),), limit, cursor)
+
+    async def _consumer_id(self, merchant_id: str, pseudonym: str) -> str | None:
+        where = (Where("merchant_id", "=", merchant_id), Where("pseudonym", "=", pseudonym))
+        # Across tenants: a merchant's own grants.
+        held = await self._access.first(Grant, Query(None, where, limit=1))
+        return held[0].value.consumer_id if held else None
+
+
+def _where(**wanted: str | None) -> list[Where]:
+    return [Where(field, "=", value) for field, value in wanted.items() if value is not None]

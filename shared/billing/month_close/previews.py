@@ -1,0 +1,88 @@
+"""What an invoice would be if the period were closed now: computed afresh each time, never stored."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from shared.access.models import Grant
+from shared.access.store import AccessStore
+from shared.billing.models import BillingProfile, Invoice
+from shared.billing.month_close.drafting import Drafter, Subscriber
+from shared.billing.month_close.service import Closer
+from shared.billing.store import BillingStore
+from shared.billing.usage.month import CountersDiffer
+from shared.kernel.clock import utc_now
+from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.problems import not_found
+from shared.kernel.periods import Period, next_month, period
+
+MERCHANTS_MAX = 100
+"""Whose previews a consumer gets at once."""
+
+
+class Previews:
+    """One per process."""
+
+    def __init__(
+        self,
+        store: BillingStore,
+        access: AccessStore,
+        drafter: Drafter,
+        closer: Closer,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._access = access
+        self._drafter = drafter
+        self._closer = closer
+        self._now = now
+
+    async def of_subscriber(self, merchant_id: str, pseudonym: str, name: str | None) -> list[Invoice]:
+        """A draft for each currency, of the period that is running, or of the named one that is not closed yet. Raises
+        Problem 404, also for a merchant who does not bill; 400 `range_invalid` for a period that is closed or to come;
+        409 `state_invalid` while counters and records differ."""
+        held = await self._store.profile(merchant_id)
+        if held is None:
+            raise not_found()
+        close = await self._closer.thought(held.value, await self._period(held.value, name))
+        subscriber = await self._closer.subscriber(close, pseudonym)
+        if subscriber is None:
+            raise not_found()
+        return await self._drafts(held.value, subscriber, close.as_period)
+
+    async def of_consumer(self, consumer_id: str) -> list[Invoice]:
+        """What the running period of every merchant comes to so far, by merchant. Raises Problem 409 as above."""
+        grants = [held.value for held in await self._access.all_of(Grant, consumer_id, "grant:")]
+        merchants = sorted({grant.merchant_id for grant in grants if grant.merchant_id is not None})[:MERCHANTS_MAX]
+        found = await asyncio.gather(*(self._of_merchant(consumer_id, merchant_id) for merchant_id in merchants))
+        return [invoice for invoices in found for invoice in invoices]
+
+    async def _of_merchant(self, consumer_id: str, merchant_id: str) -> list[Invoice]:
+        held = await self._store.profile(merchant_id)
+        if held is None:
+            return []
+        of = await self._period(held.value, None)
+        close = await self._closer.thought(held.value, of)
+        subscriber = await self._closer.subscriber_of(close, consumer_id)
+        return [] if subscriber is None else await self._drafts(held.value, subscriber, of)
+
+    async def _drafts(self, profile: BillingProfile, subscriber: Subscriber, of: Period) -> list[Invoice]:
+        basis = await self._drafter.basis(await self._closer.thought(profile, of))
+        # Records of a running period change while they are read; of one that is over they are on the invoice.
+        try:
+            drafts = await self._drafter.drafts(basis, subscriber, proven=of.end <= self._now())
+        except CountersDiffer as error:
+            rule = f"{error}, so nothing can be said of it yet"
+            raise Problem(
+                409, "state_invalid", f"Usage is not settled: {rule}.", (FieldError("usage", rule),)
+            ) from None
+        return [draft.invoice for draft in drafts]
+
+    async def _period(self, profile: BillingProfile, name: str | None) -> Period:
+        found = await self._closer.next_period(profile)
+        while found.end <= self._now() and found.name != name:
+            found = period(next_month(found.name), profile.time_zone, profile.anchor_day, start=found.end)
+        if name not in (None, found.name):
+            rule = "must be a period that has begun and is not closed yet"
+            raise Problem(400, "range_invalid", f"`period` {rule}.", errors=(FieldError("period", rule),))
+        return found

@@ -1,0 +1,93 @@
+"""Months as they are closed, and what an invoice would be now."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AwareDatetime
+
+from shared.billing.close_models import Close, CloseStatus
+from shared.billing.invoices.views import BuyerInvoice, MerchantInvoice, buyer_view, merchant_view
+from shared.billing.month_close.previews import Previews
+from shared.billing.store import BillingStore
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.http.schemas import View
+from shared.kernel.periods import Day, Month
+
+router = APIRouter(tags=["invoices"])
+
+
+class CloseView(View):
+    """`done` consumers were looked at, `invoices` made so far; `held` could not be billed, by pseudonym with the
+    reason, and are tried again every hour."""
+
+    period: Month
+    start: AwareDatetime
+    end: AwareDatetime
+    time_zone: str
+    issued_on: Day
+    due_on: Day
+    status: CloseStatus
+    done: int
+    invoices: int
+    held: dict[str, str]
+    begun_at: AwareDatetime
+    finished_at: AwareDatetime | None
+
+
+class Closes(View):
+    items: list[CloseView]
+
+
+class MerchantPreviews(View):
+    items: list[MerchantInvoice]
+
+
+class BuyerPreviews(View):
+    items: list[BuyerInvoice]
+
+
+async def billing(request: Request) -> BillingStore:
+    return request.app.state.parts.billing  # type: ignore[no-any-return]  # set by create_app
+
+
+async def previews(request: Request) -> Previews:
+    return request.app.state.parts.previews  # type: ignore[no-any-return]  # set by create_app
+
+
+@router.get("/merchants/{merchant_id}/closes")
+async def list_closes(
+    caller: Annotated[Caller, Depends(allowed("invoice.read"))],
+    store: Annotated[BillingStore, Depends(billing)],
+    merchant_id: str,
+) -> Closes:
+    """Every month that was closed or is being closed, the latest first."""
+    return Closes(items=[_view(close) for close in reversed(await store.closes(merchant_id))])
+
+
+@router.get("/merchants/{merchant_id}/invoice-previews")
+async def preview_for_merchant(
+    caller: Annotated[Caller, Depends(allowed("invoice.read"))],
+    previews: Annotated[Previews, Depends(previews)],
+    merchant_id: str,
+    pseudonym: Annotated[str, Query(max_length=64)],
+    period: Month | None = None,
+) -> MerchantPreviews:
+    """What a subscriber's invoice would be if the month were closed now: of the running one, or of a named one that is
+    not closed yet."""
+    found = await previews.of_subscriber(merchant_id, pseudonym, period)
+    return MerchantPreviews(items=[merchant_view(invoice) for invoice in found])
+
+
+@router.get("/consumers/{consumer_id}/invoice-previews")
+async def preview_for_consumer(
+    caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
+    previews: Annotated[Previews, Depends(previews)],
+    consumer_id: str,
+) -> BuyerPreviews:
+    """What the running months come to so far, one invoice for each merchant and currency."""
+    return BuyerPreviews(items=[buyer_view(invoice) for invoice in await previews.of_consumer(consumer_id)])
+
+
+def _view(close: Close) -> CloseView:
+    return CloseView.model_validate(close.model_dump())

@@ -1,0 +1,140 @@
+"""Subscribers are told of prices that change: everybody who has access to the service, in the background.
+
+The transaction that changes a plan creates a notice, and a task that follows it. The task commits one page of
+subscribers after another: a transaction holds the page's mails (as tasks) and the notice that is now behind them, so
+that a kill repeats nothing; the last one deletes the notice. Where two do the same task at once, the notice's ETag lets
+one of them through, and the other tries again later.
+"""
+
+import asyncio
+from dataclasses import replace
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AwareDatetime
+
+from shared.access.mails import AccessMails, line
+from shared.access.models import Grant
+from shared.access.store import AccessStore
+from shared.audit.journal import Journal, Task
+from shared.billing.models import Plan
+from shared.billing.store import BILLING, BillingStore, plan_document
+from shared.billing.tasks import PRICES_TASK
+from shared.catalog.store import CatalogStore
+from shared.kernel.documents import Held, Identifier, StoredModel
+from shared.platform.documents import Create, Delete, Query, Replace, Where
+
+SUBSCRIBERS_AT_ONCE = 50
+"""Whose mails are one transaction, which takes 100 operations."""
+
+MAILS_AFTER_S = 1
+"""Left to the outbox's timer, which sends a bounded number at once; this process would send all pages' together."""
+
+
+class Notice(StoredModel):
+    """Who was told of a version so far, under `notice:{service_id}:{number}:…`: subscribers up to the pseudonym
+    `after`."""
+
+    kind: Literal["notice"] = "notice"
+    merchant_id: Identifier
+    service_id: Identifier
+    number: int
+    effective_from: AwareDatetime
+    time_zone: str
+    withdrawn: bool = False
+    after: str = ""
+
+
+def notify(plan: Plan, time_zone: str, *, withdrawn: bool = False) -> tuple[Create, Task]:
+    """To be committed together with the change of the plan, in the merchant's partition of `billing`."""
+    notice = Notice(
+        merchant_id=plan.merchant_id,
+        service_id=plan.service_id,
+        number=plan.number,
+        effective_from=plan.effective_from,
+        time_zone=time_zone,
+        withdrawn=withdrawn,
+    )
+    create = Create(_document(notice), notice.to_json())
+    return create, Task(PRICES_TASK, {"merchant_id": plan.merchant_id, "notice": create.id})
+
+
+def _document(notice: Notice) -> str:
+    return f"notice:{notice.service_id}:{notice.number:06d}:{'withdrawn' if notice.withdrawn else 'announced'}"
+
+
+class PlanNotices:
+    def __init__(
+        self, store: BillingStore, access: AccessStore, catalog: CatalogStore, journal: Journal, mails: AccessMails
+    ) -> None:
+        self._store = store
+        self._access = access
+        self._catalog = catalog
+        self._journal = journal
+        self._mails = mails
+
+    async def on_tell(self, task_id: str, data: dict[str, Any]) -> None:
+        """The handler of PRICES_TASK. Raises Problem 409 when somebody else is doing the same; DocumentsUnavailable."""
+        held = await self._store.get(Notice, data["merchant_id"], data["notice"])
+        while held is not None:
+            held = await self._page(held)
+
+    async def _page(self, held: Held[Notice]) -> Held[Notice] | None:
+        """Tell the next ones. None when all are told."""
+        notice = held.value
+        letter = await self._letter(notice)
+        grants = [] if letter is None else await self._grants(notice)
+        if letter is None or not grants:
+            await self._journal.commit(BILLING, notice.merchant_id, [Delete(_document(notice), held.etag)])
+            return None
+        mails = await asyncio.gather(*(self._to_subscriber(grant, *letter) for grant in grants))
+        after = notice.model_copy(update={"after": grants[-1].pseudonym})
+        write = Replace(_document(notice), after.to_json(), held.etag)
+        tasks = [task for each in mails for task in each]
+        etags = await self._journal.commit(BILLING, notice.merchant_id, [write], tasks=tasks)
+        return Held(after, etags[0])
+
+    async def _to_subscriber(self, grant: Grant, subject: str, text: str) -> list[Task]:
+        if grant.status != "approved":
+            return []
+        consumer = await self._access.consumer(grant.consumer_id)
+        mails = await self._mails.to_consumer(consumer, subject, text)
+        return [replace(mail, delay_s=MAILS_AFTER_S) for mail in mails]
+
+    async def _grants(self, notice: Notice) -> list[Grant]:
+        where = [Where("service_id", "=", notice.service_id)]
+        if notice.after:
+            where.append(Where("pseudonym", ">", notice.after))
+        # Across tenants: a change of prices is told to everybody who may use the service.
+        query = Query(None, tuple(where), order_by="pseudonym", limit=SUBSCRIBERS_AT_ONCE)
+        return [held.value for held in await self._access.first(Grant, query)]
+
+    async def _letter(self, notice: Notice) -> tuple[str, str] | None:
+        """Subject and text; None when there is nothing to tell any more."""
+        service = await self._catalog.service(notice.service_id)
+        merchant = await self._catalog.merchant(notice.merchant_id)
+        if service is None or merchant is None:
+            return None
+        local = notice.effective_from.astimezone(ZoneInfo(notice.time_zone))
+        day, moment = f"{local:%Y-%m-%d}", f"{local:%Y-%m-%d %H:%M} ({notice.time_zone})"
+        name, by = line(service.name), line(merchant.name)
+        if notice.withdrawn:
+            text = f"{by} has withdrawn the prices of {name} that were to hold from {moment}. They do not come."
+            return f"Prices of {name} do not change on {day}", f"{text}\n"
+        held = await self._store.get(Plan, notice.merchant_id, plan_document(notice.service_id, notice.number))
+        if held is None:  # withdrawn meanwhile: that is told by a notice of its own
+            return None
+        return f"Prices of {name} from {day}", _text(held.value, name, by, moment)
+
+
+def _text(plan: Plan, name: str, by: str, moment: str) -> str:
+    if not plan.charges:
+        return f"{by} has changed the prices of {name}: from {moment} it is free of charge.\n"
+    charges = "\n".join(f"- {line(charge.name)}" for charge in plan.charges)
+    return f"""{by} has set prices of {name} that hold from {moment}.
+
+Plan: {line(plan.name)} (version {plan.number}), in {plan.currency}. It charges for:
+{charges}
+
+All prices are in the portal, on the page of the service.
+"""

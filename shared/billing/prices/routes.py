@@ -1,0 +1,134 @@
+"""Price plans: what a merchant announces for a service, and what everybody sees of it in the catalogue."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from pydantic import AwareDatetime, Field
+
+from shared.billing.charges import CHARGES_MAX, Charge
+from shared.billing.models import Plan
+from shared.billing.prices.service import Plans, PlanState, Version
+from shared.catalog.marketplace.routes import Visible, cacheable, caching
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.schemas import Input, View
+from shared.kernel.money import Currency
+
+router = APIRouter(tags=["prices"])
+
+
+class PlanInput(Input):
+    """Each charge needs an `id` of its own, a `name` and a `metric`; none at all makes the service free.
+    `effective_from` is a midnight in the merchant's time zone; without it, the start of the merchant's next billing
+    period."""
+
+    name: Annotated[str, Field(min_length=1, max_length=120, examples=["Standard"])]
+    currency: Currency
+    charges: Annotated[tuple[Charge, ...], Field(max_length=CHARGES_MAX)]
+    effective_from: AwareDatetime | None = None
+
+
+class PriceView(View):
+    """A version of a service's prices, in force from `effective_from` until another one's moment."""
+
+    number: int
+    name: str
+    currency: str
+    charges: tuple[Charge, ...]
+    effective_from: AwareDatetime
+
+
+class PlanView(PriceView):
+    """`state` is `announced` until `effective_from`, then `in_force`, and `past` when another one is."""
+
+    service_id: str
+    state: PlanState
+    created_at: AwareDatetime
+    created_by: str
+
+
+class PlansView(View):
+    items: list[PlanView]
+    next_cursor: str | None
+
+
+class OfferView(View):
+    """`current` is null as long as the service has no prices, `next` while no others are announced."""
+
+    current: PriceView | None
+    next: PriceView | None
+
+
+async def desk(request: Request) -> Plans:
+    return request.app.state.parts.plans  # type: ignore[no-any-return]  # set by create_app
+
+
+Desk = Annotated[Plans, Depends(desk)]
+Editor = Annotated[Caller, Depends(allowed("plan.manage"))]
+Reader = Annotated[Caller, Depends(allowed("plan.read"))]
+Number = Annotated[int, Path(ge=1, le=999_999)]
+IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
+
+
+@router.post("/services/{service_id}/plans", status_code=201)
+async def add_plan(caller: Editor, desk: Desk, service_id: str, body: PlanInput, response: Response) -> PlanView:
+    """Announce a version of the service's prices. Consumers who have access to it are told by mail."""
+    version = await desk.add(caller.actor, service_id, body.name, body.currency, body.charges, body.effective_from)
+    return _answer(version, response)
+
+
+@router.get("/services/{service_id}/plans")
+async def list_plans(
+    caller: Reader,
+    desk: Desk,
+    service_id: str,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> PlansView:
+    """All versions, the newest first."""
+    found, next_cursor = await desk.page(service_id, limit, cursor)
+    return PlansView(items=[_view(version) for version in found], next_cursor=next_cursor)
+
+
+@router.get("/services/{service_id}/plans/{number}")
+async def read_plan(caller: Reader, desk: Desk, service_id: str, number: Number, response: Response) -> PlanView:
+    """One version."""
+    return _answer(await desk.read(service_id, number), response)
+
+
+@router.delete("/services/{service_id}/plans/{number}", status_code=204)
+async def withdraw_plan(caller: Editor, desk: Desk, service_id: str, number: Number, if_match: IfMatch = None) -> None:
+    """Withdraw a version that has not taken effect yet. Consumers who have access to the service are told by mail."""
+    await desk.withdraw(caller.actor, service_id, number, if_match)
+
+
+@router.get("/catalog/services/{slug}/plan", response_model=OfferView, responses={304: {"description": "Not modified"}})
+async def show_plan(request: Request, desk: Desk, detail: Visible) -> Response:
+    """What the service costs now, and what it will cost next, for those who may see the service."""
+    offer = await desk.offer(detail.service)
+    return cacheable(request, OfferView(current=_price(offer.current), next=_price(offer.next)), caching(detail))
+
+
+def _price(plan: Plan | None) -> PriceView | None:
+    return None if plan is None else PriceView.model_validate(plan, from_attributes=True)
+
+
+def _view(version: Version) -> PlanView:
+    plan = version.plan
+    return PlanView(
+        number=plan.number,
+        name=plan.name,
+        currency=plan.currency,
+        charges=plan.charges,
+        effective_from=plan.effective_from,
+        service_id=plan.service_id,
+        state=version.state,
+        created_at=plan.created_at,
+        created_by=plan.created_by,
+    )
+
+
+def _answer(version: Version, response: Response) -> PlanView:
+    response.headers["ETag"] = entity_tag(version.etag)
+    return _view(version)

@@ -1,0 +1,185 @@
+"""Billing profiles, terms, and what buyers want on their invoices."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Request, Response
+from pydantic import AwareDatetime, Field
+
+from shared.billing.models import BillingProfile, BuyerDetails, TaxRegistration, Terms
+from shared.billing.profiles.service import BillingSetup
+from shared.catalog.merchants.routes import AddressInput
+from shared.catalog.models import Address
+from shared.identity.guard import allowed
+from shared.identity.models import Caller, Email
+from shared.kernel.documents import Held
+from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.schemas import Input, Reasoned, View
+from shared.kernel.money import Percent
+
+router = APIRouter(tags=["billing setup"])
+IfMatch = Annotated[str | None, Header()]
+
+
+class RegistrationInput(Input):
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["DE"])]
+    kind: Literal["vat", "gst", "in_gst"]
+    number: Annotated[str, Field(min_length=2, max_length=40, examples=["DE136695976"])]
+    percent: Annotated[Percent, Field(examples=["19"])]
+
+
+class ProfileInput(Input):
+    """How a merchant bills. Invoice numbers begin with `number_prefix`; the financial year begins in
+    `financial_year_month`. Without registrations no tax is charged."""
+
+    time_zone: Annotated[str, Field(max_length=64, examples=["Asia/Kolkata"])] = "UTC"
+    anchor_day: Annotated[int, Field(ge=1, le=31)] = 1
+    number_prefix: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,4}$", examples=["ACME"])]
+    financial_year_month: Annotated[int, Field(ge=1, le=12)] = 1
+    payment_terms_days: Annotated[int, Field(ge=0, le=365)] = 30
+    payment_details: Annotated[str, Field(max_length=1_000)] = ""
+    footer: Annotated[str, Field(max_length=1_000)] = ""
+    registrations: Annotated[tuple[RegistrationInput, ...], Field(max_length=50)] = ()
+
+
+class ProfileView(View):
+    """Billed is from the month on that `billing_from` is in."""
+
+    time_zone: str
+    anchor_day: int
+    number_prefix: str
+    financial_year_month: int
+    payment_terms_days: int
+    payment_details: str
+    footer: str
+    registrations: tuple[TaxRegistration, ...]
+    billing_from: AwareDatetime
+
+
+class TermsInput(Reasoned):
+    """Null: the platform's own commission."""
+
+    commission_percent: Percent | None
+
+
+class TermsView(View):
+    commission_percent: Percent | None
+
+
+class BuyerInput(Input):
+    """What merchants who bill the consumer see of it, on their invoices and nowhere else. `email` is where invoices go
+    instead of to the account."""
+
+    legal_name: Annotated[str, Field(min_length=1, max_length=200)]
+    address: AddressInput
+    tax_id: Annotated[str, Field(max_length=40)] = ""
+    email: Email | None = None
+
+
+class BuyerView(View):
+    legal_name: str
+    address: Address
+    tax_id: str
+    email: str | None
+
+
+def _or_made(view: type[View]) -> dict[int | str, dict[str, Any]]:
+    return {201: {"model": view, "description": "Made: there was none before"}}
+
+
+async def setup(request: Request) -> BillingSetup:
+    return request.app.state.parts.billing_setup  # type: ignore[no-any-return]  # set by create_app
+
+
+Setup = Annotated[BillingSetup, Depends(setup)]
+
+
+@router.get("/merchants/{merchant_id}/billing")
+async def read_billing(
+    caller: Annotated[Caller, Depends(allowed("billing.read"))], setup: Setup, merchant_id: str, response: Response
+) -> ProfileView:
+    """How a merchant bills; 404 while it does not."""
+    return _profile(await setup.profile(merchant_id), response)
+
+
+@router.put("/merchants/{merchant_id}/billing", responses=_or_made(ProfileView))
+async def put_billing(
+    caller: Annotated[Caller, Depends(allowed("billing.manage"))],
+    setup: Setup,
+    merchant_id: str,
+    body: ProfileInput,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ProfileView:
+    """Begin to bill, or change how; a change needs `If-Match`. What was issued stays as it is; another time zone holds
+    from the next period on."""
+    held = await setup.put_profile(caller.actor, merchant_id, body.model_dump(), if_match)
+    return _profile(held, _made(response, if_match))
+
+
+@router.get("/admin/merchants/{merchant_id}/terms")
+async def read_terms(
+    caller: Annotated[Caller, Depends(allowed("terms.manage"))], setup: Setup, merchant_id: str, response: Response
+) -> TermsView:
+    """What was agreed with a merchant; null where the platform's own commission holds."""
+    return _terms(await setup.terms(merchant_id), response)
+
+
+@router.put("/admin/merchants/{merchant_id}/terms", responses=_or_made(TermsView))
+async def put_terms(
+    caller: Annotated[Caller, Depends(allowed("terms.manage"))],
+    setup: Setup,
+    merchant_id: str,
+    body: TermsInput,
+    response: Response,
+    if_match: IfMatch = None,
+) -> TermsView:
+    """Agree on a commission; a change needs `If-Match`. It holds for months whose close begins from now on."""
+    held = await setup.put_terms(caller.actor, merchant_id, body.commission_percent, if_match, body.reason)
+    return _terms(held, _made(response, if_match))
+
+
+@router.get("/consumers/{consumer_id}/billing")
+async def read_buyer(
+    caller: Annotated[Caller, Depends(allowed("buyer.manage"))], setup: Setup, consumer_id: str, response: Response
+) -> BuyerView:
+    """What is on the consumer's invoices; 404 while it is its pseudonym."""
+    return _buyer(await setup.buyer(consumer_id), response)
+
+
+@router.put("/consumers/{consumer_id}/billing", responses=_or_made(BuyerView))
+async def put_buyer(
+    caller: Annotated[Caller, Depends(allowed("buyer.manage"))],
+    setup: Setup,
+    consumer_id: str,
+    body: BuyerInput,
+    response: Response,
+    if_match: IfMatch = None,
+) -> BuyerView:
+    """Say what is to be on invoices from now on; a change needs `If-Match`."""
+    held = await setup.put_buyer(caller.actor, consumer_id, body.model_dump(), if_match)
+    return _buyer(held, _made(response, if_match))
+
+
+def _made(response: Response, if_match: str | None) -> Response:
+    """A PUT that succeeds without `If-Match` found nothing to replace."""
+    response.status_code = 201 if if_match is None else 200
+    return response
+
+
+def _tagged(held: Held[Any], response: Response) -> dict[str, Any]:
+    if held.etag:
+        response.headers["ETag"] = entity_tag(held.etag)
+    known: dict[str, Any] = held.value.model_dump()
+    return known
+
+
+def _profile(held: Held[BillingProfile], response: Response) -> ProfileView:
+    return ProfileView.model_validate(_tagged(held, response))
+
+
+def _terms(held: Held[Terms], response: Response) -> TermsView:
+    return TermsView.model_validate(_tagged(held, response))
+
+
+def _buyer(held: Held[BuyerDetails], response: Response) -> BuyerView:
+    return BuyerView.model_validate(_tagged(held, response))

@@ -1,0 +1,108 @@
+"""Credit notes: how much of what they take back is net, how much tax, and the documents that they are."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal, localcontext
+
+from shared.billing.models import BillingProfile, CreditNote, Invoice, NoteShare
+from shared.billing.numbering import Numbers, financial_year, note_number
+from shared.billing.store import note_document, sequence_document
+from shared.kernel.documents import Held
+from shared.kernel.money import EXACT, ZERO, round_money
+from shared.platform.documents import Create, Operation, Replace
+
+SERIES = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What a note takes of an invoice: `taxes` in the order of the invoice's."""
+
+    net: Decimal
+    taxes: tuple[Decimal, ...]
+
+
+def left_of(invoice: Invoice) -> Decimal:
+    """How much of the total no note has taken back yet."""
+    return invoice.total - _sum(note.total for note in invoice.notes)
+
+
+def share(invoice: Invoice, amount: Decimal) -> Share:
+    """Of `amount`, which is at most `left_of(invoice)`. Each part follows the invoice's proportion as closely as whole
+    minor units allow, is never below zero, and never more than what is left of it: notes over all of an invoice sum to
+    its net and to each of its taxes, however they are cut. What rounding leaves over goes to the net while it can."""
+    whole = (invoice.net, *(tax.amount for tax in invoice.taxes))
+    taken = [_sum(note.net for note in invoice.notes)]
+    taken += [_sum(note.taxes[number] for note in invoice.notes) for number in range(len(invoice.taxes))]
+    left = [part - gone for part, gone in zip(whole, taken, strict=True)]
+    with localcontext(EXACT):
+        reached = (invoice.total - sum(left) + amount) / invoice.total
+        aims = [round_money(part * reached, invoice.currency) for part in whole]
+    parts = [min(max(aim - gone, ZERO), rest) for aim, gone, rest in zip(aims, taken, left, strict=True)]
+    over = amount - sum(parts)
+    for number, part in enumerate(parts):
+        step = min(max(over, -part), left[number] - part)
+        parts[number] = round_money(part + step, invoice.currency)
+        over -= step
+    return Share(parts[0], tuple(parts[1:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Unnumbered:
+    note: CreditNote
+    prefix: str
+    year: str
+
+    @property
+    def sequence(self) -> str:
+        """The document that has the last number."""
+        return sequence_document(SERIES, self.year)
+
+    def numbered(self, held: Held[Numbers] | None) -> tuple[CreditNote, Sequence[Operation]]:
+        """The note with the next number; what stores it and takes the number is one transaction, so that there is
+        neither a gap nor a duplicate. `held` is the sequence's document."""
+        last = 1 if held is None else held.value.last + 1
+        note = self.note.model_copy(update={"number": note_number(self.prefix, self.year, last)})
+        body = Numbers(last=last).to_json()
+        take = Create(self.sequence, body) if held is None else Replace(self.sequence, body, held.etag)
+        return note, (take, Create(note_document(note.id), note.to_json()))
+
+
+def write_note(
+    id: str, invoice: Invoice, amount: Decimal, reason: str, profile: BillingProfile, today: date
+) -> Unnumbered:
+    """All of a note but its number."""
+    of = share(invoice, amount)
+    taxes = tuple(
+        tax.model_copy(update={"taxable": of.net, "amount": part})
+        for tax, part in zip(invoice.taxes, of.taxes, strict=True)
+    )
+    note = CreditNote(
+        id=id,
+        number="",
+        invoice_id=invoice.id,
+        invoice_number=invoice.number,
+        invoice_issued_on=invoice.issued_on,
+        merchant_id=invoice.merchant_id,
+        consumer_id=invoice.consumer_id,
+        pseudonym=invoice.pseudonym,
+        currency=invoice.currency,
+        issued_on=str(today),
+        reason=reason,
+        net=of.net,
+        taxes=taxes,
+        total=round_money(amount, invoice.currency),
+        seller=invoice.seller,
+        buyer=invoice.buyer,
+    )
+    return Unnumbered(note, profile.number_prefix, financial_year(today, profile.financial_year_month))
+
+
+def share_of(note: CreditNote) -> NoteShare:
+    """What the invoice keeps of it."""
+    return NoteShare(number=note.number, net=note.net, taxes=tuple(tax.amount for tax in note.taxes), total=note.total)
+
+
+def _sum(amounts: Iterable[Decimal]) -> Decimal:
+    return sum(amounts, ZERO)

@@ -1,0 +1,238 @@
+"""Invoices: for the merchant who is paid, and for the consumer who pays."""
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from pydantic import Field
+
+from shared.billing.invoices.listing import InvoiceListing
+from shared.billing.invoices.views import (
+    BuyerInvoice,
+    InvoiceSummary,
+    MerchantInvoice,
+    MerchantSummary,
+    NotesView,
+    NoteView,
+    PlatformSummary,
+    buyer_view,
+    merchant_view,
+    note_view,
+    summary,
+)
+from shared.billing.models import CreditNote, Invoice, InvoiceStatus, Payment
+from shared.billing.receivables.service import Receivables
+from shared.billing.store import BillingStore, Listed
+from shared.identity.guard import allowed, not_found
+from shared.identity.models import Caller
+from shared.kernel.clock import utc_now
+from shared.kernel.documents import Held, Identifier
+from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.schemas import Input, Reasoned, View
+from shared.kernel.ids import known_id, new_id
+from shared.kernel.money import Amount
+from shared.kernel.periods import Month
+
+router = APIRouter(tags=["invoices"])
+
+
+class BuyerInvoices(View):
+    items: list[InvoiceSummary]
+    next_cursor: str | None
+
+
+class MerchantInvoices(View):
+    items: list[MerchantSummary]
+    next_cursor: str | None
+
+
+class PlatformInvoices(View):
+    items: list[PlatformSummary]
+    next_cursor: str | None
+
+
+class PaymentInput(Input):
+    """A payment that was received, of all or a part. A payment `id` that was recorded before changes nothing; without
+    one each request is another payment, unless it has an Idempotency-Key."""
+
+    amount: Amount
+    received_on: date
+    reference: Annotated[str, Field(max_length=200)] = ""
+    id: Identifier | None = None
+
+
+class NoteInput(Reasoned):
+    """`amount` is with tax, at most what is left of the invoice."""
+
+    amount: Amount
+
+
+async def billing(request: Request) -> BillingStore:
+    return request.app.state.parts.billing  # type: ignore[no-any-return]  # set by create_app
+
+
+async def invoice_listing(request: Request) -> InvoiceListing:
+    return request.app.state.parts.invoice_listing  # type: ignore[no-any-return]  # set by create_app
+
+
+async def receivables(request: Request) -> Receivables:
+    return request.app.state.parts.receivables  # type: ignore[no-any-return]  # set by create_app
+
+
+Store = Annotated[BillingStore, Depends(billing)]
+Book = Annotated[InvoiceListing, Depends(invoice_listing)]
+Desk = Annotated[Receivables, Depends(receivables)]
+InvoiceId = Annotated[str, Path(max_length=64)]
+Limit = Annotated[int, Query(ge=1, le=100)]
+Reader = Annotated[Caller, Depends(allowed("invoice.read"))]
+Manager = Annotated[Caller, Depends(allowed("invoice.manage"))]
+Buyer = Annotated[Caller, Depends(allowed("invoice.read_own"))]
+
+
+@router.get("/merchants/{merchant_id}/invoices")
+async def list_merchant_invoices(
+    caller: Reader,
+    book: Book,
+    merchant_id: str,
+    status: InvoiceStatus | None = None,
+    period: Month | None = None,
+    pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
+    limit: Limit = 20,
+    cursor: str | None = None,
+) -> MerchantInvoices:
+    """A merchant's invoices, the newest number first."""
+    page = await book.of_merchant(merchant_id, limit, cursor, status=status, period=period, pseudonym=pseudonym)
+    return MerchantInvoices(
+        items=[summary(held.value, MerchantSummary) for held in page.items], next_cursor=page.cursor
+    )
+
+
+@router.get("/merchants/{merchant_id}/invoices/{invoice_id}")
+async def read_merchant_invoice(
+    caller: Reader, store: Store, merchant_id: str, invoice_id: InvoiceId, response: Response
+) -> MerchantInvoice:
+    """An invoice with the merchant's side of it: commission, and what is left."""
+    held = await store.invoice(merchant_id, invoice_id)
+    if held is None:
+        raise not_found()
+    return _tagged(held, response)
+
+
+@router.post("/merchants/{merchant_id}/invoices/{invoice_id}/payments", status_code=201)
+async def record_payment(
+    caller: Manager,
+    desk: Desk,
+    merchant_id: str,
+    invoice_id: InvoiceId,
+    body: PaymentInput,
+    request: Request,
+    response: Response,
+) -> MerchantInvoice:
+    """Record that money was received. AMS takes none itself. The buyer is told by mail once nothing is open."""
+    payment = Payment(
+        id=body.id or _once("pay", caller, request),
+        amount=body.amount,
+        reference=body.reference,
+        received_on=str(body.received_on),
+        recorded_at=utc_now(),
+        recorded_by=caller.account.id,
+    )
+    return _tagged(await desk.pay(caller.actor, merchant_id, invoice_id, payment), response)
+
+
+@router.post("/merchants/{merchant_id}/invoices/{invoice_id}/void")
+async def void_invoice(
+    caller: Manager, desk: Desk, merchant_id: str, invoice_id: InvoiceId, body: Reasoned, response: Response
+) -> MerchantInvoice:
+    """Nothing is owed any more. The number stays, and the usage is not billed again. The buyer is told by mail."""
+    return _tagged(await desk.void(caller.actor, merchant_id, invoice_id, body.reason), response)
+
+
+@router.post("/merchants/{merchant_id}/invoices/{invoice_id}/credit-notes", status_code=201)
+async def give_credit_note(
+    caller: Manager, desk: Desk, merchant_id: str, invoice_id: InvoiceId, body: NoteInput, request: Request
+) -> NoteView:
+    """Take back some of an invoice, or all. It lowers what is to be paid; what is over is credit for the consumer's
+    next invoice. The buyer is told by mail."""
+    note_id = _once("crn", caller, request)
+    note, _ = await desk.credit(caller.actor, merchant_id, invoice_id, body.amount, body.reason, note_id=note_id)
+    return note_view(note)
+
+
+@router.get("/merchants/{merchant_id}/credit-notes")
+async def list_merchant_notes(
+    caller: Reader, book: Book, merchant_id: str, limit: Limit = 20, cursor: str | None = None
+) -> NotesView:
+    """A merchant's credit notes, the newest number first."""
+    return _notes(await book.notes_of_merchant(merchant_id, limit, cursor))
+
+
+@router.get("/consumers/{consumer_id}/invoices")
+async def list_consumer_invoices(
+    caller: Buyer,
+    book: Book,
+    consumer_id: str,
+    status: InvoiceStatus | None = None,
+    period: Month | None = None,
+    limit: Limit = 20,
+    cursor: str | None = None,
+) -> BuyerInvoices:
+    """A consumer's invoices of all merchants, the latest period first."""
+    page = await book.of_consumer(consumer_id, limit, cursor, status=status, period=period)
+    return BuyerInvoices(items=[summary(held.value, InvoiceSummary) for held in page.items], next_cursor=page.cursor)
+
+
+@router.get("/consumers/{consumer_id}/invoices/{invoice_id}")
+async def read_consumer_invoice(
+    caller: Buyer, store: Store, consumer_id: str, invoice_id: InvoiceId, response: Response
+) -> BuyerInvoice:
+    """One invoice: its lines, what they come from, payments and credit notes."""
+    held = await store.consumer_invoice(consumer_id, invoice_id)
+    if held is None:
+        raise not_found()
+    response.headers["ETag"] = entity_tag(held.etag)
+    return buyer_view(held.value)
+
+
+@router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes")
+async def list_consumer_notes(
+    caller: Buyer, book: Book, consumer_id: str, invoice_id: InvoiceId, limit: Limit = 20, cursor: str | None = None
+) -> NotesView:
+    """What was taken back of an invoice, the newest number first."""
+    return _notes(await book.notes_of_invoice(consumer_id, invoice_id, limit, cursor))
+
+
+@router.get("/admin/invoices")
+async def list_all_invoices(
+    caller: Annotated[Caller, Depends(allowed("invoice.list"))],
+    book: Book,
+    merchant_id: Annotated[str | None, Query(max_length=64)] = None,
+    consumer_id: Annotated[str | None, Query(max_length=64)] = None,
+    status: InvoiceStatus | None = None,
+    period: Month | None = None,
+    limit: Limit = 20,
+    cursor: str | None = None,
+) -> PlatformInvoices:
+    """What is billed on the platform, the latest period first. One is read under its merchant."""
+    page = await book.of_platform(
+        limit, cursor, merchant_id=merchant_id, consumer_id=consumer_id, status=status, period=period
+    )
+    return PlatformInvoices(
+        items=[summary(held.value, PlatformSummary) for held in page.items], next_cursor=page.cursor
+    )
+
+
+def _once(prefix: str, caller: Caller, request: Request) -> str:
+    """An id. With an Idempotency-Key it is the same each time: the process that did it first may have died before it
+    could keep its answer, and money is not to be counted twice."""
+    key = request.headers.get("idempotency-key")
+    return new_id(prefix) if key is None else known_id(prefix, caller.account.id, request.url.path, key)
+
+
+def _tagged(held: Held[Invoice], response: Response) -> MerchantInvoice:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return merchant_view(held.value)
+
+
+def _notes(page: Listed[CreditNote]) -> NotesView:
+    return NotesView(items=[note_view(held.value) for held in page.items], next_cursor=page.cursor)

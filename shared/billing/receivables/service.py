@@ -1,0 +1,259 @@
+"""What happens to an invoice once it is issued: payments are recorded, it is voided, credit notes take some of it back.
+
+    issued  → overdue | paid | void
+    overdue → paid | void
+
+It is paid when nothing of `amount_due` is open any more. Credit notes lower what is open first; what is over, because
+the invoice was paid, is credit for the consumer's next one. Each change is one transaction in the merchant's partition.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from shared.audit.journal import Journal, Task
+from shared.audit.models import Actor, changed
+from shared.billing.credit_models import Credit, with_back
+from shared.billing.invoices.announcements import Announcer
+from shared.billing.models import CreditNote, CreditUse, Invoice, InvoiceStatus, Payment
+from shared.billing.numbering import Numbers
+from shared.billing.receivables.credit_notes import left_of, share_of, write_note
+from shared.billing.store import BILLING, BillingStore, credit_document, invoice_document
+from shared.kernel.clock import utc_now
+from shared.kernel.documents import Held
+from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.problems import not_found
+from shared.kernel.ids import new_id
+from shared.kernel.money import ZERO, exponent, money_text, round_money
+from shared.platform.documents import Create, Operation, Replace
+
+ATTEMPTS_MAX = 200
+"""Of a change that another process's came before. Within one they take turns, as all numbers of a merchant's notes come
+from one sequence."""
+
+PAYMENTS_MAX = NOTES_MAX = 1_000
+"""Of one invoice, as they are kept in its document."""
+
+_PAYABLE: frozenset[InvoiceStatus] = frozenset({"issued", "overdue"})
+Made = tuple[list[Operation], list[Task], Invoice]
+
+
+def open_amount(invoice: Invoice) -> Decimal:
+    """What is still to be paid."""
+    if invoice.status not in _PAYABLE:
+        return ZERO
+    return invoice.amount_due - invoice.paid - invoice.credited
+
+
+class Receivables:
+    """One per process."""
+
+    def __init__(
+        self, store: BillingStore, journal: Journal, announcer: Announcer, now: Callable[[], datetime] = utc_now
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._announcer = announcer
+        self._now = now
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    async def pay(self, actor: Actor, merchant_id: str, id: str, payment: Payment) -> Held[Invoice]:
+        """Record a payment, of all or a part. One that is recorded already, by its id, changes nothing. Raises Problem
+        400 for more than is open, and for more digits than the currency has; 404; 409 `state_invalid`, `conflict`."""
+
+        async def make(held: Held[Invoice]) -> Made | None:
+            invoice = held.value
+            known = next((each for each in invoice.payments if each.id == payment.id), None)
+            if known is not None:
+                if (known.amount, known.reference, known.received_on) == (
+                    payment.amount,
+                    payment.reference,
+                    payment.received_on,
+                ):
+                    return None
+                raise Problem(409, "conflict", "Another payment was recorded with this id.")
+            _check_payable(invoice, "paid")
+            _check_day(payment.received_on, self._today(invoice))
+            _check_amount(payment.amount, open_amount(invoice), invoice.currency)
+            if len(invoice.payments) >= PAYMENTS_MAX:
+                raise Problem(409, "limit_reached", f"An invoice has at most {PAYMENTS_MAX} payments.")
+            after = _settled(
+                invoice.model_copy(
+                    update={"paid": invoice.paid + payment.amount, "payments": (*invoice.payments, payment)}
+                )
+            )
+            return [], await self._if_paid(after), after
+
+        return await self._change(actor, "invoice.pay", merchant_id, id, make)
+
+    async def void(self, actor: Actor, merchant_id: str, id: str, reason: str) -> Held[Invoice]:
+        """Nothing is owed any more; the number stays, and the usage is not billed again. Credit that it used is given
+        back. Raises Problem 404; 409 `state_invalid`, also once something was paid or credited."""
+
+        async def make(held: Held[Invoice]) -> Made:
+            invoice = held.value
+            _check_payable(invoice, "void")
+            if invoice.paid or invoice.credited:
+                raise _illegal(invoice, "void", "something of it was paid or credited: give a credit note")
+            after = invoice.model_copy(update={"status": "void", "due": None, "voided_reason": reason})
+            operations: list[Operation] = []
+            if invoice.credits:
+                operations = await self._put_credit(invoice, lambda left: with_back(left, invoice.credits))
+            return operations, await self._announcer.voided(after), after
+
+        return await self._change(actor, "invoice.void", merchant_id, id, make, reason)
+
+    async def credit(
+        self, actor: Actor, merchant_id: str, id: str, amount: Decimal, reason: str, *, note_id: str | None = None
+    ) -> tuple[CreditNote, Held[Invoice]]:
+        """A credit note over `amount`, tax included. Its tax is in the invoice's proportion, so that notes over all of
+        it sum to the invoice's net and taxes exactly. One that was given already, by `note_id`, is given once. Raises
+        Problem 400 for more than is left; 404; 409."""
+        made: list[CreditNote] = []
+        note_id = note_id or new_id("crn")
+
+        async def make(held: Held[Invoice]) -> Made | None:
+            invoice = held.value
+            known = await self._store.note(merchant_id, note_id)
+            if known is not None:
+                if (known.value.invoice_id, known.value.total, known.value.reason) != (id, amount, reason):
+                    raise Problem(409, "conflict", "Another credit note was given with this id.")
+                made[:] = [known.value]
+                return None
+            if invoice.status == "void":
+                raise _illegal(invoice, "credited", "it is void")
+            _check_amount(amount, left_of(invoice), invoice.currency)
+            if len(invoice.notes) >= NOTES_MAX:
+                raise Problem(409, "limit_reached", f"An invoice has at most {NOTES_MAX} credit notes.")
+            note, operations = await self._noted(note_id, invoice, amount, reason)
+            applied = min(amount, open_amount(invoice))
+            notes = (*invoice.notes, share_of(note))
+            after = _settled(invoice.model_copy(update={"credited": invoice.credited + applied, "notes": notes}))
+            if amount > applied:
+                over = CreditUse(note_number=note.number, amount=round_money(amount - applied, invoice.currency))
+                operations += await self._put_credit(invoice, lambda left: (*left, over))
+            made[:] = [note]
+            tasks = await self._announcer.credited(after, note)
+            return operations, [*tasks, *(await self._if_paid(after) if after.status != invoice.status else [])], after
+
+        held = await self._change(actor, "credit_note.issue", merchant_id, id, make, reason)
+        return made[0], held
+
+    async def _change(
+        self,
+        actor: Actor,
+        action: str,
+        merchant_id: str,
+        id: str,
+        make: Callable[[Held[Invoice]], Awaitable[Made | None]],
+        reason: str | None = None,
+    ) -> Held[Invoice]:
+        for _ in range(ATTEMPTS_MAX):
+            async with self._turns.setdefault(merchant_id, asyncio.Lock()):
+                changed_to = await self._attempt(actor, action, merchant_id, id, make, reason)
+            if changed_to is not None:
+                return changed_to
+        raise Problem(409, "conflict", "It kept being changed by somebody else. Read it again, then repeat.")
+
+    async def _attempt(
+        self,
+        actor: Actor,
+        action: str,
+        merchant_id: str,
+        id: str,
+        make: Callable[[Held[Invoice]], Awaitable[Made | None]],
+        reason: str | None,
+    ) -> Held[Invoice] | None:
+        """None when another process came before."""
+        held = await self._store.invoice(merchant_id, id)
+        if held is None:
+            raise not_found()
+        made = await make(held)
+        if made is None:
+            return held
+        operations, tasks, after = made
+        change = changed(actor, action, f"invoice:{id}", _kept(held.value), _kept(after), reason=reason)
+        write = Replace(invoice_document(id), after.to_json(), held.etag)
+        try:
+            etags = await self._journal.commit(BILLING, merchant_id, [write, *operations], change, tasks=tasks)
+        except Problem as problem:
+            if problem.code != "conflict":
+                raise
+            return None
+        return Held(after, etags[0])
+
+    async def _noted(
+        self, id: str, invoice: Invoice, amount: Decimal, reason: str
+    ) -> tuple[CreditNote, list[Operation]]:
+        """A note with the next number, and what stores it."""
+        profile = await self._store.profile(invoice.merchant_id)
+        if profile is None:
+            raise not_found()
+        today = self._today(invoice)
+        unnumbered = write_note(id, invoice, amount, reason, profile.value, today)
+        held = await self._store.get(Numbers, invoice.merchant_id, unnumbered.sequence)
+        note, operations = unnumbered.numbered(held)
+        return note, list(operations)
+
+    def _today(self, invoice: Invoice) -> date:
+        """Where the merchant is."""
+        return self._now().astimezone(ZoneInfo(invoice.time_zone)).date()
+
+    async def _if_paid(self, after: Invoice) -> list[Task]:
+        return await self._announcer.paid(after) if after.status == "paid" else []
+
+    async def _put_credit(
+        self, invoice: Invoice, change: Callable[[Sequence[CreditUse]], tuple[CreditUse, ...]]
+    ) -> list[Operation]:
+        """The consumer's credit after a change."""
+        merchant_id, consumer_id, currency = invoice.merchant_id, invoice.consumer_id, invoice.currency
+        held = await self._store.credit(merchant_id, consumer_id, currency)
+        left = change(() if held is None else held.value.left)
+        body = Credit(consumer_id=consumer_id, currency=currency, left=left).to_json()
+        document = credit_document(consumer_id, currency)
+        return [Create(document, body) if held is None else Replace(document, body, held.etag)]
+
+
+def _settled(invoice: Invoice) -> Invoice:
+    """Paid, when nothing is open."""
+    if invoice.status in _PAYABLE and not open_amount(invoice):
+        return invoice.model_copy(update={"status": "paid", "due": None})
+    return invoice
+
+
+def _kept(invoice: Invoice) -> Invoice:
+    """For the audit log: of payments and notes the last, which is the one that came; what does not change is left out
+    anyway."""
+    return invoice.model_copy(update={"payments": invoice.payments[-1:], "notes": invoice.notes[-1:], "lines": ()})
+
+
+def _check_payable(invoice: Invoice, to: str) -> None:
+    if invoice.status not in _PAYABLE:
+        raise _illegal(invoice, to, "only what is issued or overdue can be")
+
+
+def _illegal(invoice: Invoice, to: str, why: str) -> Problem:
+    return Problem(409, "state_invalid", f"The invoice is {invoice.status} and cannot become {to}: {why}.")
+
+
+def _check_amount(amount: Decimal, most: Decimal, currency: str) -> None:
+    rule = None
+    if amount <= 0:
+        rule = "must be above 0"
+    elif amount != round_money(amount, currency):
+        rule = f"must have at most {exponent(currency)} digits after the point, as {currency} has"
+    elif amount > most:
+        rule = f"must be at most {money_text(most, currency)}, which is what is left"
+    if rule is not None:
+        raise _refused("amount", rule)
+
+
+def _check_day(received_on: str, today: date) -> None:
+    if date.fromisoformat(received_on) > today + timedelta(days=1):  # it may be tomorrow where the payer is
+        raise _refused("received_on", "must not be in the future")
+
+
+def _refused(field: str, rule: str) -> Problem:
+    return Problem(400, "request_invalid", f"`{field}` {rule}.", errors=(FieldError(field, rule),))

@@ -1,0 +1,214 @@
+"""How much of a metric was used, from a period's sums by local day.
+
+What counts is the same for every metric: usage without a status or with one below 400, and of the rest only what the
+charge names in `client_errors`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal, localcontext
+from functools import lru_cache
+from hashlib import sha256
+from zoneinfo import ZoneInfo
+
+from shared.billing.charges import Charge
+from shared.kernel.money import EXACT, ZERO, ended
+from shared.kernel.periods import Period
+from shared.metering.counters import FAILED_FROM, Bucket, Counter, Failed, bucket_name
+from shared.metering.events import UsageEvent
+from shared.metering.windows import Window, window
+
+MB = 1_000_000
+MS_PER_MINUTE = 60_000
+
+
+@dataclass(slots=True)
+class DaySums:
+    """What a feature of a service was used on one local day. `failed` is part of the sums, by status from 400."""
+
+    requests: int = 0
+    events: int = 0
+    request_bytes: int = 0
+    response_bytes: int = 0
+    executions: int = 0
+    duration_ms: int = 0
+    quantity: Decimal = ZERO
+    failed_requests: dict[str, int] | None = None
+    failed: dict[str, Failed] | None = None
+
+    def add(self, bucket: Bucket) -> None:
+        self.requests += bucket.requests
+        self.events += bucket.events
+        self.request_bytes += bucket.request_bytes
+        self.response_bytes += bucket.response_bytes
+        self.executions += bucket.executions
+        self.duration_ms += bucket.duration_ms
+        if bucket.quantity != "0":
+            self.quantity = EXACT.add(self.quantity, Decimal(bucket.quantity))
+        for code, count in bucket.status.items():
+            if int(code) >= FAILED_FROM:
+                self.failed_requests = self.failed_requests or {}
+                self.failed_requests[code] = self.failed_requests.get(code, 0) + count
+        for code, failed in bucket.failed.items():
+            self.failed = self.failed or {}
+            self.failed.setdefault(code, Failed()).add(failed)
+
+    def canonical(self) -> str:
+        """Equal sums are equal text."""
+        failed = sorted((self.failed or {}).items())
+        return repr(
+            (
+                self.requests,
+                self.events,
+                self.request_bytes,
+                self.response_bytes,
+                self.executions,
+                self.duration_ms,
+                str(self.quantity.normalize(EXACT)),
+                sorted((self.failed_requests or {}).items()),
+                [
+                    (code, f.request_bytes, f.response_bytes, f.executions, f.duration_ms, f.quantity)
+                    for code, f in failed
+                ],
+            )
+        )
+
+
+Place = tuple[str, str]
+"""Service and feature (empty: none)."""
+
+
+class _Calendar:
+    """Which local day of a period each quarter hour is in. `days` are all of them, in order."""
+
+    def __init__(self, of: Period) -> None:
+        self.zone = ZoneInfo(of.zone)
+        self._window: Window = window(of.start, of.end, "day", self.zone)
+        pieces = range(len(self._window.cuts))
+        self.days = [str(self._window.moment(piece).astimezone(self.zone).date()) for piece in pieces]
+        self._names: dict[str, dict[str, str]] = {}
+
+    def names(self, utc_day: str) -> dict[str, str]:
+        """The local day by quarter hour (`HH:MM`) of a UTC day, as far as that is in the period."""
+        names = self._names.get(utc_day)
+        if names is None:
+            pieces = self._window.quarters(date.fromisoformat(utc_day))
+            names = self._names[utc_day] = {name: self.days[piece] for name, piece in pieces.items()}
+        return names
+
+
+_calendar = lru_cache(maxsize=16)(_Calendar)
+"""A close asks for the same period once for each of a merchant's consumers."""
+
+
+class PeriodSums:
+    """Sums of one consumer's usage in a period, by service, feature and local day."""
+
+    def __init__(self, of: Period) -> None:
+        self.period = of
+        self._calendar = _calendar(of)
+        self.days: dict[Place, dict[str, DaySums]] = {}
+
+    def add_counter(self, counter: Counter) -> None:
+        """A day's counter."""
+        names = self._calendar.names(counter.period)
+        days = None
+        for name, bucket in counter.buckets.items():
+            day = names.get(name)
+            if day is not None:
+                if days is None:
+                    days = self.days.setdefault((counter.service_id, counter.feature), {})
+                sums = days.get(day)
+                if sums is None:
+                    sums = days[day] = DaySums()
+                sums.add(bucket)
+
+    def add_event(self, event: UsageEvent) -> None:
+        """A record."""
+        day = self._calendar.names(event.time[:10]).get(bucket_name(event.time))
+        if day is None:
+            return
+        bucket = Bucket()
+        bucket.add_event(event.data)
+        place = (event.service_id, event.data.feature or "")
+        self.days.setdefault(place, {}).setdefault(day, DaySums()).add(bucket)
+
+    def fingerprint(self) -> str:
+        """Of all sums; empty without any usage."""
+        if not self.days:
+            return ""
+        rows = sorted((place, day, sums.canonical()) for place, days in self.days.items() for day, sums in days.items())
+        return sha256(repr(rows).encode()).hexdigest()
+
+    def between(self, service_id: str, feature: str | None, start: datetime, end: datetime) -> Iterable[DaySums]:
+        """Days from the one that begins at `start` to the one before `end`; of a feature, or of all."""
+        first, last = self._day(start), self._day(end)
+        for days in self._days_of(service_id, feature):
+            for day, sums in days.items():
+                if first <= day < last:
+                    yield sums
+
+    def _days_of(self, service_id: str, feature: str | None) -> Iterable[dict[str, DaySums]]:
+        if feature is not None:  # a consumer may have thousands, each with a charge
+            return (self.days.get((service_id, feature), {}),)
+        return (days for (service, _), days in self.days.items() if service == service_id)
+
+    def _day(self, moment: datetime) -> str:
+        return str(moment.astimezone(self._calendar.zone).date())
+
+    def requests_by_day(self, service_ids: Iterable[str]) -> Mapping[str, int]:
+        """Every local day of the period, also those without."""
+        wanted = frozenset(service_ids)
+        found = dict.fromkeys(self._calendar.days, 0)
+        for (service, _), days in self.days.items():
+            if service in wanted:
+                for day, sums in days.items():
+                    found[day] += sums.requests
+        return found
+
+
+def counts(charge: Charge, status: int | None) -> bool:
+    """Whether usage that was answered with this status is charged for."""
+    return status is None or status < FAILED_FROM or status in charge.client_errors
+
+
+def quantity_of(charge: Charge, sums: PeriodSums, service_id: str, start: datetime, end: datetime) -> Decimal:
+    """In the metric's unit: requests, MB, executions, minutes, or as the feature's quantities are. Not for `unique` and
+    `max`, which are no sums."""
+    free = frozenset(map(str, charge.client_errors))
+    total = ZERO
+    with localcontext(EXACT):
+        for day in sums.between(service_id, charge.feature, start, end):
+            total += _of_day(charge, day, free)
+        match charge.metric:
+            case "request_mb" | "response_mb" | "data_mb":
+                return total / MB
+            case "active_minutes":
+                return ended(total / MS_PER_MINUTE)
+        return total
+
+
+def _of_day(charge: Charge, day: DaySums, counted: frozenset[str]) -> Decimal | int:
+    if charge.metric == "requests":
+        failed_requests = day.failed_requests or {}
+        return day.requests - sum(count for code, count in failed_requests.items() if code not in counted)
+    failed = [sums for code, sums in (day.failed or {}).items() if code not in counted]
+    match charge.metric:
+        case "request_mb":
+            return day.request_bytes - sum(each.request_bytes for each in failed)
+        case "response_mb":
+            return day.response_bytes - sum(each.response_bytes for each in failed)
+        case "data_mb":
+            return (
+                day.request_bytes
+                + day.response_bytes
+                - sum(each.request_bytes + each.response_bytes for each in failed)
+            )
+        case "executions":
+            return day.executions - sum(each.executions for each in failed)
+        case "active_minutes":
+            return day.duration_ms - sum(each.duration_ms for each in failed)
+        case "quantity":
+            return day.quantity - sum((Decimal(each.quantity) for each in failed), ZERO)
+    raise ValueError(f"{charge.metric} is not a sum")

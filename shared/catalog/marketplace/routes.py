@@ -1,0 +1,329 @@
+"""`/api/v1/catalog`: what is offered, for everybody."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import AwareDatetime
+
+from shared.catalog.markdown import plain_text, render_markdown
+from shared.catalog.marketplace.details import Detail, Details, Visitors
+from shared.catalog.marketplace.pages import SUMMARY_CHARACTERS_MAX, logo_path, merchant_path, service_path
+from shared.catalog.marketplace.search import Asked, Card, Catalogue, Listed
+from shared.catalog.models import Limits, Merchant, PriceModel, ServiceType, Visibility
+from shared.identity.guard import not_found
+from shared.kernel.http.schemas import View
+from shared.platform.search import Sort
+
+router = APIRouter(prefix="/catalog", tags=["catalog"])
+
+CACHED = "public, max-age=30"
+NOT_CACHED = "private, no-store"
+SERVICES_MAX = 100
+"""Of a merchant, in its profile; the list of services has them all."""
+
+
+# Dependencies are `async`, or FastAPI would send each to a thread.
+async def catalogue(request: Request) -> Catalogue:
+    return request.app.state.parts.catalogue  # type: ignore[no-any-return]  # set by create_app
+
+
+async def details(request: Request) -> Details:
+    return request.app.state.parts.details  # type: ignore[no-any-return]  # set by create_app
+
+
+async def visitors(request: Request) -> Visitors:
+    return request.app.state.parts.visitors  # type: ignore[no-any-return]  # set by create_app
+
+
+AnyCatalogue = Annotated[Catalogue, Depends(catalogue)]
+AnyDetails = Annotated[Details, Depends(details)]
+AnyVisitors = Annotated[Visitors, Depends(visitors)]
+
+
+class CatalogMerchant(View):
+    """`page_url` is the path of its public page."""
+
+    slug: str
+    name: str
+    page_url: str
+
+
+class CatalogService(View):
+    """`summary` is the beginning of the description, as plain text. `page_url` is the path of its public page."""
+
+    slug: str
+    name: str
+    type: ServiceType
+    summary: str
+    category: str
+    tags: list[str]
+    version: str
+    price_model: PriceModel | None
+    pricing: str
+    logo_url: str | None
+    page_url: str
+    merchant: CatalogMerchant
+
+
+class FacetValue(View):
+    value: str
+    count: int
+
+
+class CatalogFacets(View):
+    """How many services there would be by each value, without the filter on that field itself; the most frequent 50."""
+
+    type: list[FacetValue]
+    category: list[FacetValue]
+    tag: list[FacetValue]
+    merchant: list[FacetValue]
+    price_model: list[FacetValue]
+
+
+class CatalogServices(View):
+    """`total` counts all pages. `facets` are there when asked for."""
+
+    items: list[CatalogService]
+    total: int
+    facets: CatalogFacets | None
+    next_cursor: str | None
+
+
+class CatalogOperation(View):
+    """Of the service's OpenAPI document. `request` and `response` are its examples."""
+
+    method: str
+    path: str
+    summary: str
+    request: str | None
+    response: str | None
+
+
+class CatalogVersion(View):
+    version: str
+    notes: str
+    released_at: AwareDatetime
+
+
+class CatalogMerchantDetail(CatalogMerchant):
+    logo_url: str | None
+
+
+class CatalogServiceDetail(View):
+    """`description_html` is safe to show. `limits` hold per key. `versions` are the latest first."""
+
+    id: str
+    slug: str
+    name: str
+    type: ServiceType
+    visibility: Visibility
+    description: str
+    description_html: str
+    category: str
+    tags: list[str]
+    version: str
+    price_model: PriceModel | None
+    pricing: str
+    documentation_url: str | None
+    authentication: str
+    formats: list[str]
+    sla: str
+    limits: Limits
+    auto_approve: bool
+    logo_url: str | None
+    page_url: str
+    merchant: CatalogMerchantDetail
+    versions: list[CatalogVersion]
+    operations: list[CatalogOperation]
+
+
+class CatalogMerchantProfile(CatalogMerchantDetail):
+    """Its services by name, at most 100; `services_total` counts all."""
+
+    services: list[CatalogService]
+    services_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The query parameters that choose services."""
+
+    text: str
+    chosen: Mapping[str, Sequence[str]]
+
+    def sorted(self, sort: Sort = "relevance") -> Asked:
+        return Asked(self.text, self.chosen, sort)
+
+
+async def filters(
+    q: Annotated[str, Query(max_length=200, description="Words of name, tags, merchant or description")] = "",
+    type: Annotated[ServiceType | None, Query()] = None,
+    category: Annotated[str | None, Query(max_length=50)] = None,
+    tag: Annotated[list[str] | None, Query(max_length=10, description="Repeatable: all must hold")] = None,
+    merchant: Annotated[str | None, Query(max_length=63, description="Slug")] = None,
+    price_model: Annotated[PriceModel | None, Query()] = None,
+) -> Filters:
+    given: dict[str, Sequence[str | None]] = {
+        "type": [type],
+        "category": [category],
+        "tag": tag or [],
+        "merchant": [merchant],
+        "price_model": [price_model],
+    }
+    chosen = {name: [value for value in values if value] for name, values in given.items()}
+    return Filters(q, {name: values for name, values in chosen.items() if values})
+
+
+AnyFilters = Annotated[Filters, Depends(filters)]
+
+
+@router.get("/services", response_model=CatalogServices, responses={304: {"description": "Not modified"}})
+async def search_services(
+    request: Request,
+    catalogue: AnyCatalogue,
+    filters: AnyFilters,
+    sort: Annotated[Sort, Query(description="Without `q`, relevance is newest first")] = "relevance",
+    facets: Annotated[bool, Query(description="Also count by type, category, tag, merchant and price model")] = False,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> Response:
+    """Services that everybody may see, found by words (with the last one as a prefix, and misspellings forgiven)."""
+    found = await catalogue.search(filters.sorted(sort), limit=limit, cursor=cursor, facets=facets)
+    page = CatalogServices(
+        items=[service_view(card) for card in found.cards],
+        total=found.total,
+        next_cursor=found.cursor,
+        facets=facets_view(found) if facets else None,
+    )
+    return cacheable(request, page)
+
+
+@router.get("/facets", response_model=CatalogFacets, responses={304: {"description": "Not modified"}})
+async def count_services(request: Request, catalogue: AnyCatalogue, filters: AnyFilters) -> Response:
+    """How many services there are by type, category, tag, merchant and price model."""
+    found = await catalogue.search(filters.sorted(), limit=1, facets=True)
+    return cacheable(request, facets_view(found))
+
+
+async def visible(request: Request, details: AnyDetails, visitors: AnyVisitors, slug: str) -> Detail:
+    """The service that the path names, if the caller may see it. Raises Problem 404."""
+    detail = await details.service(slug) if "_" not in slug else None
+    if detail is None:
+        raise not_found()
+    if detail.service.shown == "private" and not await visitors.may_see(request.headers, detail.service):
+        raise not_found()
+    return detail
+
+
+Visible = Annotated[Detail, Depends(visible)]
+
+
+@router.get("/services/{slug}", response_model=CatalogServiceDetail, responses={304: {"description": "Not modified"}})
+async def show_service(request: Request, detail: Visible) -> Response:
+    """One service by its slug, also an unlisted one. A private one is shown to those who have been granted access, to
+    those who run its merchant, and to admins, when they send their token."""
+    return cacheable(request, detail_view(detail), caching(detail))
+
+
+def caching(detail: Detail) -> str:
+    """`Cache-Control` of what is told about a service."""
+    return NOT_CACHED if detail.service.shown == "private" else CACHED
+
+
+@router.get(
+    "/merchants/{slug}", response_model=CatalogMerchantProfile, responses={304: {"description": "Not modified"}}
+)
+async def show_merchant(request: Request, details: AnyDetails, catalogue: AnyCatalogue, slug: str) -> Response:
+    """A merchant by its slug, with its services that everybody may see."""
+    merchant = await details.merchant(slug)
+    if merchant is None:
+        raise not_found()
+    found = await catalogue.search(Asked(filters={"merchant": [slug]}, sort="name"), limit=SERVICES_MAX)
+    services = [service_view(card) for card in found.cards]
+    shown = CatalogMerchantProfile(
+        services=services, services_total=found.total, **merchant_view(merchant).model_dump()
+    )
+    return cacheable(request, shown)
+
+
+def cacheable(request: Request, view: View, cache_control: str = CACHED) -> Response:
+    """The view with an ETag of its content, or 304 when the caller has it already."""
+    body = view.model_dump_json().encode()
+    tag = f'"{sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": cache_control, "Vary": "Authorization"}
+    known = {each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")}
+    if tag in known or "*" in known:
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/json", headers=headers)
+
+
+def service_view(card: Card) -> CatalogService:
+    return CatalogService(
+        slug=card.slug,
+        name=card.name,
+        type=card.type,
+        category=card.category,
+        tags=list(card.tags),
+        summary=plain_text(card.description, SUMMARY_CHARACTERS_MAX),
+        version=card.version,
+        price_model=card.price_model,
+        pricing=card.pricing,
+        logo_url=logo_path(card.logo),
+        page_url=service_path(card.merchant_slug, card.slug),
+        merchant=CatalogMerchant(
+            slug=card.merchant_slug, name=card.merchant_name, page_url=merchant_path(card.merchant_slug)
+        ),
+    )
+
+
+def facets_view(found: Listed) -> CatalogFacets:
+    counts = {
+        name: [FacetValue(value=value, count=count) for value, count in values] for name, values in found.facets.items()
+    }
+    return CatalogFacets(**counts)
+
+
+def merchant_view(merchant: Merchant) -> CatalogMerchantDetail:
+    return CatalogMerchantDetail(
+        slug=merchant.slug, name=merchant.name, page_url=merchant_path(merchant.slug), logo_url=logo_path(merchant.logo)
+    )
+
+
+def detail_view(detail: Detail) -> CatalogServiceDetail:
+    service = detail.service
+    plain = {
+        "id",
+        "slug",
+        "name",
+        "type",
+        "description",
+        "category",
+        "version",
+        "price_model",
+        "pricing",
+        "documentation_url",
+        "authentication",
+        "sla",
+        "limits",
+        "auto_approve",
+    }
+    versions = [CatalogVersion(version=v.version, notes=v.notes, released_at=v.made_at) for v in detail.versions]
+    operations = [
+        CatalogOperation(method=o.method, path=o.path, summary=o.summary, request=o.request, response=o.response)
+        for o in detail.operations
+    ]
+    return CatalogServiceDetail(
+        visibility=service.shown,
+        description_html=render_markdown(service.description),
+        tags=list(service.tags),
+        formats=list(service.formats),
+        logo_url=logo_path(service.logo),
+        merchant=merchant_view(detail.merchant),
+        page_url=service_path(detail.merchant.slug, service.slug),
+        versions=versions,
+        operations=operations,
+        **{name: getattr(service, name) for name in plain},
+    )

@@ -1,0 +1,139 @@
+"""What admins decide about merchants."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+
+from shared.catalog.merchants.routes import Desk, MerchantId, MerchantView, fields
+from shared.catalog.models import Merchant, MerchantStatus
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.documents import Held
+from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.schemas import Reasoned, View
+
+router = APIRouter(prefix="/admin/merchants", tags=["merchants"])
+
+
+class MerchantForAdmins(MerchantView):
+    """`account_ids` are told by mail of what is decided."""
+
+    flagged: bool
+    account_ids: list[str]
+
+
+class MerchantList(View):
+    items: list[MerchantForAdmins]
+    next_cursor: str | None
+
+
+Decider = Annotated[Caller, Depends(allowed("merchant.decide"))]
+
+
+def _view(merchant: Merchant) -> MerchantForAdmins:
+    return MerchantForAdmins.model_validate(fields(merchant))
+
+
+def _answer(held: Held[Merchant], response: Response) -> MerchantForAdmins:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return _view(held.value)
+
+
+@router.get("")
+async def list_merchants(
+    caller: Annotated[Caller, Depends(allowed("merchant.list"))],
+    desk: Desk,
+    status: MerchantStatus | None = None,
+    flagged: bool | None = None,
+    slug: Annotated[str | None, Query(max_length=63, pattern="^[a-z0-9-]*$", description="What it starts with")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> MerchantList:
+    """All merchants, by slug."""
+    page = await desk.page(status, flagged, slug, limit, cursor)
+    return MerchantList(items=[_view(held.value) for held in page.items], next_cursor=page.cursor)
+
+
+@router.get("/{merchant_id}")
+async def read_merchant_for_admins(
+    caller: Annotated[Caller, Depends(allowed("merchant.list"))],
+    desk: Desk,
+    merchant_id: MerchantId,
+    response: Response,
+) -> MerchantForAdmins:
+    """One merchant, with what only admins see."""
+    return _answer(await desk.read(merchant_id), response)
+
+
+@router.post("/{merchant_id}/activate")
+async def activate_merchant(
+    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+) -> MerchantForAdmins:
+    """Let a pending merchant offer its services. Its people are told by mail."""
+    return _answer(await desk.decide(caller.actor, merchant_id, "activate", why.reason), response)
+
+
+@router.post("/{merchant_id}/reject")
+async def reject_merchant(
+    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+) -> MerchantForAdmins:
+    """Turn a pending merchant away, for good. Its people are told by mail."""
+    return _answer(await desk.decide(caller.actor, merchant_id, "reject", why.reason), response)
+
+
+@router.post("/{merchant_id}/suspend")
+async def suspend_merchant(
+    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+) -> MerchantForAdmins:
+    """Stop an active merchant for a while: calls to its services are refused at once, and they leave the catalogue. Its
+    people are told by mail."""
+    return _answer(await desk.decide(caller.actor, merchant_id, "suspend", why.reason), response)
+
+
+@router.post("/{merchant_id}/disable")
+async def disable_merchant(
+    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+) -> MerchantForAdmins:
+    """Stop an active or suspended merchant, meant to last; the effects are those of a suspension. Its people are told
+    by mail."""
+    return _answer(await desk.decide(caller.actor, merchant_id, "disable", why.reason), response)
+
+
+@router.post("/{merchant_id}/restore")
+async def restore_merchant(
+    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+) -> MerchantForAdmins:
+    """Make a suspended or disabled merchant active again. Its people are told by mail."""
+    return _answer(await desk.decide(caller.actor, merchant_id, "restore", why.reason), response)
+
+
+@router.post("/{merchant_id}/flag")
+async def flag_merchant(
+    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+) -> MerchantForAdmins:
+    """Mark a merchant for review among admins. This has no effect of its own, and nobody else sees it."""
+    return _answer(await desk.mark(caller.actor, merchant_id, "flag", why.reason), response)
+
+
+@router.post("/{merchant_id}/unflag")
+async def unflag_merchant(
+    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+) -> MerchantForAdmins:
+    """Take the mark away."""
+    return _answer(await desk.mark(caller.actor, merchant_id, "unflag", why.reason), response)
+
+
+@router.post("/{merchant_id}/block-subscriptions")
+async def block_subscriptions(
+    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+) -> MerchantForAdmins:
+    """Refuse new access requests to the merchant's services; existing grants go on. Its people are told by mail."""
+    return _answer(await desk.mark(caller.actor, merchant_id, "block-subscriptions", why.reason), response)
+
+
+@router.post("/{merchant_id}/allow-subscriptions")
+async def allow_subscriptions(
+    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+) -> MerchantForAdmins:
+    """Take access requests again. Its people are told by mail."""
+    return _answer(await desk.mark(caller.actor, merchant_id, "allow-subscriptions", why.reason), response)

@@ -1,0 +1,216 @@
+"""Merchants: registration, and their own profile."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from pydantic import AfterValidator, AwareDatetime, Field
+
+from shared.catalog.logos import FOLDER
+from shared.catalog.merchants.registration import Registration
+from shared.catalog.merchants.service import Merchants
+from shared.catalog.models import Address, Merchant, MerchantStatus
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.countries import check_country
+from shared.kernel.documents import Held, Name, Slug
+from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.problems import not_found
+from shared.kernel.http.schemas import Input, View
+from shared.platform.blobs import Blobs
+
+router = APIRouter(tags=["merchants"])
+
+LegalName = Annotated[str, Field(max_length=200)]
+TaxId = Annotated[str, Field(max_length=40)]
+MerchantId = Annotated[str, Path(max_length=64)]
+IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
+
+
+class AddressInput(Address, Input):  # in this order: of two configurations the last one holds
+    """`country` is ISO 3166-1 alpha-2: the United Kingdom is GB, Greece GR."""
+
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["IN"]), AfterValidator(check_country)]
+
+
+class NewMerchant(Input):
+    """`slug` is for good: it is in URLs and image names."""
+
+    invite_code: Annotated[str, Field(min_length=1, max_length=200)]
+    slug: Annotated[Slug, Field(examples=["meteo"])]
+    name: Annotated[Name, Field(examples=["Meteo Works"])]
+    legal_name: LegalName = ""
+    tax_id: TaxId = ""
+    address: AddressInput | None = None
+
+
+class MerchantChange(Input):
+    """Only what is given is changed; `address` as a whole."""
+
+    name: Name | None = None
+    legal_name: LegalName | None = None
+    tax_id: TaxId | None = None
+    address: AddressInput | None = None
+
+
+class MerchantView(View):
+    """`logo_url` is public. `reason` is what the last decision gave."""
+
+    id: str
+    slug: str
+    name: str
+    status: MerchantStatus
+    subscriptions_blocked: bool
+    legal_name: str
+    tax_id: str
+    address: Address | None
+    logo_url: str | None
+    reason: str | None
+    created_at: AwareDatetime | None
+
+
+class OwnMerchants(View):
+    items: list[MerchantView]
+
+
+async def merchants(request: Request) -> Merchants:
+    return request.app.state.parts.merchants  # type: ignore[no-any-return]  # set by create_app
+
+
+async def registration(request: Request) -> Registration:
+    return request.app.state.parts.registration  # type: ignore[no-any-return]  # set by create_app
+
+
+async def blobs(request: Request) -> Blobs:
+    return request.app.state.parts.blobs  # type: ignore[no-any-return]  # set by create_app
+
+
+Desk = Annotated[Merchants, Depends(merchants)]
+
+
+def fields(merchant: Merchant) -> dict[str, Any]:
+    """What the views of a merchant are made of."""
+    return {**merchant.model_dump(), "logo_url": None if merchant.logo is None else f"/api/v1/{merchant.logo}"}
+
+
+def _view(merchant: Merchant) -> MerchantView:
+    return MerchantView.model_validate(fields(merchant))
+
+
+def _answer(held: Held[Merchant], response: Response) -> MerchantView:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return _view(held.value)
+
+
+@router.post(
+    "/merchant-registrations",
+    status_code=201,
+    responses={404: {"description": "There is no such invite for you."}, 429: {"description": "Too many wrong codes."}},
+)
+async def register_merchant(
+    caller: Annotated[Caller, Depends(allowed("merchant.register"))],
+    registration: Annotated[Registration, Depends(registration)],
+    body: NewMerchant,
+) -> MerchantView:
+    """Become a merchant with an invite. An admin activates it, unless the platform's settings do so at once."""
+    merchant = await registration.register(
+        caller.actor,
+        caller.account,
+        body.invite_code,
+        slug=body.slug,
+        name=body.name,
+        legal_name=body.legal_name,
+        tax_id=body.tax_id,
+        address=body.address,
+    )
+    return _view(merchant)
+
+
+@router.get("/me/merchants")
+async def list_own_merchants(
+    caller: Annotated[Caller, Depends(allowed("merchant.list_own"))], desk: Desk
+) -> OwnMerchants:
+    """The merchants that you act for."""
+    return OwnMerchants(items=[_view(merchant) for merchant in await desk.of(caller.account)])
+
+
+@router.get("/merchants/{merchant_id}")
+async def read_merchant(
+    caller: Annotated[Caller, Depends(allowed("merchant.read"))],
+    desk: Desk,
+    merchant_id: MerchantId,
+    response: Response,
+) -> MerchantView:
+    """A merchant's profile and state."""
+    return _answer(await desk.read(merchant_id), response)
+
+
+@router.patch("/merchants/{merchant_id}")
+async def change_merchant(
+    caller: Annotated[Caller, Depends(allowed("merchant.update"))],
+    desk: Desk,
+    merchant_id: MerchantId,
+    body: MerchantChange,
+    response: Response,
+    if_match: IfMatch = None,
+) -> MerchantView:
+    """Change the profile."""
+    values = body.model_dump(exclude_unset=True)
+    given = {name: value for name, value in values.items() if value is not None or name == "address"}
+    return _answer(await desk.update(caller.actor, merchant_id, given, if_match), response)
+
+
+@router.put(
+    "/merchants/{merchant_id}/logo",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in ("image/png", "image/jpeg", "image/webp")
+            },
+        }
+    },
+)
+async def set_logo(
+    caller: Annotated[Caller, Depends(allowed("merchant.update"))],
+    desk: Desk,
+    merchant_id: MerchantId,
+    request: Request,
+    response: Response,
+    if_match: IfMatch = None,
+) -> MerchantView:
+    """Set the logo: the picture itself is the body, PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024 pixels. It is
+    drawn anew, so nothing but its pixels is kept."""
+    return _answer(await desk.set_logo(caller.actor, merchant_id, await request.body(), if_match), response)
+
+
+@router.delete("/merchants/{merchant_id}/logo")
+async def remove_logo(
+    caller: Annotated[Caller, Depends(allowed("merchant.update"))],
+    desk: Desk,
+    merchant_id: MerchantId,
+    response: Response,
+    if_match: IfMatch = None,
+) -> MerchantView:
+    """Take the logo away."""
+    return _answer(await desk.set_logo(caller.actor, merchant_id, None, if_match), response)
+
+
+@router.get(
+    "/catalog/logos/{name}",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {}}, "description": "The picture"}},
+)
+async def read_logo(
+    blobs: Annotated[Blobs, Depends(blobs)],
+    name: Annotated[str, Path(pattern=r"^[0-9a-f]{40}\.png$")],
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """A logo. Its name never changes its picture."""
+    headers = {"ETag": f'"{name}"', "Cache-Control": "public, max-age=31536000, immutable"}
+    if if_none_match == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    blob = await blobs.get(f"{FOLDER}/{name}")
+    if blob is None:
+        raise not_found()
+    return Response(blob.data, media_type=blob.content_type, headers=headers)

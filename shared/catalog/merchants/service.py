@@ -1,0 +1,140 @@
+"""Merchants: their profile, and what admins decide about them.
+
+    pending    → active | rejected
+    active     → suspended | disabled
+    suspended  → active | disabled
+    disabled   → active
+
+Only an active merchant's services are in the catalogue and can be called; what an admin stopped is refused with 403
+(`shared.access.gate.service`). `flagged` has no effect; `subscriptions_blocked` stops new access requests only.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from shared.audit.journal import Journal, Task
+from shared.audit.models import Actor, changed
+from shared.catalog.logos import keep_logo
+from shared.catalog.mails import CatalogMails, line
+from shared.catalog.merchants.registration import MERCHANT_SECRETS
+from shared.catalog.models import Merchant, MerchantStatus
+from shared.catalog.services.relisting import relist
+from shared.catalog.store import MERCHANTS, CatalogStore, Listed
+from shared.identity.models import Account
+from shared.kernel.documents import Held
+from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.etags import check_match
+from shared.kernel.http.problems import not_found
+from shared.platform.blobs import Blobs
+from shared.platform.documents import Replace
+
+Decision = Literal["activate", "reject", "suspend", "disable", "restore"]
+Mark = Literal["flag", "unflag", "block-subscriptions", "allow-subscriptions"]
+
+_DECISIONS: Mapping[Decision, tuple[frozenset[MerchantStatus], MerchantStatus]] = {
+    "activate": (frozenset({"pending"}), "active"),
+    "reject": (frozenset({"pending"}), "rejected"),
+    "suspend": (frozenset({"active"}), "suspended"),
+    "disable": (frozenset({"active", "suspended"}), "disabled"),
+    "restore": (frozenset({"suspended", "disabled"}), "active"),
+}
+"""From which states a decision may be taken, and the state that it leads to."""
+
+_MARKS: Mapping[Mark, tuple[str, bool]] = {
+    "flag": ("flagged", True),
+    "unflag": ("flagged", False),
+    "block-subscriptions": ("subscriptions_blocked", True),
+    "allow-subscriptions": ("subscriptions_blocked", False),
+}
+_SHOWN = {"name", "logo", "status"}
+"""What the catalogue says of a merchant."""
+
+
+class Merchants:
+    def __init__(self, store: CatalogStore, journal: Journal, blobs: Blobs, mails: CatalogMails) -> None:
+        self._store = store
+        self._journal = journal
+        self._blobs = blobs
+        self._mails = mails
+
+    async def read(self, id: str) -> Held[Merchant]:
+        """Raises Problem 404."""
+        held = await self._store.held_merchant(id)
+        if held is None:
+            raise not_found()
+        return held
+
+    async def of(self, account: Account) -> Sequence[Merchant]:
+        """Those that the account runs. One that a kill left to the timer is not there yet."""
+        found = [await self._store.merchant(merchant_id) for merchant_id in account.merchant_ids]
+        return [merchant for merchant in found if merchant is not None]
+
+    async def page(
+        self, status: MerchantStatus | None, flagged: bool | None, prefix: str | None, limit: int, cursor: str | None
+    ) -> Listed[Merchant]:
+        """By slug; `prefix` is of the slug. Raises Problem 400 `cursor_invalid`."""
+        return await self._store.merchants(status, flagged, prefix, limit, cursor)
+
+    async def update(self, actor: Actor, id: str, values: Mapping[str, Any], if_match: str | None) -> Held[Merchant]:
+        """Change the profile; values are valid, by field name. Raises Problem 404, 409, 412, 428."""
+        held = await self.read(id)
+        check_match(if_match, held.etag)
+        after = Merchant.model_validate({**held.value.model_dump(), **values})
+        return await self._commit(actor, "merchant.update", held, after)
+
+    async def set_logo(self, actor: Actor, id: str, picture: bytes | None, if_match: str | None) -> Held[Merchant]:
+        """None takes it away. Raises Problem 400 `image_invalid`, 404, 409, 412, 413, 428."""
+        held = await self.read(id)
+        check_match(if_match, held.etag)
+        logo = None if picture is None else await keep_logo(self._blobs, picture)
+        after = held.value.model_copy(update={"logo": logo})
+        return await self._commit(actor, "merchant.update", held, after)
+
+    async def decide(self, actor: Actor, id: str, decision: Decision, reason: str) -> Held[Merchant]:
+        """Raises Problem 404; 409 `state_invalid`, `conflict` when another admin decides at the same time."""
+        held = await self.read(id)
+        sources, target = _DECISIONS[decision]
+        if held.value.status not in sources:
+            rule = f"must be {' or '.join(sorted(sources))}, is {held.value.status}"
+            raise Problem(409, "state_invalid", f"`status` {rule}.", errors=(FieldError("status", rule),))
+        after = held.value.model_copy(update={"status": target, "reason": reason or None})
+        text = f"{line(held.value.name)} is {target} now.\n" + (f"\nReason: {reason}\n" if reason else "")
+        letter = await self._mails.to_merchant(after, f"Your merchant account is {target}", text)
+        return await self._commit(actor, f"merchant.{decision}", held, after, reason=reason, tasks=letter)
+
+    async def mark(self, actor: Actor, id: str, mark: Mark, reason: str) -> Held[Merchant]:
+        """Set or clear a mark; to what it is already changes nothing. Raises Problem 404, 409 `conflict`."""
+        held = await self.read(id)
+        field, value = _MARKS[mark]
+        if getattr(held.value, field) == value:
+            return held
+        after = held.value.model_copy(update={field: value})
+        action = f"merchant.{mark.replace('-', '_')}"
+        tasks: list[Task] = []
+        if field == "subscriptions_blocked":
+            taken = "not taken for now" if value else "taken again"
+            text = f"New access requests to your services are {taken}.\n"
+            tasks = await self._mails.to_merchant(after, "Access requests to your services", text)
+        return await self._commit(actor, action, held, after, reason=reason, tasks=tasks)
+
+    async def _commit(
+        self,
+        actor: Actor,
+        action: str,
+        held: Held[Merchant],
+        after: Merchant,
+        *,
+        reason: str = "",
+        tasks: list[Task] | None = None,
+    ) -> Held[Merchant]:
+        before = held.value
+        change = changed(
+            actor, action, f"merchant:{after.id}", before, after, reason=reason or None, secret=MERCHANT_SECRETS
+        )
+        follow = list(tasks or ())
+        if before.model_dump(include=_SHOWN) != after.model_dump(include=_SHOWN):
+            follow.append(relist(after.id))
+        write = Replace(after.id, after.to_json(), held.etag)
+        etags = await self._journal.commit(MERCHANTS, after.id, [write], change, tasks=follow)
+        self._store.changed()
+        return Held(after, etags[0])

@@ -1,0 +1,81 @@
+"""Every write of a service: one transaction in its partition, with whatever follows from what others may see of it."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from shared.audit.journal import Journal, Task
+from shared.audit.models import Actor, changed
+from shared.catalog.models import Service, Version
+from shared.catalog.store import SERVICES, version_document
+from shared.catalog.tasks import GATEWAY_TASK, PUBLISH_TASK
+from shared.kernel.clock import format_time, utc_now
+from shared.kernel.documents import Held
+from shared.platform.documents import Create, Operation, Replace
+
+_NOT_SHOWN = {"review", "submitted_at", "reason", "listing"}
+"""What only the merchant and the operators see."""
+
+
+def effects(service: Service) -> list[Task]:
+    """What is to be done when the gateway and the public may see something else of the service than before."""
+    about = {"service_id": service.id}
+    return [Task(GATEWAY_TASK, about), Task(PUBLISH_TASK, about)]
+
+
+def resource(service_id: str) -> str:
+    """As the audit log names it."""
+    return f"service:{service_id}"
+
+
+def released(service: Service, actor: Actor, notes: str, now: datetime) -> tuple[Service, Create]:
+    """The service with one version more, and the write of that version."""
+    after = service.model_copy(update={"versions": service.versions + 1})
+    version = Version(
+        number=after.versions,
+        version=after.version,
+        notes=notes,
+        made_by=actor.account_id,
+        made_at=now,
+        openapi=after.openapi,
+    )
+    return after, Create(version_document(version.number), version.to_json())
+
+
+class ServiceChanges:
+    def __init__(self, journal: Journal, now: Callable[[], datetime] = utc_now) -> None:
+        self._journal = journal
+        self.now = now
+
+    async def create(self, actor: Actor, service: Service) -> Held[Service]:
+        """Raises Problem 409 `conflict`."""
+        change = changed(actor, "service.create", resource(service.id), None, service)
+        etags = await self._journal.commit(SERVICES, service.id, [Create(service.id, service.to_json())], change)
+        return Held(service, etags[0])
+
+    async def commit(
+        self,
+        actor: Actor,
+        action: str,
+        held: Held[Service],
+        after: Service,
+        *,
+        reason: str | None = None,
+        shown_as: Service | None = None,
+        also: Sequence[Operation] = (),
+        tasks: Sequence[Task] = (),
+    ) -> Held[Service]:
+        """Replace the service, with other documents of its partition. The audit log compares it with `shown_as` where
+        that is not what is stored, such as a proposal. Raises Problem 409 `conflict` when it was changed since `held`
+        was read."""
+        before, follow = held.value, list(tasks)
+        if "active" in (before.status, after.status) and _shown(before) != _shown(after):
+            after = after.model_copy(update={"listing": format_time(self.now())})
+            follow += effects(after)
+        change = changed(actor, action, resource(after.id), before, shown_as or after, reason=reason)
+        write = Replace(after.id, after.to_json(), held.etag)
+        etags = await self._journal.commit(SERVICES, after.id, [write, *also], change, tasks=follow)
+        return Held(after, etags[0])
+
+
+def _shown(service: Service) -> dict[str, object]:
+    return service.model_dump(exclude=_NOT_SHOWN)

@@ -1,0 +1,48 @@
+"""What the catalogue says of a merchant, it says of each of its services: when that changes, each is listed anew, and
+search index, pages and gateway follow."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from shared.audit.journal import Journal, Task
+from shared.catalog.services.changes import effects
+from shared.catalog.store import SERVICES, CatalogStore
+from shared.catalog.tasks import RELIST_TASK
+from shared.kernel.clock import format_time, utc_now
+from shared.kernel.errors import Problem
+from shared.platform.documents import Replace
+
+ATTEMPTS_MAX = 10
+
+
+def relist(merchant_id: str) -> Task:
+    return Task(RELIST_TASK, {"merchant_id": merchant_id})
+
+
+class Relisting:
+    def __init__(self, store: CatalogStore, journal: Journal, now: Callable[[], datetime] = utc_now) -> None:
+        self._store = store
+        self._journal = journal
+        self._now = now
+
+    async def on_task(self, id: str, data: dict[str, Any]) -> None:
+        """The handler of RELIST_TASK: doing it twice lists twice. Raises Problem 409 when a service keeps changing."""
+        async for service in self._store.services_of(data["merchant_id"]):
+            if service.status in ("active", "suspended"):
+                await self._touch(service.id)
+
+    async def _touch(self, service_id: str) -> None:
+        for attempt in range(ATTEMPTS_MAX):
+            held = await self._store.held_service(service_id)
+            if held is None:
+                return
+            after = held.value.model_copy(update={"listing": format_time(self._now())})
+            write = Replace(service_id, after.to_json(), held.etag)
+            try:
+                await self._journal.commit(SERVICES, service_id, [write], tasks=effects(after))
+            except Problem:  # 409: it was changed at the same moment
+                if attempt == ATTEMPTS_MAX - 1:
+                    raise
+            else:
+                return

@@ -1,0 +1,136 @@
+"""What admins decide about services."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from pydantic import JsonValue
+
+from shared.catalog.models import ServiceStatus, Visibility
+from shared.catalog.services.reviews import Review, Reviews
+from shared.catalog.services.routes import (
+    IfMatch,
+    Reason,
+    ServicesView,
+    ServiceView,
+    full_view,
+    summary,
+    view,
+)
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.http.schemas import Reasoned, View
+
+router = APIRouter(prefix="/admin/services", tags=["service reviews"])
+
+
+class VisibilityOverride(Reasoned):
+    """Null leaves it to the merchant again."""
+
+    visibility: Visibility | None
+
+
+class ChangeView(View):
+    """One field of a revision: as it is, and as it would be. Of an OpenAPI document, where it is kept."""
+
+    field: str
+    before: JsonValue
+    after: JsonValue
+
+
+class ReviewView(View):
+    """`service.review` says what waits: the `service`, or a `revision` of it, which makes these `changes`."""
+
+    service: ServiceView
+    changes: list[ChangeView]
+
+
+class ReviewsView(View):
+    items: list[ReviewView]
+    next_cursor: str | None
+
+
+async def reviews(request: Request) -> Reviews:
+    return request.app.state.parts.reviews  # type: ignore[no-any-return]  # set by create_app
+
+
+Part = Annotated[Reviews, Depends(reviews)]
+Decider = Annotated[Caller, Depends(allowed("service.decide"))]
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+@router.get("")
+async def list_all_services(
+    caller: Annotated[Caller, Depends(allowed("service.review"))],
+    reviews: Part,
+    status: ServiceStatus | None = None,
+    merchant: Annotated[str | None, Query(max_length=64, description="Id of a merchant")] = None,
+    limit: Limit = 20,
+    cursor: str | None = None,
+) -> ServicesView:
+    """All services of the platform, by status; those of one merchant newest first."""
+    page = await reviews.page(status, merchant, limit, cursor)
+    return ServicesView(items=[summary(held.value) for held in page.items], next_cursor=page.cursor)
+
+
+@router.get("/review")
+async def list_reviews(
+    caller: Annotated[Caller, Depends(allowed("service.review"))],
+    reviews: Part,
+    limit: Limit = 20,
+    cursor: str | None = None,
+) -> ReviewsView:
+    """Services and revisions that wait for a decision, those that wait longest first."""
+    found, next_cursor = await reviews.queue(limit, cursor)
+    return ReviewsView(items=[_review(one) for one in found], next_cursor=next_cursor)
+
+
+@router.post("/{service_id}/approve")
+async def approve_service(
+    caller: Decider, reviews: Part, service_id: str, why: Reason, response: Response, if_match: IfMatch = None
+) -> ServiceView:
+    """Approve what waits: the service, or its revision. With `If-Match`, only if it still is what was read. The
+    merchant is told by mail."""
+    return view(await reviews.approve(caller.actor, service_id, why.reason, if_match), response)
+
+
+@router.post("/{service_id}/reject")
+async def reject_service(
+    caller: Decider, reviews: Part, service_id: str, why: Reasoned, response: Response, if_match: IfMatch = None
+) -> ServiceView:
+    """Reject what waits. The merchant is told by mail, may mend it and submit it again."""
+    return view(await reviews.reject(caller.actor, service_id, why.reason, if_match), response)
+
+
+@router.post("/{service_id}/disable")
+async def disable_service(
+    caller: Decider, reviews: Part, service_id: str, why: Reasoned, response: Response
+) -> ServiceView:
+    """Suspend an active service: its calls are refused at once. The merchant is told by mail."""
+    return view(await reviews.disable(caller.actor, service_id, why.reason), response)
+
+
+@router.post("/{service_id}/restore")
+async def restore_service(
+    caller: Decider, reviews: Part, service_id: str, why: Reasoned, response: Response
+) -> ServiceView:
+    """Lift a suspension. The merchant is told by mail."""
+    return view(await reviews.restore(caller.actor, service_id, why.reason), response)
+
+
+@router.put("/{service_id}/visibility")
+async def override_visibility(
+    caller: Decider,
+    reviews: Part,
+    service_id: str,
+    override: VisibilityOverride,
+    response: Response,
+    if_match: IfMatch = None,
+) -> ServiceView:
+    """Decide who may see a service, whatever its merchant wishes."""
+    held = await reviews.override_visibility(caller.actor, service_id, override.visibility, override.reason, if_match)
+    return view(held, response)
+
+
+def _review(review: Review) -> ReviewView:
+    changes = [ChangeView(field=field, before=before, after=after) for field, before, after in review.changes]
+    return ReviewView(service=full_view(review.detail), changes=changes)

@@ -1,0 +1,277 @@
+"""What a merchant does with its services: draft, edit, submit, withdraw, release, retire.
+
+    draft, rejected        → pending_approval     submitted; or active at once, where the platform's settings say so
+    pending_approval       → draft                withdrawn by the merchant
+    pending_approval       → active | rejected    an admin decides (`shared.catalog.services.reviews`)
+    active                 ⇄ suspended            an admin
+    draft, rejected, active, suspended → retired  for good
+
+An edit of a live service (active or suspended) that matters to consumers waits for approval in a revision
+(`shared.catalog.services.revisions`), while the service stays as it is. Whoever writes any of it replaces the service's
+document, so its ETag stands for all of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from shared.audit.journal import Task
+from shared.audit.models import Actor
+from shared.audit.platform import PlatformSettingsStore
+from shared.catalog.logos import keep_logo
+from shared.catalog.mails import CatalogMails, line
+from shared.catalog.models import Merchant, Revision, Service, ServiceStatus, Version
+from shared.catalog.services.changes import ServiceChanges, released
+from shared.catalog.services.quota import ServiceQuota
+from shared.catalog.services.revisions import applied, split
+from shared.catalog.store import REVISION, CatalogStore, Listed, SlugTaken
+from shared.kernel.documents import Held
+from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.etags import check_match
+from shared.kernel.http.problems import not_found
+from shared.kernel.ids import new_id
+from shared.platform.blobs import Blobs
+from shared.platform.documents import Delete, Operation, Upsert, Where
+
+LIVE: tuple[ServiceStatus, ...] = ("active", "suspended")
+EDITABLE: tuple[ServiceStatus, ...] = ("draft", "rejected", *LIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """A service, and the changes of it that wait for approval."""
+
+    held: Held[Service]
+    revision: Revision | None = None
+
+    @property
+    def service(self) -> Service:
+        return self.held.value
+
+    @property
+    def proposed(self) -> Service:
+        """As it would be with its revision."""
+        return self.service if self.revision is None else applied(self.service, self.revision.values)
+
+
+class Services:
+    def __init__(
+        self,
+        store: CatalogStore,
+        changes: ServiceChanges,
+        places: ServiceQuota,
+        settings: PlatformSettingsStore,
+        mails: CatalogMails,
+        blobs: Blobs,
+    ) -> None:
+        self._store = store
+        self._changes = changes
+        self._places = places
+        self._settings = settings
+        self._mails = mails
+        self._blobs = blobs
+
+    async def read(self, service_id: str) -> Detail:
+        """Raises Problem 404."""
+        held = await self._store.held_service(service_id)
+        if held is None:
+            raise not_found()
+        return Detail(held, await self._store.revision(service_id))
+
+    async def page(
+        self, merchant_id: str, status: ServiceStatus | None, limit: int, cursor: str | None
+    ) -> Listed[Service]:
+        """A merchant's services, newest first. Raises Problem 400 `cursor_invalid`, 404."""
+        await self._merchant(merchant_id)
+        where = [Where("merchant_id", "=", merchant_id)]
+        if status is not None:
+            where.append(Where("status", "=", status))
+        asked = f"services:{merchant_id}:{status}"
+        return await self._store.services(*where, asked=asked, order_by="id", limit=limit, cursor=cursor)
+
+    async def create(self, actor: Actor, merchant_id: str, slug: str, values: Mapping[str, Any]) -> Detail:
+        """A draft. `values` are JSON by field name. Raises Problem 400; 404; 409 `slug_taken`, `limit_reached`."""
+        await self._merchant(merchant_id)
+        now = self._changes.now()
+        blank = Service(id=new_id("svc"), merchant_id=merchant_id, slug=slug, name=slug, created_at=now)
+        service = applied(blank, values)
+        try:
+            await self._store.reserve_slug(slug, service.id, now)
+        except SlugTaken:
+            rule = "must not be another service's"
+            raise Problem(409, "slug_taken", f"`slug` {rule}.", (FieldError("slug", rule),)) from None
+        try:
+            await self._places.take(merchant_id, (await self._settings.current()).services_per_merchant_max)
+            return Detail(await self._changes.create(actor, service))
+        except Problem:  # for certain, nothing was made
+            await self._store.release_slug(slug, service.id)
+            raise
+
+    async def update(
+        self, actor: Actor, service_id: str, values: Mapping[str, Any], notes: str | None, if_match: str | None
+    ) -> Detail:
+        """Set `values`, JSON by field name; objects are merged, null clears. What consumers rely on waits for approval
+        when the service is live. Raises Problem 400; 404; 409 `state_invalid`, `merchant_inactive`; 412; 428."""
+        detail = await self.read(service_id)
+        check_match(if_match, detail.held.etag)
+        return await self.edit(actor, detail, values, notes)
+
+    async def set_logo(self, actor: Actor, service_id: str, data: bytes | None, if_match: str | None) -> Detail:
+        """A picture as it was sent, or None to take it away. Raises Problem 400 `image_invalid`; 404; 409
+        `state_invalid`; 412; 413; 428."""
+        detail = await self.read(service_id)
+        check_match(if_match, detail.held.etag)
+        # The blob first: a kill in between leaves one that nobody names.
+        return await self.edit(actor, detail, {"logo": None if data is None else await keep_logo(self._blobs, data)})
+
+    async def edit(self, actor: Actor, detail: Detail, values: Mapping[str, Any], notes: str | None = None) -> Detail:
+        """As `update`, of a state that was read."""
+        service = detail.service
+        if service.status not in EDITABLE:
+            hint = " Withdraw it first." if service.status == "pending_approval" else ""
+            raise Problem(409, "state_invalid", f"A service that is {service.status} cannot be edited.{hint}")
+        if service.status not in LIVE:
+            after = applied(service, values)
+            return Detail(await self._changes.commit(actor, "service.update", detail.held, after))
+        return await self._edit_live(actor, detail, values, notes)
+
+    async def submit(self, actor: Actor, service_id: str) -> Detail:
+        """Ask for the first approval. Raises Problem 404; 409 `state_invalid`, `merchant_inactive`,
+        `service_incomplete`, `conflict`."""
+        detail = await self.read(service_id)
+        service = detail.service
+        if service.status not in ("draft", "rejected"):
+            raise state_invalid(service, "pending_approval")
+        merchant = await self._active_merchant(service)
+        check_complete(service)
+        now = self._changes.now()
+        if (await self._settings.current()).services_approve_at_once:
+            after, version = released(service.model_copy(update={"status": "active", "reason": None}), actor, "", now)
+            also: Sequence[Operation] = [version]
+            return Detail(await self._changes.commit(actor, "service.submit", detail.held, after, also=also))
+        update = {"status": "pending_approval", "review": "service", "submitted_at": now, "reason": None}
+        tasks = await self._tell_platform(service, merchant, "asks for approval of")
+        after = service.model_copy(update=update)
+        return Detail(await self._changes.commit(actor, "service.submit", detail.held, after, tasks=tasks))
+
+    async def withdraw(self, actor: Actor, service_id: str) -> Detail:
+        """Take back what waits for approval: the service becomes a draft again, or its revision is dropped. Raises
+        Problem 404; 409 `state_invalid`, `conflict`."""
+        detail = await self.read(service_id)
+        service = detail.service
+        if service.status == "pending_approval":
+            after = out_of_review(service).model_copy(update={"status": "draft"})
+            return Detail(await self._changes.commit(actor, "service.withdraw", detail.held, after))
+        if detail.revision is None:
+            raise Problem(409, "state_invalid", f"A service that is {service.status} has nothing under review.")
+        after = out_of_review(service)
+        also = [Delete(REVISION)]
+        return Detail(await self._changes.commit(actor, "service.withdraw_revision", detail.held, after, also=also))
+
+    async def retire(self, actor: Actor, service_id: str, reason: str | None) -> Detail:
+        """For good: its calls are refused at once, its slug stays taken. Raises Problem 404; 409 `state_invalid`,
+        `conflict`."""
+        detail = await self.read(service_id)
+        if detail.service.status not in EDITABLE:
+            raise state_invalid(detail.service, "retired")
+        after = out_of_review(detail.service).model_copy(update={"status": "retired", "reason": reason})
+        also = [] if detail.revision is None else [Delete(REVISION)]
+        held = await self._changes.commit(actor, "service.retire", detail.held, after, reason=reason, also=also)
+        return Detail(held)
+
+    async def release(self, actor: Actor, service_id: str, version: str, notes: str) -> tuple[Detail, Version]:
+        """Announce a version of a live service to its consumers. Raises Problem 404; 409 `state_invalid`,
+        `conflict`."""
+        detail = await self.read(service_id)
+        if detail.service.status not in LIVE:
+            raise Problem(
+                409, "state_invalid", f"A service that is {detail.service.status} has no versions to announce."
+            )
+        named = detail.service.model_copy(update={"version": version})
+        after, create = released(named, actor, notes, self._changes.now())
+        held = await self._changes.commit(actor, "service.release", detail.held, after, reason=notes, also=[create])
+        return Detail(held, detail.revision), Version.model_validate_json(create.body)
+
+    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Listed[Version]:
+        """Newest first. Raises Problem 400, 404."""
+        await self.read(service_id)
+        return await self._store.versions(service_id, limit, cursor)
+
+    async def _edit_live(self, actor: Actor, detail: Detail, values: Mapping[str, Any], notes: str | None) -> Detail:
+        service, revision = detail.service, detail.revision
+        target = applied(detail.proposed, values)
+        check_complete(target)
+        at_once, reviewed = split(service, target, frozenset(values) | _revised(revision))
+        notes = notes if notes is not None else (revision.notes if revision is not None else "")
+        if not reviewed or (await self._settings.current()).services_approve_at_once:
+            return await self._apply_all(actor, detail, target, notes if reviewed else None)
+        after, now = service.model_copy(update=at_once), self._changes.now()
+        merchant = await self._active_merchant(service)
+        proposal = Revision(values=reviewed, notes=notes, proposed_by=actor.account_id, proposed_at=now)
+        since = service.submitted_at if service.review == "revision" else now
+        after = after.model_copy(update={"review": "revision", "submitted_at": since})
+        tasks = (
+            [] if service.review else await self._tell_platform(service, merchant, "asks for approval of changes of")
+        )
+        held = await self._changes.commit(
+            actor,
+            "service.propose",
+            detail.held,
+            after,
+            shown_as=applied(after, reviewed),
+            also=[Upsert(REVISION, proposal.to_json())],
+            tasks=tasks,
+        )
+        return Detail(held, proposal)
+
+    async def _apply_all(self, actor: Actor, detail: Detail, after: Service, notes: str | None) -> Detail:
+        """Nothing needs an approval (any more). With `notes`, it is a new version to consumers."""
+        also: list[Operation] = []
+        if detail.revision is not None:
+            also, after = [Delete(REVISION)], out_of_review(after)
+        if notes is not None:
+            after, version = released(after, actor, notes, self._changes.now())
+            also.append(version)
+        return Detail(await self._changes.commit(actor, "service.update", detail.held, after, also=also))
+
+    async def _merchant(self, merchant_id: str) -> Merchant:
+        merchant = await self._store.merchant(merchant_id)
+        if merchant is None:
+            raise not_found()
+        return merchant
+
+    async def _active_merchant(self, service: Service) -> Merchant:
+        merchant = await self._merchant(service.merchant_id)
+        if merchant.status != "active":
+            detail = f"The merchant is {merchant.status}. It may draft services; an active one may submit them."
+            raise Problem(409, "merchant_inactive", detail)
+        return merchant
+
+    async def _tell_platform(self, service: Service, merchant: Merchant, asks: str) -> list[Task]:
+        name = line(service.name)
+        text = f"{line(merchant.name)} {asks} {name} ({service.slug}).\n"
+        return await self._mails.to_platform(f"To review: {name}", text)
+
+
+def check_complete(service: Service) -> None:
+    """Raises Problem 409 `service_incomplete`, naming what a live service cannot do without."""
+    errors = []
+    if not service.description.strip():
+        errors.append(FieldError("description", "must say what the service is"))
+    if service.type == "api" and service.upstream is None:
+        errors.append(FieldError("upstream.base_url", "must say where calls go"))
+    if errors:
+        detail = "; ".join(f"`{error.field}` {error.rule}" for error in errors)
+        raise Problem(409, "service_incomplete", f"{detail}.", errors)
+
+
+def out_of_review(service: Service) -> Service:
+    return service.model_copy(update={"review": None, "submitted_at": None})
+
+
+def _revised(revision: Revision | None) -> frozenset[str]:
+    return frozenset() if revision is None else frozenset(revision.values)
+
+
+def state_invalid(service: Service, to: ServiceStatus) -> Problem:
+    return Problem(409, "state_invalid", f"A service cannot go from {service.status} to {to}.")

@@ -1,0 +1,57 @@
+"""The API gateway follows the services: told after every change, from what is true by then."""
+
+from typing import Any
+
+from shared.catalog.models import Service
+from shared.catalog.store import CatalogStore
+from shared.kernel.documents import Held
+from shared.kernel.errors import Unavailable
+from shared.platform.blobs import Blobs
+from shared.platform.gateways import Gateway, Offer
+
+ROUNDS_MAX = 5
+
+
+class GatewayBusy(Unavailable):
+    """The service changes faster than the gateway takes it; try again."""
+
+
+class GatewaySync:
+    def __init__(self, store: CatalogStore, blobs: Blobs, gateway: Gateway) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._gateway = gateway
+
+    async def on_task(self, id: str, data: dict[str, Any]) -> None:
+        """The handler of GATEWAY_TASK. Raises Unavailable, to be tried again.
+
+        Two tasks of one service may run at the same time, and the slower one may have read an older state: so each
+        looks again after it told the gateway, until what it told is what is there.
+        """
+        service_id: str = data["service_id"]
+        state = await self._state(service_id)
+        for _ in range(ROUNDS_MAX):
+            await self._tell(service_id, state)
+            now = await self._state(service_id)
+            if now == state:
+                return
+            state = now
+        raise GatewayBusy(f"{service_id} changes all the time")
+
+    async def _state(self, service_id: str) -> tuple[Held[Service] | None, bool]:
+        """The service, and whether its merchant is active."""
+        held = await self._store.held_service(service_id)
+        merchant = None if held is None else await self._store.merchant(held.value.merchant_id)
+        return held, merchant is not None and merchant.status == "active"
+
+    async def _tell(self, service_id: str, state: tuple[Held[Service] | None, bool]) -> None:
+        held, merchant_active = state
+        if held is None or held.value.status != "active" or held.value.type != "api" or not merchant_active:
+            await self._gateway.withdraw(service_id)
+            return
+        service = held.value
+        openapi = None
+        if service.openapi is not None:
+            blob = await self._blobs.get(service.openapi)
+            openapi = None if blob is None else blob.data.decode()
+        await self._gateway.publish(Offer(service.id, service.slug, service.name, service.description, openapi))

@@ -1,0 +1,137 @@
+"""`/api/v1/admin/accounts`: the people, as admins see them."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+from pydantic import AwareDatetime, Field
+
+from shared.identity.accounts.routes import (
+    AccountView,
+    account_store,
+    account_view,
+    accounts,
+    answer,
+    find_account,
+    sessions,
+)
+from shared.identity.accounts.service import Accounts
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.identity.sign_in.sessions import Sessions
+from shared.identity.store import AccountStore
+from shared.kernel.http.etags import check_match, entity_tag
+from shared.kernel.http.schemas import Reasoned, View
+
+router = APIRouter(prefix="/admin/accounts", tags=["accounts"])
+
+Service = Annotated[Accounts, Depends(accounts)]
+Store = Annotated[AccountStore, Depends(account_store)]
+IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
+
+
+class LoginView(View):
+    """One way to sign in to the account."""
+
+    issuer: str
+    subject: str
+    email: str | None
+    linked_at: AwareDatetime
+
+
+class AccountDetail(AccountView):
+    logins: list[LoginView]
+
+
+class AccountList(View):
+    items: list[AccountView]
+    next_cursor: str | None
+
+
+class AdminRole(Reasoned):
+    admin: Annotated[bool, Field(strict=True)]
+
+
+@router.get("")
+async def list_accounts(
+    caller: Annotated[Caller, Depends(allowed("account.list"))],
+    accounts: Service,
+    email: Annotated[str | None, Query(min_length=1, max_length=254, description="How the address starts")] = None,
+    role: Annotated[Literal["admin"] | None, Query()] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> AccountList:
+    """Accounts; by e-mail address when its start is given, else in no promised order."""
+    page = await accounts.list(email, role, limit, cursor)
+    return AccountList(items=[account_view(account) for account in page.items], next_cursor=page.cursor)
+
+
+@router.get("/{account_id}")
+async def read_account(
+    caller: Annotated[Caller, Depends(allowed("account.read"))], store: Store, account_id: str, response: Response
+) -> AccountDetail:
+    """An account with its ways to sign in."""
+    held = await find_account(store, account_id)
+    response.headers["ETag"] = entity_tag(held.etag)
+    logins = await store.logins(account_id)
+    shown = [LoginView(**login.model_dump(include=set(LoginView.model_fields))) for login in logins]
+    return AccountDetail(logins=shown, **account_view(held.value).model_dump())
+
+
+@router.post("/{account_id}/suspend")
+async def suspend_account(
+    caller: Annotated[Caller, Depends(allowed("account.suspend"))],
+    store: Store,
+    accounts: Service,
+    account_id: str,
+    why: Reasoned,
+    response: Response,
+) -> AccountView:
+    """Keep a person out, from their next request on. Their consumer's API keys go on working."""
+    held = await find_account(store, account_id)
+    return answer(response, await accounts.suspend(caller.actor, held, why.reason))
+
+
+@router.post("/{account_id}/restore")
+async def restore_account(
+    caller: Annotated[Caller, Depends(allowed("account.suspend"))],
+    store: Store,
+    accounts: Service,
+    account_id: str,
+    why: Reasoned,
+    response: Response,
+) -> AccountView:
+    """Let a suspended person in again."""
+    held = await find_account(store, account_id)
+    return answer(response, await accounts.restore(caller.actor, held, why.reason))
+
+
+@router.put("/{account_id}/admin-role")
+async def set_admin_role(
+    caller: Annotated[Caller, Depends(allowed("account.set_admin"))],
+    store: Store,
+    accounts: Service,
+    account_id: str,
+    role: AdminRole,
+    response: Response,
+    if_match: IfMatch = None,
+) -> AccountView:
+    """Make a person an admin, or an admin a person like others. Nobody takes the role away from themselves, and so
+    there is always one."""
+    held = await find_account(store, account_id)
+    check_match(if_match, held.etag)
+    await accounts.set_admin(caller.actor, held, role.admin, role.reason)
+    return answer(response, await find_account(store, account_id))
+
+
+@router.post("/{account_id}/end-sessions")
+async def end_account_sessions(
+    caller: Annotated[Caller, Depends(allowed("account.end_sessions"))],
+    store: Store,
+    sessions: Annotated[Sessions, Depends(sessions)],
+    account_id: str,
+    why: Reasoned,
+    response: Response,
+) -> AccountView:
+    """End all sessions of an account: every token that was issued until now is refused."""
+    held = await find_account(store, account_id)
+    return answer(response, await sessions.end_all(caller.actor, held, why.reason))

@@ -1,0 +1,154 @@
+"""`/api/v1/me`: one's own account and sessions."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from pydantic import AfterValidator, AwareDatetime, Field
+
+from shared.identity.accounts.service import Accounts
+from shared.identity.guard import allowed, not_found
+from shared.identity.models import Account, AccountStatus, Caller, Role, Session
+from shared.identity.sign_in.sessions import Sessions
+from shared.identity.store import AccountStore
+from shared.kernel.documents import Held
+from shared.kernel.http.etags import check_match, entity_tag
+from shared.kernel.http.schemas import Input, View
+
+router = APIRouter(tags=["account"])
+
+
+class AccountView(View):
+    """A person. `consumer_id` is their tenant on the consuming side, `merchant_ids` are the merchants that they run.
+    With `email_verified`, the sign-in provider vouches that `email` is theirs."""
+
+    id: str
+    email: str | None
+    email_verified: bool
+    name: str
+    status: AccountStatus
+    roles: list[Role]
+    is_admin: bool
+    consumer_id: str
+    merchant_ids: list[str]
+    created_at: AwareDatetime
+
+
+class SessionView(View):
+    """One sign-in. `seen_at` is right within 5 minutes; `current` is the one that asks."""
+
+    id: str
+    started_at: AwareDatetime
+    seen_at: AwareDatetime
+    user_agent: str
+    current: bool
+
+
+class SessionList(View):
+    items: list[SessionView]
+    next_cursor: str | None
+
+
+def _check_printable(name: str) -> str:
+    if not name.isprintable():
+        raise ValueError("must not hold control characters or line breaks")
+    return name
+
+
+class AccountChange(Input):
+    """All of one's own account that is one's own to change."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_printable)]
+
+
+async def account_store(request: Request) -> AccountStore:
+    return request.app.state.parts.identity  # type: ignore[no-any-return]  # set by create_app
+
+
+async def accounts(request: Request) -> Accounts:
+    return request.app.state.parts.accounts  # type: ignore[no-any-return]  # set by create_app
+
+
+async def sessions(request: Request) -> Sessions:
+    return request.app.state.parts.sessions  # type: ignore[no-any-return]  # set by create_app
+
+
+def account_view(account: Account) -> AccountView:
+    own = account.model_dump(include=set(AccountView.model_fields))
+    return AccountView(roles=sorted(account.roles), is_admin=account.role == "admin", **own)
+
+
+def answer(response: Response, held: Held[Account]) -> AccountView:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return account_view(held.value)
+
+
+async def find_account(store: AccountStore, account_id: str) -> Held[Account]:
+    """Raises Problem 404."""
+    held = await store.account(account_id)
+    if held is None:
+        raise not_found()
+    return held
+
+
+@router.get("/me")
+async def read_me(
+    caller: Annotated[Caller, Depends(allowed("account.read_own"))],
+    store: Annotated[AccountStore, Depends(account_store)],
+    response: Response,
+) -> AccountView:
+    """Who is signed in, and in which roles they may act."""
+    return answer(response, await find_account(store, caller.account.id))
+
+
+@router.patch("/me")
+async def change_me(
+    caller: Annotated[Caller, Depends(allowed("account.update_own"))],
+    store: Annotated[AccountStore, Depends(account_store)],
+    accounts: Annotated[Accounts, Depends(accounts)],
+    change: AccountChange,
+    response: Response,
+    if_match: Annotated[str | None, Header(description="The ETag that was read")] = None,
+) -> AccountView:
+    """Change one's name. The e-mail address is the sign-in provider's to change."""
+    held = await find_account(store, caller.account.id)
+    check_match(if_match, held.etag)
+    return answer(response, await accounts.rename(caller.actor, held, change.name))
+
+
+@router.get("/me/sessions")
+async def list_sessions(
+    caller: Annotated[Caller, Depends(allowed("session.list"))],
+    sessions: Annotated[Sessions, Depends(sessions)],
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: str | None = None,
+) -> SessionList:
+    """One's sessions that are alive, the last used first. A page may be short and still not be the last."""
+    page = await sessions.list(caller.account, limit, cursor)
+    return SessionList(items=[_session(session, caller) for session in page.items], next_cursor=page.cursor)
+
+
+@router.delete("/me/sessions", status_code=204)
+async def end_sessions(
+    caller: Annotated[Caller, Depends(allowed("session.end"))],
+    store: Annotated[AccountStore, Depends(account_store)],
+    sessions: Annotated[Sessions, Depends(sessions)],
+) -> None:
+    """End all of one's sessions, this one too: every token that was issued until now is refused."""
+    held = await find_account(store, caller.account.id)
+    await sessions.end_all(caller.actor, held)
+
+
+@router.delete("/me/sessions/{session_id}", status_code=204)
+async def end_session(
+    caller: Annotated[Caller, Depends(allowed("session.end"))],
+    sessions: Annotated[Sessions, Depends(sessions)],
+    session_id: str,
+) -> None:
+    """End one session. Its tokens are refused, and so are those that the provider renews for it."""
+    if not await sessions.end(caller.actor, caller.account.id, session_id):
+        raise not_found()
+
+
+def _session(session: Session, caller: Caller) -> SessionView:
+    shown = session.model_dump(include=set(SessionView.model_fields))
+    return SessionView(current=session.id == caller.session_id, **shown)

@@ -1,1 +1,0 @@
-"""`/api/v1/me` and `/api/v1/admin/accounts`."""

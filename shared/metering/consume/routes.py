@@ -1,0 +1,71 @@
+"""`/api/v1/consume/explain`: why would a call with this key be refused?"""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Request, Security
+from pydantic import Field, IPvAnyAddress
+
+from shared.access.keys.networks import parse_address
+from shared.kernel.http.schemas import Input, View
+from shared.metering.consume.explain import Explainer
+from shared.metering.views.routes.holder import bearer, own_header
+
+router = APIRouter(tags=["consume"])
+
+
+class Question(Input):
+    """A `call` to a service (slug or id), or a usage `report` for it. Without `source_address`, from where this very
+    request comes."""
+
+    service: Annotated[str, Field(min_length=1, max_length=64)]
+    way: Literal["call", "report"] = "call"
+    source_address: IPvAnyAddress | None = None
+
+
+class CheckView(View):
+    """`passed` is null when it was not looked at, because of one before it. The rest is there when it failed."""
+
+    check: str
+    passed: bool | None
+    code: str | None
+    detail: str | None
+    what_to_do: str | None
+    first_failure: bool
+
+
+class Explanation(View):
+    """`checks` are in consume's order: the first that fails is what a call is refused for."""
+
+    allowed: bool
+    checks: list[CheckView]
+
+
+async def explainer(request: Request) -> Explainer:
+    return request.app.state.parts.explainer  # type: ignore[no-any-return]  # set by create_app
+
+
+@router.post("/consume/explain", responses={429: {"description": "Too many questions about this key."}})
+async def explain_refusal(
+    request: Request,
+    explainer: Annotated[Explainer, Depends(explainer)],
+    _key: Annotated[object, Security(own_header)],
+    _token: Annotated[object, Security(bearer)],
+    question: Question,
+) -> Explanation:
+    """Every check of consume for the key that this request carries, also when it has expired or was disabled or
+    revoked. Nothing is counted: no call, no quota."""
+    source = None if question.source_address is None else parse_address(str(question.source_address))
+    checks = await explainer.explain(request.headers, question.service, source, forwarding=question.way == "call")
+    first = next((each for each in checks if each.passed is False), None)
+    views = [
+        CheckView(
+            check=each.check,
+            passed=each.passed,
+            code=each.code,
+            detail=each.detail,
+            what_to_do=each.what_to_do,
+            first_failure=each is first,
+        )
+        for each in checks
+    ]
+    return Explanation(allowed=first is None, checks=views)

@@ -1,0 +1,76 @@
+"""The views that are the same for everybody, made from sums: each as JSON, or its items as CSV."""
+
+from collections.abc import Awaitable, Callable
+
+from fastapi.responses import StreamingResponse
+
+from shared.kernel.clock import format_time, utc_now
+from shared.metering.views.figures import Figures, changes_percent, distribution, figures, spikes
+from shared.metering.views.reader import Ask, Summed
+from shared.metering.views.routes.parameters import (
+    Distribution,
+    Range,
+    Share,
+    SpikeItem,
+    SpikesAnswer,
+    Trend,
+    TrendItem,
+    frame,
+    items,
+    table,
+)
+from shared.metering.views.spikes import DAYS_MIN
+from shared.metering.windows import before
+
+Sums = Callable[[Ask], Awaitable[Summed]]
+"""Somebody's usage."""
+
+METHOD = "robust z-score: (requests - median) / spread, spread = 1.4826 * MAD, or 1.2533 * mean deviation if MAD is 0"
+
+
+async def trend(sums: Sums, asked: Range, ask: Ask, *, csv: bool) -> Trend | StreamingResponse:
+    window = asked.window()
+    current, earlier = await sums(Ask(window, (), ask.only)), before(window)
+    previous = await sums(Ask(earlier, (), ask.only))
+
+    def row(period: str, of: Summed, start: str, to: str) -> Figures:
+        return {"period": period, "from": start, "to": to, **figures(of.total)}
+
+    rows = [
+        row("current", current, format_time(window.start), format_time(window.end)),
+        row("previous", previous, format_time(earlier.start), format_time(earlier.end)),
+    ]
+    as_of = min(current.as_of, previous.as_of)
+    if csv:
+        return table("usage-trend", window, as_of, TrendItem, rows)
+    change = changes_percent(current.total, previous.total)
+    return Trend(**frame(window, as_of), items=items(TrendItem, rows), change_percent=change)
+
+
+async def spread(sums: Sums, asked: Range, ask: Ask, *, csv: bool) -> Distribution | StreamingResponse:
+    window = asked.window("hour")
+    summed = await sums(Ask(window, (), ask.only))
+    rows = distribution(summed, window)
+    if csv:
+        return table("usage-distribution", window, summed.as_of, Share, rows)
+    return Distribution(**frame(window, summed.as_of), items=items(Share, rows))
+
+
+async def outliers(
+    sums: Sums, asked: Range, ask: Ask, threshold: float, *, csv: bool
+) -> SpikesAnswer | StreamingResponse:
+    window = asked.window("day")
+    summed = await sums(Ask(window, (), ask.only))
+    found = spikes(summed, window, threshold, utc_now())
+    if csv:
+        return table("usage-spikes", window, summed.as_of, SpikeItem, found.rows)
+    return SpikesAnswer(
+        **frame(window, summed.as_of),
+        method=METHOD,
+        threshold=threshold,
+        days_min=DAYS_MIN,
+        days=found.days,
+        median=found.scores.median,
+        spread=found.scores.spread,
+        items=items(SpikeItem, found.rows),
+    )

@@ -1,0 +1,287 @@
+"""`/api/v1/consumers/{consumer_id}/usage`: what a consumer, or one of its projects, used."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.http.problems import not_found
+from shared.kernel.http.schemas import View
+from shared.metering.events import UsageEvent
+from shared.metering.views.consumer import ConsumerUsage, StatusClass, Wanted
+from shared.metering.views.figures import Metric, figures, largest, rows
+from shared.metering.views.reader import Ask, Dimension
+from shared.metering.views.routes.answers import Sums, trend
+from shared.metering.views.routes.parameters import (
+    TABLE,
+    Answer,
+    Asked,
+    Csv,
+    Piece,
+    Trend,
+    UsageFigures,
+    Zone,
+    csv_file,
+    day_range,
+    frame,
+    grouping,
+    items,
+    table,
+)
+
+router = APIRouter(tags=["usage"])
+DIMENSIONS: tuple[Dimension, ...] = ("service", "api_key", "project", "image", "version", "feature")
+HOME, PROJECT = "/consumers/{consumer_id}/usage", "/consumers/{consumer_id}/projects/{project_id}/usage"
+GROUP_BY = f"Any of {', '.join(DIMENSIONS)}, and one of hour, day, month; with commas"
+Name = Annotated[str, Query(max_length=128)]
+
+
+class ConsumerUsageItem(UsageFigures, Piece):
+    """What was not grouped by is null; empty is usage without one, such as of keys of no project."""
+
+    service: str | None = None
+    api_key: str | None = None
+    project: str | None = None
+    image: str | None = None
+    version: str | None = None
+    feature: str | None = None
+
+
+class ConsumerUsageView(Answer):
+    items: list[ConsumerUsageItem]
+    total: UsageFigures
+
+
+class TopItem(ConsumerUsageItem):
+    """`share` of the metric's whole, null when that is 0."""
+
+    share: float | None
+
+
+class TopView(Answer):
+    metric: Metric
+    items: list[TopItem]
+
+
+class DayView(ConsumerUsageView):
+    """`items` by local hour, `services` for the whole day."""
+
+    services: list[ConsumerUsageItem]
+
+
+class RecordItem(View):
+    """A usage event as it was counted."""
+
+    id: str
+    source: str
+    time: str
+    received_at: str
+    service: str
+    api_key: str
+    project: str | None
+    requests: int
+    request_bytes: int
+    response_bytes: int
+    response_time_ms: float | None
+    status_code: int | None
+    executions: int
+    duration_ms: int
+    image: str | None
+    version: str | None
+    feature: str | None
+    resource: str | None
+    quantity: str | None
+    metadata: Any
+
+
+class RecordsView(View):
+    items: list[RecordItem]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose usage is asked for, and what of it."""
+
+    usage: ConsumerUsage
+    consumer_id: str
+    only: Mapping[Dimension, str]
+
+    @property
+    def sums(self) -> Sums:
+        return partial(self.usage.sums, self.consumer_id)
+
+
+Reader = Annotated[Caller, Depends(allowed("usage.read"))]
+
+
+async def usage(request: Request) -> ConsumerUsage:
+    return request.app.state.parts.consumer_usage  # type: ignore[no-any-return]  # set by create_app
+
+
+async def scope(
+    caller: Reader,
+    usage: Annotated[ConsumerUsage, Depends(usage)],
+    consumer_id: str,
+    project_id: str | None = None,  # of the path, or of the query: by it the guard decided
+    service: Name | None = None,
+    api_key: Name | None = None,
+    image: Annotated[str | None, Query(max_length=512)] = None,
+    version: Name | None = None,
+    feature: Name | None = None,
+) -> Scope:
+    if caller.relation != "own" and not project_id:
+        raise not_found()  # a member sees their project, and nothing else of the tenant's
+    wanted: dict[Dimension, str | None] = {
+        "service": service,
+        "api_key": api_key,
+        "project": project_id or None,
+        "image": image,
+        "version": version,
+        "feature": feature,
+    }
+    return Scope(usage, consumer_id, {name: value for name, value in wanted.items() if value is not None})
+
+
+Scoped = Annotated[Scope, Depends(scope)]
+
+
+def both(path: str, **kw: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The same view of a consumer and of one project."""
+
+    def add(endpoint: Callable[..., Any]) -> Callable[..., Any]:
+        for home in (HOME, PROJECT):
+            router.get(home + path, responses=TABLE, **kw)(endpoint)
+        return endpoint
+
+    return add
+
+
+@both("", response_model=ConsumerUsageView)
+async def consumer_usage(
+    caller: Reader,
+    scope: Scoped,
+    asked: Asked,
+    csv: Csv,
+    group_by: Annotated[str, Query(max_length=200, description=GROUP_BY, examples=["service,day"])] = "service",
+) -> ConsumerUsageView | StreamingResponse:
+    """Sums of usage, grouped. Recent days are fresh within seconds."""
+    by, step = grouping(group_by, DIMENSIONS)
+    window = asked.window(step)
+    summed = await scope.sums(Ask(window, by, scope.only))
+    found = rows(summed, window, by)
+    if csv:
+        return table("usage", window, summed.as_of, ConsumerUsageItem, found)
+    total = UsageFigures.model_validate(figures(summed.total))
+    return ConsumerUsageView(**frame(window, summed.as_of), items=items(ConsumerUsageItem, found), total=total)
+
+
+@both("/trend", response_model=Trend)
+async def consumer_trend(caller: Reader, scope: Scoped, asked: Asked, csv: Csv) -> Trend | StreamingResponse:
+    """This period beside the equally long one before it."""
+    return await trend(scope.sums, asked, Ask(asked.window(), (), scope.only), csv=csv)
+
+
+@both("/top", response_model=TopView)
+async def consumer_top(
+    caller: Reader,
+    scope: Scoped,
+    asked: Asked,
+    csv: Csv,
+    by: Literal["service", "api_key", "project", "image", "version", "feature"] = "service",
+    metric: Metric = "requests",
+    limit: Annotated[int, Query(ge=1, le=100)] = 10,
+) -> TopView | StreamingResponse:
+    """The services, keys or projects with most of a metric."""
+    window = asked.window()
+    summed = await scope.sums(Ask(window, (by,), scope.only))
+    found = [
+        {by: group.values[0], **figures(group.sums), "share": share} for group, share in largest(summed, metric, limit)
+    ]
+    if csv:
+        return table("usage-top", window, summed.as_of, TopItem, found)
+    return TopView(**frame(window, summed.as_of), metric=metric, items=items(TopItem, found))
+
+
+@both("/days/{day}", response_model=DayView)
+async def consumer_day(caller: Reader, scope: Scoped, day: date, zone: Zone, csv: Csv) -> DayView | StreamingResponse:
+    """One local day by hour and by service."""
+    window = day_range(day, zone).window("hour")
+    hours = await scope.sums(Ask(window, (), scope.only))
+    by_hour = rows(hours, window, ())
+    if csv:
+        return table("usage-day", window, hours.as_of, ConsumerUsageItem, by_hour)
+    services = await scope.sums(Ask(day_range(day, zone).window(), ("service",), scope.only))
+    return DayView(
+        **frame(window, hours.as_of),
+        items=items(ConsumerUsageItem, by_hour),
+        total=UsageFigures.model_validate(figures(hours.total)),
+        services=items(ConsumerUsageItem, rows(services, day_range(day, zone).window(), ("service",))),
+    )
+
+
+@both("/days/{day}/records", response_model=RecordsView)
+async def consumer_records(
+    caller: Reader,
+    scope: Scoped,
+    day: date,
+    zone: Zone,
+    csv: Csv,
+    status: Annotated[StatusClass | None, Query(description="Class of the HTTP status; `none`: without one")] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: str | None = None,
+) -> RecordsView | StreamingResponse:
+    """The log of a local day, by time; `image`, `version` and `feature` do not filter it. A page may be short, even
+    empty, and still not be the last. As CSV it is whole."""
+    asked, only = day_range(day, zone), scope.only
+    wanted = Wanted(asked.start, asked.end, only.get("service"), only.get("api_key"), only.get("project"), status)
+    if csv:
+        await scope.usage.records(scope.consumer_id, wanted, 1, None)  # what is wrong is said before the file begins
+        log = _log(scope.usage.all_records(scope.consumer_id, wanted))
+        return csv_file(f"usage-records-{day}.csv", RecordItem, log)
+    page = await scope.usage.records(scope.consumer_id, wanted, limit, cursor)
+    return RecordsView(items=items(RecordItem, map(_record, page.events)), next_cursor=page.cursor)
+
+
+async def _log(events: AsyncIterator[UsageEvent]) -> AsyncIterator[Mapping[str, object]]:
+    async for event in events:
+        record = _record(event)
+        yield {**record, "metadata": bytes(event.data.metadata).decode() or None}
+
+
+def _record(event: UsageEvent) -> dict[str, object]:
+    data = event.data
+    return {
+        "id": event.id,
+        "source": event.source,
+        "time": event.time,
+        "received_at": event.received_at,
+        "service": event.service_id,
+        "api_key": event.api_key_id,
+        "project": event.project_id,
+        **{name: getattr(data, name) for name in _DATA},
+        "metadata": msgspec.json.decode(data.metadata) if bytes(data.metadata) else None,
+    }
+
+
+_DATA = (
+    "requests",
+    "request_bytes",
+    "response_bytes",
+    "response_time_ms",
+    "status_code",
+    "executions",
+    "duration_ms",
+    "image",
+    "version",
+    "feature",
+    "resource",
+    "quantity",
+)

@@ -1,0 +1,190 @@
+"""`/api/v1/merchants/{merchant_id}/usage`: how a merchant's services are used, by consumers who stay pseudonymous."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.metering.views.figures import Metric, figures, largest
+from shared.metering.views.merchant import MerchantUsage
+from shared.metering.views.reader import Ask, Dimension
+from shared.metering.views.routes.answers import Sums, outliers, spread, trend
+from shared.metering.views.routes.parameters import (
+    TABLE,
+    Answer,
+    Asked,
+    Csv,
+    Distribution,
+    Months,
+    Piece,
+    Range,
+    SpikesAnswer,
+    Trend,
+    UsageFigures,
+    frame,
+    grouping,
+    items,
+    table,
+)
+from shared.metering.views.spikes import THRESHOLD
+
+router = APIRouter(tags=["usage"])
+DIMENSIONS: tuple[Dimension, ...] = ("service", "consumer", "api_key", "image", "version", "feature")
+HOME, SERVICE = "/merchants/{merchant_id}/usage", "/merchants/{merchant_id}/services/{service_id}/usage"
+GROUP_BY = f"Any of {', '.join(DIMENSIONS)}, and one of hour, day, month; with commas"
+Name = Annotated[str, Query(max_length=128)]
+Grouping = Annotated[str, Query(max_length=200, description=GROUP_BY, examples=["consumer,day"])]
+Threshold = Annotated[float, Query(ge=1, le=100, description="Of the score, up or down")]
+
+
+class MerchantUsageItem(UsageFigures, Piece):
+    """What was not grouped by is null. A consumer is its pseudonym; a key comes with what its holder knows it by."""
+
+    service: str | None = None
+    pseudonym: str | None = None
+    api_key: str | None = None
+    key_prefix: str | None = None
+    key_last4: str | None = None
+    image: str | None = None
+    version: str | None = None
+    feature: str | None = None
+
+
+class MerchantUsageView(Answer):
+    items: list[MerchantUsageItem]
+    total: UsageFigures
+
+
+class TopItem(MerchantUsageItem):
+    """`share` of the metric's whole, null when that is 0."""
+
+    share: float | None
+
+
+class TopView(Answer):
+    metric: Metric
+    items: list[TopItem]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Usage of which services, of all consumers or of one."""
+
+    usage: MerchantUsage
+    merchant_id: str
+    pseudonym: str | None
+    only: Mapping[Dimension, str]
+
+    @property
+    def sums(self) -> Sums:
+        return partial(self.usage.sums, self.merchant_id, pseudonym=self.pseudonym)
+
+
+Reader = Annotated[Caller, Depends(allowed("usage.read_merchant"))]
+
+
+async def usage(request: Request) -> MerchantUsage:
+    return request.app.state.parts.merchant_usage  # type: ignore[no-any-return]  # set by create_app
+
+
+async def scope(
+    usage: Annotated[MerchantUsage, Depends(usage)],
+    merchant_id: str,
+    service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
+    pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
+    api_key: Name | None = None,
+) -> Scope:
+    wanted: dict[Dimension, str | None] = {"service": service, "api_key": api_key}
+    return Scope(usage, merchant_id, pseudonym, {name: value for name, value in wanted.items() if value is not None})
+
+
+Scoped = Annotated[Scope, Depends(scope)]
+
+
+@router.get(HOME, response_model=MerchantUsageView, responses=TABLE)
+async def merchant_usage(
+    caller: Reader, scope: Scoped, asked: Asked, csv: Csv, group_by: Grouping = "service"
+) -> MerchantUsageView | StreamingResponse:
+    """Sums of usage, grouped. `pseudonym` looks at one consumer."""
+    return await _summary(scope, asked, group_by, csv=csv)
+
+
+@router.get(SERVICE, response_model=MerchantUsageView, responses=TABLE)
+async def service_usage(
+    caller: Reader,
+    usage: Annotated[MerchantUsage, Depends(usage)],
+    merchant_id: str,
+    service_id: str,
+    asked: Asked,
+    csv: Csv,
+    group_by: Grouping = "day",
+    pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
+) -> MerchantUsageView | StreamingResponse:
+    """The same of one service."""
+    return await _summary(Scope(usage, merchant_id, pseudonym, {"service": service_id}), asked, group_by, csv=csv)
+
+
+@router.get(f"{HOME}/months", response_model=MerchantUsageView, responses=TABLE)
+async def merchant_months(
+    caller: Reader, scope: Scoped, months: Months, csv: Csv
+) -> MerchantUsageView | StreamingResponse:
+    """The monthly history, this month included."""
+    return await _summary(scope, months, "month", csv=csv)
+
+
+@router.get(f"{HOME}/top", response_model=TopView, responses=TABLE)
+async def merchant_top(
+    caller: Reader,
+    scope: Scoped,
+    asked: Asked,
+    csv: Csv,
+    by: Literal["consumer", "api_key", "service", "image", "version", "feature"] = "consumer",
+    metric: Metric = "requests",
+    limit: Annotated[int, Query(ge=1, le=100)] = 10,
+) -> TopView | StreamingResponse:
+    """The consumers, keys or services with most of a metric."""
+    ask = Ask(asked.window(), (by,), scope.only)
+    named = await scope.usage.named(scope.merchant_id, ask, scope.pseudonym)
+    found = [{**named.row(ask, group), "share": share} for group, share in largest(named.summed, metric, limit)]
+    as_of = named.summed.as_of
+    if csv:
+        return table("usage-top", ask.window, as_of, TopItem, found)
+    return TopView(**frame(ask.window, as_of), metric=metric, items=items(TopItem, found))
+
+
+@router.get(f"{HOME}/trend", response_model=Trend, responses=TABLE)
+async def merchant_trend(caller: Reader, scope: Scoped, asked: Asked, csv: Csv) -> Trend | StreamingResponse:
+    """This period beside the equally long one before it."""
+    return await trend(scope.sums, asked, Ask(asked.window(), (), scope.only), csv=csv)
+
+
+@router.get(f"{HOME}/distribution", response_model=Distribution, responses=TABLE)
+async def merchant_distribution(
+    caller: Reader, scope: Scoped, asked: Asked, csv: Csv
+) -> Distribution | StreamingResponse:
+    """How requests spread over hours of the day and classes of statuses, and events over response times."""
+    return await spread(scope.sums, asked, Ask(asked.window(), (), scope.only), csv=csv)
+
+
+@router.get(f"{HOME}/spikes", response_model=SpikesAnswer, responses=TABLE)
+async def merchant_spikes(
+    caller: Reader, scope: Scoped, asked: Asked, csv: Csv, threshold: Threshold = THRESHOLD
+) -> SpikesAnswer | StreamingResponse:
+    """Days whose requests stand out."""
+    return await outliers(scope.sums, asked, Ask(asked.window(), (), scope.only), threshold, csv=csv)
+
+
+async def _summary(scope: Scope, asked: Range, group_by: str, *, csv: bool) -> MerchantUsageView | StreamingResponse:
+    by, step = grouping(group_by, DIMENSIONS)
+    ask = Ask(asked.window(step), by, scope.only)
+    named = await scope.usage.named(scope.merchant_id, ask, scope.pseudonym)
+    as_of = named.summed.as_of
+    if csv:
+        return table("usage", ask.window, as_of, MerchantUsageItem, named.rows(ask))
+    total = UsageFigures.model_validate(figures(named.summed.total))
+    return MerchantUsageView(**frame(ask.window, as_of), items=items(MerchantUsageItem, named.rows(ask)), total=total)

@@ -1,0 +1,233 @@
+"""What all views of usage take and give: a range, a format, figures."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Literal, TypeVar, cast
+from zoneinfo import ZoneInfo
+
+from fastapi import Depends, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, BaseModel, Field
+
+from shared.kernel.clock import format_time, utc_now
+from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.schemas import View
+from shared.metering.store import bad_range
+from shared.metering.views.csv_export import csv_lines
+from shared.metering.views.reader import Dimension
+from shared.metering.windows import Step, Window, midnight, time_zone, window
+
+TABLE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "JSON, or the items as CSV", "content": {"text/csv": {}}}
+}
+MONTHS_MAX = 13
+Moment = AwareDatetime | date
+M = TypeVar("M", bound=BaseModel)
+
+
+class UsageFigures(View):
+    """`error_rate` is the share of requests answered with 4xx or 5xx. Times are in milliseconds: the mean is exact,
+    percentiles are estimated from a histogram (docs/usage-views.md). `quantity` is a decimal."""
+
+    requests: int
+    events: int
+    request_bytes: int
+    response_bytes: int
+    executions: int
+    duration_ms: int
+    quantity: str
+    errors_4xx: int
+    errors_5xx: int
+    error_rate: float | None
+    mean_ms: float | None
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+
+
+class Piece(View):
+    """`start` is the first moment of the hour, day or month, `label` how it is called in the time zone."""
+
+    start: str | None = None
+    label: str | None = None
+
+
+class Answer(View):
+    """`to` is exclusive. What was counted before `as_of` is in the answer."""
+
+    start: Annotated[str, Field(alias="from")]
+    to: str
+    time_zone: str
+    as_of: str
+
+
+class TrendItem(UsageFigures):
+    period: Literal["current", "previous"]
+    start: Annotated[str, Field(alias="from")]
+    to: str
+
+
+class Trend(Answer):
+    """The range, and the equally long one before it. `change_percent` by metric, null where there was nothing."""
+
+    items: list[TrendItem]
+    change_percent: dict[str, float | None]
+
+
+class Share(View):
+    distribution: Literal["hour_of_day", "status_class", "response_time_ms"]
+    name: Annotated[str, Field(alias="class")]
+    count: int
+    share: float | None
+
+
+class Distribution(Answer):
+    """Requests by local hour of the day and by class of status, events by class of response time."""
+
+    items: list[Share]
+
+
+class SpikeItem(Piece):
+    requests: int
+    score: float
+    direction: Literal["up", "down"]
+
+
+class SpikesAnswer(Answer):
+    """Days whose robust z-score of requests is at least `threshold`. Below `days_min` complete days with usage there
+    are no scores: `median` and `spread` are null."""
+
+    method: str
+    threshold: float
+    days_min: int
+    days: int
+    median: float | None
+    spread: float | None
+    items: list[SpikeItem]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    start: datetime
+    end: datetime
+    zone: ZoneInfo
+
+    def window(self, step: Step | None = None) -> Window:
+        return window(self.start, self.end, step, self.zone)
+
+
+async def asked_zone(
+    time_zone_name: Annotated[
+        str,
+        Query(
+            alias="time_zone",
+            max_length=64,
+            description="IANA name, for hours, days and months",
+            examples=["Asia/Kolkata"],
+        ),
+    ] = "UTC",
+) -> ZoneInfo:
+    return time_zone(time_zone_name)
+
+
+Zone = Annotated[ZoneInfo, Depends(asked_zone)]
+
+
+async def asked_range(
+    zone: Zone,
+    start: Annotated[
+        Moment | None,
+        Query(alias="from", description="In whole quarter hours, or a local day. Default: start of this month"),
+    ] = None,
+    to: Annotated[Moment | None, Query(description="Exclusive. Default: end of this quarter hour")] = None,
+) -> Range:
+    now = utc_now()
+    first = start or now.astimezone(zone).date().replace(day=1)
+    last = to or now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + timedelta(minutes=15)
+    return Range(_moment("from", first, zone), _moment("to", last, zone), zone)
+
+
+async def asked_months(zone: Zone, months: Annotated[int, Query(ge=1, le=MONTHS_MAX)] = 12) -> Range:
+    """This month and those before it."""
+    now = utc_now()
+    number = now.astimezone(zone).year * 12 + now.astimezone(zone).month - months  # counted from 0
+    return await asked_range(zone, date(number // 12, number % 12 + 1, 1), None)
+
+
+def day_range(day: date, zone: ZoneInfo) -> Range:
+    """A local day."""
+    try:
+        return Range(midnight(day, zone), midnight(day + timedelta(days=1), zone), zone)
+    except OverflowError:
+        raise bad_range("day", "must not be at the end of the calendar") from None
+
+
+async def wants_csv(
+    request: Request,
+    format: Annotated[Literal["json", "csv"] | None, Query(description="Default: as `Accept` says, else JSON")] = None,
+) -> bool:
+    if format is not None:
+        return format == "csv"
+    return request.headers.get("accept", "").split(",")[0].split(";")[0].strip() == "text/csv"
+
+
+Asked = Annotated[Range, Depends(asked_range)]
+Months = Annotated[Range, Depends(asked_months)]
+Csv = Annotated[bool, Depends(wants_csv)]
+
+
+def grouping(text: str, dimensions: tuple[Dimension, ...]) -> tuple[tuple[Dimension, ...], Step | None]:
+    """`service,day` → what to group by, and the step. Raises Problem 400 `request_invalid`."""
+    parts = [part for part in text.split(",") if part]
+    steps = [part for part in parts if part in ("hour", "day", "month")]
+    by = [part for part in parts if part not in steps]
+    if len(steps) > 1 or len(set(by)) != len(by) or not set(by) <= set(dimensions):
+        rule = f"must be different ones of {', '.join(dimensions)} and at most one of hour, day, month, with commas"
+        raise Problem(400, "request_invalid", f"`group_by` {rule}.", errors=(FieldError("group_by", rule),))
+    return cast("tuple[Dimension, ...]", tuple(by)), cast("Step | None", steps[0] if steps else None)
+
+
+def frame(of: Window, as_of: str) -> dict[str, Any]:
+    """The fields of Answer."""
+    return {"start": format_time(of.start), "to": format_time(of.end), "time_zone": of.zone.key, "as_of": as_of}
+
+
+def table(
+    name: str, of: Window, as_of: str, model: type[BaseModel], rows: Iterable[Mapping[str, object]]
+) -> StreamingResponse:
+    """Rows as a CSV file; its columns are the fields of `model`."""
+
+    async def each() -> AsyncIterator[Mapping[str, object]]:
+        for row in rows:
+            yield row
+
+    last = of.end - timedelta(microseconds=1)
+    file = f"{name}-{of.start.astimezone(of.zone).date()}-{last.astimezone(of.zone).date()}.csv"
+    return csv_file(file, model, each(), {"X-AMS-As-Of": as_of})
+
+
+def csv_file(
+    file: str,
+    model: type[BaseModel],
+    rows: AsyncIterator[Mapping[str, object]],
+    headers: Mapping[str, str] | None = None,
+) -> StreamingResponse:
+    columns = [field.alias or name for name, field in model.model_fields.items()]
+    disposition = {"Content-Disposition": f'attachment; filename="{file}"', "Cache-Control": "no-store"}
+    return StreamingResponse(
+        csv_lines(columns, rows), media_type="text/csv", headers={**disposition, **(headers or {})}
+    )
+
+
+def items(model: type[M], rows: Iterable[Mapping[str, object]]) -> list[M]:
+    return [model.model_validate(row) for row in rows]
+
+
+def _moment(field: str, moment: Moment, zone: ZoneInfo) -> datetime:
+    if isinstance(moment, datetime):
+        return moment
+    try:
+        return midnight(moment, zone)
+    except OverflowError:
+        raise bad_range(field, "must not be at the end of the calendar") from None

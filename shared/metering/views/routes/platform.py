@@ -1,0 +1,138 @@
+"""`/api/v1/admin/usage`: the whole platform's usage."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import StreamingResponse
+
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.metering.views.figures import Metric, figures, largest, rows
+from shared.metering.views.platform import PlatformUsage
+from shared.metering.views.reader import Ask, Dimension
+from shared.metering.views.routes.answers import trend
+from shared.metering.views.routes.parameters import (
+    TABLE,
+    Answer,
+    Asked,
+    Csv,
+    Months,
+    Piece,
+    Range,
+    Trend,
+    UsageFigures,
+    frame,
+    grouping,
+    items,
+    table,
+)
+
+router = APIRouter(tags=["usage"])
+DIMENSIONS: tuple[Dimension, ...] = ("merchant", "service")
+HOME = "/admin/usage"
+GROUP_BY = f"Any of {', '.join(DIMENSIONS)}, and one of hour, day, month; with commas"
+
+
+class PlatformUsageItem(UsageFigures, Piece):
+    """What was not grouped by is null."""
+
+    merchant: str | None = None
+    service: str | None = None
+
+
+class PlatformUsageView(Answer):
+    items: list[PlatformUsageItem]
+    total: UsageFigures
+
+
+class TopItem(PlatformUsageItem):
+    """`share` of the metric's whole, null when that is 0."""
+
+    share: float | None
+
+
+class TopView(Answer):
+    metric: Metric
+    items: list[TopItem]
+
+
+Reader = Annotated[Caller, Depends(allowed("usage.read_platform"))]
+
+
+async def usage(request: Request) -> PlatformUsage:
+    return request.app.state.parts.platform_usage  # type: ignore[no-any-return]  # set by create_app
+
+
+async def only(
+    merchant: Annotated[str | None, Query(max_length=64, description="Id of a merchant")] = None,
+    service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
+) -> Mapping[Dimension, str]:
+    wanted: dict[Dimension, str | None] = {"merchant": merchant, "service": service}
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+Part = Annotated[PlatformUsage, Depends(usage)]
+Only = Annotated[Mapping[Dimension, str], Depends(only)]
+
+
+@router.get(HOME, response_model=PlatformUsageView, responses=TABLE)
+async def platform_usage(
+    caller: Reader,
+    usage: Part,
+    only: Only,
+    asked: Asked,
+    csv: Csv,
+    group_by: Annotated[str, Query(max_length=200, description=GROUP_BY, examples=["merchant,month"])] = "day",
+) -> PlatformUsageView | StreamingResponse:
+    """Sums of everybody's usage, grouped."""
+    return await _summary(usage, only, asked, group_by, csv=csv)
+
+
+@router.get(f"{HOME}/months", response_model=PlatformUsageView, responses=TABLE)
+async def platform_months(
+    caller: Reader, usage: Part, only: Only, months: Months, csv: Csv
+) -> PlatformUsageView | StreamingResponse:
+    """The monthly history, this month included."""
+    return await _summary(usage, only, months, "month", csv=csv)
+
+
+@router.get(f"{HOME}/top", response_model=TopView, responses=TABLE)
+async def platform_top(
+    caller: Reader,
+    usage: Part,
+    only: Only,
+    asked: Asked,
+    csv: Csv,
+    by: Literal["merchant", "service"] = "service",
+    metric: Metric = "requests",
+    limit: Annotated[int, Query(ge=1, le=100)] = 10,
+) -> TopView | StreamingResponse:
+    """The merchants or services with most of a metric."""
+    window = asked.window()
+    summed = await usage.sums(Ask(window, (by,), only))
+    found = [
+        {by: group.values[0], **figures(group.sums), "share": share} for group, share in largest(summed, metric, limit)
+    ]
+    if csv:
+        return table("usage-top", window, summed.as_of, TopItem, found)
+    return TopView(**frame(window, summed.as_of), metric=metric, items=items(TopItem, found))
+
+
+@router.get(f"{HOME}/trend", response_model=Trend, responses=TABLE)
+async def platform_trend(caller: Reader, usage: Part, only: Only, asked: Asked, csv: Csv) -> Trend | StreamingResponse:
+    """This period beside the equally long one before it."""
+    return await trend(usage.sums, asked, Ask(asked.window(), (), only), csv=csv)
+
+
+async def _summary(
+    usage: PlatformUsage, only: Mapping[Dimension, str], asked: Range, group_by: str, *, csv: bool
+) -> PlatformUsageView | StreamingResponse:
+    by, step = grouping(group_by, DIMENSIONS)
+    window = asked.window(step)
+    summed = await usage.sums(Ask(window, by, only))
+    found = rows(summed, window, by)
+    if csv:
+        return table("usage", window, summed.as_of, PlatformUsageItem, found)
+    total = UsageFigures.model_validate(figures(summed.total))
+    return PlatformUsageView(**frame(window, summed.as_of), items=items(PlatformUsageItem, found), total=total)

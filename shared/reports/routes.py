@@ -1,0 +1,250 @@
+"""Reports of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
+
+from collections.abc import Awaitable, Callable
+from datetime import date, datetime
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from pydantic import AwareDatetime, Field, PlainValidator
+
+from shared.downloads.service import Link
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.clock import parse_time
+from shared.kernel.documents import Held, Identifier, Name
+from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.schemas import Input, View
+from shared.reports.models import (
+    PSEUDONYMS_MAX,
+    Format,
+    Group,
+    OwnerKind,
+    Pseudonym,
+    Report,
+    Schedule,
+    Status,
+)
+from shared.reports.service import Asked, Reports
+from shared.webhooks.models import PLATFORM_OWNER
+
+
+def _moment(value: object) -> datetime | date:
+    """One rule for both, so that one error names the field."""
+    try:
+        if isinstance(value, str):
+            return date.fromisoformat(value) if len(value) == len("2026-03-01") else parse_time(value)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("must be a day, such as 2026-03-01, or a time with an offset, such as 2026-03-01T00:00:00Z")
+
+
+Moment = Annotated[AwareDatetime | date, PlainValidator(_moment, json_schema_input_type=AwareDatetime | date)]
+
+
+class SubjectInput(Input):
+    """What the report is about; without anything, all usage. `pseudonyms` are for merchants, `api_key_id` for merchants
+    and consumers, `project_id` for consumers, `merchant_id` or `consumer_id` for admins."""
+
+    service_id: Identifier | None = None
+    pseudonyms: Annotated[tuple[Pseudonym, ...], Field(max_length=PSEUDONYMS_MAX)] = ()
+    api_key_id: Identifier | None = None
+    project_id: Identifier | None = None
+    merchant_id: Identifier | None = None
+    consumer_id: Identifier | None = None
+
+
+class ReportInput(Input):
+    """`from` and `to` (exclusive) are in whole quarter hours, or local days; at most 400 days apart. `by`: dimensions,
+    and at most one of hour, day, month. With `monthly` the same report is made of each calendar month, beginning with
+    the one that is under way."""
+
+    name: Annotated[Name, Field(examples=["Usage of March"])]
+    start: Annotated[Moment, Field(alias="from", examples=["2026-03-01"])]
+    to: Annotated[Moment, Field(examples=["2026-04-01"])]
+    time_zone: Annotated[str, Field(max_length=64, examples=["Asia/Kolkata"])] = "UTC"
+    subject: SubjectInput = SubjectInput()
+    by: Annotated[tuple[Group, ...], Field(max_length=8)] = ("day",)
+    format: Format = "pdf"
+    share_with_consumer: bool = False
+    schedule: Literal["none", "monthly"] = "none"
+
+    def asked(self) -> Asked:
+        contents = self.model_dump(exclude={"start", "to", "schedule"})
+        return Asked(contents, self.start, self.to, self.schedule == "monthly")
+
+
+class SubjectView(View):
+    service_id: str | None = None
+    pseudonyms: tuple[str, ...] = ()
+    api_key_id: str | None = None
+    project_id: str | None = None
+    merchant_id: str | None = None
+    consumer_id: str | None = None
+
+
+class ContentsView(View):
+    id: str
+    name: str
+    subject: SubjectView
+    by: list[Group]
+    time_zone: str
+    format: Format
+    share_with_consumer: bool
+    created_at: AwareDatetime
+
+
+class ReportView(ContentsView):
+    """`progress` is percent. Once it is done: `rows`, and `as_of`, before which all that was counted is in it; once it
+    failed: why. `shared_by` is the merchant who shares it."""
+
+    start: Annotated[AwareDatetime, Field(alias="from")]
+    to: AwareDatetime
+    status: Status
+    progress: int
+    rows: int | None
+    requests: int | None
+    as_of: str | None
+    error: str | None
+    schedule_id: str | None
+    shared_by: str | None
+    finished_at: AwareDatetime | None
+
+
+class ReportList(View):
+    items: list[ReportView]
+    next_cursor: str | None
+
+
+class ScheduleView(ContentsView):
+    """`next_month` is the next of which a report is made, at `next_at`."""
+
+    next_month: str
+    next_at: str
+
+
+class ScheduleList(View):
+    items: list[ScheduleView]
+
+
+class LinkView(View):
+    """Whoever has the URL can read the document until then. It is in the audit log."""
+
+    url: str
+    expires_at: AwareDatetime
+
+    @classmethod
+    def of(cls, link: Link) -> "LinkView":
+        return cls(url=link.url, expires_at=link.expires_at)
+
+
+async def desk(request: Request) -> Reports:
+    return request.app.state.parts.reports  # type: ignore[no-any-return]  # set by create_app
+
+
+Desk = Annotated[Reports, Depends(desk)]
+ReportId = Annotated[str, Path(max_length=64)]
+ScheduleId = Annotated[str, Path(max_length=64)]
+IfMatch = Annotated[str | None, Header()]
+
+
+def _view(report: Report) -> ReportView:
+    values = {**report.model_dump(), **report.contents.model_dump(), "from": report.start, "to": report.end}
+    return ReportView.model_validate(values)
+
+
+def _schedule_view(schedule: Schedule) -> ScheduleView:
+    values = {**schedule.model_dump(), **schedule.contents.model_dump()}
+    return ScheduleView.model_validate({**values, "next_month": schedule.month, "next_at": schedule.due})
+
+
+def _answer(held: Held[Report], response: Response) -> ReportView:
+    response.headers["ETag"] = entity_tag(held.etag)
+    return _view(held.value)
+
+
+async def _consumer(consumer_id: Annotated[str, Path(max_length=64)]) -> str:
+    return consumer_id
+
+
+async def _merchant(merchant_id: Annotated[str, Path(max_length=64)]) -> str:
+    return merchant_id
+
+
+async def _platform() -> str:
+    return PLATFORM_OWNER
+
+
+def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awaitable[str]]) -> APIRouter:
+    """The routes for one kind of owner."""
+    router = APIRouter(prefix=prefix, tags=["reports"])
+    Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type
+    Owner = Annotated[str, Depends(owner)]  # noqa: N806 - a type
+
+    @router.post("/reports", status_code=202)
+    async def ask_report(
+        caller: Allowed, owner_id: Owner, desk: Desk, body: ReportInput, response: Response
+    ) -> ReportView:
+        """Have a report made. It is made in the background; ask for it until it is done, or wait for the mail or the
+        webhook `report.ready`."""
+        return _answer(await desk.ask(caller.actor, kind, owner_id, body.asked()), response)
+
+    @router.get("/reports")
+    async def list_reports(
+        caller: Allowed,
+        owner_id: Owner,
+        desk: Desk,
+        limit: Annotated[int, Query(ge=1, le=100)] = 20,
+        cursor: str | None = None,
+    ) -> ReportList:
+        """The latest first; with a consumer's are those that merchants share with it."""
+        found, next_cursor = await desk.list(owner_id, limit, cursor)
+        return ReportList(items=[_view(report) for report in found], next_cursor=next_cursor)
+
+    @router.get("/reports/{report_id}")
+    async def read_report(
+        caller: Allowed, owner_id: Owner, desk: Desk, report_id: ReportId, response: Response
+    ) -> ReportView:
+        """One report, with its progress."""
+        return _answer(await desk.find(owner_id, report_id), response)
+
+    @router.get("/reports/{report_id}/download")
+    async def download_report(caller: Allowed, owner_id: Owner, desk: Desk, report_id: ReportId) -> LinkView:
+        """A link to the document, for minutes. 409 `state_invalid` before the report is done."""
+        return LinkView.of(await desk.link(caller.actor, owner_id, report_id))
+
+    @router.delete("/reports/{report_id}", status_code=204)
+    async def delete_report(
+        caller: Allowed, owner_id: Owner, desk: Desk, report_id: ReportId, if_match: IfMatch = None
+    ) -> None:
+        """Delete a report with its document; what is shared goes with it. A consumer deletes its own view only."""
+        await desk.remove(caller.actor, owner_id, report_id, if_match)
+
+    @router.get("/report-schedules")
+    async def list_report_schedules(caller: Allowed, owner_id: Owner, desk: Desk) -> ScheduleList:
+        """What is made of each month, oldest first."""
+        return ScheduleList(items=[_schedule_view(schedule) for schedule in await desk.schedules(owner_id)])
+
+    @router.get("/report-schedules/{schedule_id}")
+    async def read_report_schedule(
+        caller: Allowed, owner_id: Owner, desk: Desk, schedule_id: ScheduleId, response: Response
+    ) -> ScheduleView:
+        """One schedule."""
+        held = await desk.find_schedule(owner_id, schedule_id)
+        response.headers["ETag"] = entity_tag(held.etag)
+        return _schedule_view(held.value)
+
+    @router.delete("/report-schedules/{schedule_id}", status_code=204)
+    async def delete_report_schedule(
+        caller: Allowed, owner_id: Owner, desk: Desk, schedule_id: ScheduleId, if_match: IfMatch = None
+    ) -> None:
+        """Make no more. What was made stays."""
+        await desk.remove_schedule(caller.actor, owner_id, schedule_id, if_match)
+
+    return router
+
+
+routers = (
+    _routes("/consumers/{consumer_id}", "report.manage", "consumer", _consumer),
+    _routes("/merchants/{merchant_id}", "report.manage_merchant", "merchant", _merchant),
+    _routes("/admin", "report.manage_platform", "platform", _platform),
+)

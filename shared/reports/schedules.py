@@ -1,0 +1,82 @@
+"""Monthly reports: each month exactly once, also those that were missed.
+
+One transaction creates the month's report and moves its schedule on to the next month, under the ETag that was read: of
+two timers at once, one makes it.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from shared.audit.journal import Journal
+from shared.audit.models import SYSTEM, changed
+from shared.kernel.clock import format_time, utc_now
+from shared.kernel.documents import Held
+from shared.kernel.errors import Problem
+from shared.kernel.ids import new_id
+from shared.kernel.periods import next_month, period
+from shared.platform.documents import Create, Operation, Replace
+from shared.reports.models import Report, Schedule
+from shared.reports.store import REPORTS, ReportStore, report_document, schedule_document
+from shared.reports.tasks import make
+
+GRACE = timedelta(hours=1)
+"""After the month's end: by then what was used in it has been counted."""
+
+_logger = logging.getLogger(__name__)
+
+
+def due_after(month: str, zone: str) -> str:
+    """When the report of a month can be made."""
+    return format_time(period(month, zone).end + GRACE)
+
+
+class Scheduler:
+    """One per process."""
+
+    def __init__(self, store: ReportStore, journal: Journal, now: Callable[[], datetime] = utc_now) -> None:
+        self._store = store
+        self._journal = journal
+        self._now = now
+
+    async def run(self) -> int:
+        """Ask for whatever is due. Returns for how many reports."""
+        asked, now = 0, self._now()
+        held_all = [held async for held in self._store.due_schedules(now)]
+        for held in held_all:
+            while held.value.due <= format_time(now):
+                moved = await self._ask(held, now)
+                if moved is None:
+                    break
+                held, asked = moved, asked + 1
+        return asked
+
+    async def _ask(self, held: Held[Schedule], now: datetime) -> Held[Schedule] | None:
+        """The schedule as it is afterwards; None when somebody else was first."""
+        schedule = held.value
+        of = period(schedule.month, schedule.contents.time_zone)
+        report = Report(
+            id=new_id("rep"),
+            owner_kind=schedule.owner_kind,
+            owner_id=schedule.owner_id,
+            contents=schedule.contents,
+            start=of.start,
+            end=of.end,
+            due=format_time(now),
+            schedule_id=schedule.id,
+            created_at=now,
+            created_by=schedule.created_by,
+        )
+        month = next_month(schedule.month)
+        after = schedule.model_copy(update={"month": month, "due": due_after(month, schedule.contents.time_zone)})
+        writes: list[Operation] = [
+            Replace(schedule_document(schedule.id), after.to_json(), held.etag),
+            Create(report_document(report.id), report.to_json()),
+        ]
+        change = changed(SYSTEM, "report.create", f"report:{report.id}", None, report)
+        try:
+            etags = await self._journal.commit(REPORTS, schedule.owner_id, writes, change, tasks=[make()])
+        except Problem:  # 409: another timer was first, or the schedule was deleted
+            _logger.info("schedule %s was seen to by somebody else", schedule.id)
+            return None
+        return Held(after, etags[0])

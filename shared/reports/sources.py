@@ -1,0 +1,157 @@
+"""Where a report's figures come from: the usage views of its owner, with all of their rules."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast, get_args
+
+from shared.access.models import ApiKey, Grant
+from shared.access.store import AccessStore
+from shared.catalog.store import CatalogStore
+from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.problems import not_found
+from shared.metering.views.consumer import ConsumerUsage
+from shared.metering.views.merchant import MerchantUsage
+from shared.metering.views.platform import PlatformUsage
+from shared.metering.views.reader import Ask, Dimension, Group, Summed
+from shared.metering.windows import Step, Window
+from shared.platform.documents import Query, Where
+from shared.reports.models import Contents, OwnerKind, Report, Subject
+
+_ALLOWED: dict[str, tuple[tuple[Dimension, ...], frozenset[str]]] = {
+    "consumer": (
+        ("service", "api_key", "project", "image", "version", "feature"),
+        frozenset({"service_id", "api_key_id", "project_id"}),
+    ),
+    "merchant": (
+        ("service", "consumer", "api_key", "image", "version", "feature"),
+        frozenset({"service_id", "pseudonyms", "api_key_id"}),
+    ),
+    "platform": (("merchant", "service"), frozenset({"service_id", "merchant_id", "consumer_id"})),
+}
+"""By whose report it is: what it may be grouped by, and what it may be about."""
+
+
+def step_of(contents: Contents) -> Step | None:
+    return cast("Step | None", next((part for part in contents.by if part in get_args(Step)), None))
+
+
+def dimensions_of(contents: Contents) -> tuple[Dimension, ...]:
+    return cast("tuple[Dimension, ...]", tuple(part for part in contents.by if part not in get_args(Step)))
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Sums of a stretch of time by `by`; keys by pseudonym and id, where a merchant sees them."""
+
+    by: tuple[Dimension, ...]
+    groups: Sequence[Group]
+    keys: dict[tuple[str, str], ApiKey]
+    as_of: str
+
+
+class Sources:
+    def __init__(
+        self,
+        access: AccessStore,
+        catalog: CatalogStore,
+        consumers: ConsumerUsage,
+        merchants: MerchantUsage,
+        platform: PlatformUsage,
+    ) -> None:
+        self._access = access
+        self._catalog = catalog
+        self._consumers = consumers
+        self._merchants = merchants
+        self._platform = platform
+
+    async def check(self, kind: OwnerKind, owner_id: str, contents: Contents) -> None:
+        """That the owner may ask this. Raises Problem 400 `request_invalid` for what makes no sense for it, 404 for
+        what is not its own."""
+        errors = list(_senseless(kind, contents))
+        if errors:
+            detail = "; ".join(f"`{error.field}` {error.rule}" for error in errors)
+            raise Problem(400, "request_invalid", f"{detail}.", errors=tuple(errors))
+        if not await self._is_there(kind, owner_id, contents.subject):
+            raise not_found()
+
+    async def _is_there(self, kind: OwnerKind, owner_id: str, subject: Subject) -> bool:
+        if kind == "merchant":
+            service = None if subject.service_id is None else await self._catalog.service(subject.service_id)
+            if subject.service_id is not None and (service is None or service.merchant_id != owner_id):
+                return False
+            return all([await self.consumer_id(owner_id, each) is not None for each in subject.pseudonyms])
+        if kind == "consumer":
+            key, project = subject.api_key_id, subject.project_id
+            return (key is None or await self._access.key(owner_id, key) is not None) and (
+                project is None or await self._access.project(owner_id, project) is not None
+            )
+        named = (
+            subject.service_id is None or await self._catalog.service(subject.service_id) is not None,
+            subject.merchant_id is None or await self._catalog.merchant(subject.merchant_id) is not None,
+            subject.consumer_id is None or await self._access.consumer(subject.consumer_id) is not None,
+        )
+        return all(named)
+
+    async def consumer_id(self, merchant_id: str, pseudonym: str) -> str | None:
+        """Whose a merchant's pseudonym is; None when the merchant has no such consumer."""
+        where = (Where("merchant_id", "=", merchant_id), Where("pseudonym", "=", pseudonym))
+        # Across tenants: a merchant knows its consumers by pseudonym only, and its own grants only.
+        held = await self._access.first(Grant, Query(None, where, limit=1))
+        return held[0].value.consumer_id if held else None
+
+    async def service_names(self, ids: Iterable[str]) -> dict[str, str]:
+        """Of those that are still known."""
+        found = [await self._catalog.service(service_id) for service_id in sorted(ids)]
+        return {service.id: service.name for service in found if service is not None}
+
+    async def merchant_names(self, ids: Iterable[str]) -> dict[str, str]:
+        """Of those that are still known."""
+        found = [await self._catalog.merchant(merchant_id) for merchant_id in sorted(ids)]
+        return {merchant.id: merchant.name for merchant in found if merchant is not None}
+
+    async def read(self, report: Report, window: Window) -> list[Portion]:
+        """Usage in a stretch of the report's range. Raises Problem 400 `range_invalid` when that is too much to sum up
+        at once, 404 when what it is about is gone."""
+        subject = report.contents.subject
+        ask = Ask(window, dimensions_of(report.contents), dict(_only(subject)))
+        if report.owner_kind == "merchant":
+            return [await self._of_merchant(report, ask, each) for each in subject.pseudonyms or (None,)]
+        if report.owner_kind == "consumer":
+            summed = await self._consumers.sums(report.owner_id, ask)
+        elif subject.consumer_id is not None:
+            summed = await self._consumers.sums(subject.consumer_id, ask)
+        else:
+            summed = await self._platform.sums(ask)
+        return [_portion(ask, summed)]
+
+    async def _of_merchant(self, report: Report, ask: Ask, pseudonym: str | None) -> Portion:
+        named = await self._merchants.named(report.owner_id, ask, pseudonym)
+        return Portion(named.by, named.summed.groups, named.keys, named.summed.as_of)
+
+
+def _portion(ask: Ask, summed: Summed) -> Portion:
+    return Portion(ask.by, summed.groups, {}, summed.as_of)
+
+
+def _only(subject: Subject) -> Iterator[tuple[Dimension, str]]:
+    named: tuple[tuple[Dimension, str | None], ...] = (
+        ("service", subject.service_id),
+        ("api_key", subject.api_key_id),
+        ("project", subject.project_id),
+        ("merchant", subject.merchant_id),
+    )
+    return ((dimension, value) for dimension, value in named if value is not None)
+
+
+def _senseless(kind: OwnerKind, contents: Contents) -> Iterator[FieldError]:
+    dimensions, subjects = _ALLOWED[kind]
+    steps = get_args(Step)
+    if not set(contents.by) <= {*dimensions, *steps}:
+        yield FieldError("by", f"must be of {', '.join((*dimensions, *steps))}")
+    for name in type(contents.subject).model_fields:
+        if getattr(contents.subject, name) and name not in subjects:
+            yield FieldError(f"subject.{name}", f"cannot be what a report of a {kind} is about")
+    if kind != "merchant" and contents.share_with_consumer:
+        yield FieldError("share_with_consumer", "is for reports of merchants")
+    if contents.subject.merchant_id and contents.subject.consumer_id:
+        yield FieldError("subject.consumer_id", "must not be beside `merchant_id`")

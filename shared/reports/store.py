@@ -1,0 +1,105 @@
+"""Reports' documents in and out."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import TypeVar
+
+from shared.kernel.clock import format_time, utc_now
+from shared.kernel.documents import Held, StoredModel
+from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.platform.documents import CONTAINERS, Documents, Query, Where
+from shared.reports.models import Report, Schedule
+
+REPORTS = CONTAINERS["reports"]
+SCHEDULES_MAX = 100
+M = TypeVar("M", bound=StoredModel)
+
+
+def report_document(id: str) -> str:
+    return f"report:{id}"
+
+
+def schedule_document(id: str) -> str:
+    return f"schedule:{id}"
+
+
+def blob_folder(owner_id: str, report_id: str) -> str:
+    """What its attempts write is below."""
+    return f"reports/{owner_id}/{report_id}/"
+
+
+class ReportStore:
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    async def report(self, owner_id: str, id: str) -> Held[Report] | None:
+        return await self._get(Report, owner_id, report_document(id))
+
+    async def schedule(self, owner_id: str, id: str) -> Held[Schedule] | None:
+        return await self._get(Schedule, owner_id, schedule_document(id))
+
+    async def save(self, report: Report, etag: str) -> str:
+        """How far it is: nothing that anybody decides, so it is not in the audit log. Returns the new ETag. Raises
+        PreconditionFailed, DocumentMissing."""
+        return await self._documents.replace(
+            REPORTS, report.owner_id, report_document(report.id), report.to_json(), etag=etag
+        )
+
+    async def reports(self, owner_id: str, limit: int, cursor: str | None) -> tuple[Sequence[Held[Report]], str | None]:
+        """The latest first, and the cursor of the next page. Raises Problem 400 `cursor_invalid`."""
+        asked = f"reports:{owner_id}"
+        inner = None if cursor is None else decode_cursor(asked, cursor)
+        if not isinstance(inner, str | None):
+            raise bad_cursor()
+        query = Query(owner_id, (Where("id", "starts_with", "report:"),), order_by="id", descending=True, limit=limit)
+        try:
+            page = await self._documents.query(REPORTS, query, inner)
+        except ValueError:
+            raise bad_cursor() from None
+        found = [Held(Report.model_validate_json(document.body), document.etag) for document in page.documents]
+        return found, None if page.cursor is None else encode_cursor(asked, page.cursor)
+
+    async def unfinished(self, owner_id: str, at_most: int) -> int:
+        """How many are queued or running, as far as `at_most`."""
+        where = (Where("kind", "=", "report"), Where("status", "in", ("queued", "running")))
+        page = await self._documents.query(REPORTS, Query(owner_id, where, limit=at_most))
+        return len(page.documents)
+
+    async def schedules(self, owner_id: str) -> list[Schedule]:
+        """All of an owner's, of which there are at most SCHEDULES_MAX, oldest first."""
+        query = Query(owner_id, (Where("id", "starts_with", "schedule:"),), order_by="id", limit=1000)
+        page = await self._documents.query(REPORTS, query)
+        return [Schedule.model_validate_json(document.body) for document in page.documents]
+
+    async def due_reports(self, now: datetime) -> AsyncIterator[Held[Report]]:
+        """Everybody's reports that wait for somebody to make them, the longest wait first."""
+        async for held in self._due(Report, "report", now):
+            yield held
+
+    async def due_schedules(self, now: datetime) -> AsyncIterator[Held[Schedule]]:
+        """Everybody's schedules of which a month is over."""
+        async for held in self._due(Schedule, "schedule", now):
+            yield held
+
+    async def any_due(self) -> bool:
+        """Whether there is something to be made now."""
+        async for _ in self.due_reports(utc_now()):
+            return True
+        return False
+
+    async def _due(self, model: type[M], kind: str, now: datetime) -> AsyncIterator[Held[M]]:
+        cursor = None
+        while True:
+            where = (Where("kind", "=", kind), Where("due", "<=", format_time(now)))
+            # Across tenants: the platform makes everybody's reports.
+            query = Query(None, where, order_by="due", limit=100)
+            page = await self._documents.query(REPORTS, query, cursor)
+            for document in page.documents:
+                yield Held(model.model_validate_json(document.body), document.etag)
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    async def _get(self, model: type[M], owner_id: str, id: str) -> Held[M] | None:
+        document = await self._documents.get(REPORTS, owner_id, id)
+        return None if document is None else Held(model.model_validate_json(document.body), document.etag)
