@@ -45,7 +45,7 @@ def seed(data: Path, consumers: int, upstream: str | None = None) -> list[str]:
     file.write_text(json.dumps(market))
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("AMS_")}
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.commands.seed", "--from", str(file)],
+        [sys.executable, "-m", "scripts.commands", "seed", "--from", str(file)],
         cwd=ROOT,
         env={**inherited, "AMS_DATA": str(data)},
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Verify the audit log: an entry that was altered, removed or added is found (docs/audit.md)."""
+"""Verify the audit log: find every entry that was altered, removed or added (docs/audit.md)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Iterable
@@ -10,12 +10,16 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 
 from scripts.local_settings import use_local_settings
+from scripts.terminal import counted, errors, failure
 from shared.audit.chain import Head, head_of, verify
 from shared.audit.models import Entry
 from shared.bootstrap import application, close
 from shared.kernel.errors import Unavailable
 
 Result = TypeVar("Result")
+FAILED, UNUSABLE = 1, 2
+"""Exit codes: the log is not as it was written, or not readable; an option or file is not usable."""
+
 _HEADS = TypeAdapter(list[Head])
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -26,11 +30,10 @@ def main() -> None:
     try:
         use_local_settings()
     except ValueError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+        raise failure(str(error), UNUSABLE) from None
 
 
-@app.command("verify")
+@app.command("verify", epilog="Example: scripts/ams audit verify --anchor anchor.json")
 def verify_log(
     anchor: Annotated[Path | None, typer.Option(help="What `anchor` printed earlier, kept elsewhere.")] = None,
     export: Annotated[Path | None, typer.Option(help="Verify this NDJSON export instead of the log.")] = None,
@@ -39,14 +42,13 @@ def verify_log(
     anchors = {head.month: head for head in _read_anchors(anchor)}
     found, faults = _verify_export(export, anchors) if export is not None else _run(_verify(anchors))
     for fault in faults:
-        typer.echo(fault, err=True)
+        errors.print(fault)
     if faults:
-        typer.echo(f"{len(faults)} faults in {found} entries", err=True)
-        raise typer.Exit(1)
+        raise failure(f"{counted(len(faults), 'fault')} in {found} entries", FAILED)
     typer.echo(f"{found} entries, nothing altered, removed or added")
 
 
-@app.command("anchor")
+@app.command("anchor", epilog="Example: scripts/ams audit anchor > anchor.json")
 def print_anchor() -> None:
     """Print where each month's chain ends, as JSON. Kept where the platform's operators cannot write, it proves later
     that the end was not cut off."""
@@ -73,8 +75,7 @@ def _verify_export(path: Path, anchors: dict[str, Head]) -> tuple[int, list[str]
     try:
         entries = [Entry.model_validate_json(line) for line in path.read_text().splitlines() if line]
     except (OSError, ValidationError, UnicodeDecodeError) as error:
-        typer.echo(f"{path}: {error}", err=True)
-        raise typer.Exit(2) from None
+        raise failure(f"{path}: {error}", UNUSABLE) from None
     faults: list[str] = []
     for month, group in groupby(entries, key=lambda entry: entry.time[:7]):
         chain = list(group)
@@ -93,8 +94,7 @@ def _read_anchors(path: Path | None) -> list[Head]:
     try:
         return _HEADS.validate_json(path.read_bytes())
     except (OSError, ValidationError) as error:
-        typer.echo(f"{path}: {error}", err=True)
-        raise typer.Exit(2) from None
+        raise failure(f"{path}: {error}", UNUSABLE) from None
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
@@ -107,9 +107,4 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         return asyncio.run(whole())
     except (Unavailable, ValueError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
-
-
-if __name__ == "__main__":
-    app()
+        raise failure(str(error), FAILED) from None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from scripts.local_settings import use_local_settings
-from scripts.terminal import counted
+from scripts.terminal import counted, errors, failure
 from shared.billing.close_models import Close
 from shared.billing.models import BillingProfile, Invoice
 from shared.billing.month_close.service import NotBegun, NotOver
@@ -34,7 +34,7 @@ INVOICES_SHOWN = 20
 MOST_AHEAD_OF_UTC = timedelta(hours=14)
 """Where a month begins first."""
 
-_errors = Console(stderr=True, soft_wrap=True, highlight=False)
+app = typer.Typer(add_completion=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class Closed:
     invoices: Sequence[Invoice]
 
 
+@app.command(epilog="Example: scripts/ams close-month --month 2026-10 --export invoices")
 def main(
     month: Annotated[str, typer.Option(help="YYYY-MM, by the calendar of each merchant.")],
     merchant: Annotated[str | None, typer.Option(help="Only this merchant's, by id.")] = None,
@@ -58,9 +59,9 @@ def main(
     try:
         found = asyncio.run(_close(month, merchant, export, early=early))
     except Unavailable as error:
-        _fail(str(error))
+        raise failure(str(error), UNUSABLE) from None
     if not found:
-        _fail("nothing was closed")
+        raise failure("nothing was closed", UNUSABLE)
     _print(found)
     if any(one.close.held for one in found):
         raise typer.Exit(HELD)
@@ -71,19 +72,14 @@ def _check(month: str, export: Path | None) -> None:
         use_local_settings()
         parse_month(month)
     except ValueError as error:
-        _fail(f"--month: {error}")
+        raise failure(f"--month: {error}", UNUSABLE) from None
     if month > f"{utc_now() + MOST_AHEAD_OF_UTC:%Y-%m}":
-        _fail(f"--month: {month} has not begun")
+        raise failure(f"--month: {month} has not begun", UNUSABLE)
     try:
         if export is not None:
             export.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        _fail(f"--export: {error}")
-
-
-def _fail(message: str) -> NoReturn:
-    _errors.print(message, markup=False)
-    raise typer.Exit(UNUSABLE)
+        raise failure(f"--export: {error}", UNUSABLE) from None
 
 
 async def _close(month: str, merchant: str | None, export_to: Path | None, *, early: bool) -> list[Closed]:
@@ -92,7 +88,7 @@ async def _close(month: str, merchant: str | None, export_to: Path | None, *, ea
     try:
         profiles = [profile async for profile in app.billing.profiles() if merchant in (None, profile.merchant_id)]
         if not profiles:
-            _errors.print(f"{merchant or 'no merchant'} has {'no' if merchant else 'a'} billing profile", markup=False)
+            errors.print(f"{merchant or 'no merchant'} has {'no' if merchant else 'a'} billing profile")
         for profile in profiles:
             found += await _close_merchant(app, profile, month, early=early)
         await app.filer.run()
@@ -111,10 +107,10 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
         try:
             closed = await app.closer.close(profile, due, early=early or _may_be_early(app))
         except NotBegun as error:
-            _errors.print(f"{profile.merchant_id}: {error}.", markup=False)
+            errors.print(f"{profile.merchant_id}: {error}.")
             break
         except NotOver as error:
-            _errors.print(f"{profile.merchant_id}: {error}; --early closes it all the same.", markup=False)
+            errors.print(f"{profile.merchant_id}: {error}; --early closes it all the same.")
             break
         if due.end > utc_now():
             typer.echo(
@@ -125,7 +121,7 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
         if closed.status != "done":
             break
     if month < (first := name_at(profile.billing_from, profile.time_zone, profile.anchor_day)):
-        _errors.print(f"{profile.merchant_id}: billing began with {first}", markup=False)
+        errors.print(f"{profile.merchant_id}: billing began with {first}")
     known = await app.billing.close(profile.merchant_id, month)
     if known is not None and month not in {one.close.period for one in found}:
         found.append(Closed(known.value, await _invoices(app, known.value)))
@@ -133,9 +129,9 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
 
 
 async def _export(app: Application, invoices: Sequence[Invoice], folder: Path) -> None:
-    """What `scripts/verify_invoice` takes."""
+    """Write what `scripts/ams verify-invoice` takes."""
     for invoice in track(
-        invoices, description="export", console=_errors, transient=True, disable=not _errors.is_terminal
+        invoices, description="export", console=errors, transient=True, disable=not errors.is_terminal
     ):
         for name in (await app.shelf.get(invoice, "pdf"), await app.shelf.get(invoice, "json")):
             blob = await app.blobs.get(name)
@@ -170,7 +166,7 @@ def _print(found: list[Closed]) -> None:
     console = Console(highlight=False)
     for one in found:
         for pseudonym, reason in sorted(one.close.held.items()):
-            _errors.print(f"held: {pseudonym}: {reason}", markup=False)
+            errors.print(f"held: {pseudonym}: {reason}")
         title = f"{one.close.merchant_id}, {one.close.period}"
         if not one.invoices:
             console.print(f"{title}: nothing to bill")
@@ -200,7 +196,3 @@ def _print_invoices(console: Console, title: str, currency: str, invoices: Seque
         console.print(f"and {len(invoices) - len(shown)} smaller ones")
     total = money_text(sum((invoice.total for invoice in invoices), ZERO), currency)
     console.print(f"{counted(len(invoices), 'invoice')}, {total} {currency} in total")
-
-
-if __name__ == "__main__":
-    typer.run(main)

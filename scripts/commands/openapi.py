@@ -1,15 +1,11 @@
-"""The API's OpenAPI document, and what is generated from it and for it.
-
-`scripts/openapi` prints the document; `scripts/openapi client` writes the TypeScript client's schema.d.ts anew, and
-`scripts/openapi codes` the list of problem codes in the document, from docs/errors.md.
-"""
+"""The API's OpenAPI document, and what is generated from it and for it."""
 
 import json
 import re
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import typer
 
@@ -21,7 +17,7 @@ CLIENT = ROOT / "portal-static" / "client"
 SCHEMA = CLIENT / "src" / "schema.d.ts"
 GENERATOR = CLIENT / "node_modules" / ".bin" / "openapi-typescript"
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 def document() -> dict[str, Any]:
@@ -52,17 +48,24 @@ def problem_codes() -> str:
     return json.dumps(listed, indent=1, ensure_ascii=False) + "\n"
 
 
-@app.command(help=__doc__)
-def main(what: Annotated[str, typer.Argument(help="`document`, `client` or `codes`.")] = "document") -> None:
-    if what == "document":
-        typer.echo(json.dumps(document(), indent=2))
-    elif what == "client":
-        SCHEMA.write_text(generated())
-    elif what == "codes":
-        CODES.write_text(problem_codes())
-    else:
-        raise typer.BadParameter("must be `document`, `client` or `codes`")
+@app.callback(help=__doc__)
+def main() -> None:
+    """Sub-commands follow, however few they are."""
 
 
-if __name__ == "__main__":
-    app()
+@app.command("document", epilog="Example: scripts/ams openapi document > openapi.json")
+def print_document() -> None:
+    """Print the document, as `GET /api/v1/openapi.json` answers it."""
+    typer.echo(json.dumps(document(), indent=2))
+
+
+@app.command("client")
+def write_client() -> None:
+    """Write the TypeScript client's schema.d.ts anew."""
+    SCHEMA.write_text(generated())
+
+
+@app.command("codes")
+def write_codes() -> None:
+    """Write the document's list of problem codes anew, from docs/errors.md."""
+    CODES.write_text(problem_codes())

@@ -13,9 +13,13 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.local_settings import use_local_settings
+from scripts.terminal import errors, failure
 from shared.bootstrap import application, close
 from shared.kernel.errors import Unavailable
 from shared.metering.counting.parked import Parked, ParkedEvent
+
+FAILED, UNUSABLE = 1, 2
+"""Exit codes: an event is not there, or the stores are not reachable; settings or options are not usable."""
 
 Result = TypeVar("Result")
 
@@ -31,8 +35,7 @@ def main() -> None:
     try:
         use_local_settings()
     except ValueError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
+        raise failure(str(error), UNUSABLE) from None
 
 
 @app.command("list")
@@ -48,13 +51,13 @@ def list_events() -> None:
     typer.echo(f"{len(events)} parked")
 
 
-@app.command()
+@app.command(epilog="Example: scripts/ams parked show parked/NAME.json")
 def show(name: Annotated[str, typer.Argument(help="As `parked list` prints it.")]) -> None:
     """Print one event as JSON: why it is parked, its bytes in base64, and decoded where they are JSON."""
     typer.echo(json.dumps(_shown(_run(_event(name))), indent=2, ensure_ascii=False))
 
 
-@app.command()
+@app.command(epilog="Example: scripts/ams parked replay --all")
 def replay(
     names: Annotated[list[str] | None, typer.Argument(help="As `parked list` prints them.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Replay everything that is parked.")] = False,
@@ -64,10 +67,10 @@ def replay(
         raise typer.BadParameter("give names or --all")
     replayed, missing = _run(_replay(names or []))
     for name in missing:
-        typer.echo(f"nothing is parked as {name}", err=True)
+        errors.print(f"nothing is parked as {name}")
     typer.echo(f"{replayed} replayed")
     if missing:
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
 @asynccontextmanager
@@ -114,10 +117,9 @@ def _run(work: Coroutine[Any, Any, Result]) -> Result:
     try:
         return asyncio.run(work)
     except NoSuchEvent as error:
-        typer.echo(f"nothing is parked as {error}", err=True)
+        raise failure(f"nothing is parked as {error}", FAILED) from None
     except (Unavailable, ValueError) as error:  # ValueError: settings
-        typer.echo(str(error), err=True)
-    raise typer.Exit(1)
+        raise failure(str(error), FAILED) from None
 
 
 def _shown(event: ParkedEvent) -> dict[str, Any]:
@@ -132,7 +134,3 @@ def _shown(event: ParkedEvent) -> dict[str, Any]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-if __name__ == "__main__":
-    app()

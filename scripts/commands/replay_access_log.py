@@ -14,13 +14,14 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from scripts.commands.seed import MarketError
 from scripts.local_settings import use_local_settings
 from scripts.replay.client import AmsError
 from scripts.replay.events import Survey, survey_log
 from scripts.replay.keys import CONSUMERS_DEFAULT, Replay, ReplayRefused, open_replay
 from scripts.replay.log_format import LogUnreadable
 from scripts.replay.run import SETTLE_S, Outcome, replay_log
+from scripts.seeding.market import MarketError
+from scripts.terminal import errors, failure
 from shared.kernel.errors import Unavailable
 from shared.platform.secrets import SecretMissing
 from shared.settings import load_settings
@@ -34,9 +35,10 @@ _HINTS = {
     " anew",
 }
 
-_errors = Console(stderr=True, soft_wrap=True, highlight=False)
+app = typer.Typer(add_completion=False)
 
 
+@app.command(epilog="Example: scripts/ams replay-access-log access.log.gz")
 def main(
     file: Annotated[Path, typer.Argument(help="A log in Combined Log Format, plain or gzipped.")],
     url: Annotated[str | None, typer.Option(help="Where AMS answers. [this machine, at AMS_PORT or 7071]")] = None,
@@ -56,7 +58,7 @@ def main(
         folder = load_settings(os.environ).ams_data / "replay"
         url = url or f"http://127.0.0.1:{os.environ.get('AMS_PORT') or 7071}"
     except ValueError as error:
-        raise _failure(str(error), UNUSABLE) from None
+        raise failure(str(error), UNUSABLE) from None
     try:
         survey = survey_log(file)
         _print_malformed(survey)
@@ -64,9 +66,9 @@ def main(
             raise LogUnreadable("no line is in Combined Log Format")
         replay = asyncio.run(open_replay(folder, survey.log, len(survey.addresses), consumers))
     except LogUnreadable as error:
-        raise _failure(f"{file}: {error}", UNUSABLE) from None
+        raise failure(f"{file}: {error}", UNUSABLE) from None
     except (ReplayRefused, MarketError, SecretMissing, Unavailable) as error:
-        raise _failure(str(error), UNUSABLE) from None
+        raise failure(str(error), UNUSABLE) from None
     _run(file, url, survey, replay, folder, keep_times=keep_times)
 
 
@@ -79,7 +81,7 @@ def _run(file: Path, url: str, survey: Survey, replay: Replay, folder: Path, *, 
         code = error.code if isinstance(error, AmsError) else None
         hint = _HINTS.get(code or "", "run it again: what was counted is not counted twice")
         state = folder / replay.file_name
-        raise _failure(f"{error}\n{hint.format(state=state)}", FAILED) from None
+        raise failure(f"{error}\n{hint.format(state=state)}", FAILED) from None
     typer.echo(f"{file.name} as {replay.source}")
     Console().print(_table(survey, replay, outcome))
     _explain(outcome)
@@ -93,11 +95,11 @@ def _progress() -> Progress:
 def _print_malformed(survey: Survey) -> None:
     if not survey.malformed:
         return
-    _errors.print(f"malformed lines, left out: {survey.malformed:,}")
+    errors.print(f"malformed lines, left out: {survey.malformed:,}")
     for number, reason in survey.first_malformed:
-        _errors.print(f"  line {number}: {reason}", markup=False)
+        errors.print(f"  line {number}: {reason}")
     if survey.malformed > len(survey.first_malformed):
-        _errors.print("  …")
+        errors.print("  …")
 
 
 def _table(survey: Survey, replay: Replay, outcome: Outcome) -> Table:
@@ -130,17 +132,8 @@ def _explain(outcome: Outcome) -> None:
     """Say on standard error what is wrong with the outcome, and exit accordingly."""
     for code, detail in sorted(outcome.tally.details.items()):
         hint = f" ({_HINTS[code]})" if code in _HINTS else ""
-        _errors.print(f"{outcome.tally.rejected[code]:,} rejected with {code}: {detail}{hint}", markup=False)
+        errors.print(f"{outcome.tally.rejected[code]:,} rejected with {code}: {detail}{hint}")
     if not outcome.settled:
-        _errors.print(f"The summaries do not hold all that was accepted after {SETTLE_S:g} s. Run it again to look.")
+        errors.print(f"The summaries do not hold all that was accepted after {SETTLE_S:g} s. Run it again to look.")
     if outcome.tally.rejected or not outcome.settled:
         raise typer.Exit(FAILED)
-
-
-def _failure(message: str, code: int) -> typer.Exit:
-    _errors.print(message, markup=False)
-    return typer.Exit(code)
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,6 +1,6 @@
 """Sign in from the terminal at the development provider (docs/sign-in.md), without a browser.
 
-Prints the access token on stdout, and nothing else: export TOKEN=$(scripts/sign_in ann@example.com --outbox)
+Prints the access token on stdout, and nothing else.
 """
 
 import base64
@@ -21,11 +21,14 @@ import httpx
 import typer
 
 from scripts.local_settings import use_local_settings
+from scripts.terminal import failure
 
 CLIENT_ID = "ams-terminal"
 SCOPE = "openid email profile"
 REDIRECTS_MAX = 10
 TIMEOUT_S = 30.0
+REFUSED = 1
+"""The exit code when there is no token."""
 
 app = typer.Typer(add_completion=False)
 
@@ -198,7 +201,7 @@ def read_outbox(folder: Path, email: str) -> str:
     raise LookupError(f"{folder} has no code for {email}")
 
 
-@app.command(help=__doc__)
+@app.command(help=__doc__, epilog="Example: export TOKEN=$(scripts/ams sign-in ann@example.com --outbox)")
 def main(
     email: Annotated[str, typer.Argument(help="Whom to sign in; a new address gets an account.")],
     outbox: Annotated[bool, typer.Option("--outbox", help="Read the code from AMS_DATA/mail, don't ask.")] = False,
@@ -214,15 +217,8 @@ def main(
         use_local_settings()
         tokens = sign_in(f"http://127.0.0.1:{port}", email, read_code, name)
     except httpx.HTTPError as error:
-        typer.echo(
-            f"the development provider does not answer on port {port}: {error} (scripts/run starts it)", err=True
-        )
-        raise typer.Exit(1) from None
+        message = f"the development provider does not answer on port {port}: {error} (scripts/run starts it)"
+        raise failure(message, REFUSED) from None
     except (SignInRefused, LookupError, OSError, ValueError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        raise failure(str(error), REFUSED) from None
     typer.echo(tokens.access_token)
-
-
-if __name__ == "__main__":
-    app()

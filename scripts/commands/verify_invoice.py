@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from scripts.terminal import counted
+from scripts.terminal import counted, errors, failure
 from shared.billing.usage.records import RecordsError
 from shared.billing.verification.reading import InvoiceUnreadable, open_invoice
 from shared.billing.verification.recompute import verify
@@ -16,9 +15,10 @@ from shared.kernel.money import money_text
 DIFFERS, UNUSABLE = 1, 2
 """Exit codes: something is not as the records say; nothing was compared."""
 
-_errors = Console(stderr=True, soft_wrap=True, highlight=False)
+app = typer.Typer(add_completion=False)
 
 
+@app.command(epilog="Example: scripts/ams verify-invoice ACME26-000001.pdf --records ACME26-000001.records-2026-10.csv")
 def main(
     file: Annotated[Path, typer.Argument(help="The invoice: its PDF or its JSON.")],
     records: Annotated[list[Path], typer.Option(help="Its records as CSV; once for each period that it names.")],
@@ -29,24 +29,14 @@ def main(
         opened = open_invoice(file)
         differences = [*opened.differences, *verify(opened.invoice, records)]
     except (InvoiceUnreadable, RecordsError) as error:
-        raise _failure(str(error)) from None
+        raise failure(str(error), UNUSABLE) from None
     except OSError as error:
-        raise _failure(f"{error.filename}: {error.strerror}") from None
+        raise failure(f"{error.filename}: {error.strerror}", UNUSABLE) from None
     invoice = opened.invoice
     for difference in differences:
-        _errors.print(str(difference), markup=False)
+        errors.print(str(difference))
     if differences:
-        _errors.print(f"{invoice.number} differs in {counted(len(differences), 'place')}", markup=False)
-        raise typer.Exit(DIFFERS)
+        raise failure(f"{invoice.number} differs in {counted(len(differences), 'place')}", DIFFERS)
     records_read = counted(sum(proof.count for proof in invoice.records), "record")
     total = f"{money_text(invoice.total, invoice.currency)} {invoice.currency}"
     typer.echo(f"{invoice.number} is right: {counted(len(invoice.lines), 'line')}, {total}, from {records_read}")
-
-
-def _failure(message: str) -> typer.Exit:
-    _errors.print(message, markup=False)
-    return typer.Exit(UNUSABLE)
-
-
-if __name__ == "__main__":
-    typer.run(main)

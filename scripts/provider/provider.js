@@ -20,7 +20,7 @@ export function createProvider(parts) {
   const clients = [
     { client_id: 'ams-portal', client_name: 'AMS', redirect_uris: settings.redirectUris,
       post_logout_redirect_uris: homes(settings.redirectUris) },
-    // Of scripts/sign_in, which reads the code from the redirect and never follows it.
+    // Of scripts/ams sign-in, which reads the code from the redirect and never follows it.
     { client_id: 'ams-terminal', client_name: 'AMS in the terminal', redirect_uris: [`${issuer}/terminal`] },
   ];
   const provider = new Provider(issuer, {

@@ -13,16 +13,16 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from scripts.commands.seed import (
+from scripts.seeding.billing import DescribedBilling, DescribedPrices
+from scripts.seeding.loader import seed
+from scripts.seeding.market import (
     DescribedConsumer,
     DescribedGrant,
     DescribedKey,
     DescribedMerchant,
     DescribedService,
     Market,
-    seed,
 )
-from scripts.commands.seed_billing import DescribedBilling, DescribedPrices
 from shared.kernel.clock import utc_now
 
 CONSUMERS_DEFAULT = 200

@@ -1,4 +1,4 @@
-"""Every problem code, as docs/errors.md explains it, for the OpenAPI document (`scripts/openapi codes` writes them)."""
+"""Every problem code, as docs/errors.md explains it, for the OpenAPI document (made by `scripts/ams openapi codes`)."""
 
 import json
 from functools import cache

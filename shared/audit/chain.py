@@ -2,7 +2,8 @@
 
 Every calendar month (UTC, by the entry's time) is a chain: entry n carries the hash of entry n-1, the first one that of
 the month's name. `hash` is SHA-256 over the canonical JSON (sorted keys, no white space, UTF-8) of all other fields.
-What a chain cannot know by itself is that its end was cut off: for that, `Head`s are kept elsewhere (`scripts/audit`).
+What a chain cannot know by itself is that its end was cut off: for that, `Head`s are kept elsewhere
+(`scripts/ams audit anchor`).
 """
 
 import json

@@ -86,7 +86,7 @@ async def test_the_records_are_those_that_the_invoice_was_signed_with(market: Ac
     path = f"{market.consumer}/invoices/{invoice.id}/records.csv"
     first, headers = await download(market, market.ann, path)
     assert hashlib.sha256(first).hexdigest() == invoice.records[0].sha256
-    name = f"{invoice.number}.records-{invoice.period}.csv"  # as scripts/close_month --export names it
+    name = f"{invoice.number}.records-{invoice.period}.csv"  # as scripts/ams close-month --export names it
     assert headers["Content-Disposition"] == f'attachment; filename="{name}"'
     assert invoice.period in headers["Content-Disposition"]
     await used(market, "late", "key_plain", DAY + timedelta(hours=1))

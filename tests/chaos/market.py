@@ -30,7 +30,7 @@ PARTITIONS = {f"{consumer}:{shard}": consumer for consumer, shards in SHARDS.ite
 
 
 def market(upstream_port: int) -> dict[str, Any]:
-    """What `scripts/seed --from` loads."""
+    """What `scripts/ams seed --from` loads."""
     upstream = {"base_url": f"http://127.0.0.1:{upstream_port}/merchant", "timeout_s": UPSTREAM_TIMEOUT_S}
     service = {"merchant_id": "mer_one", "status": "active", "limits": {"per_minute": CALLS_PER_MINUTE}}
     return {

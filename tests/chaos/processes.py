@@ -55,7 +55,7 @@ class Host:
         """Load a market into the data folder. Returns the clear keys by key id."""
         file = self.log.with_name("market.json")
         file.write_text(json.dumps(market))
-        done = self.run("scripts.commands.seed", "--from", str(file))
+        done = self.run("scripts.commands", "seed", "--from", str(file))
         assert done.returncode == 0, done.stderr
         return {key["id"]: key["key"] for key in json.loads(done.stdout)["keys"]}
 

@@ -107,13 +107,20 @@ class Ams:
         return {key["id"]: key["key"] for key in json.loads(done.stdout)["keys"]}
 
     def command(self, name: str, *arguments: str) -> list[str]:
-        """What `scripts/<name>` runs."""
-        return [sys.executable, "-m", f"scripts.{name}", *arguments]
+        """What `scripts/ams NAME` runs."""
+        return [sys.executable, "-m", "scripts.commands", name, *arguments]
 
     def run(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `scripts/<name>` against this installation's data."""
+        """Run `scripts/ams NAME` against this installation's data."""
+        return self._finish(self.command(name, *arguments))
+
+    def fire(self, timer: str) -> subprocess.CompletedProcess[str]:
+        """Run a timer's function once, beside the host."""
+        return self._finish([sys.executable, "-m", "scripts.host", "fire", timer])
+
+    def _finish(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            self.command(name, *arguments),
+            command,
             cwd=ROOT,
             env=self.environment,
             capture_output=True,

@@ -1,4 +1,4 @@
-"""`scripts/audit` on a real installation's store."""
+"""`scripts/ams audit` on a real installation's store."""
 
 import asyncio
 import json

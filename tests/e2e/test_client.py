@@ -6,7 +6,7 @@ from scripts.commands.openapi import CLIENT, CODES, SCHEMA, document, generated,
 
 
 def test_the_client_is_generated_from_the_api_as_it_is() -> None:
-    assert SCHEMA.read_text() == generated(), "run scripts/openapi client, and commit what it writes"
+    assert SCHEMA.read_text() == generated(), "run scripts/ams openapi client, and commit what it writes"
 
 
 def test_the_client_compiles() -> None:
@@ -17,6 +17,6 @@ def test_the_client_compiles() -> None:
 
 
 def test_the_description_lists_every_problem_code() -> None:
-    assert CODES.read_text() == problem_codes(), "run scripts/openapi codes, and commit what it writes"
+    assert CODES.read_text() == problem_codes(), "run scripts/ams openapi codes, and commit what it writes"
     listed = document()["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
     assert {"key_unknown", "conflict", "state_invalid"} <= set(listed)

@@ -4,7 +4,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -52,7 +51,7 @@ def expected_total(log: Path) -> Decimal:
 
 
 def _replay(ams: Ams, log: Path) -> None:
-    done = ams.run("replay_access_log", str(log), "--url", ams.url, "--keep-times")
+    done = ams.run("replay-access-log", str(log), "--url", ams.url, "--keep-times")
     assert done.returncode == 0, done.stderr
 
 
@@ -63,12 +62,12 @@ def _total(printed: str) -> Decimal:
 
 def _verify(ams: Ams, invoice: Path, *records: Path) -> subprocess.CompletedProcess[str]:
     options = [option for path in records for option in ("--records", str(path))]
-    return ams.run("verify_invoice", str(invoice), *options)
+    return ams.run("verify-invoice", str(invoice), *options)
 
 
 def test_a_log_becomes_invoices_that_verify(ams: Ams, log: Path, tmp_path: Path) -> None:
     _replay(ams, log)
-    done = ams.run("close_month", "--month", MONTH, "--export", str(tmp_path / "out"))
+    done = ams.run("close-month", "--month", MONTH, "--export", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert _total(done.stdout) == expected_total(log)
     invoices = sorted((tmp_path / "out").glob("*.pdf"))
@@ -79,7 +78,7 @@ def test_a_log_becomes_invoices_that_verify(ams: Ams, log: Path, tmp_path: Path)
             right = _verify(ams, file, records)
             assert (right.returncode, right.stderr) == (0, "")
             assert f"{invoice.stem} is right" in right.stdout
-    again = ams.run("close_month", "--month", MONTH)
+    again = ams.run("close-month", "--month", MONTH)
     assert (again.returncode, _total(again.stdout)) == (0, expected_total(log))
 
 
@@ -93,7 +92,7 @@ def test_a_log_becomes_invoices_that_verify(ams: Ams, log: Path, tmp_path: Path)
     ],
 )
 def test_what_cannot_be_closed_is_named(ams: Ams, options: list[str], said: str) -> None:
-    done = ams.run("close_month", *options)
+    done = ams.run("close-month", *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -101,7 +100,7 @@ def test_what_cannot_be_closed_is_named(ams: Ams, options: list[str], said: str)
 
 def test_a_digit_that_was_changed_is_found(ams: Ams, log: Path, tmp_path: Path) -> None:
     _replay(ams, log)
-    ams.run("close_month", "--month", MONTH, "--export", str(tmp_path))
+    ams.run("close-month", "--month", MONTH, "--export", str(tmp_path))
     invoice = min(tmp_path.glob("*.json"))
     records = invoice.with_name(f"{invoice.stem}.records-{MONTH}.csv")
     text = invoice.read_text()
@@ -131,7 +130,7 @@ def test_killed_again_and_again_it_bills_the_same(ams: Ams, log: Path, tmp_path:
     untouched = [tmp_path / f"untouched-{when}" for when in ("before", "after")]
     for data in untouched:
         shutil.copytree(ams.data, data)
-    command = [sys.executable, "-m", "scripts.commands.close_month", "--month", MONTH, "--export"]
+    command = ams.command("close-month", "--month", MONTH, "--export")
 
     def whole(data: Path) -> dict[str, bytes]:
         to, environment = tmp_path / f"{data.name}-closed", {**ams.environment, "AMS_DATA": str(data)}

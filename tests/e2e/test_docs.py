@@ -9,7 +9,10 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from scripts.commands.seed import (
+from scripts.host.options import LIMITS_VARIABLE
+from scripts.host.options import Limits as HostLimits
+from scripts.seeding.billing import DescribedBilling, DescribedPrices
+from scripts.seeding.market import (
     DescribedConsumer,
     DescribedGrant,
     DescribedKey,
@@ -18,9 +21,6 @@ from scripts.commands.seed import (
     DescribedService,
     Market,
 )
-from scripts.commands.seed_billing import DescribedBilling, DescribedPrices
-from scripts.host.options import LIMITS_VARIABLE
-from scripts.host.options import Limits as HostLimits
 from shared.catalog.models import Limits, Upstream
 from shared.metering.counting.parked import Reason
 from shared.metering.events import ReportedEvent, UsageData

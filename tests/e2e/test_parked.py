@@ -1,4 +1,4 @@
-"""`scripts/parked` beside a running AMS: look at events that could not be counted, replay them after a fix."""
+"""`scripts/ams parked` beside a running AMS: look at events that could not be counted, replay them after a fix."""
 
 import base64
 import json

@@ -214,10 +214,10 @@ def test_ams_takes_its_tokens(provider: Provider, tmp_path: Path, email: str) ->
 
 def test_the_command_prints_the_token_and_nothing_else(provider: Provider, email: str) -> None:
     ams = Ams(provider.data, AMS_PROVIDER_PORT=str(provider.port))  # not started: for its environment
-    done = ams.run("sign_in", email, "--outbox", "--name", "Ann")
+    done = ams.run("sign-in", email, "--outbox", "--name", "Ann")
 
     assert done.returncode == 0, done.stderr
     assert claims(provider, done.stdout.removesuffix("\n"))["name"] == "Ann"
-    refused = ams.run("sign_in", "nobody", "--outbox")
+    refused = ams.run("sign-in", "nobody", "--outbox")
     assert (refused.returncode, refused.stdout, refused.stderr) == (1, "", "That is not an e-mail address.\n")
     assert json.loads(provider.issuers)[0]["issuer"] == provider.issuer

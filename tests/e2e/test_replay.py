@@ -1,4 +1,4 @@
-"""`scripts/replay_access_log` against a running AMS."""
+"""`scripts/ams replay-access-log` against a running AMS."""
 
 import gzip
 import json
@@ -55,7 +55,7 @@ Replay = Callable[..., Printed]
 @pytest.fixture
 def replay(ams: Ams) -> Replay:
     def run(log: Path, *options: str) -> Printed:
-        return _printed(ams.run("replay_access_log", str(log), "--url", ams.url, *options))
+        return _printed(ams.run("replay-access-log", str(log), "--url", ams.url, *options))
 
     return run
 
@@ -106,7 +106,7 @@ def test_every_request_of_a_log_is_counted_and_malformed_lines_are_told(replay: 
 
 
 def test_it_finds_ams_at_the_port_that_ams_was_moved_to(ams: Ams, log: Path) -> None:
-    printed = _printed(ams.run("replay_access_log", str(log)))
+    printed = _printed(ams.run("replay-access-log", str(log)))
     assert (printed.code, printed.rows.get("requests")) == (0, len(LINES)), printed.errors
 
 
@@ -265,7 +265,7 @@ def test_a_replay_outlives_a_killed_host_and_a_killed_replay_is_repeated(ams: Am
 @contextmanager
 def _started(ams: Ams, log: Path) -> Iterator[subprocess.Popen[str]]:
     """A replay that runs meanwhile, and is killed at the end unless it is done."""
-    command = ams.command("replay_access_log", str(log), "--url", ams.url)
+    command = ams.command("replay-access-log", str(log), "--url", ams.url)
     with subprocess.Popen(
         command, cwd=ROOT, env=ams.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

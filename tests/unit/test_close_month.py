@@ -1,4 +1,4 @@
-"""What `scripts/close_month` prints of a month."""
+"""What `scripts/ams close-month` prints of a month."""
 
 from datetime import timedelta
 

@@ -7885,7 +7885,7 @@ export interface components {
         /**
          * RecordsProof
          * @description Which raw records an invoice (a period's part of it) rests on: the consumer's with these services in [start,
-         *     end). `sha256` is of their export as CSV (`shared.billing.records`).
+         *     end). `sha256` is of their export as CSV (`shared.billing.usage.records`).
          */
         RecordsProof: {
             /**
@@ -9404,6 +9404,11 @@ export interface components {
              */
             events: ("alert.fired" | "report.ready" | "invoice.issued" | "invoice.overdue" | "invoice.paid")[];
         };
+        /** WebhookList */
+        WebhookList: {
+            /** Items */
+            items: components["schemas"]["WebhookView"][];
+        };
         /**
          * WebhookView
          * @description `reason` says why AMS disabled it, `previous_until` how long the secret before the last rotation signs too.
@@ -9434,7 +9439,7 @@ export interface components {
         };
         /**
          * WebhookWithSecret
-         * @description `secret` (`whsec_…`, Standard Webhooks) is shown this once.
+         * @description `secret` (`whsec_…`, Standard WebhookList) is shown this once.
          */
         WebhookWithSecret: {
             /** Id */
@@ -9462,16 +9467,11 @@ export interface components {
             /** Secret */
             secret: string;
         };
-        /** Webhooks */
-        Webhooks: {
-            /** Items */
-            items: components["schemas"]["WebhookView"][];
-        };
         /**
          * NewInvite
          * @description `role` is what they get; the owner's is only given by a transfer.
          */
-        shared__access__routes__invites__NewInvite: {
+        shared__access__projects__invite_routes__NewInvite: {
             /**
              * Email
              * @example moe@example.com
@@ -9489,7 +9489,7 @@ export interface components {
          * @description With `email`, only whoever proves that address can use it, and it goes there by mail. `days` it can be used;
          *     by default the platform's setting.
          */
-        shared__identity__routes__invites__NewInvite: {
+        shared__catalog__merchants__invite_routes__NewInvite: {
             /**
              * Email
              * @example sales@example.com
@@ -9508,7 +9508,7 @@ export interface components {
          * TopItem
          * @description `share` of the metric's whole, null when that is 0.
          */
-        shared__metering__routes__consumer__TopItem: {
+        shared__metering__views__routes__consumer__TopItem: {
             /** Start */
             start?: string | null;
             /** Label */
@@ -9557,7 +9557,7 @@ export interface components {
             share: number | null;
         };
         /** TopView */
-        shared__metering__routes__consumer__TopView: {
+        shared__metering__views__routes__consumer__TopView: {
             /** From */
             from: string;
             /** To */
@@ -9572,13 +9572,13 @@ export interface components {
              */
             metric: "requests" | "request_bytes" | "response_bytes" | "executions" | "duration_ms" | "errors";
             /** Items */
-            items: components["schemas"]["shared__metering__routes__consumer__TopItem"][];
+            items: components["schemas"]["shared__metering__views__routes__consumer__TopItem"][];
         };
         /**
          * TopItem
          * @description `share` of the metric's whole, null when that is 0.
          */
-        shared__metering__routes__merchant__TopItem: {
+        shared__metering__views__routes__merchant__TopItem: {
             /** Start */
             start?: string | null;
             /** Label */
@@ -9631,7 +9631,7 @@ export interface components {
             share: number | null;
         };
         /** TopView */
-        shared__metering__routes__merchant__TopView: {
+        shared__metering__views__routes__merchant__TopView: {
             /** From */
             from: string;
             /** To */
@@ -9646,13 +9646,13 @@ export interface components {
              */
             metric: "requests" | "request_bytes" | "response_bytes" | "executions" | "duration_ms" | "errors";
             /** Items */
-            items: components["schemas"]["shared__metering__routes__merchant__TopItem"][];
+            items: components["schemas"]["shared__metering__views__routes__merchant__TopItem"][];
         };
         /**
          * TopItem
          * @description `share` of the metric's whole, null when that is 0.
          */
-        shared__metering__routes__platform__TopItem: {
+        shared__metering__views__routes__platform__TopItem: {
             /** Start */
             start?: string | null;
             /** Label */
@@ -9693,7 +9693,7 @@ export interface components {
             share: number | null;
         };
         /** TopView */
-        shared__metering__routes__platform__TopView: {
+        shared__metering__views__routes__platform__TopView: {
             /** From */
             from: string;
             /** To */
@@ -9708,7 +9708,7 @@ export interface components {
              */
             metric: "requests" | "request_bytes" | "response_bytes" | "executions" | "duration_ms" | "errors";
             /** Items */
-            items: components["schemas"]["shared__metering__routes__platform__TopItem"][];
+            items: components["schemas"]["shared__metering__views__routes__platform__TopItem"][];
         };
         /** @description RFC 9457. `code` is stable, and docs/errors.md explains each. */
         Problem: {
@@ -12160,7 +12160,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["shared__access__routes__invites__NewInvite"];
+                "application/json": components["schemas"]["shared__access__projects__invite_routes__NewInvite"];
             };
         };
         responses: {
@@ -12345,7 +12345,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["shared__identity__routes__invites__NewInvite"];
+                "application/json": components["schemas"]["shared__catalog__merchants__invite_routes__NewInvite"];
             };
         };
         responses: {
@@ -14538,7 +14538,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["shared__metering__routes__consumer__TopView"];
+                    "application/json": components["schemas"]["shared__metering__views__routes__consumer__TopView"];
                     "text/csv": unknown;
                 };
             };
@@ -14588,7 +14588,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["shared__metering__routes__consumer__TopView"];
+                    "application/json": components["schemas"]["shared__metering__views__routes__consumer__TopView"];
                     "text/csv": unknown;
                 };
             };
@@ -14958,7 +14958,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["shared__metering__routes__merchant__TopView"];
+                    "application/json": components["schemas"]["shared__metering__views__routes__merchant__TopView"];
                     "text/csv": unknown;
                 };
             };
@@ -15227,7 +15227,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["shared__metering__routes__platform__TopView"];
+                    "application/json": components["schemas"]["shared__metering__views__routes__platform__TopView"];
                     "text/csv": unknown;
                 };
             };
@@ -16828,7 +16828,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Webhooks"];
+                    "application/json": components["schemas"]["WebhookList"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -17150,7 +17150,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Webhooks"];
+                    "application/json": components["schemas"]["WebhookList"];
                 };
             };
             400: components["responses"]["Problem400"];
@@ -17470,7 +17470,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Webhooks"];
+                    "application/json": components["schemas"]["WebhookList"];
                 };
             };
             400: components["responses"]["Problem400"];

@@ -116,7 +116,7 @@ class Market:
         """Run a timer now, rather than wait for its minute. A run that is under way may have begun too early."""
 
         def has_run() -> bool:
-            done = self.ams.run("host", "fire", timer)
+            done = self.ams.fire(timer)
             assert done.returncode == 0 or "running already" in done.stderr, done.stderr
             return done.returncode == 0
 
