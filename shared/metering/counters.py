@@ -144,7 +144,7 @@ class CounterKey(NamedTuple):
 
 class Counter(msgspec.Struct, omit_defaults=True):
     """A counter's document. `buckets` maps `HH:MM` (the start of a quarter hour, UTC), or `month`, to sums. `view` and
-    `changed` are for those who read across consumers (docs/adr/0009); counters written before these are without."""
+    `changed` are for those who read across consumers (docs/adr/0015); counters written before these are without."""
 
     api_key_id: str
     period: str

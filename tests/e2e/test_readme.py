@@ -1,4 +1,4 @@
-"""The README's tour, run line by line as it stands there, against what `scripts/run` starts."""
+"""The README's five lines and the tour, run as they stand there, against what `scripts/run` starts."""
 
 import os
 import re
@@ -31,13 +31,24 @@ DECISIONS = (
 """In this order in the audit log."""
 
 
-def tour() -> str:
-    """The shell blocks of the section."""
-    readme = (ROOT / "README.md").read_text()
-    section = re.split(r"\n## ", readme.partition("\n## Tour\n")[2])[0]
-    blocks = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
-    assert len(blocks) >= 5
+def shell_of(text: str) -> str:
+    """The shell blocks of a document, one after the other."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert blocks
     return "".join(blocks)
+
+
+def tour() -> str:
+    return shell_of((ROOT / "docs" / "tour.md").read_text())
+
+
+def five_lines(port: str, data: str) -> str:
+    """The lines of the README's section, for another port and folder than a first start has."""
+    section = re.split(r"\n## ", (ROOT / "README.md").read_text().partition("\n## Five lines\n")[2])[0]
+    lines = shell_of(section)
+    assert lines.count("\n") == 5
+    assert "127.0.0.1:7071" in lines and ".local/" in lines
+    return lines.replace("127.0.0.1:7071", f"127.0.0.1:{port}").replace(".local/", f"{data}/")
 
 
 @pytest.fixture
@@ -71,10 +82,9 @@ def _answers(url: str) -> bool:
         return False
 
 
-@pytest.mark.timeout(240)
-def test_the_tour_can_be_pasted(environment: dict[str, str]) -> None:
-    done = subprocess.run(
-        ["bash", "-e", "-o", "pipefail", "-c", tour()],
+def _paste(commands: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", commands],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -82,6 +92,29 @@ def test_the_tour_can_be_pasted(environment: dict[str, str]) -> None:
         timeout=TOUR_S,
         check=False,
     )
+
+
+@pytest.mark.timeout(300)
+def test_five_lines_and_the_tour_can_be_pasted(environment: dict[str, str]) -> None:
+    """Both in one test, since they need one and the same start."""
+    _five_lines(environment)
+    _tour(environment)
+
+
+def _five_lines(environment: dict[str, str]) -> None:
+    lines = five_lines(environment["AMS_PORT"], environment["AMS_DATA"]).splitlines()
+    done = _paste("\n".join(lines), environment)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert '"status":"pass"' in done.stdout, "the weather API"
+    assert '"slug":"weather"' in done.stdout, "found in the catalogue"
+    assert '"slug":"meteo"' in done.stdout, "a merchant, as an admin sees it"
+    usage = "\n".join((lines[0], lines[-1]))
+    until(lambda: '"requests":1' in _paste(usage, environment).stdout.replace(" ", ""), "the call to be counted", 10)
+
+
+def _tour(environment: dict[str, str]) -> None:
+    done = _paste(tour(), environment)
 
     said = done.stdout
     assert done.returncode == 0, said + done.stderr
@@ -96,10 +129,3 @@ def test_the_tour_can_be_pasted(environment: dict[str, str]) -> None:
     logged = re.findall("|".join(f"(?<=,){re.escape(action)}(?=,)" for action in DECISIONS), said)
     assert [action for action in logged if action in DECISIONS] == list(DECISIONS)
     assert said.splitlines()[-1].endswith("entries, nothing altered, removed or added")
-
-
-def test_every_page_of_the_documentation_is_in_the_table() -> None:
-    table = (ROOT / "README.md").read_text().partition("\n## Where to read on\n")[2]
-
-    pages = {page.name for page in (ROOT / "docs").glob("*.md")}
-    assert set(re.findall(r"\| \[docs/(\w[\w-]*\.md)\]", table)) == pages

@@ -1,4 +1,4 @@
-"""Slices: what is kept of a UTC day's usage, so that a view over months reads few documents (docs/adr/0009).
+"""Slices: what is kept of a UTC day's usage, so that a view over months reads few documents (docs/adr/0015).
 
 A slice sums the day counters of one scope: of a consumer (`c:<usage partition>`) and of a service (`s:<service id>`)
 one slice per service, of the platform (`p`) one. It is several documents of the scope's partition in `rollups`:

@@ -1,7 +1,6 @@
 """The gateways port: tell the API gateway in front of AMS which services there are. It never decides who may call.
 
-`publish` and `withdraw` are idempotent: they are repeated until they succeed. Contract suite:
-`tests/contract/test_gateways.py`.
+`publish` and `withdraw` are idempotent: they are repeated until they succeed.
 """
 
 from dataclasses import dataclass
