@@ -1,4 +1,4 @@
-"""Files, folders, modules and functions that the documentation names exist, and so do those that code names in prose."""
+"""What documents name exists: files, folders, modules, functions, commands; so do files that code names in prose."""
 
 import re
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts.commands.__main__ import COMMANDS
 from tests.docs.documents import DOCUMENTS, ROOT, without_fences
 
 TOPS = {"functions", "shared", "scripts", "tests", "benchmarks", "docs", "portal-static", ".ci"}
@@ -84,6 +85,12 @@ def test_commands_in_shell_blocks_exist() -> None:
         shell = _fenced((ROOT / document).read_text(), "sh")
         missing = [name for name in re.findall(r"(?<![\w./-])scripts/\w+", shell) if not exists(name)]
         assert missing == [], document
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=str)
+def test_commands_of_operators_exist(document: Path) -> None:
+    named = re.findall(r"scripts/ams ([a-z][a-z-]*)", (ROOT / document).read_text())
+    assert [name for name in named if name not in COMMANDS] == []
 
 
 def test_files_that_code_names_in_prose_exist() -> None:

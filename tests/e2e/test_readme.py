@@ -47,7 +47,8 @@ def five_lines(port: str, data: str) -> str:
     section = re.split(r"\n## ", (ROOT / "README.md").read_text().partition("\n## Five lines\n")[2])[0]
     lines = shell_of(section)
     assert lines.count("\n") == 5
-    assert "127.0.0.1:7071" in lines and ".local/" in lines
+    assert "127.0.0.1:7071" in lines
+    assert ".local/" in lines
     return lines.replace("127.0.0.1:7071", f"127.0.0.1:{port}").replace(".local/", f"{data}/")
 
 
