@@ -42,23 +42,21 @@ def _ids(run: int, first: int, count: int, *, random_ids: bool) -> Iterator[str]
 
 def _event(id: str, consumer: int, now: str) -> bytes:
     metadata = msgspec.Raw(b'{"method":"GET","path":"/a/b/c"}')
-    data = UsageData(1, 512, 20480, 42.5, 200, metadata=metadata)
+    data = UsageData(request_bytes=512, response_bytes=20480, response_time_ms=42.5, status_code=200, metadata=metadata)
     return encode_event(
         UsageEvent(
-            id,
-            "bench/host",
-            EVENT_TYPE,
-            "ocr",
-            now,
-            f"con_{consumer}",
-            f"key_{consumer}",
-            "svc_ocr",
-            "mer_bench",
-            now,
-            data,
-            None,
-            0,
-            "1.0",
+            id=id,
+            source="bench/host",
+            type=EVENT_TYPE,
+            subject="ocr",
+            time=now,
+            consumer_id=f"con_{consumer}",
+            api_key_id=f"key_{consumer}",
+            service_id="svc_ocr",
+            merchant_id="mer_bench",
+            received_at=now,
+            data=data,
+            specversion="1.0",
         )
     )
 

@@ -202,7 +202,13 @@ def _counters(consumer_id: str, key_id: str, services: Sequence[tuple[str, str]]
     for number in range(DAYS):
         day: datetime = now - timedelta(days=number)
         for service_id, merchant_id in services:
-            counter = Counter(key_id, f"{day:%Y-%m-%d}", service_id, merchant_id, consumer_id)
+            counter = Counter(
+                api_key_id=key_id,
+                period=f"{day:%Y-%m-%d}",
+                service_id=service_id,
+                merchant_id=merchant_id,
+                consumer_id=consumer_id,
+            )
             counter.buckets = {
                 name: Bucket(
                     REQUESTS,

@@ -178,7 +178,13 @@ async def _seed(data: Path, days: int, keys: int) -> None:
         for key in range(keys):
             for number in range(1, days):
                 day = now - timedelta(days=number)
-                counter = Counter(f"key_{key}", f"{day:%Y-%m-%d}", "svc_ocr", "mer_bench", CONSUMER)
+                counter = Counter(
+                    api_key_id=f"key_{key}",
+                    period=f"{day:%Y-%m-%d}",
+                    service_id="svc_ocr",
+                    merchant_id="mer_bench",
+                    consumer_id=CONSUMER,
+                )
                 counter.buckets = {
                     f"{hour:02d}:15": Bucket(7, 7, 512, 20480, timed=7, response_us=300_000, status={"200": 7})
                     for hour in range(6, 18)

@@ -110,23 +110,25 @@ def _events(start: datetime, batch: int) -> list[RawEvent]:
 def _event(moment: datetime, number: int) -> RawEvent:
     metadata = msgspec.Raw(b'{"method":"GET","path":"/a/b/c"}')
     data = UsageData(
-        1, 512, 20_480 + number, TIMES_MS[number % len(TIMES_MS)], STATUSES[number % len(STATUSES)], metadata=metadata
+        request_bytes=512,
+        response_bytes=20_480 + number,
+        response_time_ms=TIMES_MS[number % len(TIMES_MS)],
+        status_code=STATUSES[number % len(STATUSES)],
+        metadata=metadata,
     )
     event = UsageEvent(
-        f"req_019aa5b3c1f2{number:020d}",
-        "ams/consume",
-        EVENT_TYPE,
-        "ocr",
-        format_time(moment),
-        "con_019aa5b3c1f2",
-        "key_019aa5b3c1f2",
-        "svc_019aa5b3c1f2",
-        "mer_019aa5b3c1f2",
-        format_time(utc_now()),
-        data,
-        None,
-        0,
-        "1.0",
+        id=f"req_019aa5b3c1f2{number:020d}",
+        source="ams/consume",
+        type=EVENT_TYPE,
+        subject="ocr",
+        time=format_time(moment),
+        consumer_id="con_019aa5b3c1f2",
+        api_key_id="key_019aa5b3c1f2",
+        service_id="svc_019aa5b3c1f2",
+        merchant_id="mer_019aa5b3c1f2",
+        received_at=format_time(utc_now()),
+        data=data,
+        specversion="1.0",
     )
     return RawEvent(encode_event(event), partition_of(event.consumer_id, event.shard))
 

@@ -24,7 +24,7 @@ SERVER_ERRORS_FROM = 500
 SERVER_ERRORS = "5xx"
 
 
-class Failed(msgspec.Struct, array_like=True, gc=False):
+class Failed(msgspec.Struct, kw_only=True, array_like=True, gc=False):
     """Sums of events that were answered with a status of 400 or above; requests are in `Bucket.status`. An array, for
     a client that reports every status in every quarter hour must not outgrow what a document holds."""
 
@@ -83,7 +83,11 @@ class Bucket(msgspec.Struct, omit_defaults=True, gc=False):  # nothing in it ref
 
     def _add_failed(self, code: str, data: UsageData) -> None:
         failed = Failed(
-            data.request_bytes, data.response_bytes, data.executions, data.duration_ms, data.quantity or "0"
+            request_bytes=data.request_bytes,
+            response_bytes=data.response_bytes,
+            executions=data.executions,
+            duration_ms=data.duration_ms,
+            quantity=data.quantity or "0",
         )
         self.failed.setdefault(code, Failed()).add(failed)
 
@@ -142,7 +146,7 @@ class CounterKey(NamedTuple):
         return self._replace(period=self.period[:7])
 
 
-class Counter(msgspec.Struct, omit_defaults=True):
+class Counter(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A counter's document. `buckets` maps `HH:MM` (the start of a quarter hour, UTC), or `month`, to sums. `view` and
     `changed` are for those who read across consumers (docs/adr/0015); counters written before these are without."""
 
@@ -161,7 +165,7 @@ class Counter(msgspec.Struct, omit_defaults=True):
 
     @classmethod
     def empty(cls, key: CounterKey) -> "Counter":
-        return cls(*key)
+        return cls(**key._asdict())
 
     def touch(self, now: str) -> None:
         """Have a day's counter found by its service and day, and by when it was written last (`now`, as on the wire).
@@ -172,15 +176,15 @@ class Counter(msgspec.Struct, omit_defaults=True):
     @property
     def key(self) -> CounterKey:
         return CounterKey(
-            self.api_key_id,
-            self.period,
-            self.service_id,
-            self.merchant_id,
-            self.consumer_id,
-            self.project_id,
-            self.image,
-            self.version,
-            self.feature,
+            api_key_id=self.api_key_id,
+            period=self.period,
+            service_id=self.service_id,
+            merchant_id=self.merchant_id,
+            consumer_id=self.consumer_id,
+            project_id=self.project_id,
+            image=self.image,
+            version=self.version,
+            feature=self.feature,
         )
 
     def add(self, name: str, bucket: Bucket) -> None:
@@ -201,15 +205,15 @@ def counter_key(event: UsageEvent) -> CounterKey:
     """The day counter that `event` belongs to."""
     data = event.data
     return CounterKey(
-        event.api_key_id,
-        event.time[:10],
-        event.service_id,
-        event.merchant_id,
-        event.consumer_id,
-        event.project_id or "",
-        data.image or "",
-        data.version or "",
-        data.feature or "",
+        api_key_id=event.api_key_id,
+        period=event.time[:10],
+        service_id=event.service_id,
+        merchant_id=event.merchant_id,
+        consumer_id=event.consumer_id,
+        project_id=event.project_id or "",
+        image=data.image or "",
+        version=data.version or "",
+        feature=data.feature or "",
     )
 
 

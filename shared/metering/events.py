@@ -4,6 +4,7 @@ Structs instead of pydantic models, because every event passes here two or three
 takes 0.6 µs instead of 2.6, encoding 0.4 instead of 1.8 (docs/adr/0005).
 """
 
+from datetime import timedelta
 from typing import Annotated
 
 import msgspec
@@ -12,6 +13,9 @@ from msgspec import Meta, Raw
 EVENT_TYPE = "ams.usage.v1"
 CONSUME_SOURCE = "ams/consume"
 RESERVED_SOURCES = "ams/"
+ACCEPTED_PAST, ACCEPTED_FUTURE = timedelta(days=35), timedelta(minutes=5)
+"""How far an event's time may be from the moment at which AMS received it."""
+
 METADATA_BYTES_MAX = 4 * 1024
 METADATA_LEVELS_MAX = 64
 """A document may be nested 128 levels deep in Cosmos DB, which would refuse an event that was accepted long ago."""
@@ -31,7 +35,7 @@ _Bytes = Annotated[int, Meta(ge=0, le=BYTES_MAX)]
 _Quantity = Annotated[str, Meta(pattern=r"^[0-9]{1,15}(\.[0-9]{1,9})?\Z")]
 
 
-class UsageData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+class UsageData(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What happened. Bytes are of bodies, without headers and transfer coding. `quantity` is a decimal as text, at most
     15 digits before and 9 after the point, and counts for `feature`. `metadata` is a JSON object of at most 4 KiB."""
 
@@ -50,7 +54,7 @@ class UsageData(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_de
     metadata: Raw = NO_METADATA
 
 
-class ReportedEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ReportedEvent(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """A usage event as a container reports it. `subject` is the service's slug or id. `time` is RFC 3339."""
 
     id: _Text
@@ -66,6 +70,7 @@ class ReportedEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class UsageEvent(
     msgspec.Struct,
+    kw_only=True,  # nine texts in a row: two swapped ones would pass every check
     frozen=True,
     forbid_unknown_fields=True,
     omit_defaults=True,

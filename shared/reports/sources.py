@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import cast, get_args
 
-from shared.access.models import ApiKey, Grant
+from shared.access.models import ApiKey
 from shared.access.store import AccessStore
+from shared.access.subscribers.directory import find_consumer_id
 from shared.catalog.store import CatalogStore
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.problems import not_found
@@ -14,7 +15,6 @@ from shared.metering.views.merchant import MerchantUsage
 from shared.metering.views.platform import PlatformUsage
 from shared.metering.views.reader import Ask, Dimension, Group, Summed
 from shared.metering.windows import Step, Window
-from shared.platform.documents import Query, Where
 from shared.reports.models import Contents, OwnerKind, Report, Subject
 
 _ALLOWED: dict[str, tuple[tuple[Dimension, ...], frozenset[str]]] = {
@@ -93,11 +93,8 @@ class Sources:
         return all(named)
 
     async def consumer_id(self, merchant_id: str, pseudonym: str) -> str | None:
-        """Whose a merchant's pseudonym is; None when the merchant has no such consumer."""
-        where = (Where("merchant_id", "=", merchant_id), Where("pseudonym", "=", pseudonym))
-        # Across tenants: a merchant knows its consumers by pseudonym only, and its own grants only.
-        held = await self._access.first(Grant, Query(None, where, limit=1))
-        return held[0].value.consumer_id if held else None
+        """The consumer behind a merchant's pseudonym; None when the merchant has no such consumer."""
+        return await find_consumer_id(self._access, merchant_id, pseudonym)
 
     async def service_names(self, ids: Iterable[str]) -> dict[str, str]:
         """Of those that are still known."""

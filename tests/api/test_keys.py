@@ -161,7 +161,17 @@ async def test_whoever_was_removed_while_they_made_a_key_gets_none(market: Acces
     app, actor = market.api.app, Actor(max_.account.id, "consumer")
     etag = (await market.ann.get(f"{market.consumer}/projects/{road}/members/{max_.account.id}")).headers["etag"]
     await app.members.remove(Actor(market.ann.account.id, "consumer"), market.consumer_id, road, max_.account.id, etag)
-    plan = KeyPlan("job", "", "", "live", ("svc_maps",), road, None, Limits(), ())
+    plan = KeyPlan(
+        name="job",
+        description="",
+        purpose="",
+        environment="live",
+        service_ids=("svc_maps",),
+        project_id=road,
+        ttl_days=None,
+        limits=Limits(),
+        networks=(),
+    )
 
     with pytest.raises(Problem) as caught:  # the guard had let them in before
         await app.key_issuing.create(actor, max_.account, market.consumer_id, plan)
@@ -187,7 +197,17 @@ async def test_a_kill_before_the_commit_leaves_no_key(market: AccessMarket) -> N
     dying = DyingDocuments(app.documents, "access")
     journal = Journal(dying, app.audit_log.append)  # type: ignore[arg-type]  # the real store, but for its end
     issuing = KeyIssuing(AccessStore(app.documents), app.key_secrets, journal, app.platform_settings)
-    plan = KeyPlan("job", "", "", "live", ("svc_maps",), None, None, Limits(), ())
+    plan = KeyPlan(
+        name="job",
+        description="",
+        purpose="",
+        environment="live",
+        service_ids=("svc_maps",),
+        project_id=None,
+        ttl_days=None,
+        limits=Limits(),
+        networks=(),
+    )
     dying.dead = True
 
     with pytest.raises(RuntimeError):

@@ -63,17 +63,17 @@ async def ship(app: Application, fuse: _Fuse, count: int) -> None:
     key, now = KEYS[0], format_time(datetime.now(UTC))
     for number in range(count):
         event = UsageEvent(
-            f"req_{number}",
-            CONSUME_SOURCE,
-            EVENT_TYPE,
-            API,
-            now,
-            key.consumer,
-            key.id,
-            SERVICES[API],
-            "mer_one",
-            now,
-            UsageData(response_bytes=number),
+            id=f"req_{number}",
+            source=CONSUME_SOURCE,
+            type=EVENT_TYPE,
+            subject=API,
+            time=now,
+            consumer_id=key.consumer,
+            api_key_id=key.id,
+            service_id=SERVICES[API],
+            merchant_id="mer_one",
+            received_at=now,
+            data=UsageData(response_bytes=number),
         )
         await spool.append(f"{key.consumer}:0", encode_event(event))
     all_are_spooled.set()

@@ -24,17 +24,17 @@ def _of_key(key_id: str) -> bytes:
     now = format_time(utc_now())
     return encode_event(
         UsageEvent(
-            "early-1",
-            "e2e",
-            EVENT_TYPE,
-            "ocr",
-            now,
-            "con_one",
-            key_id,
-            "svc_ocr",
-            "mer_one",
-            now,
-            UsageData(requests=3),
+            id="early-1",
+            source="e2e",
+            type=EVENT_TYPE,
+            subject="ocr",
+            time=now,
+            consumer_id="con_one",
+            api_key_id=key_id,
+            service_id="svc_ocr",
+            merchant_id="mer_one",
+            received_at=now,
+            data=UsageData(requests=3),
             specversion="1.0",
         )
     )

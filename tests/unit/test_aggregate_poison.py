@@ -5,10 +5,9 @@ from datetime import timedelta
 import pytest
 
 from shared.kernel.clock import format_time
-from shared.metering.consume.ingest import ACCEPTED_FUTURE, ACCEPTED_PAST
 from shared.metering.counting.aggregator import EVENT_BYTES_MAX, RawEvent
 from shared.metering.counting.parked import Parked, ParkedEvent
-from shared.metering.events import encode_event
+from shared.metering.events import ACCEPTED_FUTURE, ACCEPTED_PAST, encode_event
 from shared.platform.blobs import BlobsUnavailable
 from tests.unit.support import NOW, RETENTION_DAYS, Market, raw, requests_counted, stored_records, usage_event
 

@@ -148,7 +148,9 @@ def test_sums_of_counters_stay_exact() -> None:
     sums = PeriodSums(MARCH)
     for key in keys:
         for quantity in quantities:
-            sums.add_counter(Counter(*key, buckets={"10:00": Bucket(quantity=quantity)}))
+            counter = Counter.empty(key)
+            counter.add("10:00", Bucket(quantity=quantity))
+            sums.add_counter(counter)
     for feature in ("a", "b"):
         of = charge("quantity", feature=feature)
         found = quantity_of(of, sums, "svc_maps", MARCH.start, MARCH.end)

@@ -123,18 +123,18 @@ def test_a_sum_of_buckets_leaves_those_it_was_made_of_as_they_were():
     total = Bucket()
     for part in parts:
         total.add(part)
-    assert total.failed == {"404": Failed(0, 10, 0, 0)}
-    assert [part.failed for part in parts] == [{"404": Failed(0, 5, 0, 0)}] * 2
+    assert total.failed == {"404": Failed(response_bytes=10)}
+    assert [part.failed for part in parts] == [{"404": Failed(response_bytes=5)}] * 2
 
 
 def test_what_failed_is_summed_up_by_status_and_server_errors_as_one():
     data = {"request_bytes": 1, "response_bytes": 2, "executions": 3, "duration_ms": 4, "quantity": "0.50"}
     statuses = (None, 100, 200, 399, 400, 404, 404, 499, 500, 503, 599)
     assert bucket_of(*(UsageData(status_code=status, **data) for status in statuses)).failed == {
-        "400": Failed(1, 2, 3, 4, "0.5"),
-        "404": Failed(2, 4, 6, 8, "1"),
-        "499": Failed(1, 2, 3, 4, "0.5"),
-        "5xx": Failed(3, 6, 9, 12, "1.5"),
+        "400": Failed(request_bytes=1, response_bytes=2, executions=3, duration_ms=4, quantity="0.5"),
+        "404": Failed(request_bytes=2, response_bytes=4, executions=6, duration_ms=8, quantity="1"),
+        "499": Failed(request_bytes=1, response_bytes=2, executions=3, duration_ms=4, quantity="0.5"),
+        "5xx": Failed(request_bytes=3, response_bytes=6, executions=9, duration_ms=12, quantity="1.5"),
     }
 
 
@@ -148,13 +148,13 @@ def test_a_day_of_every_status_in_every_quarter_fits_into_a_document(events):
     largest = bucket_of(
         *(
             UsageData(
-                COUNT_MAX,
-                BYTES_MAX,
-                BYTES_MAX,
-                DURATION_MS_MAX - 0.001,
-                status,
-                COUNT_MAX,
-                DURATION_MS_MAX,
+                requests=COUNT_MAX,
+                request_bytes=BYTES_MAX,
+                response_bytes=BYTES_MAX,
+                response_time_ms=DURATION_MS_MAX - 0.001,
+                status_code=status,
+                executions=COUNT_MAX,
+                duration_ms=DURATION_MS_MAX,
                 quantity="9" * 15 + "." + "9" * 9,
             )
             for status in range(100, 600)

@@ -18,7 +18,18 @@ async def _no_body() -> AsyncIterator[bytes]:
     yield b""
 
 
-CALL = Call("req_1", "GET", "x", "", {}, _no_body(), False, None, "0" * 32, "00")
+CALL = Call(
+    request_id="req_1",
+    method="GET",
+    path="x",
+    query="",
+    headers={},
+    body=_no_body(),
+    has_body=False,
+    content_length=None,
+    trace_id="0" * 32,
+    trace_flags="00",
+)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from shared.metering.counters import Bucket, decode_counter, encode_counter
 from shared.metering.rollups import deriving as rollups_module
 from shared.metering.rollups import slices as slices_module
 from shared.metering.rollups.deriving import OVERLAP, Rollups
-from shared.metering.rollups.slices import ROLLUPS, Head, SliceStore, rows_document
+from shared.metering.rollups.slices import ROLLUPS, SliceHead, SliceStore, rows_document
 from shared.metering.store import USAGE, pages
 from shared.metering.views import reader as reader_module
 from shared.metering.views.reader import UsageReader
@@ -43,7 +43,7 @@ async def of_service(market: Market, service_id: str = "svc_maps") -> int:
     return requests_of(await UsageReader(market.documents, market.time).services([service_id], ask()))
 
 
-async def the_head(market: Market) -> Head:
+async def the_head(market: Market) -> SliceHead:
     """Of the one day of `svc_maps`."""
     [head] = [each async for each in SliceStore(market.documents).heads("s:svc_maps", START.date(), END.date())]
     return head
@@ -260,7 +260,8 @@ async def test_a_slice_of_many_rows_is_several_parts_and_grows_without_being_rea
 async def test_rows_in_another_number_of_parts_than_their_slice_has_are_not_read(market):
     await count(market, event("a"))
     await Rollups(market.documents, market.time).run()
-    stray = slices_module.Rows("svc_maps", OLD, 2, [slices_module.Row("svc_maps", "mer_1", sums=Bucket(requests=99))])
+    row = slices_module.SliceRow(service_id="svc_maps", merchant_id="mer_1", sums=Bucket(requests=99))
+    stray = slices_module.SliceRows(name="svc_maps", date=OLD, parts=2, rows=[row])
     await market.documents.upsert(
         ROLLUPS, "s:svc_maps", rows_document(OLD, "svc_maps", 2, 0), msgspec.json.encode(stray)
     )

@@ -25,9 +25,9 @@ from shared.kernel.ids import new_id
 from shared.platform.documents import Create
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyPlan:
-    """What somebody asks for. `ttl_days` None: it never expires."""
+    """The key that somebody asks for. `ttl_days` None: it never expires."""
 
     name: str
     description: str

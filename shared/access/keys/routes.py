@@ -62,15 +62,15 @@ class NewProjectKey(Input):
 
     def plan(self, project_id: str | None) -> KeyPlan:
         return KeyPlan(
-            self.name,
-            self.description,
-            self.purpose,
-            self.environment,
-            self.service_ids,
-            project_id,
-            self.ttl_days,
-            self.limits.stored,
-            self.networks,
+            name=self.name,
+            description=self.description,
+            purpose=self.purpose,
+            environment=self.environment,
+            service_ids=self.service_ids,
+            project_id=project_id,
+            ttl_days=self.ttl_days,
+            limits=self.limits.stored,
+            networks=self.networks,
         )
 
 
@@ -154,7 +154,13 @@ async def key_filter(
     environment: Environment | None = None,
     expiring_before: AwareDatetime | None = None,
 ) -> KeyFilter:
-    return KeyFilter(status, service, project_id, environment, expiring_before)
+    return KeyFilter(
+        status=status,
+        service_id=service,
+        project_id=project_id,
+        environment=environment,
+        expiring_before=expiring_before,
+    )
 
 
 Desk = Annotated[Keys, Depends(keys)]

@@ -22,7 +22,7 @@ from shared.kernel.http.problems import not_found
 from shared.platform.documents import Query, Where
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFilter:
     """None is any. `expiring_before` leaves out keys that never expire."""
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from shared.access.leaks.service import REPORT_BYTES_MAX, TOKENS_MAX, Found, Label, LeakReports
+from shared.access.leaks.service import REPORT_BYTES_MAX, TOKENS_MAX, Label, LeakedSecret, LeakReports
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.schemas import View
 
@@ -82,7 +82,7 @@ async def report_leaked_keys(
     """Keys that somebody found in public: they are revoked, or their owners told. A report may come again."""
     body = await _read(request)
     await leak_reports.check(github_public_key_identifier, github_public_key_signature, body)
-    found = [Found(each.token, each.type, each.url) for each in _parse(body)]
+    found = [LeakedSecret(token=each.token, type=each.type, url=each.url) for each in _parse(body)]
     verdicts = await leak_reports.take(request.state.request_id, found)
     return [LeakVerdict(token_hash=v.token_hash, token_type=v.token_type, label=v.label) for v in verdicts]
 

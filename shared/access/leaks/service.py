@@ -33,8 +33,8 @@ URL_CHARACTERS_MAX = 500
 Label = Literal["true_positive", "false_positive"]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakedSecret:
     """A string that looks like a key, and where it was."""
 
     token: str
@@ -42,7 +42,7 @@ class Found:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """`token_hash` is the string's SHA-256 in hexadecimal digits: the string itself is not said again."""
 
@@ -79,16 +79,16 @@ class LeakReports:
         if not identifier or not signature or not await self._keys.verify(identifier, signature, body):
             raise Problem(401, "signature_invalid", "The report is not signed with a key that is known.")
 
-    async def take(self, request_id: str, found: Sequence[Found]) -> list[Verdict]:
+    async def take(self, request_id: str, found: Sequence[LeakedSecret]) -> list[Verdict]:
         """One verdict for each, in order. Raises Unavailable; then the report is to be sent again."""
         return [await self._judge(Actor("leak-report", "system", request_id), each) for each in found]
 
-    async def _judge(self, actor: Actor, found: Found) -> Verdict:
+    async def _judge(self, actor: Actor, found: LeakedSecret) -> Verdict:
         real = is_well_formed(found.token) and await retry_on_conflict(lambda: self._act(actor, found))
         label: Label = "true_positive" if real else "false_positive"
-        return Verdict(sha256(found.token.encode()).hexdigest(), found.type, label)
+        return Verdict(token_hash=sha256(found.token.encode()).hexdigest(), token_type=found.type, label=label)
 
-    async def _act(self, actor: Actor, found: Found) -> bool:
+    async def _act(self, actor: Actor, found: LeakedSecret) -> bool:
         """Whether it is a secret of ours that works, or would if its key were not stopped."""
         for candidate in (await self._secrets.hasher()).candidates(found.token):
             owner = await self._store.key_owner(candidate)
@@ -105,7 +105,7 @@ class LeakReports:
                 return True
         return False
 
-    async def _end(self, actor: Actor, held: Held[ApiKey], found: Found) -> None:
+    async def _end(self, actor: Actor, held: Held[ApiKey], found: LeakedSecret) -> None:
         key = held.value
         revokes = (await self._settings.current()).leaked_key_action == "revoke"
         if key.status == "revoked" or (key.leaked_at is not None and not revokes):
@@ -119,7 +119,7 @@ class LeakReports:
         text = f"It was found in public ({place}) and is revoked. Make a new key, and keep it out of what is published."
         await self._write(actor, "key.revoke", held, update, place, text)
 
-    async def _end_previous(self, actor: Actor, held: Held[ApiKey], found: Found) -> None:
+    async def _end_previous(self, actor: Actor, held: Held[ApiKey], found: LeakedSecret) -> None:
         if held.value.status == "revoked":
             return
         place, update = _place(found.url), {"previous_hash": None, "previous_until": None}

@@ -5,20 +5,21 @@ consumer chose to share it with this merchant.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from shared.access.mails import AccessMails, line
 from shared.access.models import ApiKey, Consumer, Grant, GrantStatus
 from shared.access.store import ACCESS, AccessStore, grant_document
+from shared.access.subscribers.directory import grants_by_pseudonym, grants_of_pseudonym
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change
 from shared.catalog.store import CatalogStore
 from shared.kernel.documents import Held
 from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
 from shared.kernel.http.problems import not_found
-from shared.platform.documents import Query, Replace, Where
+from shared.platform.documents import Replace
 
 KEYS_SHOWN_MAX = 100
 GRANTS_SCANNED_MAX = 2_000
@@ -64,7 +65,9 @@ class Subscribers:
             raise bad_cursor()
         found: list[tuple[str, tuple[Grant, ...]]] = []
         scanned, following = 0, None
-        async for pseudonym, grants in self._by_pseudonym(merchant_id, service_id, after):
+        async for pseudonym, grants in grants_by_pseudonym(
+            self._store, merchant_id, service_id=service_id, after=after
+        ):
             if len(found) == limit or scanned >= GRANTS_SCANNED_MAX:
                 following = encode_cursor(asked, after)
                 break
@@ -140,30 +143,10 @@ class Subscribers:
 
     async def _grants(self, merchant_id: str, pseudonym: str) -> list[Held[Grant]]:
         """All of the pseudonym's at the merchant. Raises Problem 404 when the merchant may see none of them."""
-        where = (Where("merchant_id", "=", merchant_id), Where("pseudonym", "=", pseudonym))
-        # Across tenants: a merchant knows its consumers by pseudonym only, and sees its own grants only.
-        grants = [held async for held in self._store.stream(Grant, Query(None, where))]
+        grants = await grants_of_pseudonym(self._store, merchant_id, pseudonym)
         if not _visible([held.value for held in grants]):
             raise not_found()
         return grants
-
-    async def _by_pseudonym(
-        self, merchant_id: str, service_id: str | None, after: str | None
-    ) -> AsyncIterator[tuple[str, list[Grant]]]:
-        where = [Where("merchant_id", "=", merchant_id)]
-        if service_id is not None:
-            where.append(Where("service_id", "=", service_id))
-        if after is not None:
-            where.append(Where("pseudonym", ">", after))
-        group: list[Grant] = []
-        # Across tenants: a merchant's own grants.
-        async for held in self._store.stream(Grant, Query(None, tuple(where), order_by="pseudonym")):
-            if group and group[0].pseudonym != held.value.pseudonym:
-                yield group[0].pseudonym or "", group
-                group = []
-            group.append(held.value)
-        if group:
-            yield group[0].pseudonym or "", group
 
     async def _subscriber(self, merchant_id: str, pseudonym: str, grants: tuple[Grant, ...]) -> Subscriber:
         consumer_id = grants[0].consumer_id

@@ -1,11 +1,11 @@
 """Invoices and credit notes as lists: a merchant's, a consumer's, everybody's for the platform."""
 
-from shared.access.models import Grant
 from shared.access.store import AccessStore
+from shared.access.subscribers.directory import find_consumer_id
 from shared.billing.models import CreditNote, Invoice, InvoiceStatus
 from shared.billing.store import BillingStore, Listed
 from shared.kernel.http.problems import not_found
-from shared.platform.documents import Query, Where
+from shared.platform.documents import Where
 
 
 class InvoiceListing:
@@ -30,7 +30,7 @@ class InvoiceListing:
         # A cursor can be read by whoever has it: the pseudonym is in it, never the id that is looked up for it.
         asked = f"{status}:{period}:{pseudonym}"
         if pseudonym is not None:
-            consumer_id = await self._consumer_id(merchant_id, pseudonym)
+            consumer_id = await find_consumer_id(self._access, merchant_id, pseudonym)
             if consumer_id is None:
                 return Listed((), None)
             where.append(Where("consumer_id", "=", consumer_id))
@@ -77,12 +77,6 @@ class InvoiceListing:
         if not numbers:
             return Listed((), None)
         return await self._store.notes(held.value.merchant_id, (Where("number", "in", numbers),), limit, cursor)
-
-    async def _consumer_id(self, merchant_id: str, pseudonym: str) -> str | None:
-        where = (Where("merchant_id", "=", merchant_id), Where("pseudonym", "=", pseudonym))
-        # Across tenants: a merchant's own grants.
-        held = await self._access.first(Grant, Query(None, where, limit=1))
-        return held[0].value.consumer_id if held else None
 
 
 def _where(**wanted: str | None) -> list[Where]:

@@ -40,7 +40,7 @@ CLIENT_CLOSED_REQUEST = 499
 """The status that is recorded when the consumer went away; nginx's number."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """A call to forward. `path` and `query` are as the consumer wrote them, percent-encoded, without `/` and `?` in
     front. `content_length` None means that the length is not known; `has_body` False that there is no body."""
@@ -152,29 +152,29 @@ class Forwarder:
         key, consumer = admission.holder.key, admission.holder.consumer
         shard = crc32(call.request_id.encode()) % consumer.shards if consumer.shards > 1 else 0
         data = UsageData(
-            1,
-            meter.request_bytes,
-            meter.response_bytes,
-            meter.response_time_ms,
-            meter.status,
+            requests=1,
+            request_bytes=meter.request_bytes,
+            response_bytes=meter.response_bytes,
+            response_time_ms=meter.response_time_ms,
+            status_code=meter.status,
             metadata=msgspec.Raw(msgspec.json.encode({"method": call.method, "path": call.path[:PATH_CHARACTERS_MAX]})),
         )
         event = encode_event(
             UsageEvent(
-                call.request_id,
-                CONSUME_SOURCE,
-                EVENT_TYPE,
-                admission.service.slug,
-                format_time(meter.started_at),
-                consumer.id,
-                key.id,
-                admission.service.id,
-                admission.merchant.id,
-                format_time(self._now()),
-                data,
-                key.project_id,
-                shard,
-                "1.0",
+                id=call.request_id,
+                source=CONSUME_SOURCE,
+                type=EVENT_TYPE,
+                subject=admission.service.slug,
+                time=format_time(meter.started_at),
+                consumer_id=consumer.id,
+                api_key_id=key.id,
+                service_id=admission.service.id,
+                merchant_id=admission.merchant.id,
+                received_at=format_time(self._now()),
+                data=data,
+                project_id=key.project_id,
+                shard=shard,
+                specversion="1.0",
             )
         )
         partition = partition_of(consumer.id, shard)

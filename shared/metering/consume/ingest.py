@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal
 from zlib import crc32
 
@@ -14,6 +14,8 @@ from shared.kernel.clock import format_time, parse_time, utc_now
 from shared.kernel.errors import FieldError, Problem
 from shared.metering.consume.limits import RateLimiter
 from shared.metering.events import (
+    ACCEPTED_FUTURE,
+    ACCEPTED_PAST,
     EVENT_TYPE,
     METADATA_BYTES_MAX,
     METADATA_LEVELS_MAX,
@@ -27,8 +29,6 @@ from shared.platform.events import Events
 
 EVENTS_PER_BATCH_MAX = 1_000
 REPORT_BYTES_MAX = 1024 * 1024
-ACCEPTED_PAST = timedelta(days=35)
-ACCEPTED_FUTURE = timedelta(minutes=5)
 
 _decode_one = msgspec.json.Decoder(ReportedEvent).decode
 _decode_batch = msgspec.json.Decoder(list[ReportedEvent]).decode
@@ -171,20 +171,20 @@ class _Intake:
     def _usage_event(self, event: ReportedEvent, admission: Admission, time: str, shard: int) -> UsageEvent:
         key = self._holder.key
         return UsageEvent(
-            event.id,
-            event.source,
-            EVENT_TYPE,
-            event.subject,
-            time,
-            key.consumer_id,
-            key.id,
-            admission.service.id,
-            admission.service.merchant_id,
-            self._received_at,
-            event.data,
-            key.project_id,
-            shard,
-            "1.0",
+            id=event.id,
+            source=event.source,
+            type=EVENT_TYPE,
+            subject=event.subject,
+            time=time,
+            consumer_id=key.consumer_id,
+            api_key_id=key.id,
+            service_id=admission.service.id,
+            merchant_id=admission.service.merchant_id,
+            received_at=self._received_at,
+            data=event.data,
+            project_id=key.project_id,
+            shard=shard,
+            specversion="1.0",
         )
 
 

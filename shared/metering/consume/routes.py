@@ -3,14 +3,16 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import Field, IPvAnyAddress
 
 from shared.access.keys.networks import parse_address
 from shared.kernel.http.schemas import Input, View
 from shared.metering.consume.explain import Explainer
-from shared.metering.views.routes.holder import bearer, own_header
 
 router = APIRouter(tags=["consume"])
+own_header = APIKeyHeader(name="X-AMS-Key", scheme_name="AmsKey", auto_error=False)
+bearer = HTTPBearer(scheme_name="AmsBearer", auto_error=False, description="An API key of AMS.")
 
 
 class Question(Input):

@@ -21,7 +21,6 @@ import msgspec
 from shared.access.gate.service import Gate
 from shared.kernel.clock import format_time, parse_time, utc_now
 from shared.kernel.telemetry import AGGREGATE_SECONDS, EVENTS_COUNTED, EVENTS_DUPLICATE
-from shared.metering.consume.ingest import ACCEPTED_FUTURE, ACCEPTED_PAST
 from shared.metering.counters import (
     Counter,
     CounterKey,
@@ -33,7 +32,7 @@ from shared.metering.counters import (
 )
 from shared.metering.counting.parked import Parked, Reason
 from shared.metering.counting.record_ids import record_id
-from shared.metering.events import UsageEvent, decode_event, partition_of
+from shared.metering.events import ACCEPTED_FUTURE, ACCEPTED_PAST, UsageEvent, decode_event, partition_of
 from shared.metering.store import USAGE
 from shared.platform.documents import (
     BODY_BYTES_MAX,

@@ -21,7 +21,7 @@ PREFIX, REPLAYING = "parked/", "replaying/"
 Reason = Literal["unreadable", "key_unknown", "time_out_of_window", "too_late", "too_large"]
 
 
-class ParkedEvent(msgspec.Struct, frozen=True):
+class ParkedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """`event` is base64 of the event's bytes. `partition_key` is the stream's, None when it was not known."""
 
     name: str
@@ -48,8 +48,14 @@ class Parked:
     async def park(self, body: bytes, partition_key: str | None, reason: Reason, detail: str) -> None:
         """Durable when it returns. Raises BlobsUnavailable."""
         name = f"{PREFIX}{sha256(body).hexdigest()[:32]}.json"
-        encoded = base64.b64encode(body).decode()
-        parked = ParkedEvent(name, reason, detail, format_time(self._now()), partition_key, encoded)
+        parked = ParkedEvent(
+            name=name,
+            reason=reason,
+            detail=detail,
+            parked_at=format_time(self._now()),
+            partition_key=partition_key,
+            event=base64.b64encode(body).decode(),
+        )
         await self._blobs.put(name, msgspec.json.encode(parked), content_type="application/json", overwrite=True)
         EVENTS_PARKED.labels(reason).inc()
 

@@ -12,9 +12,8 @@ import msgspec
 
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.telemetry import RECONCILE_DIFFERENCES
-from shared.metering.consume.ingest import ACCEPTED_PAST
-from shared.metering.counters import Bucket, Deltas, counter_key, decode_counter, sum_events
-from shared.metering.events import decode_event
+from shared.metering.counters import Bucket, counter_key, decode_counter, sum_events
+from shared.metering.events import ACCEPTED_PAST, decode_event
 from shared.metering.store import PAGE, USAGE, pages
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 
@@ -25,7 +24,7 @@ SETTLED_AFTER = timedelta(hours=1)
 _logger = logging.getLogger(__name__)
 
 
-class Difference(msgspec.Struct, frozen=True):
+class CounterDifference(msgspec.Struct, frozen=True, kw_only=True):
     """A counter that does not equal the sum of its records."""
 
     partition: str
@@ -35,7 +34,7 @@ class Difference(msgspec.Struct, frozen=True):
     recounted: Bucket
 
 
-class DayReport(msgspec.Struct, frozen=True):
+class DayReport(msgspec.Struct, frozen=True, kw_only=True):
     """`final` means that no event for the day can be accepted any more."""
 
     day: str
@@ -43,7 +42,7 @@ class DayReport(msgspec.Struct, frozen=True):
     final: bool
     partitions: int
     records: int
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[CounterDifference, ...] = ()
 
 
 _decode_report = msgspec.json.Decoder(DayReport).decode
@@ -80,7 +79,14 @@ class Reconciler:
                 count, found = await self._compare(partition, day)
             records += count
             differences += found
-        report = DayReport(str(day), format_time(self._now()), final, len(partitions), records, tuple(differences))
+        report = DayReport(
+            day=str(day),
+            reconciled_at=format_time(self._now()),
+            final=final,
+            partitions=len(partitions),
+            records=records,
+            differences=tuple(differences),
+        )
         for difference in differences:
             RECONCILE_DIFFERENCES.inc()
             _logger.error("counter differs from its records", extra=msgspec.to_builtins(difference))
@@ -101,29 +107,30 @@ class Reconciler:
             if cursor is None:
                 return sorted(found)
 
-    async def _compare(self, partition: str, day: date) -> tuple[int, list[Difference]]:
+    async def _compare(self, partition: str, day: date) -> tuple[int, list[CounterDifference]]:
         """Number of records, and where counters and records differ."""
-        recounted: Deltas = {}
+        recounted: dict[tuple[str, str], Bucket] = {}  # by counter and bucket
         records = 0
         where = (Where("time", ">=", f"{day}T"), Where("time", "<", f"{day + timedelta(days=1)}T"))
         async for body in pages(self._documents, USAGE, Query(partition, where, order_by="time", limit=PAGE)):
             records += 1
             event = decode_event(body)
             for key, buckets in sum_events([(counter_key(event), event)]).items():
-                sums = recounted.setdefault(key, {})
                 for name, bucket in buckets.items():
-                    sums.setdefault(name, Bucket()).add(bucket)
-        expected: dict[tuple[str, str], Bucket] = {}
-        for key, buckets in recounted.items():
-            for name, bucket in buckets.items():
-                expected.setdefault((key.id, name), Bucket()).add(bucket)
+                    recounted.setdefault((key.id, name), Bucket()).add(bucket)
         counted: dict[tuple[str, str], Bucket] = {}
         query = Query(partition, (Where("period", "=", str(day)),), limit=PAGE)
         async for body in pages(self._documents, USAGE, query):
             counter = decode_counter(body)
             counted.update({(counter.key.id, name): bucket for name, bucket in counter.buckets.items()})
         return records, [
-            Difference(partition, *place, counted.get(place, Bucket()), expected.get(place, Bucket()))
-            for place in sorted({*counted, *expected})
-            if counted.get(place, Bucket()) != expected.get(place, Bucket())
+            CounterDifference(
+                partition=partition,
+                counter_id=counter_id,
+                bucket=name,
+                counted=counted.get((counter_id, name), Bucket()),
+                recounted=recounted.get((counter_id, name), Bucket()),
+            )
+            for counter_id, name in sorted({*counted, *recounted})
+            if counted.get((counter_id, name), Bucket()) != recounted.get((counter_id, name), Bucket())
         ]

@@ -23,10 +23,10 @@ from shared.metering.rollups.slices import (
     PLATFORM_SLICE,
     PROGRESS,
     ROLLUPS,
-    Head,
     Progress,
-    Quarters,
     Slice,
+    SliceHead,
+    SliceQuarters,
     SliceStore,
     consumer_scope,
     days_between,
@@ -200,8 +200,26 @@ class Rollups:
         """False when somebody else wrote the slice since its head was read."""
         old_parts, etag = heads.get(name, (0, None))
         parts = new.parts(day, name)
-        head = encode(Head(name, day, new.service_id, new.merchant_id, len(parts), new.total()))
-        quarters = encode(Quarters(name, day, new.service_id, new.merchant_id, new.quarters, marked))
+        head = encode(
+            SliceHead(
+                name=name,
+                date=day,
+                service_id=new.service_id,
+                merchant_id=new.merchant_id,
+                parts=len(parts),
+                sums=new.total(),
+            )
+        )
+        quarters = encode(
+            SliceQuarters(
+                name=name,
+                date=day,
+                service_id=new.service_id,
+                merchant_id=new.merchant_id,
+                buckets=new.quarters,
+                day=marked,
+            )
+        )
         document_id = f"t:{day}:{name}"
         operations: list[Operation] = [
             Create(document_id, head) if etag is None else Replace(document_id, head, etag),

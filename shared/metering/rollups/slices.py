@@ -28,7 +28,7 @@ DAYS_AT_ONCE_MAX = 7
 READ_ATTEMPTS_MAX = 5
 
 
-class Row(msgspec.Struct, omit_defaults=True, gc=False):
+class SliceRow(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A day's sums of what shares these; a platform's row has a service and its merchant only."""
 
     service_id: str
@@ -42,7 +42,7 @@ class Row(msgspec.Struct, omit_defaults=True, gc=False):
     sums: Bucket = msgspec.field(default_factory=Bucket)
 
 
-class Head(msgspec.Struct, omit_defaults=True):
+class SliceHead(msgspec.Struct, kw_only=True, omit_defaults=True):
     name: str
     date: str
     service_id: str
@@ -51,7 +51,7 @@ class Head(msgspec.Struct, omit_defaults=True):
     sums: Bucket
 
 
-class Quarters(msgspec.Struct, omit_defaults=True):
+class SliceQuarters(msgspec.Struct, kw_only=True, omit_defaults=True):
     """`day` is there in services' slices only: the platform's are summed from all of that day."""
 
     name: str
@@ -62,11 +62,11 @@ class Quarters(msgspec.Struct, omit_defaults=True):
     day: str = ""
 
 
-class Rows(msgspec.Struct, omit_defaults=True):
+class SliceRows(msgspec.Struct, kw_only=True, omit_defaults=True):
     name: str
     date: str
     parts: int
-    rows: list[Row]
+    rows: list[SliceRow]
 
 
 class Progress(msgspec.Struct, omit_defaults=True, frozen=True):
@@ -79,9 +79,9 @@ class Progress(msgspec.Struct, omit_defaults=True, frozen=True):
 
 
 encode = msgspec.json.Encoder().encode
-decode_head = msgspec.json.Decoder(Head).decode
-decode_quarters = msgspec.json.Decoder(Quarters).decode
-_decode_rows = msgspec.json.Decoder(Rows).decode
+decode_head = msgspec.json.Decoder(SliceHead).decode
+decode_quarters = msgspec.json.Decoder(SliceQuarters).decode
+_decode_rows = msgspec.json.Decoder(SliceRows).decode
 decode_progress = msgspec.json.Decoder(Progress).decode
 PROGRESS = ("rollups", "progress")
 
@@ -92,7 +92,7 @@ class Slice:
     def __init__(self) -> None:
         self.service_id = self.merchant_id = ""
         self.quarters: dict[str, Bucket] = {}
-        self.rows: dict[tuple[str, ...], Row] = {}
+        self.rows: dict[tuple[str, ...], SliceRow] = {}
 
     def add_counter(self, counter: Counter) -> None:
         """A day's counter: a row, which shards share, and its quarters."""
@@ -107,15 +107,24 @@ class Slice:
         )
         row = self.rows.get(what)
         if row is None:
-            row = self.rows[what] = Row(counter.service_id, counter.merchant_id, *what)
+            row = self.rows[what] = SliceRow(
+                service_id=counter.service_id,
+                merchant_id=counter.merchant_id,
+                consumer_id=counter.consumer_id,
+                api_key_id=counter.api_key_id,
+                project_id=counter.project_id,
+                image=counter.image,
+                version=counter.version,
+                feature=counter.feature,
+            )
         self._add(row, counter.buckets)
 
-    def add_service(self, of: Quarters) -> None:
+    def add_service(self, of: SliceQuarters) -> None:
         """A service's day, as a row of the platform's."""
-        row = self.rows[(of.service_id,)] = Row(of.service_id, of.merchant_id)
+        row = self.rows[(of.service_id,)] = SliceRow(service_id=of.service_id, merchant_id=of.merchant_id)
         self._add(row, of.buckets)
 
-    def _add(self, row: Row, buckets: dict[str, Bucket]) -> None:
+    def _add(self, row: SliceRow, buckets: dict[str, Bucket]) -> None:
         for name, bucket in buckets.items():
             row.sums.add(bucket)
             self.quarters.setdefault(name, Bucket()).add(bucket)
@@ -130,10 +139,10 @@ class Slice:
         """Ids and bodies of the rows' documents: as few as have room, a power of two."""
         number = 1
         while True:
-            split: list[list[Row]] = [[] for _ in range(number)]
+            split: list[list[SliceRow]] = [[] for _ in range(number)]
             for what, row in self.rows.items():
                 split[crc32("\0".join(what).encode()) % number].append(row)
-            bodies = [encode(Rows(name, day, number, rows)) for rows in split]
+            bodies = [encode(SliceRows(name=name, date=day, parts=number, rows=rows)) for rows in split]
             if all(len(body) <= PART_BYTES_MAX for body in bodies):
                 return [(rows_document(day, name, number, n), body) for n, body in enumerate(bodies)]
             number *= 2
@@ -167,21 +176,21 @@ class SliceStore:
         document = await self._documents.get(JOBS, *PROGRESS)
         return None if document is None else decode_progress(document.body)
 
-    async def heads(self, scope: str, first: date, last: date) -> AsyncIterator[Head]:
+    async def heads(self, scope: str, first: date, last: date) -> AsyncIterator[SliceHead]:
         async for body in self._read(scope, "t", first, last):
             yield decode_head(body)
 
-    async def quarters(self, scope: str, first: date, last: date) -> AsyncIterator[Quarters]:
+    async def quarters(self, scope: str, first: date, last: date) -> AsyncIterator[SliceQuarters]:
         async for body in self._read(scope, "q", first, last):
             yield decode_quarters(body)
 
-    async def services(self, day: date) -> AsyncIterator[Quarters]:
+    async def services(self, day: date) -> AsyncIterator[SliceQuarters]:
         """Every service's slice of a day."""
         # Across tenants: the platform's own sums.
         async for body in pages(self._documents, ROLLUPS, Query(None, (Where("day", "=", str(day)),), limit=PAGE)):
             yield decode_quarters(body)
 
-    async def rows(self, scope: str, first: date, last: date) -> AsyncIterator[Rows]:
+    async def rows(self, scope: str, first: date, last: date) -> AsyncIterator[SliceRows]:
         """Raises DocumentsUnavailable when the number of parts kept changing."""
         while first <= last:
             until = min(last, first + timedelta(days=DAYS_AT_ONCE_MAX - 1))
@@ -189,7 +198,7 @@ class SliceStore:
                 yield rows
             first = until + timedelta(days=1)
 
-    async def _consistent(self, scope: str, first: date, last: date) -> Iterable[Rows]:
+    async def _consistent(self, scope: str, first: date, last: date) -> Iterable[SliceRows]:
         """Each slice's rows in the number of parts that its head says, no other and none twice."""
         for _ in range(READ_ATTEMPTS_MAX):
             expected = {(head.date, head.name): head.parts async for head in self.heads(scope, first, last)}

@@ -4,14 +4,14 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from shared.access.models import ApiKey, Grant
+from shared.access.models import ApiKey
 from shared.access.pseudonyms import Pseudonyms
 from shared.access.store import AccessStore
+from shared.access.subscribers.directory import find_consumer_id
 from shared.catalog.store import CatalogStore
 from shared.kernel.http.problems import not_found
 from shared.metering.views.figures import Figures, figures, moment
 from shared.metering.views.reader import Ask, Dimension, Group, Summed, UsageReader
-from shared.platform.documents import Query, Where
 
 KEYS_AT_ONCE_MAX = 64
 
@@ -55,8 +55,8 @@ class MerchantUsage:
             services = [service_id]
         if pseudonym is None:
             return await self._reader.services(services, ask)
-        consumer_id = await self._consumer_id(merchant_id, pseudonym)
-        consumer = await self._access.consumer(consumer_id)
+        consumer_id = await find_consumer_id(self._access, merchant_id, pseudonym)
+        consumer = None if consumer_id is None else await self._access.consumer(consumer_id)
         if consumer is None:
             raise not_found()
         return await self._reader.consumer(consumer, ask, services)
@@ -95,11 +95,3 @@ class MerchantUsage:
 
         found = await asyncio.gather(*(one(*place) for place in places))
         return [key for key in found if key is not None]
-
-    async def _consumer_id(self, merchant_id: str, pseudonym: str) -> str:
-        where = (Where("merchant_id", "=", merchant_id), Where("pseudonym", "=", pseudonym))
-        # Across tenants: a merchant knows its consumers by pseudonym only, and its own grants only.
-        held = await self._access.first(Grant, Query(None, where, limit=1))
-        if not held:
-            raise not_found()
-        return held[0].value.consumer_id

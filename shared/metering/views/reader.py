@@ -16,10 +16,10 @@ from shared.metering.counters import Bucket, Counter, decode_counter, view_of
 from shared.metering.events import partition_of
 from shared.metering.rollups.slices import (
     PLATFORM,
-    Head,
-    Quarters,
-    Row,
-    Rows,
+    SliceHead,
+    SliceQuarters,
+    SliceRow,
+    SliceRows,
     SliceStore,
     consumer_scope,
     service_scope,
@@ -200,14 +200,14 @@ class _Summing:
         self._pieces: dict[str, int | None] = {}
         self._documents = 0
 
-    def add_head(self, head: Head) -> None:
+    def add_head(self, head: SliceHead) -> None:
         self._add_whole(head, head.date, head.sums)
 
-    def add_rows(self, rows: Rows) -> None:
+    def add_rows(self, rows: SliceRows) -> None:
         for row in rows.rows:
             self._add_whole(row, rows.date, row.sums)
 
-    def add_quarters(self, quarters: Quarters, day: date) -> None:
+    def add_quarters(self, quarters: SliceQuarters, day: date) -> None:
         self._add_buckets(quarters, day, quarters.buckets)
 
     def add_counter(self, counter: Counter) -> None:
@@ -217,7 +217,7 @@ class _Summing:
         ordered = sorted(self._groups.items(), key=lambda item: (item[0][1], item[0][0]))
         return Summed(tuple(Group(values, piece, sums) for (values, piece), sums in ordered), as_of)
 
-    def _add_whole(self, of: Head | Row, day: str, sums: Bucket) -> None:
+    def _add_whole(self, of: SliceHead | SliceRow, day: str, sums: Bucket) -> None:
         if not self._wanted(of):
             return
         if day not in self._pieces:
@@ -226,7 +226,7 @@ class _Summing:
         assert piece is not None, "the day is cut"
         self._group(of, piece).add(sums)
 
-    def _add_buckets(self, of: Quarters | Counter, day: date, buckets: Mapping[str, Bucket]) -> None:
+    def _add_buckets(self, of: SliceQuarters | Counter, day: date, buckets: Mapping[str, Bucket]) -> None:
         if not self._wanted(of):
             return
         if day not in self._places:
@@ -237,7 +237,7 @@ class _Summing:
             if piece is not None:
                 self._group(of, piece).add(bucket)
 
-    def _wanted(self, of: Head | Row | Quarters | Counter) -> bool:
+    def _wanted(self, of: SliceHead | SliceRow | SliceQuarters | Counter) -> bool:
         self._documents += 1
         if self._documents > DOCUMENTS_MAX:
             raise Problem(400, "range_invalid", "Too much usage to sum up at once: ask for a shorter range.")
@@ -245,7 +245,7 @@ class _Summing:
             return False
         return all(getattr(of, name) == value for name, value in self._only)
 
-    def _group(self, of: Head | Row | Quarters | Counter, piece: int) -> Bucket:
+    def _group(self, of: SliceHead | SliceRow | SliceQuarters | Counter, piece: int) -> Bucket:
         group = self._groups[tuple([getattr(of, name) for name in self._by]), piece]
         if len(self._groups) > GROUPS_MAX:
             raise Problem(400, "range_invalid", f"The answer would have over {GROUPS_MAX} groups: ask for less.")

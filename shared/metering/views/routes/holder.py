@@ -6,20 +6,16 @@ from typing import Annotated, Any, cast, get_args
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.access.gate.service import Holder
 from shared.kernel.clock import format_time, utc_now
+from shared.metering.consume.routes import bearer, own_header
 from shared.metering.counters import Bucket
 from shared.metering.events import encode_event
 from shared.metering.store import TIME_GROUPS, Group, GroupBy, UsageQueries
 
 router = APIRouter(tags=["usage"])
-
-
-own_header = APIKeyHeader(name="X-AMS-Key", scheme_name="AmsKey", auto_error=False)
-bearer = HTTPBearer(scheme_name="AmsBearer", auto_error=False, description="An API key of AMS.")
 
 
 async def holder(
