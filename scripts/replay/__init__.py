@@ -1,1 +1,5 @@
-"""Parts of `replay_access_log`: the log's format, the keys, the events, the client, the run."""
+"""A web server's access log as usage: the parts of `scripts/ams replay-access-log`.
+
+`log_format.py` reads lines, `events.py` makes usage events of them, `keys.py` makes the consumers and remembers their
+keys, `client.py` talks to AMS, `run.py` sends and waits until all is counted.
+"""

@@ -1,12 +1,11 @@
 """Routes: from a method and a raw path to a function, by the rules and the precedence of ASP.NET Core.
 
-Segment by segment, a literal beats a constrained parameter, which beats a parameter, which beats a catch-all. Literals
-compare without case, a trailing slash does not matter, and `%2F` in a segment stays as it is.
+Segment by segment, a literal beats a parameter, which beats a catch-all. Literals compare without case, a trailing
+slash does not matter, and `%2F` in a segment stays as it is. Constraints (`{id:int}`) are refused: no function has one.
 """
 
 import re
-import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, TypeVar
@@ -15,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 T = TypeVar("T")
 
 ALL_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"})
-_PARAMETER = re.compile(r"\{(\*{0,2})([A-Za-z_][A-Za-z0-9_]*)(?::([a-z]+))?(\?)?\}")
+_PARAMETER = re.compile(r"\{(\*{0,2})([A-Za-z_][A-Za-z0-9_]*)(\?)?\}")
 _SLASH = re.compile(b"%(2f)", re.IGNORECASE)
 
 
@@ -29,33 +28,14 @@ class BadPath(ValueError):
 
 class _Rank(IntEnum):
     LITERAL = 1
-    CONSTRAINED = 2
-    PARAMETER = 3
-    CATCH_ALL = 4
-
-
-def _is_guid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True
-
-
-_CONSTRAINTS: Mapping[str, Callable[[str], bool]] = {
-    "int": lambda text: re.fullmatch(r"[+-]?[0-9]{1,10}", text) is not None and -(2**31) <= int(text) < 2**31,
-    "long": lambda text: re.fullmatch(r"[+-]?[0-9]{1,19}", text) is not None and -(2**63) <= int(text) < 2**63,
-    "alpha": lambda text: re.fullmatch(r"[A-Za-z]+", text) is not None,
-    "bool": lambda text: text.lower() in ("true", "false"),
-    "guid": _is_guid,
-}
+    PARAMETER = 2
+    CATCH_ALL = 3
 
 
 @dataclass(frozen=True, slots=True)
 class _Segment:
     rank: _Rank
     text: str  # a literal in lower case, or a parameter's name
-    matches: Callable[[str], bool] | None = None
     optional: bool = False
 
 
@@ -99,7 +79,7 @@ class _Route(Generic[T]):
             if segment.rank is _Rank.LITERAL:
                 if part.lower() != segment.text:
                     return None
-            elif not part or (segment.matches is not None and not segment.matches(part)):
+            elif not part:
                 return None
             else:
                 parameters[segment.text] = part
@@ -179,12 +159,5 @@ def _parse_segment(template: str, part: str) -> _Segment:
     found = _PARAMETER.fullmatch(part)
     if found is None:
         raise RouteError(f"route {template!r}: this host does not know segments such as {part!r}")
-    stars, name, constraint, optional = found.groups()
-    if constraint is not None and constraint not in _CONSTRAINTS:
-        raise RouteError(f"route {template!r}: this host does not know the constraint {constraint!r}")
-    if stars:
-        if constraint is not None:
-            raise RouteError(f"route {template!r}: this host does not constrain a catch-all")
-        return _Segment(_Rank.CATCH_ALL, name)
-    matches = _CONSTRAINTS[constraint] if constraint else None
-    return _Segment(_Rank.CONSTRAINED if constraint else _Rank.PARAMETER, name, matches, bool(optional))
+    stars, name, optional = found.groups()
+    return _Segment(_Rank.CATCH_ALL, name) if stars else _Segment(_Rank.PARAMETER, name, bool(optional))
