@@ -11,20 +11,13 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from benchmarks.scale import BenchmarkFailed
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S, STOP_S, POLL_S = 60.0, 60.0, 0.05
-
-
-class System(Protocol):
-    """Something that takes usage reports over HTTP."""
-
-    name: str
-    port: int
 
 
 class Served:

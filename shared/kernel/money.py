@@ -119,11 +119,6 @@ def round_money(amount: Decimal, currency: str) -> Decimal:
     return with_unit + 0 if with_unit else abs(with_unit)  # no -0
 
 
-def minor_units(amount: Decimal, currency: str) -> int:
-    """A rounded amount as a whole number: 12.50 EUR is 1250."""
-    return int(amount.scaleb(exponent(currency), context=EXACT))
-
-
 def money_text(amount: Decimal, currency: str) -> str:
     """Rounded, with all of the currency's digits: `12.50`, in JSON and CSV."""
     return f"{round_money(amount, currency):f}"

@@ -11,7 +11,8 @@ from shared.audit.journal import Journal
 from shared.catalog.models import Service
 from shared.catalog.tasks import GATEWAY_TASK
 from shared.catalog.upstreams.gateway import GatewaySync
-from shared.platform.gateways import GatewayUnavailable, Offer
+from shared.kernel.errors import Unavailable
+from shared.platform.gateways import Offer
 from tests.api.harness import Api
 from tests.api.services_market import ServicesMarket, open_services
 
@@ -46,7 +47,7 @@ class RecordingGateway:
         self.calls.append(call)
         if self.failures:
             self.failures -= 1
-            raise GatewayUnavailable("told to fail")
+            raise Unavailable("told to fail")
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from shared.access.models import Environment
 
 BODY_CHARACTERS = 32
 CHECKSUM_CHARACTERS = 6
-KEY_CHARACTERS = len("ams_live_") + BODY_CHARACTERS + CHECKSUM_CHARACTERS
 PREFIX_CHARACTERS = len("ams_live_") + 4
 
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

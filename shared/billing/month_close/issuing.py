@@ -2,7 +2,7 @@
 
 Numbers of a merchant have no gap, because the sequence's document and the invoices are written together or not at all,
 and no duplicate, because the sequence is replaced by its ETag. An invoice that exists already is left as it is: its id
-says what it is for. Drafts that arrive while a transaction is under way share the next one.
+says what it is for.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +18,6 @@ from shared.billing.models import CreditUse, Invoice
 from shared.billing.numbering import Numbers, invoice_number
 from shared.billing.store import BILLING, BillingStore, credit_document, invoice_document, sequence_document
 from shared.billing.tasks import ISSUED_TASK
-from shared.kernel.batching import Coalescer
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
@@ -61,7 +60,6 @@ class Issuer:
         self._store = store
         self._journal = journal
         self._now = now
-        self._queues: dict[str, Coalescer[Draft]] = {}
 
     async def issue(self, drafts: Sequence[Draft]) -> None:
         """Give the drafts of one merchant their numbers, in their order, and store them. Afterwards each has an
@@ -69,14 +67,6 @@ class Issuer:
         merchant_id = drafts[0].invoice.merchant_id
         for start in range(0, len(drafts), INVOICES_AT_ONCE_MAX):
             await self._issue_some(merchant_id, list(drafts[start : start + INVOICES_AT_ONCE_MAX]))
-
-    async def issue_one(self, draft: Draft) -> None:
-        """The same for many who issue at once: those that wait share a transaction."""
-        merchant_id = draft.invoice.merchant_id
-        queue = self._queues.get(merchant_id)
-        if queue is None:
-            queue = self._queues[merchant_id] = Coalescer(self.issue)
-        await queue.add(draft)
 
     async def _issue_some(self, merchant_id: str, drafts: list[Draft]) -> None:
         todo = drafts

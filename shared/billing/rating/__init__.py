@@ -41,7 +41,6 @@ def rate(charge: Charge, usage: Usage, currency: str) -> Rated:
             top_up = max(least - usage.previously_billed - (rounded - discount), ZERO)
         return Rated(
             billed_quantity=priced.billed,
-            free_applied=priced.free,
             amount=amount,
             rounded=rounded,
             steps=tuple(steps),

@@ -54,7 +54,6 @@ class Rated:
     prices may, so that less of it is above the maximum than before."""
 
     billed_quantity: Decimal
-    free_applied: Decimal
     amount: Decimal
     rounded: Decimal
     steps: tuple[Step, ...]
@@ -66,10 +65,9 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """A quantity's price before what all charges have; `billed` and `free` are parts of the converted quantity."""
+    """A quantity's price before what all charges have; `billed` is the converted quantity without its free units."""
 
     billed: Decimal
-    free: Decimal
     steps: list[Step]
 
 

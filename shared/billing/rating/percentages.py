@@ -26,7 +26,7 @@ def by_events(charge: Percentage, usage: Usage) -> Priced:
     if charge.per_event_min is not None or charge.per_event_max is not None:
         bounds = ended(sum(costs, ZERO) - sum((step.amount for step in steps), ZERO))
         steps += [Step("bounds of what one event costs", None, None, bounds)] if bounds else []
-    return Priced(billed, free, steps)
+    return Priced(billed, steps)
 
 
 def _free_parts(charge: Percentage, events: Sequence[Decimal]) -> list[tuple[Decimal, bool]]:
@@ -75,7 +75,7 @@ def by_sums(charge: Percentage, usage: Usage) -> Priced:
     _check_totals(usage)
     quantity = converted(usage.quantity, charge.convert)
     free, free_count = _free_of_sums(charge, usage, quantity)
-    return Priced(quantity - free, free, _steps(charge, quantity - free, (usage.event_count or 0) - free_count))
+    return Priced(quantity - free, _steps(charge, quantity - free, (usage.event_count or 0) - free_count))
 
 
 def _check_totals(usage: Usage) -> None:

@@ -32,7 +32,7 @@ def by_quantity(charge: Charge, usage: Usage) -> Priced:
         billed = sum((step.amount for step in price_steps(charge, before - free_before)), ZERO)
         if billed:
             steps.append(Step(_EARLIER, None, None, -billed))
-    return Priced((after - free_after) - (before - free_before), free_after - free_before, steps)
+    return Priced((after - free_after) - (before - free_before), steps)
 
 
 _EARLIER = "in earlier lines of the period"

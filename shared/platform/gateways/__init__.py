@@ -6,8 +6,6 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from shared.kernel.errors import Unavailable
-
 
 @dataclass(frozen=True, slots=True)
 class Offer:
@@ -20,17 +18,13 @@ class Offer:
     openapi: str | None
 
 
-class GatewayUnavailable(Unavailable):
-    """The gateway's management API did not answer; try again."""
-
-
 class Gateway(Protocol):
     async def publish(self, offer: Offer) -> None:
-        """Make the service callable through the gateway, or bring it up to date. Raises GatewayUnavailable."""
+        """Make the service callable through the gateway, or bring it up to date. Raises Unavailable."""
         ...
 
     async def withdraw(self, service_id: str) -> None:
-        """Take it away; that it is not there is fine. Raises GatewayUnavailable."""
+        """Take it away; that it is not there is fine. Raises Unavailable."""
         ...
 
     async def close(self) -> None: ...

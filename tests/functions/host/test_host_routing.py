@@ -16,9 +16,8 @@ def found(routes, path, method="GET"):
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_more_specific_routes_win_whatever_the_order(order):
-    routes = router(*["a/b", "a/{x:int}", "a/{x}", "a/{*rest}", "{*all}"][::order])
+    routes = router(*["a/b", "a/{x}", "a/{*rest}", "{*all}"][::order])
     assert found(routes, "/api/a/b") == ("a/b", {})
-    assert found(routes, "/api/a/7") == ("a/{x:int}", {"x": "7"})
     assert found(routes, "/api/a/seven") == ("a/{x}", {"x": "seven"})
     assert found(routes, "/api/a/b/c") == ("a/{*rest}", {"rest": "b/c"})
     assert found(routes, "/api/z") == ("{*all}", {"all": "z"})
@@ -56,22 +55,6 @@ def test_optional_parameters_may_be_missing():
     routes = router("a/{x?}")
     assert found(routes, "/api/a") == ("a/{x?}", {})
     assert found(routes, "/api/a/1") == ("a/{x?}", {"x": "1"})
-
-
-@pytest.mark.parametrize(
-    ("constraint", "good", "bad"),
-    [
-        ("int", "-5", "99999999999"),
-        ("long", "99999999999", "1.0"),
-        ("alpha", "abc", "ab1"),
-        ("bool", "True", "yes"),
-        ("guid", "0f8fad5b-d9cb-469f-a165-70867728950e", "0f8fad5b"),
-    ],
-)
-def test_constraints(constraint, good, bad):
-    routes = router(f"{{x:{constraint}}}")
-    assert found(routes, f"/api/{good}") == (f"{{x:{constraint}}}", {"x": good})
-    assert found(routes, f"/api/{bad}") is None
 
 
 def test_methods_of_all_matching_routes_are_named():
