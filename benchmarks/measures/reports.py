@@ -153,7 +153,7 @@ async def _begun(data: Path) -> int:
         documents = SqliteDocuments(data / "documents.db")
         stack.push_async_callback(documents.close)
         where = (Where("kind", "=", "report"), Where("status", "in", ("running", "done")))
-        return len((await documents.query(REPORTS, Query(CONSUMER, where))).documents)
+        return len((await documents.query(REPORTS, Query(CONSUMER, where))).items)
 
 
 async def _clear(data: Path) -> int:
@@ -162,10 +162,10 @@ async def _clear(data: Path) -> int:
     done = 0
     while True:
         page = await documents.query(REPORTS, Query(CONSUMER, (Where("id", "starts_with", "report:"),)))
-        for document in page.documents:
+        for document in page.items:
             done += Report.model_validate_json(document.body).status == "done"
             await documents.delete(REPORTS, CONSUMER, document.id)
-        if not page.documents:
+        if not page.items:
             await documents.close()
             return done
 

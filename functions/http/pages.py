@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import azure.functions as func
 
 from shared.bootstrap import application
-from shared.catalog.marketplace.pages import CACHED, POLICY, Page, Pages
+from shared.catalog.marketplace.pages import CACHED, POLICY, HtmlPage, Pages
 from shared.catalog.marketplace.search import FACETS, Asked
 from shared.kernel.errors import Problem, Unavailable
 from shared.platform.search import Sort
@@ -68,7 +68,7 @@ async def sitemap(req: func.HttpRequest) -> func.HttpResponse:
 
 
 async def _answer(
-    req: func.HttpRequest, render: Callable[[Pages], Awaitable[Page]], cached: str = CACHED
+    req: func.HttpRequest, render: Callable[[Pages], Awaitable[HtmlPage]], cached: str = CACHED
 ) -> func.HttpResponse:
     try:
         pages = application().pages  # the first call opens the stores, which may refuse
@@ -86,7 +86,7 @@ async def _answer(
     return func.HttpResponse(page.body, status_code=page.status, headers=headers)
 
 
-async def _rendered(pages: Pages, render: Callable[[Pages], Awaitable[Page]]) -> Page:
+async def _rendered(pages: Pages, render: Callable[[Pages], Awaitable[HtmlPage]]) -> HtmlPage:
     try:
         return await render(pages)
     except Problem as problem:  # a cursor of another list

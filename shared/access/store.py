@@ -2,13 +2,13 @@
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from shared.access.models import ApiKey, Consumer, Grant, KeyOwner, Member, Project
 from shared.kernel.documents import Held, Listeners, StoredModel
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
-from shared.platform.documents import CONTAINERS, DocumentExists, DocumentMissing, Documents, Page, Query, Where
+from shared.kernel.http.paging import Page, read_all, scan
+from shared.platform.documents import CONTAINERS, Document, DocumentExists, DocumentMissing, Documents, Query, Where
 
 ACCESS, KEY_HASHES = CONTAINERS["access"], CONTAINERS["key_hashes"]
 
@@ -40,14 +40,6 @@ def key_document(key_id: str) -> str:
     return f"key:{key_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class Listed(Generic[Model]):
-    """A page of a list. It may be short and still not be the last one, which has no cursor."""
-
-    items: tuple[Held[Model], ...]
-    cursor: str | None
-
-
 class AccessStore(Listeners):
     def __init__(self, documents: Documents) -> None:
         super().__init__()
@@ -65,18 +57,12 @@ class AccessStore(Listeners):
     async def first(self, model: type[Model], query: Query) -> list[Held[Model]]:
         """The first `query.limit` that match."""
         page = await self._documents.query(ACCESS, query)
-        return [Held(model.model_validate_json(document.body), document.etag) for document in page.documents]
+        return [Held(model.model_validate_json(document.body), document.etag) for document in page.items]
 
     async def stream(self, model: type[Model], query: Query) -> AsyncIterator[Held[Model]]:
         """Everything that matches."""
-        cursor = None
-        while True:
-            page = await self._documents.query(ACCESS, query, cursor)
-            for document in page.documents:
-                yield Held(model.model_validate_json(document.body), document.etag)
-            cursor = page.cursor
-            if cursor is None:
-                return
+        async for document in read_all(partial(self._documents.query, ACCESS, query)):
+            yield Held(model.model_validate_json(document.body), document.etag)
 
     async def all_of(self, model: type[Model], consumer_id: str, prefix: str) -> list[Held[Model]]:
         """All documents of one consumer whose ids start with `prefix`, in the order of their ids."""
@@ -92,31 +78,18 @@ class AccessStore(Listeners):
         asked: str,
         limit: int,
         cursor: str | None,
-    ) -> Listed[Model]:
+    ) -> Page[Held[Model]]:
         """At most `limit` documents of the query that `keep` takes: for filters that have no index. `asked` names the
         list with its filters, to which the cursor is bound. Raises Problem 400 `cursor_invalid`."""
-        inner, skip = _position(asked, cursor)
-        found: list[Held[Model]] = []
-        for _ in range(SCAN_PAGES_MAX):
-            page = await self._page(query, inner)
-            for index, document in enumerate(page.documents[skip:], skip):
-                value = model.model_validate_json(document.body)
-                if keep(value):
-                    if len(found) == limit:
-                        return Listed(tuple(found), encode_cursor(asked, [inner, index]))
-                    found.append(Held(value, document.etag))
-            inner, skip = page.cursor, 0
-            if inner is None:
-                return Listed(tuple(found), None)
-        return Listed(tuple(found), encode_cursor(asked, [inner, 0]))
 
-    async def _page(self, query: Query, cursor: str | None) -> Page:
-        try:
-            return await self._documents.query(ACCESS, query, cursor)
-        except ValueError:  # a cursor that was made up
-            if cursor is None:
-                raise
-            raise bad_cursor() from None
+        def take(document: Document) -> Held[Model] | None:
+            value = model.model_validate_json(document.body)
+            return Held(value, document.etag) if keep(value) else None
+
+        async def read(_source: str, inner: str | None, _missing: int) -> Page[Document]:
+            return await self._documents.query(ACCESS, query, inner)
+
+        return await scan(read, take, asked=asked, limit=limit, cursor=cursor, reads_max=SCAN_PAGES_MAX)
 
     async def consumer(self, id: str) -> Consumer | None:
         return await self._get(Consumer, id, CONSUMER)
@@ -172,13 +145,3 @@ class AccessStore(Listeners):
         """Change what is kept of an existing key, whatever it is: for seeds and tests."""
         await self._documents.upsert(ACCESS, key.consumer_id, key_document(key.id), key.to_json())
         self.changed()
-
-
-def _position(asked: str, cursor: str | None) -> tuple[str | None, int]:
-    if cursor is None:
-        return None, 0
-    match decode_cursor(asked, cursor):
-        case [str() | None as inner, int(skip)] if skip >= 0:
-            return inner, skip
-        case _:
-            raise bad_cursor()

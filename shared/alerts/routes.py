@@ -137,9 +137,9 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
         cursor: str | None = None,
     ) -> FiredList:
         """What fired, the latest period first."""
-        found, next_cursor = await desk.fired(owner_id, limit, cursor)
-        items = [FiredView.model_validate(one.model_dump(mode="json")) for one in found]
-        return FiredList(items=items, next_cursor=next_cursor)
+        page = await desk.fired(owner_id, limit, cursor)
+        items = [FiredView.model_validate(one.model_dump(mode="json")) for one in page.items]
+        return FiredList(items=items, next_cursor=page.cursor)
 
     @router.get("/alerts/{rule_id}")
     async def read_alert(caller: Allowed, owner_id: Owner, desk: Desk, rule_id: RuleId, response: Response) -> RuleView:

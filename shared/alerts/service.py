@@ -14,6 +14,7 @@ from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
 from shared.platform.documents import Create, Delete, Replace
@@ -65,7 +66,7 @@ class AlertRules:
         change = changed(actor, "alert.delete", f"alert:{id}", held.value, None)
         await self._journal.commit(ALERTS, owner_id, [Delete(rule_document(id), held.etag)], change)
 
-    async def fired(self, owner_id: str, limit: int, cursor: str | None) -> tuple[Sequence[Fired], str | None]:
+    async def fired(self, owner_id: str, limit: int, cursor: str | None) -> Page[Fired]:
         """Raises Problem 400 `cursor_invalid`."""
         return await self._store.fired(owner_id, limit, cursor)
 

@@ -14,12 +14,14 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from shared.audit.models import Change, Entry
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Listeners, StoredModel
 from shared.kernel.errors import Problem, Unavailable
+from shared.kernel.http.paging import read_pages
 from shared.kernel.ids import new_id
 from shared.kernel.telemetry import OUTBOX_DEAD, OUTBOX_RETRIES
 from shared.platform.documents import (
@@ -194,17 +196,14 @@ class Journal(Listeners):
         return done
 
     async def _deliver_container(self, container: Container) -> int:
-        done, cursor = 0, None
-        where = (Where(OUTBOX, "<=", format_time(self._now())),)
-        while True:
-            # Across tenants: the platform's own outbox.
-            page = await self._documents.query(container, Query(None, where, order_by=OUTBOX), cursor)
-            for start in range(0, len(page.documents), TASKS_AT_ONCE_MAX):
-                group = page.documents[start : start + TASKS_AT_ONCE_MAX]
+        done = 0
+        # Across tenants: the platform's own outbox.
+        query = Query(None, (Where(OUTBOX, "<=", format_time(self._now())),), order_by=OUTBOX)
+        async for page in read_pages(partial(self._documents.query, container, query)):
+            for start in range(0, len(page.items), TASKS_AT_ONCE_MAX):
+                group = page.items[start : start + TASKS_AT_ONCE_MAX]
                 done += sum(await asyncio.gather(*(self._deliver(container, document) for document in group)))
-            cursor = page.cursor
-            if cursor is None:
-                return done
+        return done
 
     async def _deliver(self, container: Container, document: Document) -> bool:
         outbox = _Outbox.model_validate_json(document.body)

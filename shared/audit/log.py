@@ -7,10 +7,12 @@ transaction; the head's ETag orders concurrent writers.
 import asyncio
 import random
 from collections.abc import AsyncIterator
+from functools import partial
 
 from shared.audit.chain import Head, first, head_of, link
 from shared.audit.models import Entry
 from shared.kernel.documents import StoredModel
+from shared.kernel.http.paging import read_all
 from shared.platform.documents import (
     CONTAINERS,
     Create,
@@ -68,13 +70,8 @@ class AuditLog:
 
     async def months(self) -> list[str]:
         """Months that have entries (`YYYY-MM`), in order."""
-        found, cursor = [], None
-        while True:
-            page = await self._documents.query(AUDIT, Query(_MONTHS, order_by="id", limit=1000), cursor)
-            found += [document.id for document in page.documents]
-            cursor = page.cursor
-            if cursor is None:
-                return found
+        query = Query(_MONTHS, order_by="id", limit=1000)
+        return [document.id async for document in read_all(partial(self._documents.query, AUDIT, query))]
 
     async def head(self, month: str) -> Head:
         document = await self._documents.get(AUDIT, month, _HEAD)
@@ -82,11 +79,6 @@ class AuditLog:
 
     async def entries(self, month: str, *where: Where) -> AsyncIterator[Entry]:
         """Entries of a month in the order of the chain."""
-        cursor = None
-        while True:
-            page = await self._documents.query(AUDIT, Query(month, where, order_by="seq", limit=1000), cursor)
-            for document in page.documents:
-                yield Entry.model_validate_json(document.body)
-            cursor = page.cursor
-            if cursor is None:
-                return
+        query = Query(month, where, order_by="seq", limit=1000)
+        async for document in read_all(partial(self._documents.query, AUDIT, query)):
+            yield Entry.model_validate_json(document.body)

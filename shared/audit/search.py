@@ -7,8 +7,8 @@ from datetime import datetime
 from shared.audit.log import AUDIT, AuditLog
 from shared.audit.models import Entry
 from shared.kernel.clock import format_time
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
-from shared.platform.documents import Documents, Query, Where
+from shared.kernel.http.paging import Page, scan
+from shared.platform.documents import Document, Documents, Query, Where
 
 PAGES_PER_CALL_MAX = 50
 
@@ -40,39 +40,29 @@ class Wanted:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class EntryPage:
-    entries: tuple[Entry, ...]
-    cursor: str | None
-
-
 class AuditSearch:
     def __init__(self, documents: Documents, log: AuditLog) -> None:
         self._documents = documents
         self._log = log
 
-    async def find(self, wanted: Wanted, limit: int, cursor: str | None) -> EntryPage:
+    async def find(self, wanted: Wanted, limit: int, cursor: str | None) -> Page[Entry]:
         """At most `limit` entries, newest first. A page may be shorter and still not be the last.
         Raises Problem 400 `cursor_invalid`."""
-        asked = f"audit:{wanted}"
         months = [month for month in reversed(await self._log.months()) if wanted.covers(month)]
-        month, inner = _position(asked, cursor, months)
-        found: list[Entry] = []
-        for _ in range(PAGES_PER_CALL_MAX):
-            if month is None:
-                return EntryPage(tuple(found), None)
-            query = Query(month, wanted.where(), order_by="seq", descending=True, limit=limit - len(found))
-            try:
-                page = await self._documents.query(AUDIT, query, inner)
-            except ValueError:
-                raise bad_cursor() from None
-            found += [Entry.model_validate_json(document.body) for document in page.documents]
-            inner = page.cursor
-            if inner is None:
-                month = next((other for other in months if other < month), None)
-            if len(found) >= limit:
-                break
-        return EntryPage(tuple(found), None if month is None else encode_cursor(asked, [month, inner]))
+
+        async def read(month: str, inner: str | None, missing: int) -> Page[Document]:
+            query = Query(month, wanted.where(), order_by="seq", descending=True, limit=missing)
+            return await self._documents.query(AUDIT, query, inner)
+
+        return await scan(
+            read,
+            lambda document: Entry.model_validate_json(document.body),
+            asked=f"audit:{wanted}",
+            limit=limit,
+            cursor=cursor,
+            reads_max=PAGES_PER_CALL_MAX,
+            sources=months,
+        )
 
     async def export(self, wanted: Wanted) -> AsyncIterator[Entry]:
         """Everything that is wanted, oldest first, with the hashes: it can be verified without the platform."""
@@ -80,13 +70,3 @@ class AuditSearch:
             if wanted.covers(month):
                 async for entry in self._log.entries(month, *wanted.where()):
                     yield entry
-
-
-def _position(asked: str, cursor: str | None, months: list[str]) -> tuple[str | None, str | None]:
-    if cursor is None:
-        return (months[0] if months else None), None
-    match decode_cursor(asked, cursor):
-        case [str(month), str() | None as inner] if month in months:
-            return month, inner
-        case _:
-            raise bad_cursor()

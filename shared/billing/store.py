@@ -1,15 +1,15 @@
 """Money's documents in and out: reads, names of documents, pages."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 from shared.billing.close_models import Close, Filing
 from shared.billing.credit_models import Credit
 from shared.billing.models import BillingProfile, BuyerDetails, CreditNote, Invoice, Plan, Terms
 from shared.kernel.documents import Held, StoredModel
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.http.paging import Page, read_all, read_page
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 
 BILLING = CONTAINERS["billing"]
@@ -43,14 +43,6 @@ def credit_document(consumer_id: str, currency: str) -> str:
 
 def sequence_document(series: str, financial_year: str) -> str:
     return f"seq:{series}:{financial_year}"
-
-
-@dataclass(frozen=True, slots=True)
-class Listed(Generic[M]):
-    """A page of invoices, or of credit notes."""
-
-    items: tuple[Held[M], ...]
-    cursor: str | None
 
 
 class BillingStore:
@@ -109,7 +101,7 @@ class BillingStore:
         """The next of a merchant's invoices for a period, by number."""
         where = (Where("kind", "=", "invoice"), Where("period", "=", period), Where("number", ">", number))
         page = await self._documents.query(BILLING, Query(merchant_id, where, order_by="number", limit=limit))
-        return [Invoice.model_validate_json(found.body) for found in page.documents]
+        return [Invoice.model_validate_json(found.body) for found in page.items]
 
     async def unpaid(self, until: str) -> AsyncIterator[Held[Invoice]]:
         """Every merchant's invoices whose `due` is at most that day."""
@@ -120,7 +112,7 @@ class BillingStore:
 
     async def merchant_invoices(
         self, merchant_id: str, where: Sequence[Where], limit: int, cursor: str | None, asked: str = ""
-    ) -> Listed[Invoice]:
+    ) -> Page[Held[Invoice]]:
         """Newest numbers first. `asked` names the filters for the cursor. Raises Problem 400 `cursor_invalid`."""
         conditions = (Where("kind", "=", "invoice"), *where)
         query = Query(merchant_id, conditions, order_by="number", descending=True, limit=limit)
@@ -128,7 +120,7 @@ class BillingStore:
 
     async def consumer_invoices(
         self, consumer_id: str, where: Sequence[Where], limit: int, cursor: str | None
-    ) -> Listed[Invoice]:
+    ) -> Page[Held[Invoice]]:
         """Newest periods first. Raises Problem 400 `cursor_invalid`."""
         asked = f"invoices:{consumer_id}:{where}"
         conditions = (Where("consumer_id", "=", consumer_id), Where("kind", "=", "invoice"), *where)
@@ -146,7 +138,7 @@ class BillingStore:
 
     async def all_invoices(
         self, merchant_id: str | None, where: Sequence[Where], limit: int, cursor: str | None
-    ) -> Listed[Invoice]:
+    ) -> Page[Held[Invoice]]:
         """One merchant's, or everybody's: newest periods first. Raises Problem 400 `cursor_invalid`."""
         asked = f"all invoices:{merchant_id}:{where}"
         conditions = (Where("kind", "=", "invoice"), *where)
@@ -156,25 +148,16 @@ class BillingStore:
 
     async def notes(
         self, merchant_id: str, where: Sequence[Where], limit: int, cursor: str | None
-    ) -> Listed[CreditNote]:
+    ) -> Page[Held[CreditNote]]:
         """A merchant's credit notes, newest numbers first. Raises Problem 400 `cursor_invalid`."""
         asked = f"notes:{merchant_id}:{sha256(repr(where).encode()).hexdigest()[:16]}"
         conditions = (Where("kind", "=", "note"), *where)
         query = Query(merchant_id, conditions, order_by="number", descending=True, limit=limit)
         return await self._page(CreditNote, asked, query, cursor)
 
-    async def _page(self, model: type[M], asked: str, query: Query, cursor: str | None) -> Listed[M]:
-        inner = None if cursor is None else decode_cursor(asked, cursor)
-        if not isinstance(inner, str | None):
-            raise bad_cursor()
-        try:
-            page = await self._documents.query(BILLING, query, inner)
-        except ValueError:
-            if inner is None:
-                raise
-            raise bad_cursor() from None
-        items = tuple(Held(model.model_validate_json(found.body), found.etag) for found in page.documents)
-        return Listed(items, None if page.cursor is None else encode_cursor(asked, page.cursor))
+    async def _page(self, model: type[M], asked: str, query: Query, cursor: str | None) -> Page[Held[M]]:
+        page = await read_page(partial(self._documents.query, BILLING, query), asked=asked, cursor=cursor)
+        return page.map(lambda found: Held(model.model_validate_json(found.body), found.etag))
 
     async def _all(self, model: type[M], partition: str, prefix: str) -> AsyncIterator[Held[M]]:
         query = Query(partition, (Where("id", "starts_with", prefix),), order_by="id", limit=1000)
@@ -182,11 +165,5 @@ class BillingStore:
             yield held
 
     async def _query(self, model: type[M], query: Query) -> AsyncIterator[Held[M]]:
-        cursor = None
-        while True:
-            page = await self._documents.query(BILLING, query, cursor)
-            for document in page.documents:
-                yield Held(model.model_validate_json(document.body), document.etag)
-            cursor = page.cursor
-            if cursor is None:
-                return
+        async for document in read_all(partial(self._documents.query, BILLING, query)):
+            yield Held(model.model_validate_json(document.body), document.etag)

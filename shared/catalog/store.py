@@ -3,14 +3,14 @@
 import contextlib
 import re
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from shared.catalog.models import Merchant, MerchantSlugOwner, Revision, Service, SlugOwner, Version
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held, Listeners, StoredModel
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.http.paging import Page, read_all, read_page
 from shared.platform.documents import (
     CONTAINERS,
     Container,
@@ -44,14 +44,6 @@ def version_document(number: int) -> str:
     return f"{_VERSION}{number:06d}"
 
 
-@dataclass(frozen=True, slots=True)
-class Listed(Generic[Model]):
-    """A page of a list. `cursor` is None on the last one."""
-
-    items: tuple[Held[Model], ...]
-    cursor: str | None
-
-
 class CatalogStore(Listeners):
     def __init__(self, documents: Documents) -> None:
         super().__init__()
@@ -68,7 +60,7 @@ class CatalogStore(Listeners):
 
     async def merchants(
         self, status: str | None, flagged: bool | None, prefix: str | None, limit: int, cursor: str | None
-    ) -> Listed[Merchant]:
+    ) -> Page[Held[Merchant]]:
         """By slug, those whose slug starts with `prefix`. Raises Problem 400 `cursor_invalid`."""
         where = [] if status is None else [Where("status", "=", status)]
         if flagged is not None:
@@ -105,7 +97,7 @@ class CatalogStore(Listeners):
         document = await self._documents.get(SERVICES, service_id, REVISION)
         return None if document is None else Revision.model_validate_json(document.body)
 
-    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Listed[Version]:
+    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Page[Held[Version]]:
         """Newest first. Raises Problem 400 `cursor_invalid`."""
         where = (Where("id", "starts_with", _VERSION),)
         query = Query(service_id, where, order_by="id", descending=True, limit=limit)
@@ -113,7 +105,7 @@ class CatalogStore(Listeners):
 
     async def services(
         self, *where: Where, asked: str, order_by: str, limit: int, cursor: str | None
-    ) -> Listed[Service]:
+    ) -> Page[Held[Service]]:
         """All merchants' services that match, by `order_by`. `asked` names the list with its filters. Only
         times are in ascending order, so that ids are newest first. Raises Problem 400 `cursor_invalid`."""
         # Across tenants: each service is its own partition; the conditions name the merchant, or an operator asks.
@@ -124,29 +116,14 @@ class CatalogStore(Listeners):
         """All services of one merchant that match."""
         # Across tenants: each service is its own partition; the condition names the merchant.
         query = Query(None, (Where("merchant_id", "=", merchant_id), *where), order_by="id", limit=1_000)
-        cursor = None
-        while True:
-            page = await self._documents.query(SERVICES, query, cursor)
-            for document in page.documents:
-                yield Service.model_validate_json(document.body)
-            cursor = page.cursor
-            if cursor is None:
-                return
+        async for document in read_all(partial(self._documents.query, SERVICES, query)):
+            yield Service.model_validate_json(document.body)
 
     async def _page(
         self, model: type[Model], query: Query, asked: str, cursor: str | None, container: Container = SERVICES
-    ) -> Listed[Model]:
-        inner = None if cursor is None else decode_cursor(asked, cursor)
-        if inner is not None and not isinstance(inner, str):
-            raise bad_cursor()
-        try:
-            page = await self._documents.query(container, query, inner)
-        except ValueError:  # a cursor that was made up
-            if inner is None:
-                raise
-            raise bad_cursor() from None
-        items = tuple(Held(model.model_validate_json(document.body), document.etag) for document in page.documents)
-        return Listed(items, None if page.cursor is None else encode_cursor(asked, page.cursor))
+    ) -> Page[Held[Model]]:
+        page = await read_page(partial(self._documents.query, container, query), asked=asked, cursor=cursor)
+        return page.map(lambda document: Held(model.model_validate_json(document.body), document.etag))
 
     async def service_id(self, slug: str) -> str | None:
         document = await self._documents.get(SLUGS, slug, slug)

@@ -6,13 +6,13 @@ first, so that concurrent first sign-ins agree.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from shared.identity.models import Account, Login, Session
 from shared.kernel.documents import Held, Identifier, StoredModel
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.http.paging import Page, read_page
 from shared.platform.documents import (
     CONTAINERS,
     DocumentExists,
@@ -28,14 +28,6 @@ ACCOUNT_DOCUMENT = "account"
 RELEASE_TASK = "login.release"
 
 Model = TypeVar("Model", bound=StoredModel)
-
-
-@dataclass(frozen=True, slots=True)
-class Listed(Generic[Model]):
-    """A page of a list. `cursor` is None on the last one."""
-
-    items: tuple[Model, ...]
-    cursor: str | None
 
 
 class Reservation(StoredModel):
@@ -116,19 +108,12 @@ class AccountStore:
         """The handler of RELEASE_TASK."""
         await self.release(data["key"], data["account_id"])
 
-    async def page(self, model: type[Model], query: Query, asked: str, cursor: str | None) -> Listed[Model]:
+    async def page(self, model: type[Model], query: Query, asked: str, cursor: str | None) -> Page[Model]:
         """One page. `asked` names the list with its filters. Raises Problem 400 `cursor_invalid`."""
-        inner = None if cursor is None else decode_cursor(asked, cursor)
-        if inner is not None and not isinstance(inner, str):
-            raise bad_cursor()
-        try:
-            page = await self._documents.query(ACCOUNTS, query, inner)
-        except ValueError:
-            raise bad_cursor() from None
-        items = tuple(model.model_validate_json(document.body) for document in page.documents)
-        return Listed(items, None if page.cursor is None else encode_cursor(asked, page.cursor))
+        page = await read_page(partial(self._documents.query, ACCOUNTS, query), asked=asked, cursor=cursor)
+        return page.map(lambda document: model.model_validate_json(document.body))
 
     async def logins(self, account_id: str) -> Sequence[Login]:
         """At most 100: nobody has that many providers."""
         page = await self._documents.query(ACCOUNTS, Query(account_id, (Where("kind", "=", "login"),)))
-        return [Login.model_validate_json(document.body) for document in page.documents]
+        return [Login.model_validate_json(document.body) for document in page.items]

@@ -4,20 +4,22 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Literal
 
 from shared.access.models import Consumer
 from shared.kernel.errors import FieldError, Problem
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.http.paging import Page, read_all, scan
 from shared.metering.counters import MONTH_BUCKET, Bucket, Counter, decode_counter
 from shared.metering.events import UsageEvent, decode_event, partition_of
-from shared.platform.documents import CONTAINERS, Container, Documents, Query, Where
+from shared.platform.documents import CONTAINERS, Container, Document, Documents, Query, Where
 
 USAGE = CONTAINERS["usage"]
 PAGE = 1_000
 SUMMARY_DAYS_MAX = 400
 GROUPS_MAX = 20_000
 RECORD_PAGES_PER_CALL_MAX = 20
+RECORDS_PER_READ = 100
 
 GroupBy = Literal["service", "api_key", "hour", "day", "month"]
 TIME_GROUPS: tuple[GroupBy, ...] = ("hour", "day", "month")
@@ -35,22 +37,10 @@ class Group:
     sums: Bucket
 
 
-@dataclass(frozen=True, slots=True)
-class RecordPage:
-    events: tuple[UsageEvent, ...]
-    cursor: str | None
-
-
 async def pages(documents: Documents, container: Container, query: Query) -> AsyncIterator[bytes]:
     """Bodies of all documents that match, page by page."""
-    cursor: str | None = None
-    while True:
-        page = await documents.query(container, query, cursor)
-        for document in page.documents:
-            yield document.body
-        cursor = page.cursor
-        if cursor is None:
-            return
+    async for document in read_all(partial(documents.query, container, query)):
+        yield document.body
 
 
 class UsageQueries:
@@ -113,27 +103,28 @@ class UsageQueries:
 
     async def records(
         self, consumer: Consumer, api_key_id: str, day: date, limit: int, cursor: str | None
-    ) -> RecordPage:
+    ) -> Page[UsageEvent]:
         """One key's raw usage events of a UTC day, by time. A page may be shorter than `limit` and still not be the
         last. Raises Problem 400 `cursor_invalid`."""
-        asked = f"{consumer.id}:{api_key_id}:{day}"
-        shard, inner = _position(asked, cursor)
         where = (Where("time", "starts_with", f"{day}T"),)
-        found: list[UsageEvent] = []
-        for _ in range(RECORD_PAGES_PER_CALL_MAX):
-            query = Query(partition_of(consumer.id, shard), where, order_by="time", limit=limit)
-            try:
-                page = await self._documents.query(USAGE, query, inner)
-            except ValueError:
-                raise bad_cursor() from None
-            events = (decode_event(document.body) for document in page.documents)
-            found += [event for event in events if event.api_key_id == api_key_id]
-            shard, inner = (shard, page.cursor) if page.cursor is not None else (shard + 1, None)
-            if shard >= consumer.shards:
-                return RecordPage(tuple(found), None)
-            if found:
-                break
-        return RecordPage(tuple(found), encode_cursor(asked, [shard, inner]))
+
+        async def read(shard: str, inner: str | None, _missing: int) -> Page[Document]:
+            query = Query(partition_of(consumer.id, int(shard)), where, order_by="time", limit=RECORDS_PER_READ)
+            return await self._documents.query(USAGE, query, inner)
+
+        def take(document: Document) -> UsageEvent | None:
+            event = decode_event(document.body)
+            return event if event.api_key_id == api_key_id else None
+
+        return await scan(
+            read,
+            take,
+            asked=f"{consumer.id}:{api_key_id}:{day}",
+            limit=limit,
+            cursor=cursor,
+            reads_max=RECORD_PAGES_PER_CALL_MAX,
+            sources=[str(shard) for shard in range(consumer.shards)],
+        )
 
 
 def check_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
@@ -163,14 +154,3 @@ def _quarter(moment: datetime) -> str:
 
 def _start_text(moment: str | None) -> str | None:
     return None if moment is None else f"{moment}{'0000-01-01T00:00:00.000Z'[len(moment) :]}"
-
-
-def _position(asked: str, cursor: str | None) -> tuple[int, str | None]:
-    """Shard, and the documents' own cursor in it."""
-    if cursor is None:
-        return 0, None
-    match decode_cursor(asked, cursor):
-        case [int(shard), str() | None as inner] if shard >= 0:
-            return shard, inner
-        case _:
-            raise bad_cursor()

@@ -197,8 +197,8 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
         cursor: str | None = None,
     ) -> ReportList:
         """The latest first; with a consumer's are those that merchants share with it."""
-        found, next_cursor = await desk.list(owner_id, limit, cursor)
-        return ReportList(items=[_view(report) for report in found], next_cursor=next_cursor)
+        page = await desk.list(owner_id, limit, cursor)
+        return ReportList(items=[_view(report) for report in page.items], next_cursor=page.cursor)
 
     @router.get("/reports/{report_id}")
     async def read_report(

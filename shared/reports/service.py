@@ -15,6 +15,7 @@ from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
 from shared.kernel.periods import month_of
@@ -112,10 +113,10 @@ class Reports:
         if monthly and len(await self._store.schedules(owner_id)) >= SCHEDULES_MAX:
             raise Problem(409, "limit_reached", f"There are {SCHEDULES_MAX} schedules already. Delete one first.")
 
-    async def list(self, owner_id: str, limit: int, cursor: str | None) -> tuple[Sequence[Report], str | None]:
+    async def list(self, owner_id: str, limit: int, cursor: str | None) -> Page[Report]:
         """The latest first. Raises Problem 400 `cursor_invalid`."""
-        found, next_cursor = await self._store.reports(owner_id, limit, cursor)
-        return [held.value for held in found], next_cursor
+        page = await self._store.reports(owner_id, limit, cursor)
+        return page.map(lambda held: held.value)
 
     async def find(self, owner_id: str, id: str) -> Held[Report]:
         """Raises Problem 404."""

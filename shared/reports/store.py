@@ -1,12 +1,13 @@
 """Reports' documents in and out."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held, StoredModel
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.http.paging import Page, read_all, read_page
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 from shared.reports.models import Report, Schedule
 
@@ -45,31 +46,24 @@ class ReportStore:
             REPORTS, report.owner_id, report_document(report.id), report.to_json(), etag=etag
         )
 
-    async def reports(self, owner_id: str, limit: int, cursor: str | None) -> tuple[Sequence[Held[Report]], str | None]:
-        """The latest first, and the cursor of the next page. Raises Problem 400 `cursor_invalid`."""
+    async def reports(self, owner_id: str, limit: int, cursor: str | None) -> Page[Held[Report]]:
+        """The latest first. Raises Problem 400 `cursor_invalid`."""
         asked = f"reports:{owner_id}"
-        inner = None if cursor is None else decode_cursor(asked, cursor)
-        if not isinstance(inner, str | None):
-            raise bad_cursor()
         query = Query(owner_id, (Where("id", "starts_with", "report:"),), order_by="id", descending=True, limit=limit)
-        try:
-            page = await self._documents.query(REPORTS, query, inner)
-        except ValueError:
-            raise bad_cursor() from None
-        found = [Held(Report.model_validate_json(document.body), document.etag) for document in page.documents]
-        return found, None if page.cursor is None else encode_cursor(asked, page.cursor)
+        page = await read_page(partial(self._documents.query, REPORTS, query), asked=asked, cursor=cursor)
+        return page.map(lambda document: Held(Report.model_validate_json(document.body), document.etag))
 
     async def unfinished(self, owner_id: str, at_most: int) -> int:
         """How many are queued or running, as far as `at_most`."""
         where = (Where("kind", "=", "report"), Where("status", "in", ("queued", "running")))
         page = await self._documents.query(REPORTS, Query(owner_id, where, limit=at_most))
-        return len(page.documents)
+        return len(page.items)
 
     async def schedules(self, owner_id: str) -> list[Schedule]:
         """All of an owner's, of which there are at most SCHEDULES_MAX, oldest first."""
         query = Query(owner_id, (Where("id", "starts_with", "schedule:"),), order_by="id", limit=1000)
         page = await self._documents.query(REPORTS, query)
-        return [Schedule.model_validate_json(document.body) for document in page.documents]
+        return [Schedule.model_validate_json(document.body) for document in page.items]
 
     async def due_reports(self, now: datetime) -> AsyncIterator[Held[Report]]:
         """Everybody's reports that wait for somebody to make them, the longest wait first."""
@@ -88,17 +82,11 @@ class ReportStore:
         return False
 
     async def _due(self, model: type[M], kind: str, now: datetime) -> AsyncIterator[Held[M]]:
-        cursor = None
-        while True:
-            where = (Where("kind", "=", kind), Where("due", "<=", format_time(now)))
-            # Across tenants: the platform makes everybody's reports.
-            query = Query(None, where, order_by="due", limit=100)
-            page = await self._documents.query(REPORTS, query, cursor)
-            for document in page.documents:
-                yield Held(model.model_validate_json(document.body), document.etag)
-            cursor = page.cursor
-            if cursor is None:
-                return
+        where = (Where("kind", "=", kind), Where("due", "<=", format_time(now)))
+        # Across tenants: the platform makes everybody's reports.
+        query = Query(None, where, order_by="due", limit=100)
+        async for document in read_all(partial(self._documents.query, REPORTS, query)):
+            yield Held(model.model_validate_json(document.body), document.etag)
 
     async def _get(self, model: type[M], owner_id: str, id: str) -> Held[M] | None:
         document = await self._documents.get(REPORTS, owner_id, id)

@@ -176,8 +176,8 @@ def _routes(prefix: str, action: str, owner: Callable[..., Awaitable[str]]) -> A
         cursor: str | None = None,
     ) -> Deliveries:
         """What was posted, newest first, with every attempt."""
-        found, next_cursor = await desk.deliveries(owner_id, webhook_id, limit, cursor)
-        return Deliveries(items=[_delivery(one) for one in found], next_cursor=next_cursor)
+        page = await desk.deliveries(owner_id, webhook_id, limit, cursor)
+        return Deliveries(items=[_delivery(one) for one in page.items], next_cursor=page.cursor)
 
     @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", status_code=202)
     async def redeliver(

@@ -12,6 +12,7 @@ from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
 from shared.platform.documents import Create, Delete, Replace
@@ -116,9 +117,7 @@ class Webhooks:
         ping = emit(owner_id, "ping", data, self._now(), webhook_id=id)
         await self._journal.commit(ALERTS, owner_id, [], change, tasks=[ping])
 
-    async def deliveries(
-        self, owner_id: str, id: str, limit: int, cursor: str | None
-    ) -> tuple[Sequence[Delivery], str | None]:
+    async def deliveries(self, owner_id: str, id: str, limit: int, cursor: str | None) -> Page[Delivery]:
         """Raises Problem 400, 404."""
         await self.find(owner_id, id)
         return await self._store.deliveries(owner_id, id, limit, cursor)

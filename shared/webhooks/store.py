@@ -1,10 +1,10 @@
 """Webhooks and deliveries in and out of the documents port."""
 
-from collections.abc import Sequence
+from functools import partial
 from typing import TypeVar
 
 from shared.kernel.documents import Held, StoredModel
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.http.paging import Page, read_page
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 from shared.webhooks.models import Delivery, Webhook
 
@@ -37,26 +37,16 @@ class WebhookStore:
         """All of an owner's, of which there are at most WEBHOOKS_MAX, oldest first."""
         query = Query(owner_id, (Where("kind", "=", "webhook"),), limit=1000)
         page = await self._documents.query(ALERTS, query)
-        held = [Held(Webhook.model_validate_json(document.body), document.etag) for document in page.documents]
+        held = [Held(Webhook.model_validate_json(document.body), document.etag) for document in page.items]
         return sorted(held, key=lambda one: one.value.id)
 
     async def delivery(self, owner_id: str, webhook_id: str, id: str) -> Held[Delivery] | None:
         return await self._get(Delivery, owner_id, delivery_document(webhook_id, id))
 
-    async def deliveries(
-        self, owner_id: str, webhook_id: str, limit: int, cursor: str | None
-    ) -> tuple[Sequence[Delivery], str | None]:
-        """Newest first, and the cursor of the next page. Raises Problem 400 `cursor_invalid`."""
+    async def deliveries(self, owner_id: str, webhook_id: str, limit: int, cursor: str | None) -> Page[Delivery]:
+        """Newest first. Raises Problem 400 `cursor_invalid`."""
         asked = f"deliveries:{owner_id}:{webhook_id}"
-        inner = None if cursor is None else decode_cursor(asked, cursor)
-        if not isinstance(inner, str | None):
-            raise bad_cursor()
         where = (Where("id", "starts_with", delivery_document(webhook_id, "")),)
-        try:
-            page = await self._documents.query(
-                ALERTS, Query(owner_id, where, order_by="id", descending=True, limit=limit), inner
-            )
-        except ValueError:
-            raise bad_cursor() from None
-        found = [Delivery.model_validate_json(document.body) for document in page.documents]
-        return found, None if page.cursor is None else encode_cursor(asked, page.cursor)
+        query = Query(owner_id, where, order_by="id", descending=True, limit=limit)
+        page = await read_page(partial(self._documents.query, ALERTS, query), asked=asked, cursor=cursor)
+        return page.map(lambda document: Delivery.model_validate_json(document.body))

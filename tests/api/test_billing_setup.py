@@ -406,6 +406,6 @@ async def test_a_kill_leaves_all_or_nothing(api: Api) -> None:
     assert (await put(market)).status_code == 500
     documents.dead = False
 
-    assert not (await api.app.documents.query(BILLING, Query("mer_1"))).documents
+    assert not (await api.app.documents.query(BILLING, Query("mer_1"))).items
     assert await audited(market, "billing:mer_1") == []
     assert (await put(market)).status_code == 201

@@ -125,7 +125,7 @@ class TestIdempotency:
         answer = await ann.post(hooks(ann), json=WEBHOOK, headers={"Idempotency-Key": "one"})
         secret = answer.json()["secret"]
         page = await api.app.documents.query(IDEMPOTENCY, Query(ann.account.id))
-        (kept,) = page.documents
+        (kept,) = page.items
         assert secret.encode() not in kept.body
         assert b"whsec" not in kept.body
 

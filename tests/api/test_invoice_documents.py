@@ -105,8 +105,8 @@ async def test_records_that_expired_are_gone(market: AccessMarket, invoice: Invo
     usage = CONTAINERS["usage"]
     partition = f"{market.consumer_id}:0"
     page = await market.api.app.documents.query(usage, Query(partition, (Where("id", "starts_with", "r:"),)))
-    assert page.documents
-    await market.api.app.documents.delete(usage, partition, page.documents[0].id)
+    assert page.items
+    await market.api.app.documents.delete(usage, partition, page.items[0].id)
     answer = await market.ann.get(f"{market.consumer}/invoices/{invoice.id}/records.csv")
     assert (answer.status_code, answer.json()["code"]) == (410, "records_gone")
     again = await market.ann.get(f"{market.consumer}/invoices/{invoice.id}/records.csv")

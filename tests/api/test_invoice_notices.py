@@ -86,7 +86,7 @@ class TestAnnouncing:
         await self._issued(bills, *(f"inv_{number}" for number in range(1, 41)))
         assert len(await bills.subjects()) == 40
         page = await bills.api.app.documents.query(BILLING, Query("mer_1", (Where("outbox", ">", ""),)))
-        assert page.documents == ()
+        assert page.items == ()
 
     async def test_done_again_it_is_the_same_mails_and_events(
         self, bills: InvoiceMarket, receiver: Receiver, monkeypatch: pytest.MonkeyPatch

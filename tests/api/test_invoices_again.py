@@ -27,8 +27,8 @@ async def forget(bills: InvoiceMarket) -> None:
     """The answers that were kept, as if nobody had come to keep them."""
     documents = bills.api.app.documents
     page = await documents.query(IDEMPOTENCY, Query(bills.mia.account.id))
-    assert page.documents
-    for document in page.documents:
+    assert page.items
+    for document in page.items:
         await documents.delete(IDEMPOTENCY, document.partition, document.id)
 
 

@@ -99,7 +99,7 @@ async def test_one_of_many_rotations_wins(market: AccessMarket) -> None:
 async def _hashes(market: AccessMarket) -> list[str]:
     # Across tenants: the test counts all of them.
     page = await market.api.app.documents.query(KEY_HASHES, Query(None, (), limit=1000))
-    return [document.id for document in page.documents]
+    return [document.id for document in page.items]
 
 
 async def test_hashes_that_no_key_names_are_cleared_away(market: AccessMarket) -> None:

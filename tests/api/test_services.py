@@ -351,7 +351,7 @@ async def test_calls_follow_the_state_at_once(market: ServicesMarket) -> None:
 async def outbox(market: ServicesMarket) -> int:
     # Across tenants: a test looks for what is left over.
     page = await market.api.app.documents.query(SERVICES, Query(None, (Where("outbox", ">", ""),)))
-    return len(page.documents)
+    return len(page.items)
 
 
 async def test_the_catalogue_is_told_only_of_what_it_shows(market: ServicesMarket) -> None:

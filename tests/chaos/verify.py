@@ -68,7 +68,7 @@ async def _all(documents: Documents, partition: str, prefix: str) -> list[Record
     cursor: str | None = None
     while True:
         page = await documents.query(USAGE, query, cursor)
-        found += [json.loads(document.body) for document in page.documents]
+        found += [json.loads(document.body) for document in page.items]
         cursor = page.cursor
         if cursor is None:
             return found

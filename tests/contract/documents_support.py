@@ -49,8 +49,8 @@ async def pages(store: Documents, query: Query) -> list[tuple[Document, ...]]:
     found, cursor = [], None
     while True:
         page = await store.query(USAGE, query, cursor)
-        assert len(page.documents) <= query.limit
-        found.append(page.documents)
+        assert len(page.items) <= query.limit
+        found.append(page.items)
         if page.cursor is None:
             return found
         assert len(found) < 1000, "paging does not end"

@@ -87,7 +87,7 @@ async def test_reads_survive_a_dropped_connection(cosmos: CosmosDocuments, peer:
     peer.faults.extend([Fault("drop")] * READ_RETRIES_MAX)
     assert await cosmos.get(USAGE, "p", "a") is not None
     peer.faults.extend([Fault("drop")] * READ_RETRIES_MAX)
-    assert len((await cosmos.query(USAGE, Query("p"))).documents) == 1
+    assert len((await cosmos.query(USAGE, Query("p"))).items) == 1
     assert not peer.faults
 
 
@@ -202,7 +202,7 @@ async def test_pages_are_filled_when_the_service_returns_less_than_asked(
     sizes, cursor = [], None
     while True:
         page = await cosmos.query(USAGE, Query(partition, order_by=order_by, limit=10), cursor)
-        sizes.append(len(page.documents))
+        sizes.append(len(page.items))
         if (cursor := page.cursor) is None:
             break
     assert sizes[:3] == [10, 10, 4]
@@ -218,7 +218,7 @@ async def test_concurrent_pages_do_not_mix_up_their_continuations(cosmos: Cosmos
         query, cursor, found = Query(f"p{partition}", order_by=FIELD, limit=2), None, []
         while True:
             page = await cosmos.query(USAGE, query, cursor)
-            found += [document.id for document in page.documents]
+            found += [document.id for document in page.items]
             if (cursor := page.cursor) is None:
                 return found
 

@@ -47,7 +47,7 @@ async def test_containers_and_partitions_are_separate(store: Documents) -> None:
     with pytest.raises(TransactionFailed):
         await store.transact(USAGE, "p", [Delete("a")])
     page = await store.query(USAGE, Query("q"))
-    assert [document.partition for document in page.documents] == ["q"]
+    assert [document.partition for document in page.items] == ["q"]
 
 
 @pytest.mark.parametrize("text", [*AWKWARD, "é" * 500 + "abc"], ids=range(len(AWKWARD) + 1))
@@ -66,7 +66,7 @@ async def test_a_partition_may_hold_what_an_id_may_not(store: Documents) -> None
     partition = "a/b\\c?d#e\n "
     await store.create(USAGE, partition, "a", body(n=1))
     assert await read(store, partition, "a") == {"n": 1}
-    assert len((await store.query(USAGE, Query(partition))).documents) == 1
+    assert len((await store.query(USAGE, Query(partition))).items) == 1
 
 
 @pytest.mark.parametrize("verb", [*WRITES, "delete"])

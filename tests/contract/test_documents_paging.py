@@ -43,11 +43,11 @@ async def test_every_order_pages_through_everything(
 async def test_the_first_page_is_full_and_the_cursor_says_whether_there_is_more(store: Documents) -> None:
     await put(store, (("p", f"d{n}", {A: n}) for n in range(5)))
     first = await store.query(USAGE, Query("p", order_by=A, limit=3))
-    assert [d.id for d in first.documents] == ["d0", "d1", "d2"]
+    assert [d.id for d in first.items] == ["d0", "d1", "d2"]
     second = await store.query(USAGE, Query("p", order_by=A, limit=3), first.cursor)
-    assert ([d.id for d in second.documents], second.cursor) == (["d3", "d4"], None)
+    assert ([d.id for d in second.items], second.cursor) == (["d3", "d4"], None)
     nothing = await store.query(USAGE, Query("nobody", order_by=A))
-    assert (nothing.documents, nothing.cursor) == ((), None)
+    assert (nothing.items, nothing.cursor) == ((), None)
 
 
 @pytest.mark.parametrize("partition", ["p", None], ids=["within", "across"])
@@ -61,7 +61,7 @@ async def test_writes_between_pages_neither_skip_nor_repeat_the_other_documents(
     query, cursor, found = Query(partition, order_by=A, descending=descending, limit=3), None, []
     for step in range(100):
         page = await store.query(USAGE, query, cursor)
-        found += [(d.partition, d.id) for d in page.documents if d.id.startswith("kept")]
+        found += [(d.partition, d.id) for d in page.items if d.id.startswith("kept")]
         cursor = page.cursor
         if cursor is None:
             break
@@ -82,8 +82,8 @@ async def test_documents_carry_what_get_returns(store: Documents) -> None:
     await put(store, [("p", "a", {A: 1, "deep": {"text": "ü"}}), ("q", "b", {A: 2})])
     for query in (Query(None, order_by=A), Query(None)):
         page = await store.query(USAGE, query)
-        assert {d.id for d in page.documents} == {"a", "b"}
-        for document in page.documents:
+        assert {d.id for d in page.items} == {"a", "b"}
+        for document in page.items:
             assert document == await store.get(USAGE, document.partition, document.id)
 
 
@@ -113,4 +113,4 @@ async def test_the_page_size_may_change_between_pages(store: Documents) -> None:
     await put(store, (("p", f"d{n}", {A: n}) for n in range(10)))
     first = await store.query(USAGE, Query("p", order_by=A, limit=2))
     rest = await store.query(USAGE, Query("p", order_by=A, limit=100), first.cursor)
-    assert [d.id for d in rest.documents] == [f"d{n}" for n in range(2, 10)]
+    assert [d.id for d in rest.items] == [f"d{n}" for n in range(2, 10)]

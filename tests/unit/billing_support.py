@@ -135,7 +135,7 @@ class Books:
         """All of the merchant's, by number."""
         query = Query("mer_1", (Where("kind", "=", "invoice"),), order_by="number", limit=1000)
         page = await self.market.documents.query(BILLING, query)
-        return [Invoice.model_validate_json(document.body) for document in page.documents]
+        return [Invoice.model_validate_json(document.body) for document in page.items]
 
 
 def event(id: str, time: datetime, consumer_id: str = "con_1", **data: Any) -> UsageEvent:

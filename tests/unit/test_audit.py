@@ -140,7 +140,7 @@ class TestSearch:
         cursor = None
         while True:
             page = await search.find(Wanted(), 7, cursor)
-            found += page.entries
+            found += page.items
             cursor = page.cursor
             if cursor is None:
                 break
@@ -160,7 +160,7 @@ class TestSearch:
         ],
     )
     async def test_filters(self, search: AuditSearch, wanted: Wanted, count: int) -> None:
-        assert len((await search.find(wanted, 100, None)).entries) == count
+        assert len((await search.find(wanted, 100, None)).items) == count
         assert len([one async for one in search.export(wanted)]) == count
 
     async def test_a_cursor_of_another_search_is_refused(self, search: AuditSearch) -> None:

@@ -163,7 +163,7 @@ async def test_usage_that_counters_and_records_tell_differently_is_held(books: B
     await books.subscribe("con_2")
     await books.use(20, consumer_id="con_2")
     query = Query(partition_of("con_1", 0), (Where("id", "starts_with", RECORD_PREFIX),), limit=1)
-    [lost] = (await books.documents.query(USAGE, query)).documents
+    [lost] = (await books.documents.query(USAGE, query)).items
     await books.documents.delete(USAGE, lost.partition, lost.id)
     assert await books.closer.run() == 0
     assert [str(invoice.net) for invoice in await books.invoices()] == ["0.2"]

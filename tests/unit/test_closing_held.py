@@ -56,7 +56,7 @@ async def books(books: Books) -> Books:
 async def lose_a_record(books: Books) -> Document:
     """Of con_1: its counters and records differ from now on."""
     query = Query(partition_of("con_1", 0), (Where("id", "starts_with", RECORD_PREFIX),), limit=1)
-    [lost] = (await books.documents.query(USAGE, query)).documents
+    [lost] = (await books.documents.query(USAGE, query)).items
     await books.documents.delete(USAGE, lost.partition, lost.id)
     return lost
 

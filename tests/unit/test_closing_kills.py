@@ -86,7 +86,7 @@ async def _finish(books: Books, documents: SqliteDocuments) -> dict[str, bytes]:
     assert await books.closer.run() <= 1
     await books.journal.drain()
     page = await documents.query(BILLING, Query("mer_1", (), order_by="id", limit=1000))
-    return {found.id: found.body for found in page.documents if not found.id.startswith("outbox")}
+    return {found.id: found.body for found in page.items if not found.id.startswith("outbox")}
 
 
 def _books(documents: Any) -> Books:

@@ -179,7 +179,7 @@ async def test_what_is_void_has_no_use_for_a_document(books: Books, tmp_path: Pa
 
 async def test_nobody_waits_for_who_is_held(books: Books, tmp_path: Path) -> None:
     query = Query(partition_of("con_1", 0), (Where("id", "starts_with", RECORD_PREFIX),), limit=1)
-    [lost] = (await books.documents.query(USAGE, query)).documents
+    [lost] = (await books.documents.query(USAGE, query)).items
     await books.documents.delete(USAGE, lost.partition, lost.id)
     assert await books.closer.run() == 0, "con_1 is held, so the month is not closed"
     blobs = FileBlobs(tmp_path / "blobs")

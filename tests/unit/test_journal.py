@@ -62,7 +62,7 @@ def write(id: str = "one") -> Create:
 
 async def outbox(documents: Documents) -> list[bytes]:
     found = await documents.query(PLATFORM, Query("here"))
-    return [document.body for document in found.documents if document.id.startswith("outbox:")]
+    return [document.body for document in found.items if document.id.startswith("outbox:")]
 
 
 async def entries(log: AuditLog) -> list[Entry]:

@@ -93,7 +93,7 @@ EVERYBODY = [f"c{number}@example.com" for number in range(SUBSCRIBERS)]
 async def left(books: Books) -> int:
     """Notices that are not told to the end."""
     page = await books.market.documents.query(BILLING, Query("mer_1", (Where("kind", "=", "notice"),)))
-    return len(page.documents)
+    return len(page.items)
 
 
 async def test_everybody_with_access_is_told(books: Books) -> None:

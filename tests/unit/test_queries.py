@@ -163,7 +163,7 @@ async def test_a_key_sees_its_own_usage_only(strangers):
     assert await requests(strangers, start, start + timedelta(days=1)) == 1
     assert await strangers.month_requests(ONE, "2026-03", api_key_id="key_1") == 1
     page = await strangers.records(ONE, "key_1", NOW.date(), 100, None)
-    assert [event.id for event in page.events] == ["mine"]
+    assert [event.id for event in page.items] == ["mine"]
 
 
 async def test_a_service_has_the_usage_of_all_keys_of_its_consumer(strangers):
@@ -184,8 +184,8 @@ async def all_records(queries: UsageQueries, consumer: Consumer, limit: int, key
     found, cursor, calls = [], None, 0
     while True:
         page = await queries.records(consumer, key, DAY.date(), limit, cursor)
-        assert len(page.events) <= limit
-        found += [event.id for event in page.events]
+        assert len(page.items) <= limit
+        found += [event.id for event in page.items]
         cursor = page.cursor
         calls += 1
         if cursor is None:
@@ -219,7 +219,7 @@ async def test_a_day_of_records_is_half_open(market):
 
 
 async def test_the_last_day_of_the_calendar_has_no_records(market):
-    assert (await UsageQueries(market.documents).records(ONE, "key_1", date(9999, 12, 31), 10, None)).events == ()
+    assert (await UsageQueries(market.documents).records(ONE, "key_1", date(9999, 12, 31), 10, None)).items == ()
 
 
 ASKED = "con_1:key_1:2026-03-14"
@@ -237,13 +237,15 @@ def forged(value: object) -> str:
         "W10",
         "bnVsbA",
         "W1s" * 50_000,
-        forged([0, None]),
-        forged([ASKED, 0, 1]),
-        forged([ASKED, -1, None]),
-        forged([ASKED, "0", None]),
-        forged([ASKED, 0, "x"]),
-        forged([ASKED, 0, None, None]),
-        forged(["", 0, None]),
+        forged(["0", None, 0]),
+        forged([ASKED, ["0", 1, 0]]),
+        forged([ASKED, ["-1", None, 0]]),
+        forged([ASKED, ["1", None, 0]]),
+        forged([ASKED, [0, None, 0]]),
+        forged([ASKED, ["0", "x", 0]]),
+        forged([ASKED, ["0", None, -1]]),
+        forged([ASKED, ["0", None]]),
+        forged(["", ["0", None, 0]]),
     ],
 )
 async def test_what_is_no_cursor_is_refused(market, cursor):
@@ -259,7 +261,7 @@ async def test_the_cursor_of_another_query_is_refused(market, consumer, key, day
     queries = await count(market, *(at(f"10:00:{n:02d}.000") for n in range(5)))
     cursor = (await queries.records(ONE, "key_1", DAY.date(), 2, None)).cursor
     assert cursor is not None
-    assert len((await queries.records(ONE, "key_1", DAY.date(), 2, cursor)).events) == 2
+    assert len((await queries.records(ONE, "key_1", DAY.date(), 2, cursor)).items) == 2
     other = Consumer(id=consumer, name="Other")
     with pytest.raises(Problem, match="cursor_invalid"):
         await queries.records(other, key, DAY.date() + timedelta(days=days), 2, cursor)

@@ -35,7 +35,7 @@ async def documents(market: Market) -> dict[tuple[str, str], bytes]:
     found = {}
     for scope in ("c:con_1:0", "c:con_2:0", "s:svc_maps", "s:svc_two", "p"):
         page = await market.documents.query(ROLLUPS, Query(scope, limit=1000))
-        found |= {(document.partition, document.id): document.body for document in page.documents}
+        found |= {(document.partition, document.id): document.body for document in page.items}
     return found
 
 

@@ -5,12 +5,13 @@ from typing import Any
 
 from shared.access.mails import AccessMails
 from shared.access.models import Consumer, ConsumerStatus, Grant
-from shared.access.store import ACCESS, CONSUMER, SCAN_PAGE, AccessStore, Listed, grant_document
+from shared.access.store import ACCESS, CONSUMER, SCAN_PAGE, AccessStore, grant_document
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.platform.documents import Query, Replace, Where
 
@@ -30,7 +31,7 @@ class Consumers:
 
     async def page(
         self, status: ConsumerStatus | None, text: str | None, limit: int, cursor: str | None
-    ) -> Listed[Consumer]:
+    ) -> Page[Held[Consumer]]:
         """`text` is found anywhere in the name, in whatever case, or is the id."""
         wanted = None if text is None else text.casefold()
 

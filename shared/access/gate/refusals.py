@@ -126,7 +126,7 @@ class Refusals:
         query = Query(consumer_id, where, order_by="id", limit=1_000)
         page = await self._documents.query(ACCESS, query)  # a document a day, and they live DAYS_KEPT
         found = []
-        for document in page.documents:
+        for document in page.items:
             kept = RefusalDay.model_validate_json(document.body)
             for hour, codes in sorted(kept.hours.items()):
                 start = datetime.fromisoformat(f"{kept.day}T{hour}:00:00+00:00")

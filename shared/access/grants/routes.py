@@ -7,11 +7,11 @@ from pydantic import AwareDatetime, Field
 
 from shared.access.grants.service import Grants
 from shared.access.models import Grant, GrantStatus
-from shared.access.store import Listed
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.paging import Page
 from shared.kernel.http.schemas import Input, Reasoned, View
 
 router = APIRouter(tags=["access"])
@@ -213,7 +213,7 @@ async def withdraw_grant(
     return _admins(await grants.withdraw(caller.actor, consumer_id, service_id, decision.reason), response)
 
 
-def _list(page: Listed[Grant]) -> GrantsView:
+def _list(page: Page[Held[Grant]]) -> GrantsView:
     items = [GrantView.model_validate(held.value.model_dump()) for held in page.items]
     return GrantsView(items=items, next_cursor=page.cursor)
 

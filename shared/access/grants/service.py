@@ -14,7 +14,7 @@ from shared.access.concurrency import retry_on_conflict
 from shared.access.mails import AccessMails, line
 from shared.access.models import Consumer, Grant, GrantStatus, Project
 from shared.access.pseudonyms import Pseudonyms
-from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, Listed, grant_document
+from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, grant_document
 from shared.audit.journal import Journal, Task
 from shared.audit.models import SYSTEM, Actor, changed
 from shared.audit.platform import PlatformSettingsStore
@@ -24,6 +24,7 @@ from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.platform.documents import Create, Operation, Query, Replace, Where
 
@@ -60,7 +61,7 @@ class Grants:
 
     async def page(
         self, consumer_id: str, status: GrantStatus | None, project_id: str | None, limit: int, cursor: str | None
-    ) -> Listed[Grant]:
+    ) -> Page[Held[Grant]]:
         """With a project, what its keys may use. Raises Problem 404 for a project that is not the consumer's."""
         project = None if project_id is None else await self._project(consumer_id, project_id)
 
@@ -71,7 +72,7 @@ class Grants:
         asked = f"grants:{consumer_id}:{status}:{project_id}"
         return await self._store.scan(Grant, query, keep, asked=asked, limit=limit, cursor=cursor)
 
-    async def queue(self, limit: int, cursor: str | None) -> Listed[Grant]:
+    async def queue(self, limit: int, cursor: str | None) -> Page[Held[Grant]]:
         """Requests that wait for a decision, oldest first."""
         # Across tenants: the operators' queue.
         query = Query(None, (Where("review", "=", "grant"),), order_by="requested_at", limit=SCAN_PAGE)

@@ -8,12 +8,12 @@ from pydantic import AwareDatetime, Field
 from shared.access.keys.creation import KeyIssuing, KeyPlan, Shown
 from shared.access.keys.service import KeyFilter, Keys
 from shared.access.models import ApiKey, Environment, KeyStatus, Network
-from shared.access.store import Listed
 from shared.catalog.models import Limits
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.paging import Page
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["keys"])
@@ -247,7 +247,7 @@ def _view(key: ApiKey) -> dict[str, object]:
     return {**key.model_dump(), "needs_rotation": key.needs_rotation}
 
 
-def page_view(page: Listed[ApiKey]) -> KeysView:
+def page_view(page: Page[Held[ApiKey]]) -> KeysView:
     items = [KeyView.model_validate(_view(held.value)) for held in page.items]
     return KeysView(items=items, next_cursor=page.cursor)
 

@@ -12,12 +12,13 @@ from typing import Any
 from shared.access.keys.assignable import check_services, refused
 from shared.access.keys.writer import KeyWriter
 from shared.access.models import ApiKey, Environment, KeyStatus, Project
-from shared.access.store import SCAN_PAGE, AccessStore, Listed, key_document
+from shared.access.store import SCAN_PAGE, AccessStore, key_document
 from shared.audit.models import Actor
 from shared.kernel.clock import format_time
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.platform.documents import Query, Where
 
@@ -60,7 +61,7 @@ class Keys:
         """Raises Problem 404."""
         return await self._writer.read(consumer_id, key_id)
 
-    async def page(self, consumer_id: str, wanted: KeyFilter, limit: int, cursor: str | None) -> Listed[ApiKey]:
+    async def page(self, consumer_id: str, wanted: KeyFilter, limit: int, cursor: str | None) -> Page[Held[ApiKey]]:
         """In the order in which they were made. Raises Problem 400 `cursor_invalid`; 404 when there is no such
         consumer."""
         if await self._store.consumer(consumer_id) is None:

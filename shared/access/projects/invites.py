@@ -15,7 +15,7 @@ from shared.access.mails import line
 from shared.access.models import Member, Project, ProjectInvite, ProjectRole
 from shared.access.projects.members import Members
 from shared.access.projects.seats import Seats
-from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, Listed, invite_document, member_document
+from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, invite_document, member_document
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.audit.platform import PlatformSettingsStore
@@ -26,6 +26,7 @@ from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held, Identifier, StoredModel
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.platform.documents import CONTAINERS, Create, Delete, Documents, Query, Where
 
@@ -84,7 +85,9 @@ class ProjectInvites:
 
         await retry_on_conflict(attempt)
 
-    async def page(self, consumer_id: str, project_id: str, limit: int, cursor: str | None) -> Listed[ProjectInvite]:
+    async def page(
+        self, consumer_id: str, project_id: str, limit: int, cursor: str | None
+    ) -> Page[Held[ProjectInvite]]:
         """Those that can still be accepted. Raises Problem 400 `cursor_invalid`, 404."""
         if await self._store.project(consumer_id, project_id) is None:
             raise not_found()

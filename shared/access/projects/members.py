@@ -14,7 +14,7 @@ from shared.access.mails import line
 from shared.access.models import ApiKey, Member, Project, ProjectRole
 from shared.access.projects.memberships import follow_membership
 from shared.access.projects.seats import Seats
-from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, Listed, member_document, project_document
+from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, member_document, project_document
 from shared.access.tasks import KEYS_TASK
 from shared.audit.journal import Journal, Task
 from shared.audit.models import SYSTEM, Actor, Change, changed
@@ -24,6 +24,7 @@ from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.platform.documents import Create, Delete, Operation, Query, Replace, Where
 
@@ -52,7 +53,7 @@ class Members:
             raise not_found()
         return held
 
-    async def page(self, consumer_id: str, project_id: str, limit: int, cursor: str | None) -> Listed[Member]:
+    async def page(self, consumer_id: str, project_id: str, limit: int, cursor: str | None) -> Page[Held[Member]]:
         """Raises Problem 400 `cursor_invalid`, 404."""
         await self._project(consumer_id, project_id)
         where = (Where("id", "starts_with", member_document(project_id, "")),)

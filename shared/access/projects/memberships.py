@@ -13,7 +13,7 @@ from shared.access.tasks import MEMBERSHIP_TASK
 from shared.audit.journal import Task
 from shared.identity.models import Account, Membership
 from shared.identity.store import ACCOUNTS
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.http.paging import Page, bad_cursor, decode_cursor, encode_cursor
 from shared.platform.documents import DocumentMissing, Documents, Query, Where
 
 _PREFIX = "membership:"
@@ -30,12 +30,6 @@ class Joined:
 
     project: Project
     role: ProjectRole | Literal["own"]
-
-
-@dataclass(frozen=True, slots=True)
-class JoinedPage:
-    items: tuple[Joined, ...]
-    cursor: str | None
 
 
 class Memberships:
@@ -57,7 +51,7 @@ class Memberships:
             if (again is None) == (member is None):
                 return
 
-    async def page(self, account: Account, limit: int, cursor: str | None) -> JoinedPage:
+    async def page(self, account: Account, limit: int, cursor: str | None) -> Page[Joined]:
         """The projects of one's own tenant, then those of others. A page may be short and still not be the last. Raises
         Problem 400 `cursor_invalid`."""
         asked = f"joined:{account.id}"
@@ -68,15 +62,15 @@ class Memberships:
             found += [Joined(each.value, "own") for each in held]
             if len(found) == limit:
                 last = project_document(found[-1].project.id)
-                return JoinedPage(tuple(found), encode_cursor(asked, ["own", last]))
+                return Page(tuple(found), encode_cursor(asked, ["own", last]))
             after = ""
         query = _after(account.id, _PREFIX, after, limit - len(found))
         page = await self._documents.query(ACCOUNTS, query)
-        for document in page.documents:
+        for document in page.items:
             joined = await self._joined(account, Membership.model_validate_json(document.body))
             found += [] if joined is None else [joined]
-        following = None if page.cursor is None else encode_cursor(asked, ["others", page.documents[-1].id])
-        return JoinedPage(tuple(found), following)
+        following = None if page.cursor is None else encode_cursor(asked, ["others", page.items[-1].id])
+        return Page(tuple(found), following)
 
     async def _joined(self, account: Account, membership: Membership) -> Joined | None:
         consumer_id, project_id = membership.consumer_id, membership.project_id

@@ -11,7 +11,6 @@ from shared.access.store import (
     ACCESS,
     SCAN_PAGE,
     AccessStore,
-    Listed,
     grant_document,
     invite_document,
     member_document,
@@ -26,6 +25,7 @@ from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
 from shared.platform.documents import Create, Delete, Query, Replace, Where
@@ -54,7 +54,7 @@ class Projects:
             raise not_found()
         return held
 
-    async def page(self, consumer_id: str, limit: int, cursor: str | None) -> Listed[Project]:
+    async def page(self, consumer_id: str, limit: int, cursor: str | None) -> Page[Held[Project]]:
         """In the order in which they were made."""
         query = Query(consumer_id, (Where("id", "starts_with", project_document("")),), order_by="id", limit=SCAN_PAGE)
         asked = f"projects:{consumer_id}"

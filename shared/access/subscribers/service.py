@@ -17,7 +17,7 @@ from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change
 from shared.catalog.store import CatalogStore
 from shared.kernel.documents import Held
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.http.paging import Page, bad_cursor, decode_cursor, encode_cursor
 from shared.kernel.http.problems import not_found
 from shared.platform.documents import Replace
 
@@ -41,12 +41,6 @@ class Subscriber:
     keys: tuple[ApiKey, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class SubscriberPage:
-    items: tuple[Subscriber, ...]
-    cursor: str | None
-
-
 class Subscribers:
     def __init__(self, store: AccessStore, catalog: CatalogStore, journal: Journal, mails: AccessMails) -> None:
         self._store = store
@@ -56,7 +50,7 @@ class Subscribers:
 
     async def page(
         self, merchant_id: str, service_id: str | None, status: SubscriberStatus | None, limit: int, cursor: str | None
-    ) -> SubscriberPage:
+    ) -> Page[Subscriber]:
         """Those with a grant in `status`, by pseudonym. A page may be short and still not be the last. Raises Problem
         400 `cursor_invalid`."""
         asked = f"subscribers:{merchant_id}:{service_id}:{status}"
@@ -77,7 +71,7 @@ class Subscribers:
             after = pseudonym
             scanned += len(grants)
         items = await asyncio.gather(*(self._subscriber(merchant_id, *each) for each in found))
-        return SubscriberPage(tuple(items), following)
+        return Page(tuple(items), following)
 
     async def read(self, merchant_id: str, pseudonym: str) -> Subscriber:
         """Raises Problem 404, also for another merchant's pseudonym."""

@@ -69,7 +69,7 @@ async def list_audit(
 ) -> AuditEntries:
     """Entries of the audit log, newest first. A page may be short and still not be the last."""
     page = await search.find(wanted, limit, cursor)
-    items = [AuditEntry.model_validate(entry.model_dump()) for entry in page.entries]
+    items = [AuditEntry.model_validate(entry.model_dump()) for entry in page.items]
     return AuditEntries(items=items, next_cursor=page.cursor)
 
 

@@ -3,7 +3,9 @@
 from shared.access.store import AccessStore
 from shared.access.subscribers.directory import find_consumer_id
 from shared.billing.models import CreditNote, Invoice, InvoiceStatus
-from shared.billing.store import BillingStore, Listed
+from shared.billing.store import BillingStore
+from shared.kernel.documents import Held
+from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.platform.documents import Where
 
@@ -24,7 +26,7 @@ class InvoiceListing:
         status: InvoiceStatus | None = None,
         period: str | None = None,
         pseudonym: str | None = None,
-    ) -> Listed[Invoice]:
+    ) -> Page[Held[Invoice]]:
         """Newest numbers first; none for a pseudonym that is not the merchant's."""
         where = _where(status=status, period=period)
         # A cursor can be read by whoever has it: the pseudonym is in it, never the id that is looked up for it.
@@ -32,7 +34,7 @@ class InvoiceListing:
         if pseudonym is not None:
             consumer_id = await find_consumer_id(self._access, merchant_id, pseudonym)
             if consumer_id is None:
-                return Listed((), None)
+                return Page((), None)
             where.append(Where("consumer_id", "=", consumer_id))
         return await self._store.merchant_invoices(merchant_id, where, limit, cursor, asked)
 
@@ -44,7 +46,7 @@ class InvoiceListing:
         *,
         status: InvoiceStatus | None = None,
         period: str | None = None,
-    ) -> Listed[Invoice]:
+    ) -> Page[Held[Invoice]]:
         """Of all its merchants, newest periods first."""
         return await self._store.consumer_invoices(consumer_id, _where(status=status, period=period), limit, cursor)
 
@@ -57,25 +59,25 @@ class InvoiceListing:
         consumer_id: str | None = None,
         status: InvoiceStatus | None = None,
         period: str | None = None,
-    ) -> Listed[Invoice]:
+    ) -> Page[Held[Invoice]]:
         """One merchant's, or everybody's: newest periods first."""
         where = _where(consumer_id=consumer_id, status=status, period=period)
         return await self._store.all_invoices(merchant_id, where, limit, cursor)
 
-    async def notes_of_merchant(self, merchant_id: str, limit: int, cursor: str | None) -> Listed[CreditNote]:
+    async def notes_of_merchant(self, merchant_id: str, limit: int, cursor: str | None) -> Page[Held[CreditNote]]:
         """Newest numbers first."""
         return await self._store.notes(merchant_id, (), limit, cursor)
 
     async def notes_of_invoice(
         self, consumer_id: str, invoice_id: str, limit: int, cursor: str | None
-    ) -> Listed[CreditNote]:
+    ) -> Page[Held[CreditNote]]:
         """What was taken back of a consumer's invoice, newest numbers first. Raises Problem 404."""
         held = await self._store.consumer_invoice(consumer_id, invoice_id)
         if held is None:
             raise not_found()
         numbers = tuple(note.number for note in held.value.notes)
         if not numbers:
-            return Listed((), None)
+            return Page((), None)
         return await self._store.notes(held.value.merchant_id, (Where("number", "in", numbers),), limit, cursor)
 
 

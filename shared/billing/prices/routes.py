@@ -87,8 +87,8 @@ async def list_plans(
     cursor: str | None = None,
 ) -> PlansView:
     """All versions, the newest first."""
-    found, next_cursor = await desk.page(service_id, limit, cursor)
-    return PlansView(items=[_view(version) for version in found], next_cursor=next_cursor)
+    page = await desk.page(service_id, limit, cursor)
+    return PlansView(items=[_view(version) for version in page.items], next_cursor=page.cursor)
 
 
 @router.get("/services/{service_id}/plans/{number}")

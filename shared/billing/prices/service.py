@@ -35,7 +35,7 @@ from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.http.paging import Page, bad_cursor, decode_cursor, encode_cursor
 from shared.kernel.http.problems import not_found
 from shared.kernel.periods import midnight, name_at, period
 from shared.platform.documents import Create, Delete, Replace
@@ -146,7 +146,7 @@ class Plans:
         plans = await self._store.plans(service.merchant_id, service_id)
         return Version(held.value, _state(held.value, plans, self._now()), held.etag)
 
-    async def page(self, service_id: str, limit: int, cursor: str | None) -> tuple[Sequence[Version], str | None]:
+    async def page(self, service_id: str, limit: int, cursor: str | None) -> Page[Version]:
         """The newest first. Raises Problem 400 `cursor_invalid`, 404."""
         service, asked = await self._service(service_id), f"plans:{service_id}"
         below = VERSIONS_MAX + 1 if cursor is None else decode_cursor(asked, cursor)
@@ -154,8 +154,8 @@ class Plans:
             raise bad_cursor()
         plans, now = await self._store.plans(service.merchant_id, service_id), self._now()
         left = [plan for plan in reversed(plans) if plan.number < below]
-        items = [Version(plan, _state(plan, plans, now)) for plan in left[:limit]]
-        return items, encode_cursor(asked, items[-1].plan.number) if len(left) > limit else None
+        items = tuple(Version(plan, _state(plan, plans, now)) for plan in left[:limit])
+        return Page(items, encode_cursor(asked, items[-1].plan.number) if len(left) > limit else None)
 
     async def offer(self, service: Service) -> Offer:
         return offer(await self._store.plans(service.merchant_id, service.id), self._now())

@@ -22,12 +22,13 @@ from shared.billing.invoices.views import (
 )
 from shared.billing.models import CreditNote, Invoice, InvoiceStatus, Payment
 from shared.billing.receivables.service import Receivables
-from shared.billing.store import BillingStore, Listed
+from shared.billing.store import BillingStore
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held, Identifier
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.paging import Page
 from shared.kernel.http.schemas import Input, Reasoned, View
 from shared.kernel.ids import known_id, new_id
 from shared.kernel.money import Amount
@@ -234,5 +235,5 @@ def _tagged(held: Held[Invoice], response: Response) -> MerchantInvoice:
     return merchant_view(held.value)
 
 
-def _notes(page: Listed[CreditNote]) -> NotesView:
+def _notes(page: Page[Held[CreditNote]]) -> NotesView:
     return NotesView(items=[note_view(held.value) for held in page.items], next_cursor=page.cursor)

@@ -82,5 +82,5 @@ class Details:
         # Across tenants: a public address does not say whose it is.
         query = Query(None, (Where("slug", "=", slug), Where("kind", "=", "merchant")), limit=10)
         page = await self._documents.query(MERCHANTS, query)
-        found = (Merchant.model_validate_json(each.body) for each in page.documents)
+        found = (Merchant.model_validate_json(each.body) for each in page.items)
         return next((merchant for merchant in found if merchant.status == "active"), None)

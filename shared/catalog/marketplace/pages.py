@@ -47,7 +47,7 @@ FACET_NAMES = {"type": "Type", "category": "Category", "tag": "Tag", "merchant":
 
 
 @dataclass(frozen=True)
-class Page:
+class HtmlPage:
     """An answer. `indexed` says whether search engines may keep it."""
 
     status: int
@@ -81,7 +81,7 @@ class Pages:
         self._details = details
         self._public_url = public_url
 
-    async def service(self, merchant_slug: str, service_slug: str) -> Page:
+    async def service(self, merchant_slug: str, service_slug: str) -> HtmlPage:
         """404 unless both slugs are the present ones of a service that is live and not private. What is unlisted is
         shown, but not to search engines."""
         detail = await self._details.service(service_slug) if "_" not in service_slug else None
@@ -89,7 +89,7 @@ class Pages:
             return self.missing()
         return self.of_service(detail)
 
-    def of_service(self, detail: Detail) -> Page:
+    def of_service(self, detail: Detail) -> HtmlPage:
         service, merchant = detail.service, detail.merchant
         url = self._public_url + service_path(merchant.slug, service.slug)
         description = plain_text(service.description, META_CHARACTERS_MAX) or f"{service.name} by {merchant.name}"
@@ -110,7 +110,7 @@ class Pages:
             data=service_data(detail, self._public_url, url, description, self._absolute(logo_path(service.logo))),
         )
 
-    async def merchant(self, slug: str) -> Page:
+    async def merchant(self, slug: str) -> HtmlPage:
         """404 unless the merchant is active."""
         merchant = await self._details.merchant(slug)
         if merchant is None:
@@ -132,7 +132,7 @@ class Pages:
             data=merchant_data(merchant, listed.cards, self._public_url, url),
         )
 
-    async def marketplace(self, asked: Asked, cursor: str | None = None) -> Page:
+    async def marketplace(self, asked: Asked, cursor: str | None = None) -> HtmlPage:
         """The list. Raises Problem 400 `cursor_invalid`. Only its plain first page is for search engines."""
         listed = await self._catalogue.search(asked, limit=LISTED, cursor=cursor, facets=True)
         plain = asked == Asked() and cursor is None
@@ -157,7 +157,7 @@ class Pages:
             data={"@context": "https://schema.org", "@type": "WebSite", "name": "AMS", "url": self._public_url},
         )
 
-    def missing(self, status: int = 404) -> Page:
+    def missing(self, status: int = 404) -> HtmlPage:
         """What is shown where there is nothing. With 200 as the file that a static site shows then."""
         return self._page(
             "missing.html",
@@ -170,21 +170,21 @@ class Pages:
             description="There is nothing at this address.",
         )
 
-    async def robots(self) -> Page:
+    async def robots(self) -> HtmlPage:
         text = f"User-agent: *\nAllow: /marketplace\nDisallow: /api/\n\nSitemap: {self._public_url}/sitemap.xml\n"
-        return Page(200, text.encode(), "text/plain; charset=utf-8")
+        return HtmlPage(200, text.encode(), "text/plain; charset=utf-8")
 
-    async def style(self) -> Page:
-        return Page(200, _style(), "text/css; charset=utf-8")
+    async def style(self) -> HtmlPage:
+        return HtmlPage(200, _style(), "text/css; charset=utf-8")
 
     def _absolute(self, path: str | None) -> str | None:
         return None if path is None else self._public_url + path
 
-    def _page(self, template: str, *, status: int = 200, listed: bool, **values: Any) -> Page:
+    def _page(self, template: str, *, status: int = 200, listed: bool, **values: Any) -> HtmlPage:
         text = _template(template).render(
             **values, listed=listed, style=f"/{STYLE}?v={sha256(_style()).hexdigest()[:12]}", home=self._public_url
         )
-        return Page(status, text.encode(), indexed=listed)
+        return HtmlPage(status, text.encode(), indexed=listed)
 
 
 def _of_merchant(merchant: Merchant, cards: Sequence[Card]) -> str:

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime
 from shared.catalog.markdown import plain_text, render_markdown
 from shared.catalog.marketplace.details import Detail, Details, Visitors
 from shared.catalog.marketplace.pages import SUMMARY_CHARACTERS_MAX, logo_path, merchant_path, service_path
-from shared.catalog.marketplace.search import Asked, Card, Catalogue, Listed
+from shared.catalog.marketplace.search import Asked, Card, Catalogue, Results
 from shared.catalog.models import Limits, Merchant, PriceModel, ServiceType, Visibility
 from shared.identity.guard import not_found
 from shared.kernel.http.schemas import View
@@ -279,7 +279,7 @@ def service_view(card: Card) -> CatalogService:
     )
 
 
-def facets_view(found: Listed) -> CatalogFacets:
+def facets_view(found: Results) -> CatalogFacets:
     counts = {
         name: [FacetValue(value=value, count=count) for value, count in values] for name, values in found.facets.items()
     }

@@ -12,13 +12,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from shared.catalog.models import Merchant, PriceModel, Service, ServiceType
 from shared.catalog.store import SERVICES, CatalogStore
 from shared.kernel.cache import FreshCache
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Slug, StoredModel
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor, read_pages
 from shared.platform.documents import Document, Documents, Query, Where
 from shared.platform.search import TEXT_CHARACTERS_MAX, Item, Position, Search, SearchIndex, Sort
 
@@ -69,7 +70,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class Results:
     cards: tuple[Card, ...]
     total: int
     cursor: str | None
@@ -96,7 +97,9 @@ class Catalogue:
         """Something was changed by this process: the next search looks at once."""
         self._followed.clear()
 
-    async def search(self, asked: Asked, *, limit: int = 20, cursor: str | None = None, facets: bool = False) -> Listed:
+    async def search(
+        self, asked: Asked, *, limit: int = 20, cursor: str | None = None, facets: bool = False
+    ) -> Results:
         """Raises Problem 400 `cursor_invalid`; SearchUnavailable, DocumentsUnavailable."""
         after = None if cursor is None else _position(decode_cursor(asked.name, cursor))
         await self.follow()
@@ -107,7 +110,7 @@ class Catalogue:
             raise bad_cursor() from None
         position = None if found.next is None else encode_cursor(asked.name, [found.next.id, found.next.key])
         cards = tuple(Card.model_validate_json(stored) for stored in found.items)
-        return Listed(cards, found.total, position, found.facets)
+        return Results(cards, found.total, position, found.facets)
 
     async def all(self) -> AsyncIterator[Card]:
         """Everything that is listed, by name."""
@@ -132,16 +135,10 @@ class Catalogue:
             query = Query(None, (Where("listing", ">=", since),), order_by="listing", limit=PAGE)
             merchants: dict[str, Merchant | None] = {}
             seen: dict[str, str] = {}
-            cursor = None
-            while True:
-                # Across tenants: the catalogue is everybody's.
-                page = await self._documents.query(SERVICES, query, cursor)
-                new = [each for each in page.documents if self._seen.get(each.id) != each.etag]
+            async for page in read_pages(partial(self._documents.query, SERVICES, query)):
+                new = [each for each in page.items if self._seen.get(each.id) != each.etag]
                 await self._take(new, merchants)
-                seen |= {each.id: each.etag for each in page.documents}
-                cursor = page.cursor
-                if cursor is None:
-                    break
+                seen |= {each.id: each.etag for each in page.items}
             self._since, self._seen = started, seen
 
     async def _take(self, documents: Sequence[Document], merchants: dict[str, Merchant | None]) -> None:

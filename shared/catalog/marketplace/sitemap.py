@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from html import escape
 
-from shared.catalog.marketplace.pages import Page, merchant_path, service_path
+from shared.catalog.marketplace.pages import HtmlPage, merchant_path, service_path
 from shared.catalog.marketplace.search import Catalogue
 from shared.kernel.cache import FreshCache
 
@@ -29,7 +29,7 @@ class Sitemap:
         self._urls_max = urls_max
         self._parts: FreshCache[str, list[bytes]] = FreshCache(fresh_s, 1)
 
-    async def page(self, part: int | None) -> Page:
+    async def page(self, part: int | None) -> HtmlPage:
         """The sitemap, or an index of its parts, which are counted from 1; 404 for one that there is not."""
         parts = await self._parts.get("", self._read)
         if part is None:
@@ -37,8 +37,8 @@ class Sitemap:
         elif 1 <= part <= len(parts):
             body = parts[part - 1]
         else:
-            return Page(404, b"")
-        return Page(200, body, XML)
+            return HtmlPage(404, b"")
+        return HtmlPage(200, body, XML)
 
     async def files(self) -> dict[str, bytes]:
         """The same as files by name: `sitemap.xml`, and where that is an index, its parts `sitemap-<n>.xml`."""

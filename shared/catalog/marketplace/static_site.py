@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from shared.catalog.marketplace.details import Details
-from shared.catalog.marketplace.pages import STYLE, Page, Pages
+from shared.catalog.marketplace.pages import STYLE, HtmlPage, Pages
 from shared.catalog.marketplace.search import Asked, Catalogue
 from shared.catalog.marketplace.sitemap import Sitemap
 from shared.platform.blobs import Blobs
@@ -40,7 +40,7 @@ class Publisher:
             await self._settle(f"{_PREFIX}{place[0]}/{place[1]}/{_INDEX}", partial(self._pages.service, *place))
             await self._settle(f"{_PREFIX}{place[0]}/{_INDEX}", partial(self._pages.merchant, place[0]))
 
-    async def _settle(self, name: str, render: Callable[[], Awaitable[Page]]) -> None:
+    async def _settle(self, name: str, render: Callable[[], Awaitable[HtmlPage]]) -> None:
         """Until what was written is what would be written now: of two writers at the same time, the one that writes
         last looks again."""
         page = await render()
@@ -51,7 +51,7 @@ class Publisher:
                 return
         raise RuntimeError(f"{name} changes faster than it is written")
 
-    async def _write(self, name: str, page: Page) -> None:
+    async def _write(self, name: str, page: HtmlPage) -> None:
         if page.status == 200:
             await self._site.put(name, page.body, content_type=page.content_type, overwrite=True)
         else:
@@ -72,7 +72,7 @@ class Publisher:
                 await self._recheck(name)
         await self._publish_sitemap()
 
-    async def _all(self) -> AsyncIterator[tuple[str, Callable[[], Awaitable[Page]]]]:
+    async def _all(self) -> AsyncIterator[tuple[str, Callable[[], Awaitable[HtmlPage]]]]:
         merchants: set[str] = set()
         async for card in self._catalogue.all():
             place = (card.merchant_slug, card.slug)
@@ -81,7 +81,7 @@ class Publisher:
                 merchants.add(card.merchant_slug)
                 yield f"{_PREFIX}{place[0]}/{_INDEX}", partial(self._pages.merchant, place[0])
 
-    async def _put_if_changed(self, name: str, render: Callable[[], Awaitable[Page]]) -> None:
+    async def _put_if_changed(self, name: str, render: Callable[[], Awaitable[HtmlPage]]) -> None:
         page, blob = await render(), await self._site.get(name)
         if blob is None or blob.data != page.body:
             await self._settle(name, render)

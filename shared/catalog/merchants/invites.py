@@ -15,12 +15,11 @@ from shared.audit.models import Actor, Change, changed
 from shared.audit.platform import PlatformSettingsStore
 from shared.identity.mail_task import mail
 from shared.identity.models import Account, MerchantInvite
-from shared.identity.store import Listed
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
-from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor
+from shared.kernel.http.paging import Page, bad_cursor, decode_cursor, encode_cursor
 from shared.kernel.http.problems import not_found
 from shared.platform.documents import CONTAINERS, Create, Documents, Query, Replace, Where
 from shared.platform.limits import Decision, Demand, Limits
@@ -95,7 +94,7 @@ class Invites:
             return None
         return Held(MerchantInvite.model_validate_json(document.body), document.etag)
 
-    async def page(self, status: InviteStatus | None, limit: int, cursor: str | None) -> Listed[MerchantInvite]:
+    async def page(self, status: InviteStatus | None, limit: int, cursor: str | None) -> Page[MerchantInvite]:
         """Newest first. Raises Problem 400 `cursor_invalid`."""
         asked = f"merchant_invites:{status}"
         # All pages are as of the first one's time: a store's cursor continues one and the same query.
@@ -114,10 +113,10 @@ class Invites:
         query = Query(None, tuple(where), order_by="created_at", descending=True, limit=limit)
         try:
             page = await self._documents.query(INVITES, query, inner)
-        except ValueError:
+        except ValueError:  # a cursor that was made up
             raise bad_cursor() from None
-        items = tuple(MerchantInvite.model_validate_json(document.body) for document in page.documents)
-        return Listed(items, None if page.cursor is None else encode_cursor(asked, [moment, page.cursor]))
+        following = None if page.cursor is None else encode_cursor(asked, [moment, page.cursor])
+        return Page(tuple(MerchantInvite.model_validate_json(document.body) for document in page.items), following)
 
     async def revoke(self, actor: Actor, id: str, if_match: str | None) -> Held[MerchantInvite]:
         """Raises Problem 404, 412, 428; 409 `state_invalid` unless it is open."""

@@ -19,11 +19,12 @@ from shared.catalog.mails import CatalogMails, line
 from shared.catalog.merchants.registration import MERCHANT_SECRETS
 from shared.catalog.models import Merchant, MerchantStatus
 from shared.catalog.services.relisting import relist
-from shared.catalog.store import MERCHANTS, CatalogStore, Listed
+from shared.catalog.store import MERCHANTS, CatalogStore
 from shared.identity.models import Account
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.platform.blobs import Blobs
 from shared.platform.documents import Replace
@@ -71,7 +72,7 @@ class Merchants:
 
     async def page(
         self, status: MerchantStatus | None, flagged: bool | None, prefix: str | None, limit: int, cursor: str | None
-    ) -> Listed[Merchant]:
+    ) -> Page[Held[Merchant]]:
         """By slug; `prefix` is of the slug. Raises Problem 400 `cursor_invalid`."""
         return await self._store.merchants(status, flagged, prefix, limit, cursor)
 

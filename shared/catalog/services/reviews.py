@@ -11,10 +11,11 @@ from shared.catalog.models import Service, ServiceStatus, Visibility
 from shared.catalog.services.changes import ServiceChanges, released
 from shared.catalog.services.revisions import differences
 from shared.catalog.services.service import Detail, Services, check_complete, out_of_review, state_invalid
-from shared.catalog.store import REVISION, CatalogStore, Listed
+from shared.catalog.store import REVISION, CatalogStore
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.paging import Page
 from shared.platform.documents import Delete, Operation, Upsert, Where
 
 
@@ -41,7 +42,7 @@ class Reviews:
 
     async def page(
         self, status: ServiceStatus | None, merchant_id: str | None, limit: int, cursor: str | None
-    ) -> Listed[Service]:
+    ) -> Page[Held[Service]]:
         """All services: a merchant's newest first, all merchants' by status, in the order of an index however many they
         are. Raises Problem 400 `cursor_invalid`."""
         # Every service has a status, and nothing else in the container has. It is asked for as a range: SQLite then

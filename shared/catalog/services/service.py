@@ -24,10 +24,11 @@ from shared.catalog.models import Merchant, Revision, Service, ServiceStatus, Ve
 from shared.catalog.services.changes import ServiceChanges, released
 from shared.catalog.services.quota import ServiceQuota
 from shared.catalog.services.revisions import applied, split
-from shared.catalog.store import REVISION, CatalogStore, Listed, SlugTaken
+from shared.catalog.store import REVISION, CatalogStore, SlugTaken
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
 from shared.platform.blobs import Blobs
@@ -80,7 +81,7 @@ class Services:
 
     async def page(
         self, merchant_id: str, status: ServiceStatus | None, limit: int, cursor: str | None
-    ) -> Listed[Service]:
+    ) -> Page[Held[Service]]:
         """A merchant's services, newest first. Raises Problem 400 `cursor_invalid`, 404."""
         await self._merchant(merchant_id)
         where = [Where("merchant_id", "=", merchant_id)]
@@ -192,7 +193,7 @@ class Services:
         held = await self._changes.commit(actor, "service.release", detail.held, after, reason=notes, also=[create])
         return Detail(held, detail.revision), Version.model_validate_json(create.body)
 
-    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Listed[Version]:
+    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Page[Held[Version]]:
         """Newest first. Raises Problem 400, 404."""
         await self.read(service_id)
         return await self._store.versions(service_id, limit, cursor)

@@ -9,9 +9,10 @@ from shared.audit.models import Actor, changed
 from shared.identity.admins import Admins
 from shared.identity.models import Account, AccountStatus
 from shared.identity.sign_in.enrolment import Enrolment
-from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore, Listed
+from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
+from shared.kernel.http.paging import Page
 from shared.platform.documents import Query, Replace, Where
 
 
@@ -26,7 +27,7 @@ class Accounts:
 
     async def list(
         self, email: str | None, role: Literal["admin"] | None, limit: int, cursor: str | None
-    ) -> Listed[Account]:
+    ) -> Page[Account]:
         """Accounts whose address starts with `email`, by address; without it all of them, in no promised order.
         Raises Problem 400 `cursor_invalid`."""
         where = [Where("kind", "=", "account")]

@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from shared.audit.journal import Journal, conflict
 from shared.audit.models import Actor, changed
 from shared.identity.models import Account, Session
-from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore, Listed, session_document
+from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore, session_document
 from shared.kernel.cache import FreshCache
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem, Unavailable
+from shared.kernel.http.paging import Page
 from shared.platform.documents import DocumentExists, DocumentMissing, Documents, Patch, Query, Replace, Where
 
 SEEN_EVERY = timedelta(minutes=5)
@@ -75,12 +76,12 @@ class Sessions:
             self._background.add(task)
             task.add_done_callback(self._background.discard)
 
-    async def list(self, account: Account, limit: int, cursor: str | None) -> Listed[Session]:
+    async def list(self, account: Account, limit: int, cursor: str | None) -> Page[Session]:
         """Those that are alive, by when they were last seen, the latest first. A page may be short and still not be the
         last. Raises Problem 400 `cursor_invalid`."""
         query = Query(account.id, (Where("kind", "=", "session"),), order_by="seen_at", descending=True, limit=limit)
         page = await self._store.page(Session, query, f"sessions:{account.id}", cursor)
-        return Listed(tuple(session for session in page.items if _alive(session, account)), page.cursor)
+        return Page(tuple(session for session in page.items if _alive(session, account)), page.cursor)
 
     async def end(self, actor: Actor, account_id: str, session_id: str) -> bool:
         """False when there is no such session; one that was ended stays so. Raises Problem 409."""

@@ -256,7 +256,7 @@ class Aggregator:
         ids = tuple(entry.record_id for entry in entries)
         query = Query(partition, (Where("id", "in", ids),), limit=len(ids))
         page = await self._documents.query(USAGE, query)
-        known = {document.id for document in page.documents}
+        known = {document.id for document in page.items}
         return [entry for entry in entries if entry.record_id not in known]
 
 

@@ -7,10 +7,12 @@ in the `jobs` container, one document a day, so that every day is reconciled eve
 import logging
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import msgspec
 
 from shared.kernel.clock import format_time, utc_now
+from shared.kernel.http.paging import read_all
 from shared.kernel.telemetry import RECONCILE_DIFFERENCES
 from shared.metering.counters import Bucket, counter_key, decode_counter, sum_events
 from shared.metering.events import ACCEPTED_PAST, decode_event
@@ -96,16 +98,10 @@ class Reconciler:
     async def _partitions(self, day: date) -> list[str]:
         # By the month's counters too: they find the records of a day whose own counters are gone.
         periods = (str(day), str(day)[:7])
-        found: set[str] = set()
-        cursor: str | None = None
-        while True:
-            # Across tenants: the platform recounts everybody's days.
-            query = Query(None, (Where("period", "in", periods),), order_by="period", limit=PAGE)
-            page = await self._documents.query(USAGE, query, cursor)
-            found.update(document.partition for document in page.documents)
-            cursor = page.cursor
-            if cursor is None:
-                return sorted(found)
+        # Across tenants: the platform recounts everybody's days.
+        query = Query(None, (Where("period", "in", periods),), order_by="period", limit=PAGE)
+        documents = read_all(partial(self._documents.query, USAGE, query))
+        return sorted({document.partition async for document in documents})
 
     async def _compare(self, partition: str, day: date) -> tuple[int, list[CounterDifference]]:
         """Number of records, and where counters and records differ."""

@@ -12,10 +12,12 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import partial
 
 import msgspec
 
 from shared.kernel.clock import format_time, utc_now
+from shared.kernel.http.paging import read_all
 from shared.metering.counters import Counter, decode_counter, encode_counter, view_of
 from shared.metering.rollups.slices import (
     JOBS,
@@ -148,9 +150,9 @@ class Rollups:
             # Across tenants: the days that the platform has usage of.
             query = Query(None, (Where("period", ">", after), Where("period", "<=", last)), order_by="period", limit=1)
             page = await self._documents.query(USAGE, query)
-            if not page.documents:
+            if not page.items:
                 return None
-            after = decode_counter(page.documents[0].body).period
+            after = decode_counter(page.items[0].body).period
             if len(after) == len(last):  # months are between the days
                 return after
 
@@ -256,14 +258,8 @@ class Rollups:
         }
 
     async def _documents_of(self, query: Query, container: Container = USAGE) -> AsyncIterator[Document]:
-        cursor: str | None = None
-        while True:
-            page = await self._documents.query(container, query, cursor)
-            for document in page.documents:
-                yield document
-            cursor = page.cursor
-            if cursor is None:
-                return
+        async for document in read_all(partial(self._documents.query, container, query)):
+            yield document
 
     async def _of_service(self, service_id: str, day: str) -> AsyncIterator[Counter]:
         # Across tenants: a service's usage is everybody's.

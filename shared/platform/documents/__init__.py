@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from shared.kernel.errors import Unavailable
+from shared.kernel.http.paging import Page
 
 OPERATIONS_PER_TRANSACTION_MAX = 100
 """Cosmos DB's limit for a transactional batch."""
@@ -175,14 +176,6 @@ class Query:
     limit: int = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
-    """`cursor` is opaque text that continues the same query, None on the last page, which may be empty."""
-
-    documents: tuple[Document, ...]
-    cursor: str | None
-
-
 class DocumentExists(Exception):
     """A create met an id that is taken."""
 
@@ -245,7 +238,7 @@ class Documents(Protocol):
         Raises TransactionFailed; ValueError for none or more than 100 operations, or bodies over BODY_BYTES_MAX."""
         ...
 
-    async def query(self, container: Container, query: Query, cursor: str | None = None) -> Page:
+    async def query(self, container: Container, query: Query, cursor: str | None = None) -> Page[Document]:
         """Raises ValueError for a field that is not indexed and for a cursor that is not one of its own."""
         ...
 

@@ -17,6 +17,7 @@ from azure.core.credentials_async import AsyncTokenCredential
 from azure.cosmos import PartitionKey
 from azure.cosmos.aio import ContainerProxy, CosmosClient
 
+from shared.kernel.http.paging import Page
 from shared.platform.documents import (
     BODY_BYTES_MAX,
     CONTAINERS,
@@ -29,7 +30,6 @@ from shared.platform.documents import (
     DocumentMissing,
     DocumentsUnavailable,
     Operation,
-    Page,
     Patch,
     Query,
     Replace,
@@ -138,7 +138,7 @@ class CosmosDocuments:
             raise
         return ["" if isinstance(o, Delete) else str(r["eTag"]) for o, r in zip(operations, results, strict=True)]
 
-    async def query(self, container: Container, query: Query, cursor: str | None = None) -> Page:
+    async def query(self, container: Container, query: Query, cursor: str | None = None) -> Page[Document]:
         check_query(container, query)
         start = decode_cursor(container, query, cursor)
         proxy = await self._proxy(container)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from shared.kernel.http.paging import Page
 from shared.platform.documents import (
     BODY_BYTES_MAX,
     CONTAINERS,
@@ -25,7 +26,6 @@ from shared.platform.documents import (
     DocumentMissing,
     DocumentsUnavailable,
     Operation,
-    Page,
     Patch,
     PreconditionFailed,
     Query,
@@ -166,7 +166,7 @@ class SqliteDocuments:
 
         return await self._file.write(work)
 
-    async def query(self, container: Container, query: Query, cursor: str | None = None) -> Page:
+    async def query(self, container: Container, query: Query, cursor: str | None = None) -> Page[Document]:
         sql, parameters = compile_query(container, query, cursor, self._clock())
         rows = await self._file.read(lambda db: db.execute(sql, parameters).fetchall())
         documents = tuple(Document(row[0], row[1], row[3], _etag(row[2])) for row in rows[: query.limit])

@@ -247,7 +247,7 @@ async def consumer_records(
         log = _log(scope.usage.all_records(scope.consumer_id, wanted))
         return csv_file(f"usage-records-{day}.csv", RecordItem, log)
     page = await scope.usage.records(scope.consumer_id, wanted, limit, cursor)
-    return RecordsView(items=items(RecordItem, map(_record, page.events)), next_cursor=page.cursor)
+    return RecordsView(items=items(RecordItem, map(_record, page.items)), next_cursor=page.cursor)
 
 
 async def _log(events: AsyncIterator[UsageEvent]) -> AsyncIterator[Mapping[str, object]]:

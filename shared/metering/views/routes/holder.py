@@ -124,7 +124,7 @@ async def usage_events(
 ) -> UsageEvents:
     """This key's raw usage events of a day, by time. A page may be short and still not be the last."""
     page = await queries.records(holder.consumer, holder.key.id, day, limit, cursor)
-    items = [msgspec.json.decode(encode_event(event)) for event in page.events]
+    items = [msgspec.json.decode(encode_event(event)) for event in page.items]
     return UsageEvents(items=items, next_cursor=page.cursor)
 
 
