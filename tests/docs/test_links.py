@@ -7,6 +7,7 @@ import pytest
 
 from tests.docs.documents import DOCUMENTS, ROOT, without_fences
 
+LINES_WITHOUT_CONTENTS = 110
 _LINK = re.compile(r"\]\((?!https?:)([^)\s]+)\)")
 _SOURCE = re.compile(r"\b(?:src|srcset|href)=\"(?!https?:)([^\"]+)\"")
 
@@ -44,6 +45,15 @@ def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
     document.write_text('# A title: `x`\n[1](a.md#a-title-x) [2](#a-title) [3](b.md)\n<img src="c.svg">\n')
 
     assert broken(document) == ["#a-title", "b.md", "c.svg"]
+
+
+@pytest.mark.parametrize("document", [page for page in DOCUMENTS if page.parent.name == "docs"], ids=str)
+def test_a_long_page_lists_its_headings_first(document: Path) -> None:
+    text = without_fences((ROOT / document).read_text())
+    if text.count("\n") > LINES_WITHOUT_CONTENTS:
+        beginning = text.partition("\n## ")[0]
+        headings = re.findall(r"^## .+$", text, re.MULTILINE)
+        assert [heading for heading in headings if f"(#{anchors(heading).pop()})" not in beginning] == []
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
