@@ -29,8 +29,11 @@ from rich.progress import track
 from shared.access.models import Consumer, Grant
 from shared.access.store import ACCESS
 from shared.billing.charges import CHARGE
-from shared.billing.models import BillingProfile, Plan
-from shared.billing.store import BILLING, PROFILE, plan_document
+from shared.billing.prices.models import Plan
+from shared.billing.prices.store import plan_document
+from shared.billing.profiles.models import BillingProfile
+from shared.billing.profiles.store import PROFILE
+from shared.billing.store import BILLING
 from shared.bootstrap import Application
 from shared.catalog.models import Merchant, Service
 from shared.kernel.clock import format_time, utc_now
@@ -196,7 +199,7 @@ async def _check(folder: Path, invoices: int, merchants: int, records: int) -> N
         for merchant in range(merchants):
             numbers, cursor = [], None
             while True:
-                page = await app.billing.merchant_invoices(f"mer_{merchant}", (), 1_000, cursor)
+                page = await app.invoice_store.merchant_invoices(f"mer_{merchant}", (), 1_000, cursor)
                 numbers += [int(held.value.number[-6:]) for held in page.items]
                 total += sum((held.value.total for held in page.items), Decimal(0))
                 cursor = page.cursor

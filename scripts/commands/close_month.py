@@ -15,9 +15,10 @@ from rich.table import Table
 
 from scripts.local_settings import use_local_settings
 from scripts.terminal import counted, errors, failure
-from shared.billing.close_models import Close
-from shared.billing.models import BillingProfile, Invoice
-from shared.billing.month_close.service import NotBegun, NotOver
+from shared.billing.invoices.models import Invoice
+from shared.billing.month_close.models import Close
+from shared.billing.month_close.service import PeriodNotBegun, PeriodNotOver
+from shared.billing.profiles.models import BillingProfile
 from shared.billing.usage.proofs import proven_records
 from shared.billing.usage.records import export as export_csv
 from shared.bootstrap import Application, application, close
@@ -86,7 +87,9 @@ async def _close(month: str, merchant: str | None, export_to: Path | None, *, ea
     app = application()
     found: list[Closed] = []
     try:
-        profiles = [profile async for profile in app.billing.profiles() if merchant in (None, profile.merchant_id)]
+        profiles = [
+            profile async for profile in app.profile_store.profiles() if merchant in (None, profile.merchant_id)
+        ]
         if not profiles:
             errors.print(f"{merchant or 'no merchant'} has {'no' if merchant else 'a'} billing profile")
         for profile in profiles:
@@ -106,10 +109,10 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
     while (due := await app.closer.next_period(profile)).name <= month:
         try:
             closed = await app.closer.close(profile, due, early=early or _may_be_early(app))
-        except NotBegun as error:
+        except PeriodNotBegun as error:
             errors.print(f"{profile.merchant_id}: {error}.")
             break
-        except NotOver as error:
+        except PeriodNotOver as error:
             errors.print(f"{profile.merchant_id}: {error}; --early closes it all the same.")
             break
         if due.end > utc_now():
@@ -122,7 +125,7 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
             break
     if month < (first := name_at(profile.billing_from, profile.time_zone, profile.anchor_day)):
         errors.print(f"{profile.merchant_id}: billing began with {first}")
-    known = await app.billing.close(profile.merchant_id, month)
+    known = await app.close_store.close(profile.merchant_id, month)
     if known is not None and month not in {one.close.period for one in found}:
         found.append(Closed(known.value, await _invoices(app, known.value)))
     return found
@@ -133,7 +136,7 @@ async def _export(app: Application, invoices: Sequence[Invoice], folder: Path) -
     for invoice in track(
         invoices, description="export", console=errors, transient=True, disable=not errors.is_terminal
     ):
-        for name in (await app.shelf.get(invoice, "pdf"), await app.shelf.get(invoice, "json")):
+        for name in (await app.document_cache.get(invoice, "pdf"), await app.document_cache.get(invoice, "json")):
             blob = await app.blobs.get(name)
             assert blob is not None, "it was made just now"
             (folder / f"{invoice.number}{Path(name).suffix}").write_bytes(blob.data)
@@ -155,7 +158,7 @@ async def _invoices(app: Application, of: Close) -> list[Invoice]:
     cursor = None
     while True:
         where = (Where("period", "=", of.period),)
-        page = await app.billing.merchant_invoices(of.merchant_id, where, 1_000, cursor)
+        page = await app.invoice_store.merchant_invoices(of.merchant_id, where, 1_000, cursor)
         found += [held.value for held in page.items]
         cursor = page.cursor
         if cursor is None:

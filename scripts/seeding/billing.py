@@ -9,8 +9,12 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.billing.charges import Charge
-from shared.billing.models import BillingProfile, Plan, TaxRegistration
-from shared.billing.store import BILLING, PROFILE, plan_document
+from shared.billing.prices.models import Plan
+from shared.billing.prices.store import plan_document
+from shared.billing.profiles.models import BillingProfile
+from shared.billing.profiles.store import PROFILE
+from shared.billing.store import BILLING
+from shared.billing.tax.models import TaxRegistration
 from shared.bootstrap import Application
 from shared.kernel.clock import utc_now
 from shared.kernel.money import Currency
@@ -55,7 +59,7 @@ async def put_billing(app: Application, merchant_id: str, described: DescribedBi
 
 
 async def put_prices(app: Application, merchant_id: str, service_id: str, described: DescribedPrices) -> None:
-    held = await app.billing.profile(merchant_id)
+    held = await app.profile_store.profile(merchant_id)
     plan = Plan(
         service_id=service_id,
         merchant_id=merchant_id,

@@ -20,11 +20,12 @@ from shared.audit.platform import PlatformSettingsStore
 from shared.audit.search import AuditSearch
 from shared.billing.documents.downloads import InvoiceDownloads
 from shared.billing.invoices.listing import InvoiceListing
+from shared.billing.invoices.store import InvoiceStore
 from shared.billing.month_close.previews import Previews
+from shared.billing.month_close.store import CloseStore
 from shared.billing.prices.service import Plans
 from shared.billing.profiles.service import BillingSetup
 from shared.billing.receivables.service import Receivables
-from shared.billing.store import BillingStore
 from shared.catalog.marketplace.details import Details, Visitors
 from shared.catalog.marketplace.search import Catalogue
 from shared.catalog.openapi.service import Descriptions
@@ -165,7 +166,10 @@ class Parts(Protocol):
     def plans(self) -> Plans: ...
 
     @property
-    def billing(self) -> BillingStore: ...
+    def invoice_store(self) -> InvoiceStore: ...
+
+    @property
+    def close_store(self) -> CloseStore: ...
 
     @property
     def invoice_downloads(self) -> InvoiceDownloads: ...

@@ -20,6 +20,11 @@ class Numbers(StoredModel):
     last: Annotated[int, Field(ge=0)]
 
 
+def sequence_document(series: str, financial_year: str) -> str:
+    """Name the document that has the last number of a series in a financial year, in the merchant's partition."""
+    return f"seq:{series}:{financial_year}"
+
+
 def financial_year(day: date, first_month: int) -> str:
     """How numbers name the financial year of a day: `26` when it is the calendar year, else `2627`."""
     begins = day.year if day.month >= first_month else day.year - 1

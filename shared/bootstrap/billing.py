@@ -10,21 +10,25 @@ from shared.bootstrap.webhooks import WebhookParts
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from shared.billing.documents.cache import Shelf
+    from shared.billing.documents.cache import DocumentCache
     from shared.billing.documents.downloads import InvoiceDownloads
     from shared.billing.invoices.announcements import Announcer
     from shared.billing.invoices.listing import InvoiceListing
+    from shared.billing.invoices.store import InvoiceStore
     from shared.billing.month_close.drafting import Drafter
     from shared.billing.month_close.filing import Filer
-    from shared.billing.month_close.issuing import Issuer
+    from shared.billing.month_close.issuing import InvoiceIssuer
     from shared.billing.month_close.previews import Previews
     from shared.billing.month_close.service import Closer
+    from shared.billing.month_close.store import CloseStore
+    from shared.billing.month_close.subscribers import BilledSubscribers
     from shared.billing.prices.notices import PlanNotices
     from shared.billing.prices.service import Plans
+    from shared.billing.prices.store import PlanStore
     from shared.billing.profiles.service import BillingSetup
+    from shared.billing.profiles.store import ProfileStore
     from shared.billing.receivables.reminders import Reminders
     from shared.billing.receivables.service import Receivables
-    from shared.billing.store import BillingStore
     from shared.downloads.service import Downloads
     from shared.kernel.background import Runner
 
@@ -37,38 +41,70 @@ class Billing(KeyParts, Alerts, WebhookParts):
     """
 
     @cached_property
-    def billing(self) -> "BillingStore":
-        from shared.billing.store import BillingStore
+    def plan_store(self) -> "PlanStore":
+        from shared.billing.prices.store import PlanStore
 
-        return BillingStore(self.documents)
+        return PlanStore(self.documents)
+
+    @cached_property
+    def profile_store(self) -> "ProfileStore":
+        from shared.billing.profiles.store import ProfileStore
+
+        return ProfileStore(self.documents)
+
+    @cached_property
+    def invoice_store(self) -> "InvoiceStore":
+        from shared.billing.invoices.store import InvoiceStore
+
+        return InvoiceStore(self.documents)
+
+    @cached_property
+    def close_store(self) -> "CloseStore":
+        from shared.billing.month_close.store import CloseStore
+
+        return CloseStore(self.documents)
+
+    @cached_property
+    def billed_subscribers(self) -> "BilledSubscribers":
+        from shared.billing.month_close.subscribers import BilledSubscribers
+
+        return BilledSubscribers(self.access)
 
     @cached_property
     def drafter(self) -> "Drafter":
         from shared.billing.month_close.drafting import Drafter
         from shared.billing.usage.month import MonthReader
 
-        return Drafter(self.billing, self.access, self.catalog, MonthReader(self.documents))
+        return Drafter(
+            plans=self.plan_store,
+            profiles=self.profile_store,
+            invoices=self.invoice_store,
+            closes=self.close_store,
+            access=self.access,
+            catalog=self.catalog,
+            reader=MonthReader(self.documents),
+        )
 
     @cached_property
-    def issuer(self) -> "Issuer":
-        from shared.billing.month_close.issuing import Issuer
+    def issuer(self) -> "InvoiceIssuer":
+        from shared.billing.month_close.issuing import InvoiceIssuer
 
-        return Issuer(self.billing, self.journal)
+        return InvoiceIssuer(self.invoice_store, self.journal)
 
     @cached_property
     def closer(self) -> "Closer":
         from shared.billing.month_close.service import Closer
 
         return Closer(
-            self.documents,
-            self.billing,
-            self.access,
-            self.catalog,
-            self.drafter,
-            self.issuer,
-            self.journal,
-            self.platform_settings,
-            self.mails,
+            closes=self.close_store,
+            profiles=self.profile_store,
+            catalog=self.catalog,
+            subscribers=self.billed_subscribers,
+            drafter=self.drafter,
+            issuer=self.issuer,
+            journal=self.journal,
+            settings=self.platform_settings,
+            mails=self.mails,
         )
 
     @cached_property
@@ -81,37 +117,57 @@ class Billing(KeyParts, Alerts, WebhookParts):
     def plans(self) -> "Plans":
         from shared.billing.prices.service import Plans
 
-        return Plans(self.billing, self.catalog, self.journal)
+        return Plans(plans=self.plan_store, profiles=self.profile_store, catalog=self.catalog, journal=self.journal)
 
     @cached_property
     def plan_notices(self) -> "PlanNotices":
         from shared.billing.prices.notices import PlanNotices
 
-        return PlanNotices(self.billing, self.access, self.catalog, self.journal, self.mails)
+        return PlanNotices(
+            plans=self.plan_store, access=self.access, catalog=self.catalog, journal=self.journal, mails=self.mails
+        )
 
     @cached_property
     def previews(self) -> "Previews":
         from shared.billing.month_close.previews import Previews
 
-        return Previews(self.billing, self.access, self.drafter, self.closer)
+        return Previews(
+            profiles=self.profile_store,
+            subscribers=self.billed_subscribers,
+            access=self.access,
+            drafter=self.drafter,
+            closer=self.closer,
+        )
 
     @cached_property
     def invoice_downloads(self) -> "InvoiceDownloads":
         from shared.billing.documents.downloads import InvoiceDownloads
 
-        return InvoiceDownloads(self.billing, self.documents, self.access, self.blobs, self.shelf, self.downloads)
+        return InvoiceDownloads(
+            invoices=self.invoice_store,
+            documents=self.documents,
+            access=self.access,
+            blobs=self.blobs,
+            cache=self.document_cache,
+            downloads=self.downloads,
+        )
 
     @cached_property
-    def shelf(self) -> "Shelf":
-        from shared.billing.documents.cache import Shelf
+    def document_cache(self) -> "DocumentCache":
+        from shared.billing.documents.cache import DocumentCache
 
-        return Shelf(self.blobs)
+        return DocumentCache(self.blobs)
 
     @cached_property
     def filer(self) -> "Filer":
         from shared.billing.month_close.filing import Filer
 
-        return Filer(self.documents, self.billing, self.shelf)
+        return Filer(
+            documents=self.documents,
+            closes=self.close_store,
+            invoices=self.invoice_store,
+            cache=self.document_cache,
+        )
 
     @cached_property
     def filing_runner(self) -> "Runner":
@@ -131,38 +187,44 @@ class Billing(KeyParts, Alerts, WebhookParts):
         from shared.identity.mail_task import send_mail
 
         return Announcer(
-            self.billing,
-            self.access,
-            self.catalog,
-            self.mails,
-            self.catalog_mails,
-            self.webhook_store,
-            lambda task_id, data: send_mail(self.mail, task_id, data),
-            lambda task_id, data: self.webhook_sender.on_emit(task_id, data),
-            lambda merchant_id, tasks: self.journal.commit(BILLING, merchant_id, [], tasks=tasks),
-            self.settings.ams_public_url,
+            invoices=self.invoice_store,
+            profiles=self.profile_store,
+            access=self.access,
+            catalog=self.catalog,
+            mails=self.mails,
+            merchant_mails=self.catalog_mails,
+            webhooks=self.webhook_store,
+            send=lambda task_id, data: send_mail(self.mail, task_id, data),
+            post=lambda task_id, data: self.webhook_sender.on_emit(task_id, data),
+            leave=lambda merchant_id, tasks: self.journal.commit(BILLING, merchant_id, [], tasks=tasks),
+            url=self.settings.ams_public_url,
         )
 
     @cached_property
     def invoice_listing(self) -> "InvoiceListing":
         from shared.billing.invoices.listing import InvoiceListing
 
-        return InvoiceListing(self.billing, self.access)
+        return InvoiceListing(self.invoice_store, self.access)
 
     @cached_property
     def receivables(self) -> "Receivables":
         from shared.billing.receivables.service import Receivables
 
-        return Receivables(self.billing, self.journal, self.announcer)
+        return Receivables(
+            invoices=self.invoice_store,
+            profiles=self.profile_store,
+            journal=self.journal,
+            announcer=self.announcer,
+        )
 
     @cached_property
     def reminders(self) -> "Reminders":
         from shared.billing.receivables.reminders import Reminders
 
-        return Reminders(self.billing, self.journal, self.announcer)
+        return Reminders(self.invoice_store, self.journal, self.announcer)
 
     @cached_property
     def billing_setup(self) -> "BillingSetup":
         from shared.billing.profiles.service import BillingSetup
 
-        return BillingSetup(self.billing, self.catalog, self.journal)
+        return BillingSetup(self.profile_store, self.catalog, self.journal)

@@ -5,8 +5,11 @@ from typing import Any
 import httpx
 
 from shared.access.models import Consumer
-from shared.billing.models import BillingProfile, Invoice
-from shared.billing.store import BILLING, PROFILE, invoice_document
+from shared.billing.invoices.models import Invoice
+from shared.billing.invoices.store import invoice_document
+from shared.billing.profiles.models import BillingProfile
+from shared.billing.profiles.store import PROFILE
+from shared.billing.store import BILLING
 from shared.kernel.clock import utc_now
 from tests.api.access_market import AccessMarket
 from tests.api.harness import Person
@@ -39,7 +42,7 @@ class InvoiceMarket:
         return invoice.id
 
     async def read(self, id: str = "inv_1") -> Invoice:
-        held = await self.api.app.billing.invoice("mer_1", id)
+        held = await self.api.app.invoice_store.invoice("mer_1", id)
         assert held is not None
         return held.value
 

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import httpx
 import pytest
 
+from shared.billing.month_close.store import close_document
 from shared.billing.profiles.service import counts_in_quarters
-from shared.billing.store import BILLING, close_document
+from shared.billing.store import BILLING
 from shared.catalog.models import Address
 from shared.kernel.clock import utc_now
 from shared.kernel.periods import name_at, period
@@ -199,12 +200,12 @@ def test_days_begin_with_a_quarter_of_an_hour() -> None:
 
 async def close(market: AccessMarket) -> None:
     """A month that is being closed."""
-    held = await market.api.app.billing.profile("mer_1")
+    held = await market.api.app.profile_store.profile("mer_1")
     assert held is not None
     profile = held.value
     of = period(name_at(profile.billing_from, profile.time_zone, profile.anchor_day), profile.time_zone)
-    thought = await market.api.app.closer.thought(profile, of)
-    await market.api.app.documents.create(BILLING, "mer_1", close_document(of.name), thought.to_json())
+    close = await market.api.app.closer.draft_close(profile, of)
+    await market.api.app.documents.create(BILLING, "mer_1", close_document(of.name), close.to_json())
 
 
 async def test_the_anchor_day_stays_once_a_month_was_closed(market: AccessMarket) -> None:
@@ -242,12 +243,12 @@ async def test_terms_are_the_platforms_until_others_are_agreed(market: AccessMar
 
 async def test_a_close_takes_what_was_agreed(market: AccessMarket) -> None:
     await put(market)
-    held = await market.api.app.billing.profile("mer_1")
+    held = await market.api.app.profile_store.profile("mer_1")
     assert held is not None
     of = period("2026-03", "UTC")
-    before = await market.api.app.closer.thought(held.value, of)
+    before = await market.api.app.closer.draft_close(held.value, of)
     await market.root.put(TERMS, json={"commission_percent": "0", "reason": "a friend"})
-    after = await market.api.app.closer.thought(held.value, of)
+    after = await market.api.app.closer.draft_close(held.value, of)
 
     assert (before.commission_percent, after.commission_percent) == (Decimal(10), Decimal(0))
 

@@ -9,8 +9,12 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from shared.billing.charges import CHARGE
-from shared.billing.models import BillingProfile, Invoice, Plan
-from shared.billing.store import BILLING, PROFILE, plan_document
+from shared.billing.invoices.models import Invoice
+from shared.billing.prices.models import Plan
+from shared.billing.prices.store import plan_document
+from shared.billing.profiles.models import BillingProfile
+from shared.billing.profiles.store import PROFILE
+from shared.billing.store import BILLING
 from shared.kernel.clock import utc_now
 from shared.platform.blobs.links import PATH
 from shared.platform.documents import CONTAINERS, Query, Where
@@ -47,7 +51,7 @@ async def invoice(market: AccessMarket) -> Invoice:
     await used(market, "b", "key_plain", DAY + timedelta(hours=3), data={"requests": 50, "status_code": 200})
     app.closer.now = lambda: utc_now() + timedelta(days=65)
     await app.closer.close_merchant(profile)
-    found = (await app.billing.merchant_invoices("mer_1", (), 10, None)).items
+    found = (await app.invoice_store.merchant_invoices("mer_1", (), 10, None)).items
     return next(held.value for held in found if held.value.total == Decimal("1.2"))
 
 

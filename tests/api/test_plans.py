@@ -10,8 +10,11 @@ import pytest
 
 from shared.audit.journal import FIRST_DUE
 from shared.billing.charges import CHARGE
-from shared.billing.models import BillingProfile, Plan
-from shared.billing.store import BILLING, PROFILE, plan_document
+from shared.billing.prices.models import Plan
+from shared.billing.prices.store import plan_document
+from shared.billing.profiles.models import BillingProfile
+from shared.billing.profiles.store import PROFILE
+from shared.billing.store import BILLING
 from shared.kernel.clock import utc_now
 from tests.api.access_market import AccessMarket, DyingDocuments, open_access_market
 from tests.api.harness import Api

@@ -6,8 +6,11 @@ from decimal import Decimal
 import pytest
 
 from shared.billing.charges import CHARGE
-from shared.billing.models import BillingProfile, Plan
-from shared.billing.store import BILLING, PROFILE, plan_document
+from shared.billing.prices.models import Plan
+from shared.billing.prices.store import plan_document
+from shared.billing.profiles.models import BillingProfile
+from shared.billing.profiles.store import PROFILE
+from shared.billing.store import BILLING
 from shared.kernel.clock import utc_now
 from shared.kernel.periods import name_at, period
 from tests.api.access_market import AccessMarket
@@ -101,7 +104,7 @@ async def test_what_was_previewed_is_what_is_issued_and_the_close_says_so(billin
     app = billing.api.app
     over = period(running(), "UTC").end + timedelta(hours=25)
     app.closer.now = lambda: over
-    held = await app.billing.profile("mer_1")
+    held = await app.profile_store.profile("mer_1")
     assert held is not None
     await app.closer.close_merchant(held.value)
     for person, home in ((billing.mia, MERCHANT), (billing.root, MERCHANT)):

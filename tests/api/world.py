@@ -8,8 +8,12 @@ from shared.access.models import ApiKey, Consumer, Grant, Member, Project, Proje
 from shared.access.store import ACCESS
 from shared.alerts.models import Rule
 from shared.alerts.store import rule_document
-from shared.billing.models import BillingProfile, BuyerDetails, Plan
-from shared.billing.store import BILLING, BUYER, PROFILE, invoice_document, note_document, plan_document
+from shared.billing.invoices.store import invoice_document, note_document
+from shared.billing.prices.models import Plan
+from shared.billing.prices.store import plan_document
+from shared.billing.profiles.models import BillingProfile, BuyerDetails
+from shared.billing.profiles.store import BUYER, PROFILE
+from shared.billing.store import BILLING
 from shared.catalog.models import Merchant, Service
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.reports.models import Contents, Report, Schedule

@@ -15,11 +15,18 @@ from shared.audit.journal import Journal
 from shared.audit.log import AuditLog
 from shared.audit.platform import PlatformSettingsStore
 from shared.billing.charges import CHARGE
-from shared.billing.models import BillingProfile, Invoice, Plan
+from shared.billing.invoices.models import Invoice
+from shared.billing.invoices.store import InvoiceStore
 from shared.billing.month_close.drafting import Drafter
-from shared.billing.month_close.issuing import Issuer
+from shared.billing.month_close.issuing import InvoiceIssuer
 from shared.billing.month_close.service import Closer
-from shared.billing.store import BILLING, PROFILE, BillingStore, plan_document
+from shared.billing.month_close.store import CloseStore
+from shared.billing.month_close.subscribers import BilledSubscribers
+from shared.billing.prices.models import Plan
+from shared.billing.prices.store import PlanStore, plan_document
+from shared.billing.profiles.models import BillingProfile
+from shared.billing.profiles.store import PROFILE, ProfileStore
+from shared.billing.store import BILLING
 from shared.billing.tasks import ISSUED_TASK
 from shared.billing.usage.month import MonthReader
 from shared.catalog.models import Address, Merchant
@@ -48,26 +55,36 @@ class Books:
 
     def __post_init__(self) -> None:
         documents = self.documents
-        self.store = BillingStore(documents)
+        self.plans, self.profiles = PlanStore(documents), ProfileStore(documents)
+        self.invoice_store, self.closes = InvoiceStore(documents), CloseStore(documents)
         self.access, self.catalog = AccessStore(documents), CatalogStore(documents)
         self.audit = AuditLog(documents)
         self.journal = Journal(documents, self.audit.append, self.time)
         self.journal.on(ISSUED_TASK, self._announce)
         self.settings = PlatformSettingsStore(documents, self.journal)
         self.mails = AccessMails(AccountStore(documents), self.settings)
-        self.drafter = Drafter(self.store, self.access, self.catalog, MonthReader(documents))
-        self.issuer = Issuer(self.store, self.journal, self.time)
+        self.subscribers = BilledSubscribers(self.access)
+        self.drafter = Drafter(
+            plans=self.plans,
+            profiles=self.profiles,
+            invoices=self.invoice_store,
+            closes=self.closes,
+            access=self.access,
+            catalog=self.catalog,
+            reader=MonthReader(documents),
+        )
+        self.issuer = InvoiceIssuer(self.invoice_store, self.journal, self.time)
         self.closer = Closer(
-            documents,
-            self.store,
-            self.access,
-            self.catalog,
-            self.drafter,
-            self.issuer,
-            self.journal,
-            self.settings,
-            self.mails,
-            self.time,
+            closes=self.closes,
+            profiles=self.profiles,
+            catalog=self.catalog,
+            subscribers=self.subscribers,
+            drafter=self.drafter,
+            issuer=self.issuer,
+            journal=self.journal,
+            settings=self.settings,
+            mails=self.mails,
+            now=self.time,
         )
 
     async def _announce(self, task_id: str, data: dict[str, Any]) -> None:

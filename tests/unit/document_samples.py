@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 from PIL import Image, ImageDraw
 
-from shared.billing.models import CreditNote, CreditUse, Invoice, Line, Party, RecordsProof, StepRow
+from shared.billing.invoices.models import CreditNote, CreditUse, Invoice, Line, StepRow
+from shared.billing.tax.models import Party
+from shared.billing.usage.models import RecordsProof
 from shared.catalog.models import Address
 from tests.unit.invoice_samples import BERLIN, END, INDIAN_SELLER, SELLER, START, make_invoice, make_line
 

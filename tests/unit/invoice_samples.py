@@ -6,17 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from shared.billing.invoices.lines import commission_of, total_up
-from shared.billing.models import (
-    CreditUse,
-    DayUsage,
-    Invoice,
-    Line,
-    Party,
-    RecordsProof,
-    StepRow,
-    TaxRegistration,
-)
+from shared.billing.invoices.models import CreditUse, Invoice, Line, StepRow
+from shared.billing.tax.models import Party, TaxRegistration
 from shared.billing.tax.rules import tax_lines, treatment
+from shared.billing.usage.models import DayUsage, RecordsProof
 from shared.catalog.models import Address
 from shared.kernel.money import ZERO, round_money
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.billing.charges import CHARGE, Charge
-from shared.billing.models import Plan, UsedPlan
+from shared.billing.prices.models import Plan, UsedPlan
 from shared.billing.usage.records import RecordsHash
 from shared.billing.usage.sums import PeriodSums
 from shared.kernel.periods import Period, period

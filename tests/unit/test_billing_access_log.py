@@ -15,7 +15,7 @@ import pytest
 from scripts.replay.events import encode_event
 from scripts.replay.keys import CONSUMERS_DEFAULT, PRICES
 from scripts.replay.log_format import decode_line, numbered_lines, parse_line
-from shared.billing.models import Invoice
+from shared.billing.invoices.models import Invoice
 from shared.metering.events import UsageEvent
 from tests.unit.billing_support import Books, open_books
 from tests.unit.support import IN_MEMORY, raw, usage_event

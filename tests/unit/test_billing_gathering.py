@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from shared.billing.charges import CHARGE, Charge
-from shared.billing.models import UsedPlan
+from shared.billing.prices.models import UsedPlan
 from shared.billing.usage.from_records import Gathered, Gathering
 from shared.billing.usage.records import RecordsWriter, parse_csv
 from shared.kernel.periods import period

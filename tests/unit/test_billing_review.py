@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from shared.access.models import Consumer
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE, Charge
-from shared.billing.credit_models import Credit, with_back, without
+from shared.billing.invoices.credit import Credit, with_back, without
 from shared.billing.invoices.lines import billed, compute_lines, corrections, total_up
-from shared.billing.models import CreditUse, Invoice, Plan, UsedPlan
+from shared.billing.invoices.models import CreditUse, Invoice
+from shared.billing.invoices.store import credit_document
 from shared.billing.month_close.run import CloseRun
-from shared.billing.store import BILLING, close_document, credit_document
+from shared.billing.month_close.store import close_document
+from shared.billing.prices.models import Plan, UsedPlan
+from shared.billing.store import BILLING
 from shared.kernel.documents import Held
 from tests.unit.billing_support import PER_REQUEST, Books
 from tests.unit.invoice_samples import make_line
@@ -49,7 +52,7 @@ async def close_to_invoice(books: Books, month: str, currency: str = "EUR") -> I
 
 async def left(books: Books) -> dict[str, str]:
     """Credit by note."""
-    held = await books.store.credit("mer_1", "con_1", "EUR")
+    held = await books.invoice_store.credit("mer_1", "con_1", "EUR")
     found = [] if held is None else [(use.note_number, str(use.amount)) for use in held.value.left]
     assert len(dict(found)) == len(found)
     return dict(found)
@@ -313,15 +316,25 @@ async def test_a_close_is_not_over_while_another_process_holds_somebody(books: B
     profile = await books.bill()
     of = await books.closer.next_period(profile)
     await books.closer.close(profile, of)  # nobody used anything
-    held = await books.store.close("mer_1", of.name)
+    held = await books.closes.close("mer_1", of.name)
     assert held is not None
     running = held.value.model_copy(update={"status": "running", "finished_at": None, "after": ""})
     etag = await books.documents.upsert(BILLING, "mer_1", close_document(of.name), running.to_json())
-    run = CloseRun(books.closer, Held(running, etag), await books.drafter.basis(running))
-    await run.all()
+    run = CloseRun(
+        Held(running, etag),
+        await books.drafter.load_basis(running),
+        closes=books.closes,
+        subscribers=books.subscribers,
+        drafter=books.drafter,
+        issuer=books.issuer,
+        journal=books.journal,
+        mails=books.mails,
+        now=books.time,
+    )
+    await run.process_remaining()
     further = running.model_copy(update={"after": "cus_zzz", "held": {"cus_zzz": "counters and records differ"}})
     await books.documents.upsert(BILLING, "mer_1", close_document(of.name), further.to_json())
     assert (await run.finish()).status == "running"
-    held = await books.store.close("mer_1", of.name)
+    held = await books.closes.close("mer_1", of.name)
     assert held is not None
     assert (held.value.status, list(held.value.held)) == ("running", ["cus_zzz"])

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from scripts.commands.close_month import Closed, _print
-from shared.billing.close_models import Close
-from shared.billing.models import BillingProfile
+from shared.billing.month_close.models import Close
+from shared.billing.profiles.models import BillingProfile
 from tests.unit.invoice_samples import BUYER, END, SELLER, START, make_invoice, make_line
 
 

@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.billing.credit_models import Credit
-from shared.billing.models import CreditUse
-from shared.billing.month_close.service import NotBegun
-from shared.billing.store import BILLING, credit_document
+from shared.billing.invoices.credit import Credit
+from shared.billing.invoices.models import CreditUse
+from shared.billing.invoices.store import credit_document
+from shared.billing.month_close.service import PeriodNotBegun
+from shared.billing.store import BILLING
 from shared.metering.counting.record_ids import RECORD_PREFIX
 from shared.metering.events import partition_of
 from shared.metering.store import USAGE
@@ -53,9 +54,9 @@ async def test_a_month_that_has_not_begun_is_never_closed(books: Books) -> None:
     books.time.moment = datetime(2026, 2, 28, 23, 59, tzinfo=UTC)
     profile = await books.bill()
     due = await books.closer.next_period(profile)
-    with pytest.raises(NotBegun, match="2026-03 has not begun"):
+    with pytest.raises(PeriodNotBegun, match="2026-03 has not begun"):
         await books.closer.close(profile, due, early=True)
-    assert await books.store.close("mer_1", "2026-03") is None
+    assert await books.closes.close("mer_1", "2026-03") is None
     books.time.moment = datetime(2026, 3, 1, tzinfo=UTC)
     assert (await books.closer.close(profile, due, early=True)).status == "done"
 
@@ -122,7 +123,7 @@ async def test_a_correction_below_zero_is_credit_for_the_next_invoice(books: Boo
     may = (await books.invoices())[-1]
     assert (str(may.total), str(may.amount_due)) == ("50", "0")
     assert [(use.note_number, str(use.amount)) for use in may.credits] == [(april.number, "50")]
-    held = await books.store.credit("mer_1", "con_1", "EUR")
+    held = await books.invoice_store.credit("mer_1", "con_1", "EUR")
     assert held is not None
     assert [str(each.amount) for each in held.value.left] == ["39"]
 
@@ -167,7 +168,7 @@ async def test_usage_that_counters_and_records_tell_differently_is_held(books: B
     await books.documents.delete(USAGE, lost.partition, lost.id)
     assert await books.closer.run() == 0
     assert [str(invoice.net) for invoice in await books.invoices()] == ["0.2"]
-    held = await books.store.close("mer_1", "2026-03")
+    held = await books.closes.close("mer_1", "2026-03")
     assert held is not None
     assert held.value.status == "running"
     assert list(held.value.held.values()) == ["counters and records of 2026-03 differ"]
@@ -194,7 +195,7 @@ async def test_credit_is_used_in_the_invoices_transaction(books: Books) -> None:
     await books.closer.run()
     [invoice] = await books.invoices()
     assert (str(invoice.total), str(invoice.amount_due)) == ("2.5", "1.3")
-    assert await books.store.credit("mer_1", "con_1", "EUR") is None
+    assert await books.invoice_store.credit("mer_1", "con_1", "EUR") is None
 
 
 async def test_a_month_ends_where_the_merchant_is(books: Books) -> None:
@@ -269,10 +270,10 @@ async def test_a_preview_is_what_the_close_issues(books: Books) -> None:
     await books.price({**PER_REQUEST, "base_fee": "5", "minimum_spend": "8"})
     await books.use(123)
     profile = await books.bill()
-    close = await books.closer.thought(profile, await books.closer.next_period(profile))
-    basis = await books.drafter.basis(close)
-    [subscriber] = [found async for found in books.closer.subscribers(close)]
-    [preview] = await books.drafter.drafts(basis, subscriber)
+    close = await books.closer.draft_close(profile, await books.closer.next_period(profile))
+    basis = await books.drafter.load_basis(close)
+    [subscriber] = [found async for found in books.subscribers.behind(close, "")]
+    [preview] = await books.drafter.draft_invoices(basis, subscriber)
     await books.closer.run()
     [invoice] = await books.invoices()
     numbered = {"number": invoice.number, "status": "issued", "due": invoice.due}

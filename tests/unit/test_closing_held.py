@@ -8,7 +8,8 @@ import pytest
 from shared.audit.journal import Task
 from shared.billing.month_close import issuing
 from shared.billing.month_close.previews import Previews
-from shared.billing.store import BILLING, filing_document
+from shared.billing.month_close.store import filing_document
+from shared.billing.store import BILLING
 from shared.kernel.errors import Problem
 from shared.metering.counting.record_ids import RECORD_PREFIX
 from shared.metering.events import partition_of
@@ -72,7 +73,7 @@ def listening(*all_books: Books) -> list[str]:
         async def tell(task_id: str, data: dict[str, Any]) -> None:
             told.append(data["text"])
 
-        books.closer.mails.to_platform = task  # type: ignore[method-assign]  # admins would have to sign up
+        books.mails.to_platform = task  # type: ignore[method-assign]  # admins would have to sign up
         books.journal.on("test.told", tell, inline=True)
 
     for books in all_books:
@@ -126,7 +127,7 @@ async def test_an_invoice_larger_than_a_document_keeps_nobody_from_theirs(
     monkeypatch.setattr(issuing, "BYTES_AT_ONCE_MAX", 8_000)
     assert await books.closer.run() == 0
     assert [invoice.consumer_id for invoice in await books.invoices()] == ["con_2"]
-    [close] = await books.store.closes("mer_1")
+    [close] = await books.closes.closes("mer_1")
     [reason] = close.held.values()
     assert reason.startswith("its invoice in EUR has ")
 
@@ -144,7 +145,14 @@ async def test_documents_of_the_others_are_filed_though_the_run_died_before_it_l
 
 async def test_a_preview_says_that_counters_and_records_differ(books: Books) -> None:
     await lose_a_record(books)
-    previews = Previews(books.store, books.access, books.drafter, books.closer, books.time)
+    previews = Previews(
+        profiles=books.profiles,
+        subscribers=books.subscribers,
+        access=books.access,
+        drafter=books.drafter,
+        closer=books.closer,
+        now=books.time,
+    )
     with pytest.raises(Problem, match="counters and records of 2026-03 differ") as refused:
         await previews.of_subscriber("mer_1", await books.subscribe(), "2026-03")
     assert (refused.value.status, refused.value.code) == (409, "state_invalid")

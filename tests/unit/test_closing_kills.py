@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from shared.billing.credit_models import Credit
-from shared.billing.models import CreditUse
+from shared.billing.invoices.credit import Credit
+from shared.billing.invoices.models import CreditUse
+from shared.billing.invoices.store import credit_document
 from shared.billing.month_close import run as close_run
-from shared.billing.store import BILLING, credit_document
+from shared.billing.store import BILLING
 from shared.platform.documents import Documents, Query
 from shared.platform.documents.sqlite import SqliteDocuments
 from tests.unit.billing_support import AFTER_MARCH, Books, open_books

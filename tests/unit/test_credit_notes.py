@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.billing.models import Invoice, NoteShare, Party
+from shared.billing.invoices.models import Invoice, NoteShare
 from shared.billing.receivables.credit_notes import left_of, share
+from shared.billing.tax.models import Party
 from shared.catalog.models import Address
 from shared.kernel.money import ZERO, exponent
 from tests.unit.invoice_samples import BUYER, INDIAN_SELLER, SELLER, make_invoice, make_line

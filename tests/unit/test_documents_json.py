@@ -6,7 +6,8 @@ from decimal import Decimal
 import pytest
 
 from shared.billing.documents.json import frozen, parse_json, render_json, render_note_json
-from shared.billing.models import Invoice, Plan, UsedPlan
+from shared.billing.invoices.models import Invoice
+from shared.billing.prices.models import Plan, UsedPlan
 from tests.unit import document_samples as samples
 from tests.unit.invoice_samples import END, START
 

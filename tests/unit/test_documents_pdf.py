@@ -16,7 +16,8 @@ from shared.billing.documents.credit_note_pdf import render_note_pdf
 from shared.billing.documents.figures import money, number
 from shared.billing.documents.invoice_pdf import render_pdf
 from shared.billing.documents.json import render_json
-from shared.billing.models import CreditUse, Invoice, Party, Payment
+from shared.billing.invoices.models import CreditUse, Invoice, Payment
+from shared.billing.tax.models import Party
 from shared.pdf.fonts import plain, style, text
 from tests.unit import document_samples as samples
 from tests.unit.invoice_samples import make_invoice, make_line

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element, fromstring
 import pytest
 
 from shared.billing.documents.einvoice import CAC, CBC, HOW_A_NOTE_IS_SETTLED, render_note_xml, render_xml
-from shared.billing.models import Invoice
+from shared.billing.invoices.models import Invoice
 from tests.unit import document_samples as samples
 from tests.unit.einvoice_rules import against_schema, rules
 

@@ -8,7 +8,8 @@ import pytest
 
 from shared.billing.documents.einvoice import CAC, CBC, render_xml
 from shared.billing.invoices.lines import total_up
-from shared.billing.models import CreditUse, Invoice, Party, TaxRegistration
+from shared.billing.invoices.models import CreditUse, Invoice
+from shared.billing.tax.models import Party, TaxRegistration
 from shared.billing.tax.rules import tax_lines, treatment
 from shared.catalog.models import Address
 from tests.unit.einvoice_rules import rules

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
-from shared.billing.documents.cache import Format, Shelf, Side
-from shared.billing.models import Invoice
+from shared.billing.documents.cache import DocumentCache, Format, Side
+from shared.billing.invoices.models import Invoice
+from shared.billing.invoices.store import invoice_document
 from shared.billing.month_close import filing
 from shared.billing.month_close.filing import FILED, LEASE, Filer
-from shared.billing.store import BILLING, invoice_document
+from shared.billing.store import BILLING
 from shared.metering.counting.record_ids import RECORD_PREFIX
 from shared.metering.events import partition_of
 from shared.metering.store import USAGE
@@ -60,7 +61,13 @@ async def books(books: Books) -> Books:
 
 
 def filer(books: Books, blobs: FileBlobs) -> Filer:
-    return Filer(books.documents, books.store, Shelf(blobs), books.time)
+    return _filer(books, DocumentCache(blobs))
+
+
+def _filer(books: Books, cache: DocumentCache) -> Filer:
+    return Filer(
+        documents=books.documents, closes=books.closes, invoices=books.invoice_store, cache=cache, now=books.time
+    )
 
 
 def names(invoices: list[Invoice]) -> list[str]:
@@ -154,7 +161,7 @@ async def test_of_two_at_once_one_has_it(books: Books, tmp_path: Path) -> None:
 
 
 async def test_an_invoice_that_cannot_be_drawn_does_not_keep_the_others(books: Books, tmp_path: Path) -> None:
-    class Failing(Shelf):
+    class Failing(DocumentCache):
         async def get(self, invoice: Invoice, format: Format, side: Side = "buyer") -> str:
             if invoice.number.endswith("3"):
                 raise ValueError("no such glyph")
@@ -162,7 +169,7 @@ async def test_an_invoice_that_cannot_be_drawn_does_not_keep_the_others(books: B
 
     await books.closer.run()
     blobs = FileBlobs(tmp_path / "blobs")
-    assert await Filer(books.documents, books.store, Failing(blobs), books.time).run() == CONSUMERS
+    assert await _filer(books, Failing(blobs)).run() == CONSUMERS
     others = [invoice for invoice in await books.invoices() if not invoice.number.endswith("3")]
     assert await kept(blobs) == names(others)
 

@@ -6,8 +6,8 @@ from datetime import date
 import pytest
 
 from shared.billing.invoices.lines import invoice_id
-from shared.billing.month_close.drafting import Subscriber
 from shared.billing.month_close.issuing import Draft
+from shared.billing.month_close.subscribers import BilledSubscriber
 from shared.billing.numbering import NUMBER_CHARACTERS_MAX, financial_year, invoice_number, note_number
 from tests.unit.billing_support import Books
 
@@ -19,8 +19,9 @@ async def _drafts(books: Books, number: int) -> list[Draft]:
     await books.use(3)
     profile = await books.bill()
     period = await books.closer.next_period(profile)
-    basis = await books.drafter.basis(await books.closer.thought(profile, period))
-    [draft] = await books.drafter.drafts(basis, Subscriber("con_1", "cus_1", frozenset()))
+    basis = await books.drafter.load_basis(await books.closer.draft_close(profile, period))
+    subscriber = BilledSubscriber(consumer_id="con_1", pseudonym="cus_1", subscribed=frozenset())
+    [draft] = await books.drafter.draft_invoices(basis, subscriber)
     return [
         Draft(
             draft.close,

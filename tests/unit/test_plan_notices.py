@@ -32,10 +32,14 @@ class Told:
     def __init__(self, books: Books) -> None:
         self.books = books
         self.mails: list[dict[str, Any]] = []
-        notices = PlanNotices(books.store, books.access, books.catalog, books.journal, books.mails)
+        notices = PlanNotices(
+            plans=books.plans, access=books.access, catalog=books.catalog, journal=books.journal, mails=books.mails
+        )
         books.journal.on(PRICES_TASK, notices.on_tell)
         books.journal.on(MAIL_TASK, self._send)
-        self.desk = Plans(books.store, books.catalog, books.journal, books.time)
+        self.desk = Plans(
+            plans=books.plans, profiles=books.profiles, catalog=books.catalog, journal=books.journal, now=books.time
+        )
 
     async def _send(self, task_id: str, data: dict[str, Any]) -> None:
         self.mails.append(data)

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE
-from shared.billing.close_models import Close
-from shared.billing.models import Party, Plan
+from shared.billing.month_close.models import Close
+from shared.billing.month_close.store import close_document
+from shared.billing.prices.models import Plan
 from shared.billing.prices.service import VERSIONS_MAX, Calendar, Plans, Version, offer, schedule
-from shared.billing.store import BILLING, close_document, plan_document
+from shared.billing.prices.store import plan_document
+from shared.billing.store import BILLING
 from shared.billing.tasks import PRICES_TASK
+from shared.billing.tax.models import Party
 from shared.kernel.errors import Problem
 from tests.unit.billing_support import PER_REQUEST, Books
 
@@ -199,7 +202,9 @@ async def _nothing(task_id: str, data: dict[str, Any]) -> None: ...
 
 
 def desk(books: Books) -> Plans:
-    return Plans(books.store, books.catalog, books.journal, books.time)
+    return Plans(
+        plans=books.plans, profiles=books.profiles, catalog=books.catalog, journal=books.journal, now=books.time
+    )
 
 
 async def add(books: Books, effective_from: str | None = None) -> Version:
@@ -225,7 +230,7 @@ async def test_ten_at_once_are_ten_numbers_or_a_clear_conflict(books: Books) -> 
 
     refused = [each for each in found if isinstance(each, BaseException)]
     assert all(isinstance(each, Problem) and (each.status, each.code) == (409, "conflict") for each in refused)
-    numbers = [each.number for each in await books.store.plans("mer_1", "svc_maps")]
+    numbers = [each.number for each in await books.plans.plans("mer_1", "svc_maps")]
     assert numbers == list(range(1, 10 - len(refused) + 1))
     assert numbers
     assert (await add(books)).plan.number == len(numbers) + 1
@@ -240,7 +245,7 @@ async def test_one_can_be_withdrawn_until_its_moment(books: Books) -> None:
 
     await desk(books).withdraw(MIA, "svc_maps", 1, f'"{version.etag}"')
 
-    assert await books.store.plans("mer_1", "svc_maps") == []
+    assert await books.plans.plans("mer_1", "svc_maps") == []
     assert (await add(books)).plan.number == 2  # a number is given once
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from shared.billing.models import RecordsProof
+from shared.billing.usage.models import RecordsProof
 from shared.billing.usage.proofs import RecordsChanged, proven_records
 from shared.billing.usage.records import RecordsHash
 from shared.kernel.clock import format_time

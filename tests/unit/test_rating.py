@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from shared.billing.charges import CHARGE, Charge
-from shared.billing.models import StepRow
+from shared.billing.invoices.models import StepRow
 from shared.billing.rating import Usage, rate
 from shared.kernel.money import EXACT, ZERO, Amount, decimal_text, ended
 

@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from shared.alerts.store import ALERTS
 from shared.audit.models import Actor
 from shared.billing.invoices.announcements import Announcer
-from shared.billing.models import BuyerDetails, CreditNote, CreditUse, Invoice, Payment
+from shared.billing.invoices.models import CreditNote, CreditUse, Invoice, Payment, open_amount
+from shared.billing.invoices.store import invoice_document
+from shared.billing.profiles.models import BuyerDetails
+from shared.billing.profiles.store import BUYER
 from shared.billing.receivables.reminders import Reminders
-from shared.billing.receivables.service import Receivables, open_amount
-from shared.billing.store import BILLING, BUYER, invoice_document
+from shared.billing.receivables.service import Receivables
+from shared.billing.store import BILLING
 from shared.catalog.mails import CatalogMails
 from shared.identity.store import AccountStore
 from shared.kernel.errors import Problem
@@ -40,20 +43,27 @@ class Receiving:
         self.ids: list[str] = []
         webhooks = WebhookStore(books.documents)
         self.announcer = Announcer(
-            books.store,
-            books.access,
-            books.catalog,
-            books.mails,
-            CatalogMails(AccountStore(books.documents), books.settings),
-            webhooks,
-            self._mail,
-            self._post,
-            lambda merchant_id, tasks: books.journal.commit(BILLING, merchant_id, [], tasks=tasks),
-            "https://ams.example",
-            books.time,
+            invoices=books.invoice_store,
+            profiles=books.profiles,
+            access=books.access,
+            catalog=books.catalog,
+            mails=books.mails,
+            merchant_mails=CatalogMails(AccountStore(books.documents), books.settings),
+            webhooks=webhooks,
+            send=self._mail,
+            post=self._post,
+            leave=lambda merchant_id, tasks: books.journal.commit(BILLING, merchant_id, [], tasks=tasks),
+            url="https://ams.example",
+            now=books.time,
         )
-        self.desk = Receivables(books.store, books.journal, self.announcer, books.time)
-        self.reminders = Reminders(books.store, books.journal, self.announcer, books.time)
+        self.desk = Receivables(
+            invoices=books.invoice_store,
+            profiles=books.profiles,
+            journal=books.journal,
+            announcer=self.announcer,
+            now=books.time,
+        )
+        self.reminders = Reminders(books.invoice_store, books.journal, self.announcer, books.time)
         books.journal.on("mail.send", self._mail)
         books.journal.on("webhook.emit", self._post)
 
@@ -70,7 +80,7 @@ class Receiving:
         return stored
 
     async def read(self, id: str = "inv_1") -> Invoice:
-        held = await self.books.store.invoice("mer_1", id)
+        held = await self.books.invoice_store.invoice("mer_1", id)
         assert held is not None
         return held.value
 
@@ -160,7 +170,7 @@ async def test_a_void_invoice_keeps_its_number_and_gives_credit_back(receiving: 
     await receiving.put(make_invoice(credit=[used]))
     held = await receiving.desk.void(ACTOR, "mer_1", "inv_1", "wrong consumer")
     assert (held.value.status, held.value.number, held.value.due) == ("void", "ACME26-000001", None)
-    credit = await receiving.books.store.credit("mer_1", "con_1", "EUR")
+    credit = await receiving.books.invoice_store.credit("mer_1", "con_1", "EUR")
     assert credit is not None
     assert credit.value.left == (used,)
     with pytest.raises(Problem, match="is void and cannot become paid"):
@@ -184,7 +194,7 @@ async def test_a_credit_note_lowers_what_is_due_first(receiving: Receiving) -> N
     assert note.taxes[0].amount == Decimal("9.50")
     invoice = await receiving.read()
     assert (invoice.status, invoice.credited) == ("paid", Decimal(19))
-    credit = await receiving.books.store.credit("mer_1", "con_1", "EUR")
+    credit = await receiving.books.invoice_store.credit("mer_1", "con_1", "EUR")
     assert credit is not None
     assert credit.value.left == (CreditUse(note_number=note.number, amount=Decimal("40.50")),)
     with pytest.raises(Problem, match=r"at most 59\.50"):

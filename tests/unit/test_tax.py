@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.billing.models import BillingProfile, BuyerDetails, Party, TaxRegistration
+from shared.billing.profiles.models import BillingProfile, BuyerDetails
 from shared.billing.profiles.parties import buyer_party, seller_party
+from shared.billing.tax.models import Party, TaxRegistration
 from shared.billing.tax.rules import Rate, Treatment, tax_lines, treatment
 from shared.catalog.models import Address, Merchant
 from shared.kernel.clock import utc_now

@@ -10,7 +10,7 @@ from typing import Literal
 from shared.billing.documents.csv import render_csv, render_note_csv
 from shared.billing.documents.einvoice import render_note_xml, render_xml
 from shared.billing.documents.json import frozen, render_json, render_note_json
-from shared.billing.models import CreditNote, Invoice
+from shared.billing.invoices.models import CreditNote, Invoice
 from shared.platform.blobs import BlobExists, Blobs
 
 Format = Literal["pdf", "csv", "json", "xml"]
@@ -23,7 +23,7 @@ CONTENT_TYPES: dict[Format, str] = {
 }
 
 
-class Shelf:
+class DocumentCache:
     """One per process. Who makes a document at the same time makes the same bytes, so whoever is first is right."""
 
     def __init__(self, blobs: Blobs) -> None:

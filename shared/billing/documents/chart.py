@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from reportlab.platypus import Flowable
 
-from shared.billing.models import DayUsage
+from shared.billing.usage.models import DayUsage
 from shared.pdf.fonts import ACCENT, FAINT, FONT, QUIET
 
 

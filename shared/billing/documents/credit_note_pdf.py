@@ -9,7 +9,7 @@ from reportlab.platypus import Flowable, Spacer
 from shared.billing.documents.figures import Ledger, Sum, money, tax_sums
 from shared.billing.documents.json import render_note_json
 from shared.billing.documents.letterhead import head, parties, picture
-from shared.billing.models import CreditNote
+from shared.billing.invoices.models import CreditNote
 from shared.pdf.document import WIDTH, Sheet, alone, build
 from shared.pdf.fonts import block, style, text
 

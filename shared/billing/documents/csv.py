@@ -6,7 +6,8 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 
-from shared.billing.models import CreditNote, Invoice, Line, TaxLine
+from shared.billing.invoices.models import CreditNote, Invoice, Line
+from shared.billing.tax.models import TaxLine
 from shared.kernel.clock import format_time
 from shared.kernel.http.csv_cells import safe_cell
 from shared.kernel.money import decimal_text, round_money

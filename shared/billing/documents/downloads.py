@@ -4,9 +4,10 @@ import contextlib
 
 from shared.access.store import AccessStore
 from shared.audit.models import Actor
-from shared.billing.documents.cache import Format, Shelf, Side
-from shared.billing.models import CreditNote, Invoice, RecordsProof
-from shared.billing.store import BillingStore
+from shared.billing.documents.cache import DocumentCache, Format, Side
+from shared.billing.invoices.models import CreditNote, Invoice
+from shared.billing.invoices.store import InvoiceStore
+from shared.billing.usage.models import RecordsProof
 from shared.billing.usage.proofs import RecordsChanged, proven_records
 from shared.billing.usage.records import export
 from shared.downloads.service import Downloads, Link
@@ -19,23 +20,24 @@ from shared.platform.documents import Documents
 class InvoiceDownloads:
     def __init__(
         self,
-        store: BillingStore,
+        *,
+        invoices: InvoiceStore,
         documents: Documents,
         access: AccessStore,
         blobs: Blobs,
-        shelf: Shelf,
+        cache: DocumentCache,
         downloads: Downloads,
     ) -> None:
-        self._store = store
+        self._invoices = invoices
         self._documents = documents
         self._access = access
         self._blobs = blobs
-        self._shelf = shelf
+        self._cache = cache
         self._downloads = downloads
 
     async def of_merchant(self, actor: Actor, merchant_id: str, id: str, format: Format, side: Side) -> Link:
         """Raises Problem 404; BlobsUnavailable."""
-        held = await self._store.invoice(merchant_id, id)
+        held = await self._invoices.invoice(merchant_id, id)
         if held is None:
             raise not_found()
         return await self._document(actor, held.value, format, side)
@@ -46,8 +48,8 @@ class InvoiceDownloads:
 
     async def merchants_note(self, actor: Actor, merchant_id: str, id: str, format: Format) -> Link:
         """A credit note's. Raises Problem 404; BlobsUnavailable."""
-        held = await self._store.note(merchant_id, id)
-        invoice = None if held is None else await self._store.invoice(merchant_id, held.value.invoice_id)
+        held = await self._invoices.note(merchant_id, id)
+        invoice = None if held is None else await self._invoices.invoice(merchant_id, held.value.invoice_id)
         if held is None or invoice is None:
             raise not_found()
         return await self._note(actor, held.value, invoice.value, format)
@@ -55,7 +57,7 @@ class InvoiceDownloads:
     async def consumers_note(self, actor: Actor, consumer_id: str, invoice_id: str, id: str, format: Format) -> Link:
         """One of an invoice's. Raises Problem 404; BlobsUnavailable."""
         invoice = await self._consumers(consumer_id, invoice_id)
-        held = await self._store.note(invoice.merchant_id, id)
+        held = await self._invoices.note(invoice.merchant_id, id)
         if held is None or held.value.invoice_id != invoice_id:
             raise not_found()
         return await self._note(actor, held.value, invoice, format)
@@ -88,17 +90,17 @@ class InvoiceDownloads:
             raise Problem(410, "records_gone", detail) from None
 
     async def _consumers(self, consumer_id: str, id: str) -> Invoice:
-        held = await self._store.consumer_invoice(consumer_id, id)
+        held = await self._invoices.consumer_invoice(consumer_id, id)
         if held is None:
             raise not_found()
         return held.value
 
     async def _document(self, actor: Actor, invoice: Invoice, format: Format, side: Side) -> Link:
-        name = await self._shelf.get(invoice, format, side)
+        name = await self._cache.get(invoice, format, side)
         # What has the commission in it must not be taken for the buyer's. An e-invoice has not.
         kind = ".statement" if side == "merchant" and format != "xml" else ""
         return await self._downloads.link(actor, f"invoice:{invoice.id}", name, f"{invoice.number}{kind}.{format}")
 
     async def _note(self, actor: Actor, note: CreditNote, invoice: Invoice, format: Format) -> Link:
-        name = await self._shelf.get_note(note, format, invoice.logo)
+        name = await self._cache.get_note(note, format, invoice.logo)
         return await self._downloads.link(actor, f"credit_note:{note.id}", name, f"{note.number}.{format}")

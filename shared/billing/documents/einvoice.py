@@ -10,7 +10,8 @@ import re
 from decimal import Decimal
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from shared.billing.models import CreditNote, Invoice, Line, Party, TaxLine
+from shared.billing.invoices.models import CreditNote, Invoice, Line
+from shared.billing.tax.models import Party, TaxLine
 from shared.billing.tax.rules import treatment
 from shared.kernel.money import ZERO, decimal_text, money_text, round_money
 from shared.kernel.periods import Period

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Table, TableStyle
 
-from shared.billing.models import TaxLine
+from shared.billing.tax.models import TaxLine
 from shared.kernel.money import EXACT, decimal_text, exponent, money_text
 from shared.pdf.document import HEIGHT
 from shared.pdf.fonts import ACCENT, BAND, FAINT, FONT, INK, style, text

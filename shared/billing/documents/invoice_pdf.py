@@ -14,7 +14,8 @@ from shared.billing.documents.chart import DayChart
 from shared.billing.documents.figures import Ledger, Sum, money, number, price, sums_table, tax_sums
 from shared.billing.documents.json import frozen, render_json
 from shared.billing.documents.letterhead import bare, head, heading, invoice_kind, parties, picture
-from shared.billing.models import Invoice, Line, RecordsProof
+from shared.billing.invoices.models import Invoice, Line
+from shared.billing.usage.models import RecordsProof
 from shared.kernel.money import decimal_text
 from shared.kernel.periods import Period
 from shared.pdf.document import WIDTH, Sheet, alone, build

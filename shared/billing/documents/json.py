@@ -7,7 +7,7 @@ This is what a PDF carries as its attachment, and what a verifier computes again
 import json
 from typing import Any
 
-from shared.billing.models import CreditNote, Invoice
+from shared.billing.invoices.models import CreditNote, Invoice
 
 _LATER = {"status", "paid", "credited", "payments", "notes", "due", "reminders", "voided_reason", "prints", "kind"}
 """What changes after an invoice is issued, and what only AMS needs."""

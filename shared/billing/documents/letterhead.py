@@ -7,8 +7,8 @@ from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
 from reportlab.platypus import Flowable, Image, Spacer, Table, TableStyle
 
-from shared.billing.models import Party
 from shared.billing.tax.ids import EU, gst_state_name
+from shared.billing.tax.models import Party
 from shared.billing.tax.rules import place_of_supply, treatment
 from shared.pdf.document import WIDTH
 from shared.pdf.fonts import ACCENT, FONT, style, text

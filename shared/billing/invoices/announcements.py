@@ -9,8 +9,9 @@ from typing import Any
 from shared.access.mails import AccessMails, line
 from shared.access.store import AccessStore
 from shared.audit.journal import GaveUp, Task
-from shared.billing.models import CreditNote, Invoice
-from shared.billing.store import BillingStore
+from shared.billing.invoices.models import CreditNote, Invoice
+from shared.billing.invoices.store import InvoiceStore
+from shared.billing.profiles.store import ProfileStore
 from shared.billing.tasks import ISSUED_TASK
 from shared.catalog.mails import CatalogMails
 from shared.catalog.store import CatalogStore
@@ -39,7 +40,9 @@ class Announcer:
 
     def __init__(
         self,
-        store: BillingStore,
+        *,
+        invoices: InvoiceStore,
+        profiles: ProfileStore,
         access: AccessStore,
         catalog: CatalogStore,
         mails: AccessMails,
@@ -51,7 +54,8 @@ class Announcer:
         url: str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._store = store
+        self._invoices = invoices
+        self._profiles = profiles
         self._access = access
         self._catalog = catalog
         self._mails = mails
@@ -86,7 +90,7 @@ class Announcer:
                 return
 
     async def _tell(self, id: str, merchant_id: str, invoice_id: str, at: datetime, heard: dict[str, bool]) -> None:
-        held = await self._store.invoice(merchant_id, invoice_id)
+        held = await self._invoices.invoice(merchant_id, invoice_id)
         if held is None or held.value.status == "void":
             return
         for task in await self._issued(held.value, at, heard):
@@ -147,7 +151,7 @@ class Announcer:
         return f"Sign in to see and download it:\n{self._url}/invoices/{invoice.id}\n"
 
     async def _to_buyer(self, invoice: Invoice, subject: str, text: str) -> list[Task]:
-        details = await self._store.buyer(invoice.consumer_id)
+        details = await self._profiles.buyer(invoice.consumer_id)
         if details is not None and details.value.email is not None:
             return [mail(details.value.email, subject, text)]
         return await self._mails.to_consumer(await self._access.consumer(invoice.consumer_id), subject, text)

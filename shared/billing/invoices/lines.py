@@ -15,8 +15,10 @@ from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from shared.billing.charges import Charge, Percentage, charge_key, is_sum
-from shared.billing.models import CreditUse, Invoice, Line, StepRow, TaxLine, UsedPlan
+from shared.billing.invoices.models import CreditUse, Invoice, Line, StepRow
+from shared.billing.prices.models import UsedPlan
 from shared.billing.rating import Rated, Usage, rate
+from shared.billing.tax.models import TaxLine
 from shared.kernel.money import EXACT, ZERO, round_money
 
 

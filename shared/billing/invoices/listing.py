@@ -2,8 +2,8 @@
 
 from shared.access.store import AccessStore
 from shared.access.subscribers.directory import find_consumer_id
-from shared.billing.models import CreditNote, Invoice, InvoiceStatus
-from shared.billing.store import BillingStore
+from shared.billing.invoices.models import CreditNote, Invoice, InvoiceStatus
+from shared.billing.invoices.store import InvoiceStore
 from shared.kernel.documents import Held
 from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
@@ -13,8 +13,8 @@ from shared.platform.documents import Where
 class InvoiceListing:
     """One per process. What is listed raises Problem 400 `cursor_invalid`."""
 
-    def __init__(self, store: BillingStore, access: AccessStore) -> None:
-        self._store = store
+    def __init__(self, invoices: InvoiceStore, access: AccessStore) -> None:
+        self._invoices = invoices
         self._access = access
 
     async def of_merchant(
@@ -36,7 +36,7 @@ class InvoiceListing:
             if consumer_id is None:
                 return Page((), None)
             where.append(Where("consumer_id", "=", consumer_id))
-        return await self._store.merchant_invoices(merchant_id, where, limit, cursor, asked)
+        return await self._invoices.merchant_invoices(merchant_id, where, limit, cursor, asked)
 
     async def of_consumer(
         self,
@@ -48,7 +48,7 @@ class InvoiceListing:
         period: str | None = None,
     ) -> Page[Held[Invoice]]:
         """Of all its merchants, newest periods first."""
-        return await self._store.consumer_invoices(consumer_id, _where(status=status, period=period), limit, cursor)
+        return await self._invoices.consumer_invoices(consumer_id, _where(status=status, period=period), limit, cursor)
 
     async def of_platform(
         self,
@@ -62,23 +62,23 @@ class InvoiceListing:
     ) -> Page[Held[Invoice]]:
         """One merchant's, or everybody's: newest periods first."""
         where = _where(consumer_id=consumer_id, status=status, period=period)
-        return await self._store.all_invoices(merchant_id, where, limit, cursor)
+        return await self._invoices.all_invoices(merchant_id, where, limit, cursor)
 
     async def notes_of_merchant(self, merchant_id: str, limit: int, cursor: str | None) -> Page[Held[CreditNote]]:
         """Newest numbers first."""
-        return await self._store.notes(merchant_id, (), limit, cursor)
+        return await self._invoices.notes(merchant_id, (), limit, cursor)
 
     async def notes_of_invoice(
         self, consumer_id: str, invoice_id: str, limit: int, cursor: str | None
     ) -> Page[Held[CreditNote]]:
         """What was taken back of a consumer's invoice, newest numbers first. Raises Problem 404."""
-        held = await self._store.consumer_invoice(consumer_id, invoice_id)
+        held = await self._invoices.consumer_invoice(consumer_id, invoice_id)
         if held is None:
             raise not_found()
         numbers = tuple(note.number for note in held.value.notes)
         if not numbers:
             return Page((), None)
-        return await self._store.notes(held.value.merchant_id, (Where("number", "in", numbers),), limit, cursor)
+        return await self._invoices.notes(held.value.merchant_id, (Where("number", "in", numbers),), limit, cursor)
 
 
 def _where(**wanted: str | None) -> list[Where]:

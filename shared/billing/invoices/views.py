@@ -5,19 +5,17 @@ from typing import TypeVar
 
 from pydantic import AwareDatetime
 
-from shared.billing.models import (
+from shared.billing.invoices.models import (
     CreditNote,
     CreditUse,
-    DayUsage,
     Invoice,
     InvoiceStatus,
     NoteShare,
-    Party,
-    RecordsProof,
     StepRow,
-    TaxLine,
+    open_amount,
 )
-from shared.billing.receivables.service import open_amount
+from shared.billing.tax.models import Party, TaxLine
+from shared.billing.usage.models import DayUsage, RecordsProof
 from shared.catalog.models import Address
 from shared.kernel.http.schemas import View
 from shared.kernel.money import Amount, Currency, Percent

@@ -1,4 +1,5 @@
-"""What a consumer's invoice would be: read everything it rests on, and compute it. Previews and the close share this.
+"""Drafts of invoices: reading everything that a subscriber's invoice rests on, and computing the invoice. Previews and
+the close share this.
 
 The period's own usage is rated, and so is that of the two periods before, again: an event is taken up to 35 days after
 it happened, so it may come after the close of its month, and of the next one, not later. What differs from what was
@@ -10,8 +11,7 @@ from dataclasses import dataclass
 
 from shared.access.models import Consumer
 from shared.access.store import AccessStore
-from shared.billing.close_models import Close
-from shared.billing.credit_models import Credit
+from shared.billing.invoices.credit import Credit
 from shared.billing.invoices.lines import (
     billed,
     commission_of,
@@ -20,12 +20,20 @@ from shared.billing.invoices.lines import (
     invoice_id,
     total_up,
 )
-from shared.billing.models import Invoice, Line, Party, RecordsProof, UsedPlan
+from shared.billing.invoices.models import Invoice, Line
+from shared.billing.invoices.store import InvoiceStore
 from shared.billing.month_close.issuing import Draft
+from shared.billing.month_close.models import Close
+from shared.billing.month_close.store import CloseStore
+from shared.billing.month_close.subscribers import BilledSubscriber
+from shared.billing.prices.models import UsedPlan
 from shared.billing.prices.service import schedule
+from shared.billing.prices.store import PlanStore
 from shared.billing.profiles.parties import buyer_party
-from shared.billing.store import BillingStore
+from shared.billing.profiles.store import ProfileStore
+from shared.billing.tax.models import Party
 from shared.billing.tax.rules import tax_lines, treatment
+from shared.billing.usage.models import RecordsProof
 from shared.billing.usage.month import MonthReader, MonthUsage
 from shared.catalog.store import CatalogStore
 from shared.kernel.documents import Held
@@ -38,8 +46,8 @@ EARLIER_MONTHS = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Month:
-    """A period with the plans that were in force in it; whether one subscribed is filled in for each consumer."""
+class PricedPeriod:
+    """A period with the plans that were in force in it; `subscribed` of each is filled in for each consumer."""
 
     period: Period
     plans: tuple[UsedPlan, ...]
@@ -47,36 +55,40 @@ class Month:
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What all drafts of one close share. `earlier` are closed months, the latest first. `shut` are services that
+    """What all drafts of one close share. `earlier` are closed periods, the latest first. `stopped` are services that
     cannot be called: nobody pays fees for them without having used them."""
 
     close: Close
-    month: Month
-    earlier: tuple[Month, ...]
-    shut: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Subscriber:
-    """A consumer of a merchant. It has access to `subscribed` services, and may have had to others."""
-
-    consumer_id: str
-    pseudonym: str
-    subscribed: frozenset[str]
+    month: PricedPeriod
+    earlier: tuple[PricedPeriod, ...]
+    stopped: frozenset[str]
 
 
 class Drafter:
-    """One per process."""
+    """Drafts invoices. There is one in each process."""
 
-    def __init__(self, store: BillingStore, access: AccessStore, catalog: CatalogStore, reader: MonthReader) -> None:
-        self._store = store
+    def __init__(
+        self,
+        *,
+        plans: PlanStore,
+        profiles: ProfileStore,
+        invoices: InvoiceStore,
+        closes: CloseStore,
+        access: AccessStore,
+        catalog: CatalogStore,
+        reader: MonthReader,
+    ) -> None:
+        self._plans = plans
+        self._profiles = profiles
+        self._invoices = invoices
+        self._closes = closes
         self._access = access
         self._catalog = catalog
         self._reader = reader
 
-    async def basis(self, close: Close) -> Basis:
-        """`close` may be one that is only thought of, for a preview."""
-        plans = await self._store.plans(close.merchant_id)
+    async def load_basis(self, close: Close) -> Basis:
+        """Read what all drafts of a close share. For a preview, `close` may be a draft that is stored nowhere."""
+        plans = await self._plans.plans(close.merchant_id)
         services = {
             service_id: service
             for service_id in {plan.service_id for plan in plans}
@@ -84,10 +96,10 @@ class Drafter:
         }
         names = {service_id: service.name for service_id, service in services.items()}
         merchant = await self._catalog.merchant(close.merchant_id)
-        stopped = merchant is not None and merchant.status != "active"
-        shut = frozenset(id_ for id_, service in services.items() if stopped or service.status != "active")
+        suspended = merchant is not None and merchant.status != "active"
+        stopped = frozenset(id_ for id_, service in services.items() if suspended or service.status != "active")
 
-        def month(period: Period) -> Month:
+        def priced(period: Period) -> PricedPeriod:
             used = tuple(
                 UsedPlan(
                     start=start,
@@ -100,25 +112,25 @@ class Drafter:
                 for service_id in sorted({plan.service_id for plan in plans})
                 for start, end, plan in schedule(plans, service_id, period.start, period.end)
             )
-            return Month(period, used)
+            return PricedPeriod(period, used)
 
         earlier, name = [], close.period
         for _ in range(EARLIER_MONTHS):
             name = previous_month(name)
-            closed = await self._store.close(close.merchant_id, name)
+            closed = await self._closes.close(close.merchant_id, name)
             if closed is None:
                 break
-            earlier.append(month(closed.value.as_period))
-        return Basis(close, month(close.as_period), tuple(earlier), shut)
+            earlier.append(priced(closed.value.as_period))
+        return Basis(close, priced(close.as_period), tuple(earlier), stopped)
 
-    async def drafts(self, basis: Basis, subscriber: Subscriber, *, proven: bool = True) -> list[Draft]:
-        """One for each currency in which there is something to bill, by currency. With `proven` the raw records are
-        read as well: their hash is on the invoice, and their sums must be the counters'. Raises CountersDiffer;
-        DocumentsUnavailable; Problem 404 for a consumer that does not exist."""
+    async def draft_invoices(self, basis: Basis, subscriber: BilledSubscriber, *, proven: bool = True) -> list[Draft]:
+        """Draft an invoice for each currency in which there is something to bill, by currency. With `proven` the raw
+        records are read as well: their hash is on the invoice, and their sums must be the counters'. Raises
+        CountersDiffer; DocumentsUnavailable; Problem 404 for a consumer that does not exist."""
         consumer = await self._access.consumer(subscriber.consumer_id)
         if consumer is None:
             raise not_found()
-        details = await self._store.buyer(consumer.id)
+        details = await self._profiles.buyer(consumer.id)
         shared_name = consumer.name if basis.close.merchant_id in consumer.shares_name_with else None
         buyer = buyer_party(None if details is None else details.value, subscriber.pseudonym, shared_name)
         usage = await self._reader.read(consumer, basis.month.period, basis.month.plans, records=proven)
@@ -128,35 +140,36 @@ class Drafter:
         currencies = {used.plan.currency for month in (basis.month, *basis.earlier) for used in month.plans}
         found = []
         for currency in sorted(currencies):
-            work = _Work(basis, subscriber, consumer, currency, buyer)
-            draft = await self._draft(work, usage, earlier, proven)
+            subject = _Subject(basis, subscriber, consumer, currency, buyer)
+            draft = await self._draft(subject, usage, earlier, proven=proven)
             if draft is not None:
                 found.append(draft)
         return found
 
     async def _draft(
-        self, work: "_Work", usage: MonthUsage, earlier: Sequence[tuple[Month, str]], proven: bool
+        self, subject: "_Subject", usage: MonthUsage, earlier: Sequence[tuple[PricedPeriod, str]], *, proven: bool
     ) -> Draft | None:
-        basis, period = work.basis, work.basis.month.period
-        plans = work.plans(basis.month, usage)
+        """Draft the invoice of one subscriber in one currency; None when there is nothing to bill."""
+        basis, period = subject.basis, subject.basis.month.period
+        plans = subject.plans(basis.month, usage)
         service_ids = _services(plans)
         lines = compute_lines(plans, period.zone, period.days, usage)
-        records = [usage.proof(work.currency, service_ids)] if proven and lines else []
-        invoices = await self._invoices(work)
+        records = [usage.proof(subject.currency, service_ids)] if proven and lines else []
+        invoices = await self._earlier_invoices(subject)
         prints = {period.name: usage.fingerprint}
         for month, fingerprint in earlier:
             name = month.period.name
             prints[name] = fingerprint
             if fingerprint in ("", _known_print(name, invoices.values())):
                 continue
-            late, counted, proof = await self._corrections(work, month, invoices)
+            late, counted, proof = await self._corrections(subject, month, invoices)
             lines += late
             plans += counted if late else ()
             records += [proof] if late else []
         if not lines:
             return None
-        held = await self._store.credit(basis.close.merchant_id, work.consumer.id, work.currency)
-        invoice = _assemble(work, tuple(lines), tuple(plans), held)
+        held = await self._invoices.credit(basis.close.merchant_id, subject.consumer.id, subject.currency)
+        invoice = _assemble(subject, tuple(lines), tuple(plans), held)
         known = {
             "records": tuple(records),
             "prints": prints,
@@ -164,48 +177,48 @@ class Drafter:
         }
         return Draft(basis.close, invoice.model_copy(update=known), held)
 
-    async def _invoices(self, work: "_Work") -> dict[str, Invoice]:
-        """Those of the months before, by period."""
-        merchant_id, found = work.basis.close.merchant_id, {}
-        for month in work.basis.earlier:
-            id = invoice_id(merchant_id, work.consumer.id, month.period.name, work.currency)  # noqa: A001 - its name
-            held = await self._store.invoice(merchant_id, id)
+    async def _earlier_invoices(self, subject: "_Subject") -> dict[str, Invoice]:
+        """The invoices of the months before, by period."""
+        merchant_id, found = subject.basis.close.merchant_id, {}
+        for month in subject.basis.earlier:
+            id = invoice_id(merchant_id, subject.consumer.id, month.period.name, subject.currency)  # noqa: A001 - its name
+            held = await self._invoices.invoice(merchant_id, id)
             if held is not None:
                 found[month.period.name] = held.value
         return found
 
     async def _corrections(
-        self, work: "_Work", month: Month, invoices: Mapping[str, Invoice]
+        self, subject: "_Subject", month: PricedPeriod, invoices: Mapping[str, Invoice]
     ) -> tuple[list[Line], tuple[UsedPlan, ...], RecordsProof]:
         """What late usage changes about an earlier month, with the plans and records that it rests on."""
         name = month.period.name
         before = invoices.get(name)
-        usage = await self._reader.read(work.consumer, month.period, month.plans, records=True)
-        plans = work.plans(month, usage, before)
+        usage = await self._reader.read(subject.consumer, month.period, month.plans, records=True)
+        plans = subject.plans(month, usage, before)
         should = compute_lines(plans, month.period.zone, month.period.days, usage, empty=True)
         lines = corrections(name, should, billed(name, invoices.values()))
-        return lines, plans, usage.proof(work.currency, _services(plans))
+        return lines, plans, usage.proof(subject.currency, _services(plans))
 
 
 @dataclass(frozen=True, slots=True)
-class _Work:
+class _Subject:
     """One consumer's draft in one currency."""
 
     basis: Basis
-    subscriber: Subscriber
+    subscriber: BilledSubscriber
     consumer: Consumer
     currency: str
     buyer: Party
 
-    def plans(self, month: Month, usage: MonthUsage, before: Invoice | None = None) -> tuple[UsedPlan, ...]:
+    def plans(self, month: PricedPeriod, usage: MonthUsage, before: Invoice | None = None) -> tuple[UsedPlan, ...]:
         """Of the month, in this currency, of services that the consumer used or subscribed to: what others pay for
         the rest is not its affair. Who subscribed in an earlier month is as its invoice says."""
         subscribed = frozenset[str]()
         if month is self.basis.month and self.consumer.status == "active":
-            subscribed = self.subscriber.subscribed - self.basis.shut
+            subscribed = self.subscriber.subscribed - self.basis.stopped
         if before is not None:
-            of = (used for used in before.plans if used.period == month.period.name)
-            subscribed = frozenset(used.plan.service_id for used in of if used.subscribed)
+            billed = (used for used in before.plans if used.period == month.period.name)
+            subscribed = frozenset(used.plan.service_id for used in billed if used.subscribed)
         return tuple(
             used.model_copy(update={"subscribed": used.plan.service_id in subscribed})
             for used in month.plans
@@ -224,20 +237,20 @@ def _known_print(period: str, invoices: Iterable[Invoice]) -> str | None:
 
 
 def _assemble(
-    work: _Work, lines: tuple[Line, ...], plans: tuple[UsedPlan, ...], credit: Held[Credit] | None
+    subject: _Subject, lines: tuple[Line, ...], plans: tuple[UsedPlan, ...], credit: Held[Credit] | None
 ) -> Invoice:
-    close, currency = work.basis.close, work.currency
+    close, currency = subject.basis.close, subject.currency
     net = sum((line.net for line in lines), ZERO)
-    taxes = tax_lines(treatment(close.seller, work.buyer), net, currency)
+    taxes = tax_lines(treatment(close.seller, subject.buyer), net, currency)
     totals = total_up(lines, taxes, () if credit is None else credit.value.left, currency)
     commission = commission_of(net, close.commission_percent, currency)
     return Invoice(
-        id=invoice_id(close.merchant_id, work.consumer.id, close.period, currency),
+        id=invoice_id(close.merchant_id, subject.consumer.id, close.period, currency),
         number="",
         status="draft",
         merchant_id=close.merchant_id,
-        consumer_id=work.consumer.id,
-        pseudonym=work.subscriber.pseudonym,
+        consumer_id=subject.consumer.id,
+        pseudonym=subject.subscriber.pseudonym,
         currency=currency,
         period=close.period,
         start=close.start,
@@ -246,7 +259,7 @@ def _assemble(
         issued_on=close.issued_on,
         due_on=close.due_on,
         seller=close.seller,
-        buyer=work.buyer,
+        buyer=subject.buyer,
         lines=lines,
         taxes=taxes,
         commission_percent=close.commission_percent,

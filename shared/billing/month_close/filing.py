@@ -11,10 +11,12 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from shared.billing.close_models import Filing
-from shared.billing.documents.cache import Format, Shelf
-from shared.billing.models import Invoice
-from shared.billing.store import BILLING, BillingStore, filing_document
+from shared.billing.documents.cache import DocumentCache, Format
+from shared.billing.invoices.models import Invoice
+from shared.billing.invoices.store import InvoiceStore
+from shared.billing.month_close.models import Filing
+from shared.billing.month_close.store import CloseStore, filing_document
+from shared.billing.store import BILLING
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import Unavailable
@@ -41,16 +43,23 @@ class Filer:
     """One per process."""
 
     def __init__(
-        self, documents: Documents, store: BillingStore, shelf: Shelf, now: Callable[[], datetime] = utc_now
+        self,
+        *,
+        documents: Documents,
+        closes: CloseStore,
+        invoices: InvoiceStore,
+        cache: DocumentCache,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._documents = documents
-        self._store = store
-        self._shelf = shelf
+        self._closes = closes
+        self._invoices = invoices
+        self._cache = cache
         self._now = now
 
     async def any_due(self) -> bool:
         """Whether something is left that nobody works on. Raises DocumentsUnavailable."""
-        async for held in self._store.filings():
+        async for held in self._closes.filings():
             if self._is_free(held.value):
                 return True
         return False
@@ -59,7 +68,7 @@ class Filer:
         """File all that nobody works on. Returns how many invoices were filed. Raises BlobsUnavailable and
         DocumentsUnavailable; the next run goes on where this one was."""
         filed = 0
-        async for held in self._store.filings():
+        async for held in self._closes.filings():
             if self._is_free(held.value):
                 filed += await self._file(held)
         return filed
@@ -76,7 +85,7 @@ class Filer:
                     update={"leased_until": self._now() + LEASE, "attempts": filing.attempts + 1}
                 )
                 etag = await self._documents.replace(*place, filing.to_json(), etag=etag)
-                invoices = await self._store.issued_after(filing.merchant_id, filing.period, filing.after, PAGE)
+                invoices = await self._invoices.issued_after(filing.merchant_id, filing.period, filing.after, PAGE)
                 if not invoices:
                     await self._documents.delete(*place, etag=etag)
                     _logger.info("%s of %s: documents of %d invoices", filing.period, filing.merchant_id, filed)
@@ -106,7 +115,7 @@ class Filer:
             async with limit:
                 try:
                     for format in FILED:  # noqa: A001 - the field's own word
-                        await self._shelf.get(invoice, format)
+                        await self._cache.get(invoice, format)
                 except Unavailable:
                     raise
                 except Exception:  # whoever asks for it is told; the others are not to wait for it

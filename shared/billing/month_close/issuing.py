@@ -12,11 +12,12 @@ from typing import Literal
 
 from shared.audit.journal import Journal, Task
 from shared.audit.models import SYSTEM, Actor, Change
-from shared.billing.close_models import Close
-from shared.billing.credit_models import Credit, without
-from shared.billing.models import CreditUse, Invoice
-from shared.billing.numbering import Numbers, invoice_number
-from shared.billing.store import BILLING, BillingStore, credit_document, invoice_document, sequence_document
+from shared.billing.invoices.credit import Credit, without
+from shared.billing.invoices.models import CreditUse, Invoice
+from shared.billing.invoices.store import InvoiceStore, credit_document, invoice_document
+from shared.billing.month_close.models import Close
+from shared.billing.numbering import Numbers, invoice_number, sequence_document
+from shared.billing.store import BILLING
 from shared.billing.tasks import ISSUED_TASK
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
@@ -53,11 +54,11 @@ def check_size(draft: Draft) -> None:
         raise ValueError(f"its invoice in {draft.invoice.currency} has {size} bytes, more than {BYTES_AT_ONCE_MAX}")
 
 
-class Issuer:
+class InvoiceIssuer:
     """One per process."""
 
-    def __init__(self, store: BillingStore, journal: Journal, now: Callable[[], datetime] = utc_now) -> None:
-        self._store = store
+    def __init__(self, invoices: InvoiceStore, journal: Journal, now: Callable[[], datetime] = utc_now) -> None:
+        self._invoices = invoices
         self._journal = journal
         self._now = now
 
@@ -79,14 +80,14 @@ class Issuer:
             except Problem as problem:
                 if problem.code != "conflict":
                     raise
-                await self._look_again(merchant_id, todo)
+                await self._settle_collision(merchant_id, todo)
         raise DocumentsUnavailable(f"invoices of {merchant_id} kept colliding for {ATTEMPTS_MAX} attempts")
 
     async def _commit(self, merchant_id: str, drafts: Sequence[Draft]) -> None:
         """All of one close, in one transaction. Raises Problem 409 `conflict`."""
         close = drafts[0].close
         sequence = sequence_document(SERIES, close.financial_year)
-        held = await self._store.get(Numbers, merchant_id, sequence)
+        held = await self._invoices.numbers(merchant_id, sequence)
         last = 0 if held is None else held.value.last
         issued = [_numbered(draft, number) for number, draft in enumerate(drafts, last + 1)]
         after = Numbers(last=last + len(drafts)).to_json()
@@ -103,15 +104,15 @@ class Issuer:
         for draft, invoice in zip(drafts, issued, strict=True):
             draft.invoice, draft.outcome = invoice, "issued"
 
-    async def _look_again(self, merchant_id: str, drafts: Sequence[Draft]) -> None:
-        """After a collision: what is there already is success, what rests on another credit is stale."""
+    async def _settle_collision(self, merchant_id: str, drafts: Sequence[Draft]) -> None:
+        """After a collision: what is stored already is success, what rests on another credit is stale."""
         for draft in drafts:
-            there = await self._store.invoice(merchant_id, draft.invoice.id)
-            if there is not None:
-                draft.invoice, draft.outcome = there.value, "known"
+            stored = await self._invoices.invoice(merchant_id, draft.invoice.id)
+            if stored is not None:
+                draft.invoice, draft.outcome = stored.value, "known"
                 continue
             invoice = draft.invoice
-            credit = await self._store.credit(merchant_id, invoice.consumer_id, invoice.currency)
+            credit = await self._invoices.credit(merchant_id, invoice.consumer_id, invoice.currency)
             if (credit and credit.etag) != (draft.credit and draft.credit.etag):
                 draft.outcome = "stale"
 

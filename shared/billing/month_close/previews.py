@@ -6,10 +6,12 @@ from datetime import datetime
 
 from shared.access.models import Grant
 from shared.access.store import AccessStore
-from shared.billing.models import BillingProfile, Invoice
-from shared.billing.month_close.drafting import Drafter, Subscriber
+from shared.billing.invoices.models import Invoice
+from shared.billing.month_close.drafting import Drafter
 from shared.billing.month_close.service import Closer
-from shared.billing.store import BillingStore
+from shared.billing.month_close.subscribers import BilledSubscriber, BilledSubscribers
+from shared.billing.profiles.models import BillingProfile
+from shared.billing.profiles.store import ProfileStore
 from shared.billing.usage.month import CountersDiffer
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import FieldError, Problem
@@ -25,13 +27,16 @@ class Previews:
 
     def __init__(
         self,
-        store: BillingStore,
+        *,
+        profiles: ProfileStore,
+        subscribers: BilledSubscribers,
         access: AccessStore,
         drafter: Drafter,
         closer: Closer,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._store = store
+        self._profiles = profiles
+        self._subscribers = subscribers
         self._access = access
         self._drafter = drafter
         self._closer = closer
@@ -41,11 +46,11 @@ class Previews:
         """A draft for each currency, of the period that is running, or of the named one that is not closed yet. Raises
         Problem 404, also for a merchant who does not bill; 400 `range_invalid` for a period that is closed or to come;
         409 `state_invalid` while counters and records differ."""
-        held = await self._store.profile(merchant_id)
+        held = await self._profiles.profile(merchant_id)
         if held is None:
             raise not_found()
-        close = await self._closer.thought(held.value, await self._period(held.value, name))
-        subscriber = await self._closer.subscriber(close, pseudonym)
+        close = await self._closer.draft_close(held.value, await self._period(held.value, name))
+        subscriber = await self._subscribers.by_pseudonym(close, pseudonym)
         if subscriber is None:
             raise not_found()
         return await self._drafts(held.value, subscriber, close.as_period)
@@ -58,19 +63,19 @@ class Previews:
         return [invoice for invoices in found for invoice in invoices]
 
     async def _of_merchant(self, consumer_id: str, merchant_id: str) -> list[Invoice]:
-        held = await self._store.profile(merchant_id)
+        held = await self._profiles.profile(merchant_id)
         if held is None:
             return []
         of = await self._period(held.value, None)
-        close = await self._closer.thought(held.value, of)
-        subscriber = await self._closer.subscriber_of(close, consumer_id)
+        close = await self._closer.draft_close(held.value, of)
+        subscriber = await self._subscribers.by_consumer(close, consumer_id)
         return [] if subscriber is None else await self._drafts(held.value, subscriber, of)
 
-    async def _drafts(self, profile: BillingProfile, subscriber: Subscriber, of: Period) -> list[Invoice]:
-        basis = await self._drafter.basis(await self._closer.thought(profile, of))
+    async def _drafts(self, profile: BillingProfile, subscriber: BilledSubscriber, of: Period) -> list[Invoice]:
+        basis = await self._drafter.load_basis(await self._closer.draft_close(profile, of))
         # Records of a running period change while they are read; of one that is over they are on the invoice.
         try:
-            drafts = await self._drafter.drafts(basis, subscriber, proven=of.end <= self._now())
+            drafts = await self._drafter.draft_invoices(basis, subscriber, proven=of.end <= self._now())
         except CountersDiffer as error:
             rule = f"{error}, so nothing can be said of it yet"
             raise Problem(

@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request
 from pydantic import AwareDatetime
 
-from shared.billing.close_models import Close, CloseStatus
 from shared.billing.invoices.views import BuyerInvoice, MerchantInvoice, buyer_view, merchant_view
+from shared.billing.month_close.models import Close, CloseStatus
 from shared.billing.month_close.previews import Previews
-from shared.billing.store import BillingStore
+from shared.billing.month_close.store import CloseStore
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.schemas import View
@@ -47,8 +47,8 @@ class BuyerPreviews(View):
     items: list[BuyerInvoice]
 
 
-async def billing(request: Request) -> BillingStore:
-    return request.app.state.parts.billing  # type: ignore[no-any-return]  # set by create_app
+async def close_store(request: Request) -> CloseStore:
+    return request.app.state.parts.close_store  # type: ignore[no-any-return]  # set by create_app
 
 
 async def previews(request: Request) -> Previews:
@@ -58,7 +58,7 @@ async def previews(request: Request) -> Previews:
 @router.get("/merchants/{merchant_id}/closes")
 async def list_closes(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
-    store: Annotated[BillingStore, Depends(billing)],
+    store: Annotated[CloseStore, Depends(close_store)],
     merchant_id: str,
 ) -> Closes:
     """Every month that was closed or is being closed, the latest first."""

@@ -17,8 +17,9 @@ from shared.access.mails import AccessMails, line
 from shared.access.models import Grant
 from shared.access.store import AccessStore
 from shared.audit.journal import Journal, Task
-from shared.billing.models import Plan
-from shared.billing.store import BILLING, BillingStore, plan_document
+from shared.billing.prices.models import Plan
+from shared.billing.prices.store import PlanStore
+from shared.billing.store import BILLING
 from shared.billing.tasks import PRICES_TASK
 from shared.catalog.store import CatalogStore
 from shared.kernel.documents import Held, Identifier, StoredModel
@@ -65,9 +66,9 @@ def _document(notice: Notice) -> str:
 
 class PlanNotices:
     def __init__(
-        self, store: BillingStore, access: AccessStore, catalog: CatalogStore, journal: Journal, mails: AccessMails
+        self, *, plans: PlanStore, access: AccessStore, catalog: CatalogStore, journal: Journal, mails: AccessMails
     ) -> None:
-        self._store = store
+        self._plans = plans
         self._access = access
         self._catalog = catalog
         self._journal = journal
@@ -75,7 +76,7 @@ class PlanNotices:
 
     async def on_tell(self, task_id: str, data: dict[str, Any]) -> None:
         """The handler of PRICES_TASK. Raises Problem 409 when somebody else is doing the same; DocumentsUnavailable."""
-        held = await self._store.get(Notice, data["merchant_id"], data["notice"])
+        held = await self._plans.get(Notice, data["merchant_id"], data["notice"])
         while held is not None:
             held = await self._page(held)
 
@@ -121,7 +122,7 @@ class PlanNotices:
         if notice.withdrawn:
             text = f"{by} has withdrawn the prices of {name} that were to hold from {moment}. They do not come."
             return f"Prices of {name} do not change on {day}", f"{text}\n"
-        held = await self._store.get(Plan, notice.merchant_id, plan_document(notice.service_id, notice.number))
+        held = await self._plans.plan(notice.merchant_id, notice.service_id, notice.number)
         if held is None:  # withdrawn meanwhile: that is told by a notice of its own
             return None
         return f"Prices of {name} from {day}", _text(held.value, name, by, moment)

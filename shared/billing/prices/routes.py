@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from shared.billing.charges import CHARGES_MAX, Charge
-from shared.billing.models import Plan
+from shared.billing.prices.models import Plan
 from shared.billing.prices.service import Plans, PlanState, Version
 from shared.catalog.marketplace.routes import Visible, cacheable, caching
 from shared.identity.guard import allowed

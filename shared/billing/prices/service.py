@@ -25,10 +25,12 @@ from zoneinfo import ZoneInfo
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.billing.charges import Charge
-from shared.billing.models import Plan
-from shared.billing.numbering import Numbers
+from shared.billing.numbering import Numbers, sequence_document
+from shared.billing.prices.models import Plan
 from shared.billing.prices.notices import notify
-from shared.billing.store import BILLING, BillingStore, plan_document, sequence_document
+from shared.billing.prices.store import PlanStore, plan_document
+from shared.billing.profiles.store import ProfileStore
+from shared.billing.store import BILLING
 from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
 from shared.kernel.clock import format_time, utc_now
@@ -96,9 +98,16 @@ class Plans:
     """What a merchant does with the prices of its services."""
 
     def __init__(
-        self, store: BillingStore, catalog: CatalogStore, journal: Journal, now: Callable[[], datetime] = utc_now
+        self,
+        *,
+        plans: PlanStore,
+        profiles: ProfileStore,
+        catalog: CatalogStore,
+        journal: Journal,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._store = store
+        self._plans = plans
+        self._profiles = profiles
         self._catalog = catalog
         self._journal = journal
         self._now = now
@@ -118,8 +127,8 @@ class Plans:
         service = await self._service(service_id)
         if service.status == "retired":
             raise Problem(409, "state_invalid", "A service that is retired gets no new prices.")
-        plans = await self._store.plans(service.merchant_id, service_id)
-        numbers = await self._store.get(Numbers, service.merchant_id, _numbers_document(service_id))
+        plans = await self._plans.plans(service.merchant_id, service_id)
+        numbers = await self._plans.get(Numbers, service.merchant_id, _numbers_document(service_id))
         number = max([0 if numbers is None else numbers.value.last, *(plan.number for plan in plans)]) + 1
         if number > VERSIONS_MAX:
             raise Problem(409, "limit_reached", f"A service has at most {VERSIONS_MAX} versions of its plan.")
@@ -143,7 +152,7 @@ class Plans:
         """Raises Problem 404."""
         service = await self._service(service_id)
         held = await self._held(service, number)
-        plans = await self._store.plans(service.merchant_id, service_id)
+        plans = await self._plans.plans(service.merchant_id, service_id)
         return Version(held.value, _state(held.value, plans, self._now()), held.etag)
 
     async def page(self, service_id: str, limit: int, cursor: str | None) -> Page[Version]:
@@ -152,13 +161,13 @@ class Plans:
         below = VERSIONS_MAX + 1 if cursor is None else decode_cursor(asked, cursor)
         if not isinstance(below, int):
             raise bad_cursor()
-        plans, now = await self._store.plans(service.merchant_id, service_id), self._now()
+        plans, now = await self._plans.plans(service.merchant_id, service_id), self._now()
         left = [plan for plan in reversed(plans) if plan.number < below]
         items = tuple(Version(plan, _state(plan, plans, now)) for plan in left[:limit])
         return Page(items, encode_cursor(asked, items[-1].plan.number) if len(left) > limit else None)
 
     async def offer(self, service: Service) -> Offer:
-        return offer(await self._store.plans(service.merchant_id, service.id), self._now())
+        return offer(await self._plans.plans(service.merchant_id, service.id), self._now())
 
     async def withdraw(self, actor: Actor, service_id: str, number: int, if_match: str | None) -> None:
         """Before its moment has come; in the background, everybody who has access to the service is told. Raises
@@ -195,16 +204,15 @@ class Plans:
         return service
 
     async def _held(self, service: Service, number: int) -> Held[Plan]:
-        held = await self._store.get(Plan, service.merchant_id, plan_document(service.id, number))
+        held = await self._plans.plan(service.merchant_id, service.id, number)
         if held is None:
             raise not_found()
         return held
 
     async def _calendar(self, merchant_id: str) -> "Calendar":
-        profile = await self._store.profile(merchant_id)
-        closes = await self._store.closes(merchant_id)
+        profile = await self._profiles.profile(merchant_id)
         zone, anchor = ("UTC", 1) if profile is None else (profile.value.time_zone, profile.value.anchor_day)
-        return Calendar(zone, anchor, self._now().astimezone(UTC), closes[-1].end if closes else None)
+        return Calendar(zone, anchor, self._now().astimezone(UTC), await self._profiles.closed_until(merchant_id))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Who bills whom: sellers and buyers as they are frozen into invoices."""
 
-from shared.billing.models import BillingProfile, BuyerDetails, Party
+from shared.billing.profiles.models import BillingProfile, BuyerDetails
+from shared.billing.tax.models import Party
 from shared.catalog.models import Merchant
 
 

@@ -5,8 +5,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Request, Response
 from pydantic import AwareDatetime, Field
 
-from shared.billing.models import BillingProfile, BuyerDetails, TaxRegistration, Terms
+from shared.billing.profiles.models import BillingProfile, BuyerDetails, Terms
 from shared.billing.profiles.service import BillingSetup
+from shared.billing.tax.models import TaxRegistration
 from shared.catalog.merchants.routes import AddressInput
 from shared.catalog.models import Address
 from shared.identity.guard import allowed

@@ -8,9 +8,11 @@ from zoneinfo import ZoneInfo
 
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
-from shared.billing.models import BillingProfile, BuyerDetails, TaxRegistration, Terms
-from shared.billing.store import BILLING, BUYER, PROFILE, TERMS, BillingStore
+from shared.billing.profiles.models import BillingProfile, BuyerDetails, Terms
+from shared.billing.profiles.store import BUYER, PROFILE, TERMS, ProfileStore
+from shared.billing.store import BILLING
 from shared.billing.tax.ids import EU, check_registration, check_tax_id, gst_state
+from shared.billing.tax.models import TaxRegistration
 from shared.catalog.models import Address
 from shared.catalog.store import CatalogStore
 from shared.kernel.clock import utc_now
@@ -39,16 +41,16 @@ class BillingSetup:
     """One per process."""
 
     def __init__(
-        self, store: BillingStore, catalog: CatalogStore, journal: Journal, now: Callable[[], datetime] = utc_now
+        self, profiles: ProfileStore, catalog: CatalogStore, journal: Journal, now: Callable[[], datetime] = utc_now
     ) -> None:
-        self._store = store
+        self._profiles = profiles
         self._catalog = catalog
         self._journal = journal
         self._now = now
 
     async def profile(self, merchant_id: str) -> Held[BillingProfile]:
         """Raises Problem 404 for a merchant who does not bill."""
-        return _found(await self._store.profile(merchant_id))
+        return _found(await self._profiles.profile(merchant_id))
 
     async def put_profile(
         self, actor: Actor, merchant_id: str, values: Mapping[str, Any], if_match: str | None
@@ -58,7 +60,7 @@ class BillingSetup:
         merchant = await self._catalog.merchant(merchant_id)
         if merchant is None:
             raise not_found()
-        before = await self._store.profile(merchant_id)
+        before = await self._profiles.profile(merchant_id)
         begun = self._now() if before is None else before.value.billing_from
         profile = BillingProfile(**{**values, "merchant_id": merchant_id, "billing_from": begun})
         _refuse(_profile_faults(profile, self._now()))
@@ -77,7 +79,7 @@ class BillingSetup:
         """The platform's own while nothing else was agreed. Raises Problem 404 for a merchant that does not exist."""
         if await self._catalog.merchant(merchant_id) is None:
             raise not_found()
-        return await self._store.terms(merchant_id) or Held(Terms(), "")
+        return await self._profiles.terms(merchant_id) or Held(Terms(), "")
 
     async def put_terms(
         self, actor: Actor, merchant_id: str, commission_percent: Percent | None, if_match: str | None, reason: str
@@ -90,7 +92,7 @@ class BillingSetup:
 
     async def buyer(self, consumer_id: str) -> Held[BuyerDetails]:
         """Raises Problem 404 while a consumer has said nothing."""
-        return _found(await self._store.buyer(consumer_id))
+        return _found(await self._profiles.buyer(consumer_id))
 
     async def put_buyer(
         self, actor: Actor, consumer_id: str, values: Mapping[str, Any], if_match: str | None
@@ -101,7 +103,7 @@ class BillingSetup:
         if details.tax_id:
             number = check_tax_id(details.address.country, details.tax_id)
             details = details.model_copy(update={"tax_id": number})
-        before = await self._store.buyer(consumer_id)
+        before = await self._profiles.buyer(consumer_id)
         return await self._put(actor, "buyer", consumer_id, BUYER, before, details, if_match, secret=PERSONAL)
 
     async def _put(
@@ -130,7 +132,7 @@ class BillingSetup:
         return Held(after, etags[0])
 
     async def _check_nothing_closed(self, merchant_id: str) -> None:
-        if await self._store.closes(merchant_id):
+        if await self._profiles.closed_until(merchant_id) is not None:
             raise Problem(409, "state_invalid", "The anchor day cannot change any more: a month was closed with it.")
 
 

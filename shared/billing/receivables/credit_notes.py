@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal, localcontext
 
-from shared.billing.models import BillingProfile, CreditNote, Invoice, NoteShare
-from shared.billing.numbering import Numbers, financial_year, note_number
-from shared.billing.store import note_document, sequence_document
+from shared.billing.invoices.models import CreditNote, Invoice, NoteShare
+from shared.billing.invoices.store import note_document
+from shared.billing.numbering import Numbers, financial_year, note_number, sequence_document
+from shared.billing.profiles.models import BillingProfile
 from shared.kernel.documents import Held
 from shared.kernel.money import EXACT, ZERO, round_money
 from shared.platform.documents import Create, Operation, Replace

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Change
 from shared.billing.invoices.announcements import Announcer
-from shared.billing.models import Invoice
-from shared.billing.store import BILLING, BillingStore, invoice_document
+from shared.billing.invoices.models import Invoice
+from shared.billing.invoices.store import InvoiceStore, invoice_document
+from shared.billing.store import BILLING
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem, Unavailable
@@ -25,9 +26,9 @@ class Reminders:
     """One per process."""
 
     def __init__(
-        self, store: BillingStore, journal: Journal, announcer: Announcer, now: Callable[[], datetime] = utc_now
+        self, invoices: InvoiceStore, journal: Journal, announcer: Announcer, now: Callable[[], datetime] = utc_now
     ) -> None:
-        self._store = store
+        self._invoices = invoices
         self._journal = journal
         self._announcer = announcer
         self._now = now
@@ -37,7 +38,7 @@ class Reminders:
         transaction that leaves the mail."""
         reminded = 0
         tomorrow = self._now().date() + timedelta(days=1)  # it is tomorrow somewhere already
-        async for held in self._store.unpaid(str(tomorrow)):
+        async for held in self._invoices.unpaid(str(tomorrow)):
             try:
                 reminded += await self._remind(held)
             except Unavailable:

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import Field
 
 from shared.billing.invoices.listing import InvoiceListing
+from shared.billing.invoices.models import CreditNote, Invoice, InvoiceStatus, Payment
+from shared.billing.invoices.store import InvoiceStore
 from shared.billing.invoices.views import (
     BuyerInvoice,
     InvoiceSummary,
@@ -20,9 +22,7 @@ from shared.billing.invoices.views import (
     note_view,
     summary,
 )
-from shared.billing.models import CreditNote, Invoice, InvoiceStatus, Payment
 from shared.billing.receivables.service import Receivables
-from shared.billing.store import BillingStore
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
 from shared.kernel.clock import utc_now
@@ -68,8 +68,8 @@ class NoteInput(Reasoned):
     amount: Amount
 
 
-async def billing(request: Request) -> BillingStore:
-    return request.app.state.parts.billing  # type: ignore[no-any-return]  # set by create_app
+async def invoice_store(request: Request) -> InvoiceStore:
+    return request.app.state.parts.invoice_store  # type: ignore[no-any-return]  # set by create_app
 
 
 async def invoice_listing(request: Request) -> InvoiceListing:
@@ -80,7 +80,7 @@ async def receivables(request: Request) -> Receivables:
     return request.app.state.parts.receivables  # type: ignore[no-any-return]  # set by create_app
 
 
-Store = Annotated[BillingStore, Depends(billing)]
+Store = Annotated[InvoiceStore, Depends(invoice_store)]
 Book = Annotated[InvoiceListing, Depends(invoice_listing)]
 Desk = Annotated[Receivables, Depends(receivables)]
 InvoiceId = Annotated[str, Path(max_length=64)]

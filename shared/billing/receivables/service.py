@@ -15,18 +15,19 @@ from zoneinfo import ZoneInfo
 
 from shared.audit.journal import Journal, Task
 from shared.audit.models import Actor, changed
-from shared.billing.credit_models import Credit, with_back
 from shared.billing.invoices.announcements import Announcer
-from shared.billing.models import CreditNote, CreditUse, Invoice, InvoiceStatus, Payment
-from shared.billing.numbering import Numbers
+from shared.billing.invoices.credit import Credit, with_back
+from shared.billing.invoices.models import PAYABLE, CreditNote, CreditUse, Invoice, Payment, open_amount
+from shared.billing.invoices.store import InvoiceStore, credit_document, invoice_document
+from shared.billing.profiles.store import ProfileStore
 from shared.billing.receivables.credit_notes import left_of, share_of, write_note
-from shared.billing.store import BILLING, BillingStore, credit_document, invoice_document
+from shared.billing.store import BILLING
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
-from shared.kernel.money import ZERO, exponent, money_text, round_money
+from shared.kernel.money import exponent, money_text, round_money
 from shared.platform.documents import Create, Operation, Replace
 
 ATTEMPTS_MAX = 200
@@ -36,24 +37,23 @@ from one sequence."""
 PAYMENTS_MAX = NOTES_MAX = 1_000
 """Of one invoice, as they are kept in its document."""
 
-_PAYABLE: frozenset[InvoiceStatus] = frozenset({"issued", "overdue"})
 Made = tuple[list[Operation], list[Task], Invoice]
-
-
-def open_amount(invoice: Invoice) -> Decimal:
-    """What is still to be paid."""
-    if invoice.status not in _PAYABLE:
-        return ZERO
-    return invoice.amount_due - invoice.paid - invoice.credited
 
 
 class Receivables:
     """One per process."""
 
     def __init__(
-        self, store: BillingStore, journal: Journal, announcer: Announcer, now: Callable[[], datetime] = utc_now
+        self,
+        *,
+        invoices: InvoiceStore,
+        profiles: ProfileStore,
+        journal: Journal,
+        announcer: Announcer,
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._store = store
+        self._invoices = invoices
+        self._profiles = profiles
         self._journal = journal
         self._announcer = announcer
         self._now = now
@@ -116,7 +116,7 @@ class Receivables:
 
         async def make(held: Held[Invoice]) -> Made | None:
             invoice = held.value
-            known = await self._store.note(merchant_id, note_id)
+            known = await self._invoices.note(merchant_id, note_id)
             if known is not None:
                 if (known.value.invoice_id, known.value.total, known.value.reason) != (id, amount, reason):
                     raise Problem(409, "conflict", "Another credit note was given with this id.")
@@ -167,7 +167,7 @@ class Receivables:
         reason: str | None,
     ) -> Held[Invoice] | None:
         """None when another process came before."""
-        held = await self._store.invoice(merchant_id, id)
+        held = await self._invoices.invoice(merchant_id, id)
         if held is None:
             raise not_found()
         made = await make(held)
@@ -188,12 +188,12 @@ class Receivables:
         self, id: str, invoice: Invoice, amount: Decimal, reason: str
     ) -> tuple[CreditNote, list[Operation]]:
         """A note with the next number, and what stores it."""
-        profile = await self._store.profile(invoice.merchant_id)
+        profile = await self._profiles.profile(invoice.merchant_id)
         if profile is None:
             raise not_found()
         today = self._today(invoice)
         unnumbered = write_note(id, invoice, amount, reason, profile.value, today)
-        held = await self._store.get(Numbers, invoice.merchant_id, unnumbered.sequence)
+        held = await self._invoices.numbers(invoice.merchant_id, unnumbered.sequence)
         note, operations = unnumbered.numbered(held)
         return note, list(operations)
 
@@ -209,7 +209,7 @@ class Receivables:
     ) -> list[Operation]:
         """The consumer's credit after a change."""
         merchant_id, consumer_id, currency = invoice.merchant_id, invoice.consumer_id, invoice.currency
-        held = await self._store.credit(merchant_id, consumer_id, currency)
+        held = await self._invoices.credit(merchant_id, consumer_id, currency)
         left = change(() if held is None else held.value.left)
         body = Credit(consumer_id=consumer_id, currency=currency, left=left).to_json()
         document = credit_document(consumer_id, currency)
@@ -218,7 +218,7 @@ class Receivables:
 
 def _settled(invoice: Invoice) -> Invoice:
     """Paid, when nothing is open."""
-    if invoice.status in _PAYABLE and not open_amount(invoice):
+    if invoice.status in PAYABLE and not open_amount(invoice):
         return invoice.model_copy(update={"status": "paid", "due": None})
     return invoice
 
@@ -230,7 +230,7 @@ def _kept(invoice: Invoice) -> Invoice:
 
 
 def _check_payable(invoice: Invoice, to: str) -> None:
-    if invoice.status not in _PAYABLE:
+    if invoice.status not in PAYABLE:
         raise _illegal(invoice, to, "only what is issued or overdue can be")
 
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from decimal import Context, Decimal, DivisionByZero, InvalidOperation, Overflow, localcontext
 from typing import Literal
 
-from shared.billing.models import Party, TaxLine, TaxRegistration
 from shared.billing.tax.ids import EU, UNION_TERRITORIES, gst_state, is_one_stop_shop, is_valid_tax_id
+from shared.billing.tax.models import Party, TaxLine, TaxRegistration
 from shared.kernel.money import ZERO, round_money
 
 Category = Literal["S", "Z", "E", "AE", "G", "O"]

@@ -10,7 +10,7 @@ from decimal import Decimal
 from msgspec import Raw
 
 from shared.billing.charges import Charge, charge_key, needs_events
-from shared.billing.models import UsedPlan
+from shared.billing.prices.models import UsedPlan
 from shared.billing.usage.sums import counts
 from shared.kernel.clock import format_time
 from shared.kernel.money import ZERO

@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from shared.access.models import Consumer
 from shared.billing.charges import Charge, needs_events
-from shared.billing.models import DayUsage, RecordsProof, UsedPlan
+from shared.billing.prices.models import UsedPlan
 from shared.billing.usage.from_records import Gathering
+from shared.billing.usage.models import DayUsage, RecordsProof
 from shared.billing.usage.records import RecordsHash, records
 from shared.billing.usage.sums import PeriodSums, quantity_of
 from shared.kernel.periods import Period

@@ -8,7 +8,7 @@ import heapq
 from collections.abc import AsyncIterator
 
 from shared.access.models import Consumer
-from shared.billing.models import RecordsProof
+from shared.billing.usage.models import RecordsProof
 from shared.billing.usage.records import RecordsHash, records
 from shared.metering.events import UsageEvent
 from shared.platform.documents import Documents

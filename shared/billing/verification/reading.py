@@ -16,7 +16,7 @@ from pypdf.errors import PyPdfError
 
 from shared.billing.documents.invoice_pdf import render_pdf
 from shared.billing.documents.json import parse_json, render_json
-from shared.billing.models import Invoice
+from shared.billing.invoices.models import Invoice
 from shared.billing.verification.recompute import Difference
 from shared.kernel.errors import Problem
 from shared.metering.windows import window

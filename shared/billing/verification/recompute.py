@@ -11,8 +11,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from shared.billing.invoices.lines import Billed, commission_of, compute_lines, corrections, total_up
-from shared.billing.models import Invoice, Line, RecordsProof, TaxLine, UsedPlan
+from shared.billing.invoices.models import Invoice, Line
+from shared.billing.prices.models import UsedPlan
+from shared.billing.tax.models import TaxLine
 from shared.billing.tax.rules import tax_lines, treatment
+from shared.billing.usage.models import RecordsProof
 from shared.billing.usage.month import MonthUsage
 from shared.billing.usage.records import RecordsError, parse_csv
 from shared.billing.usage.sums import PeriodSums

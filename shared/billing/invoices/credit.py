@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import Literal
 
-from shared.billing.models import CreditUse
+from shared.billing.invoices.models import CreditUse
 from shared.kernel.documents import Identifier, StoredModel
 from shared.kernel.money import ZERO, Currency
 

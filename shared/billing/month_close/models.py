@@ -4,7 +4,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from shared.billing.models import BillingProfile, Party
+from shared.billing.profiles.models import BillingProfile
+from shared.billing.tax.models import Party
 from shared.kernel.documents import Identifier, StoredModel
 from shared.kernel.money import Percent
 from shared.kernel.periods import Day, Month, Period

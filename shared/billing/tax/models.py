@@ -1,0 +1,42 @@
+"""Who taxes whom, and what an invoice says of it: registrations, seller and buyer, lines of tax."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shared.catalog.models import Address
+from shared.kernel.documents import StoredModel
+from shared.kernel.money import Amount, Percent
+
+
+class TaxRegistration(StoredModel):
+    """Where a merchant is registered, once per country. `country` is ISO 3166-1 alpha-2; `number` is checked by the
+    country's own rule, or is that of another EU state for the One-Stop-Shop. `percent` is what buyers in that country
+    pay; `in_gst` is India's: of the whole rate CGST and SGST are half each within a state, IGST is all of it between
+    states."""
+
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    kind: Literal["vat", "gst", "in_gst"]
+    number: Annotated[str, Field(min_length=2, max_length=40)]
+    percent: Percent
+
+
+class Party(StoredModel):
+    """Seller or buyer, frozen into an invoice with all that its tax depends on: a seller has registrations."""
+
+    name: str
+    address: Address | None = None
+    tax_id: str = ""
+    registrations: tuple[TaxRegistration, ...] = ()
+
+
+class TaxLine(StoredModel):
+    """One rate of one tax on all that it applies to, rounded once (EN 16931 BR-CO-17). `category` is UNCL 5305's: S
+    standard, Z zero, E exempt, AE reverse charge, G export, O outside scope."""
+
+    name: str
+    category: Literal["S", "Z", "E", "AE", "G", "O"]
+    percent: Percent
+    taxable: Amount
+    amount: Amount
+    note: str = ""
