@@ -218,10 +218,10 @@ async def test_versions_follow_each_other_through_time(books: Books) -> None:
     states = [first.state, second.state]
     books.time.moment = datetime(2026, 5, 1, tzinfo=UTC)
 
-    page, _ = await desk(books).page("svc_maps", 10, None)
+    page = await desk(books).page("svc_maps", 10, None)
 
     assert states == ["in_force", "announced"]
-    assert [(each.plan.number, each.state) for each in page] == [(2, "in_force"), (1, "past")]
+    assert [(each.plan.number, each.state) for each in page.items] == [(2, "in_force"), (1, "past")]
     assert second.plan.effective_from == datetime(2026, 5, 1, tzinfo=UTC)
 
 
