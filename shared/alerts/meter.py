@@ -9,7 +9,8 @@ from shared.kernel.http.problems import not_found
 from shared.metering.counters import Bucket
 from shared.metering.views.merchant import MerchantUsage
 from shared.metering.views.platform import PlatformUsage
-from shared.metering.views.reader import Ask, Dimension, UsageReader
+from shared.metering.views.reader import UsageReader
+from shared.metering.views.selection import Dimension, UsageSelection
 from shared.metering.windows import time_zone, window
 
 
@@ -24,15 +25,15 @@ class UsageMeter:
 
     async def sums(self, rule: Rule, period: str) -> Bucket:
         """Raises Problem 400 when that is too much to sum up; 404 when the owner, or what it looks at, is gone."""
-        ask = Ask(window(*_range(period), None, time_zone("UTC")), only=_only(rule))
+        selection = UsageSelection(window(*_range(period), None, time_zone("UTC")), only=_only(rule))
         if rule.owner_kind == "merchant":
-            return (await self._merchants.sums(rule.owner_id, ask)).total
+            return (await self._merchants.sums(rule.owner_id, selection)).total
         if rule.owner_kind == "platform":
-            return (await self._platform.sums(ask)).total
+            return (await self._platform.sums(selection)).total
         consumer = await self._access.consumer(rule.owner_id)
         if consumer is None:
             raise not_found()
-        return (await self._reader.consumer(consumer, ask)).total
+        return (await self._reader.consumer(consumer, selection)).total
 
     async def quota(self, rule: Rule) -> int | None:
         if rule.api_key_id is None:

@@ -27,7 +27,7 @@ _TIME_CHARACTERS = {"hour": 13, "day": 10, "month": 7}
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class SummaryGroup:
     """One line of a summary. Fields that were not grouped by are None. `start` is the hour's, day's or month's first
     moment as RFC 3339."""
 
@@ -37,9 +37,14 @@ class Group:
     sums: Bucket
 
 
-async def pages(documents: Documents, container: Container, query: Query) -> AsyncIterator[bytes]:
-    """Bodies of all documents that match, page by page."""
-    async for document in read_all(partial(documents.query, container, query)):
+def documents_of(documents: Documents, container: Container, query: Query) -> AsyncIterator[Document]:
+    """All documents that match a query, however many pages they are."""
+    return read_all(partial(documents.query, container, query))
+
+
+async def bodies_of(documents: Documents, container: Container, query: Query) -> AsyncIterator[bytes]:
+    """The bodies of all documents that match a query."""
+    async for document in documents_of(documents, container, query):
         yield document.body
 
 
@@ -49,7 +54,7 @@ class UsageQueries:
 
     async def summary(
         self, consumer: Consumer, api_key_id: str, start: datetime, end: datetime, group_by: Sequence[GroupBy]
-    ) -> list[Group]:
+    ) -> list[SummaryGroup]:
         """Sums of one key's usage in [start, end), in whole quarter hours, grouped and ordered by time and service.
 
         Raises Problem 400 `range_invalid` when the range is empty, too long, or not in whole quarter hours.
@@ -69,7 +74,7 @@ class UsageQueries:
             if len(groups) > GROUPS_MAX:
                 raise Problem(400, "range_invalid", f"The answer would have over {GROUPS_MAX} groups: ask for less.")
         ordered = sorted(groups.items(), key=lambda item: tuple(part or "" for part in (item[0][2], *item[0][:2])))
-        return [Group(service, key, _start_text(moment), sums) for (service, key, moment), sums in ordered]
+        return [SummaryGroup(service, key, _start_text(moment), sums) for (service, key, moment), sums in ordered]
 
     async def _day_counters(
         self, consumer: Consumer, api_key_id: str, start: datetime, end: datetime
@@ -81,7 +86,7 @@ class UsageQueries:
         )
         for shard in range(consumer.shards):
             query = Query(partition_of(consumer.id, shard), where, limit=PAGE)
-            async for body in pages(self._documents, USAGE, query):
+            async for body in bodies_of(self._documents, USAGE, query):
                 yield decode_counter(body)
 
     async def month_requests(
@@ -95,7 +100,7 @@ class UsageQueries:
             else:
                 where = Where("period", "=", month)
             query = Query(partition_of(consumer.id, shard), (where,), limit=PAGE)
-            async for body in pages(self._documents, USAGE, query):
+            async for body in bodies_of(self._documents, USAGE, query):
                 counter = decode_counter(body)
                 if service_id in (None, counter.service_id):
                     total += counter.buckets[MONTH_BUCKET].requests

@@ -41,7 +41,7 @@ class Window:
             yield day
             day += timedelta(days=1)
 
-    def whole(self, day: date) -> int | None:
+    def piece_with_all_of(self, day: date) -> int | None:
         """The piece that has all of a UTC day, None when the day is cut."""
         first = _first_quarter(day)
         last = first + QUARTERS_PER_DAY
@@ -50,7 +50,7 @@ class Window:
         piece = bisect_right(self.cuts, first) - 1
         return piece if piece + 1 == len(self.cuts) or self.cuts[piece + 1] >= last else None
 
-    def quarters(self, day: date) -> dict[str, int]:
+    def pieces_by_quarter(self, day: date) -> dict[str, int]:
         """The piece of each quarter hour (`HH:MM`) of a UTC day that is in the range."""
         first = _first_quarter(day)
         start, end = _quarter(self.start) - first, _quarter(self.end) - first

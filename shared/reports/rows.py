@@ -14,8 +14,8 @@ from shared.kernel.clock import format_time
 from shared.kernel.errors import Problem
 from shared.metering.counters import Bucket
 from shared.metering.views.figures import Figures, figures
-from shared.metering.views.merchant import Named
-from shared.metering.views.reader import Ask, Dimension, Group, Summed
+from shared.metering.views.merchant import PseudonymousUsage
+from shared.metering.views.selection import Dimension, GroupSums, SummedUsage, UsageSelection
 from shared.metering.windows import QUARTER_S, Window, midnight, time_zone, window
 from shared.reports.models import Report
 from shared.reports.sources import Portion, Sources, dimensions_of, step_of
@@ -105,11 +105,11 @@ class Rows:
 
     def _finished(self, until: datetime) -> Iterator[Figures]:
         ready = sorted(place for place in self._groups if self._ends(place[0]) <= until)
-        named = Named(self._by, Summed((), self.as_of or format_time(until)), self._keys)
-        ask = Ask(self.window, self._by)
+        named = PseudonymousUsage(self._by, SummedUsage((), self.as_of or format_time(until)), self._keys)
+        selection = UsageSelection(self.window, self._by)
         for piece, values in ready:
             self.rows += 1
-            yield named.row(ask, Group(values, piece, self._groups.pop((piece, values))))
+            yield named.row(selection, GroupSums(values, piece, self._groups.pop((piece, values))))
         if not self._groups:
             self._keys = {}
 

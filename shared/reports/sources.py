@@ -13,7 +13,7 @@ from shared.kernel.http.problems import not_found
 from shared.metering.views.consumer import ConsumerUsage
 from shared.metering.views.merchant import MerchantUsage
 from shared.metering.views.platform import PlatformUsage
-from shared.metering.views.reader import Ask, Dimension, Group, Summed
+from shared.metering.views.selection import Dimension, GroupSums, SummedUsage, UsageSelection
 from shared.metering.windows import Step, Window
 from shared.reports.models import Contents, OwnerKind, Report, Subject
 
@@ -44,7 +44,7 @@ class Portion:
     """Sums of a stretch of time by `by`; keys by pseudonym and id, where a merchant sees them."""
 
     by: tuple[Dimension, ...]
-    groups: Sequence[Group]
+    groups: Sequence[GroupSums]
     keys: dict[tuple[str, str], ApiKey]
     as_of: str
 
@@ -110,24 +110,24 @@ class Sources:
         """Usage in a stretch of the report's range. Raises Problem 400 `range_invalid` when that is too much to sum up
         at once, 404 when what it is about is gone."""
         subject = report.contents.subject
-        ask = Ask(window, dimensions_of(report.contents), dict(_only(subject)))
+        selection = UsageSelection(window, dimensions_of(report.contents), dict(_only(subject)))
         if report.owner_kind == "merchant":
-            return [await self._of_merchant(report, ask, each) for each in subject.pseudonyms or (None,)]
+            return [await self._of_merchant(report, selection, each) for each in subject.pseudonyms or (None,)]
         if report.owner_kind == "consumer":
-            summed = await self._consumers.sums(report.owner_id, ask)
+            summed = await self._consumers.sums(report.owner_id, selection)
         elif subject.consumer_id is not None:
-            summed = await self._consumers.sums(subject.consumer_id, ask)
+            summed = await self._consumers.sums(subject.consumer_id, selection)
         else:
-            summed = await self._platform.sums(ask)
-        return [_portion(ask, summed)]
+            summed = await self._platform.sums(selection)
+        return [_portion(selection, summed)]
 
-    async def _of_merchant(self, report: Report, ask: Ask, pseudonym: str | None) -> Portion:
-        named = await self._merchants.named(report.owner_id, ask, pseudonym)
+    async def _of_merchant(self, report: Report, selection: UsageSelection, pseudonym: str | None) -> Portion:
+        named = await self._merchants.pseudonymous(report.owner_id, selection, pseudonym)
         return Portion(named.by, named.summed.groups, named.keys, named.summed.as_of)
 
 
-def _portion(ask: Ask, summed: Summed) -> Portion:
-    return Portion(ask.by, summed.groups, {}, summed.as_of)
+def _portion(selection: UsageSelection, summed: SummedUsage) -> Portion:
+    return Portion(selection.by, summed.groups, {}, summed.as_of)
 
 
 def _only(subject: Subject) -> Iterator[tuple[Dimension, str]]:

@@ -530,15 +530,15 @@ async def test_a_report_that_kills_whoever_makes_it_is_given_up(usage: Used, mon
 
 
 async def test_a_range_that_is_too_much_at_once_is_read_in_parts(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
-    from shared.metering.views import reader
+    from shared.metering.views import summing
 
     expected = await table(usage, usage.ann, usage.consumer, by=["api_key", "service"])
     days = await table(usage, usage.ann, usage.consumer, by=["api_key", "hour"])
-    monkeypatch.setattr(reader, "DOCUMENTS_MAX", 2)
+    monkeypatch.setattr(summing, "DOCUMENTS_MAX", 2)
     assert await table(usage, usage.ann, usage.consumer, by=["api_key", "service"]) == expected
     assert await table(usage, usage.ann, usage.consumer, by=["api_key", "hour"]) == days
     assert len(expected) == 3
-    monkeypatch.setattr(reader, "DOCUMENTS_MAX", 0)
+    monkeypatch.setattr(summing, "DOCUMENTS_MAX", 0)
     view = await asked(usage.ann, usage.consumer)
     await settled(usage.api)
     failed = (await usage.ann.get(f"{usage.consumer}/reports/{view['id']}")).json()

@@ -22,7 +22,7 @@ from shared.metering.counting.aggregator import Aggregator, RawEvent
 from shared.metering.counting.parked import Parked
 from shared.metering.counting.record_ids import RECORD_PREFIX
 from shared.metering.events import EVENT_TYPE, UsageData, UsageEvent, decode_event, encode_event, partition_of
-from shared.metering.store import USAGE, pages
+from shared.metering.store import USAGE, bodies_of
 from shared.platform.blobs.files import FileBlobs
 from shared.platform.documents import Documents, DocumentsUnavailable, Operation, Query, Where
 from shared.platform.documents.sqlite import SqliteDocuments
@@ -163,7 +163,7 @@ async def stored_counters(documents: Documents, consumer: str = "con_1", shard: 
     found = {}
     for kind in ("d:", "m:"):
         query = Query(partition_of(consumer, shard), (Where("id", "starts_with", kind),), limit=1000)
-        async for body in pages(documents, USAGE, query):
+        async for body in bodies_of(documents, USAGE, query):
             counter = decode_counter(body)
             found[counter.key.id] = counter
     return found
@@ -171,7 +171,7 @@ async def stored_counters(documents: Documents, consumer: str = "con_1", shard: 
 
 async def stored_records(documents: Documents, consumer: str = "con_1", shard: int = 0) -> list[UsageEvent]:
     query = Query(partition_of(consumer, shard), (Where("id", "starts_with", RECORD_PREFIX),), limit=1000)
-    return [decode_event(body) async for body in pages(documents, USAGE, query)]
+    return [decode_event(body) async for body in bodies_of(documents, USAGE, query)]
 
 
 async def requests_counted(documents: Documents, shard: int = 0) -> int:

@@ -9,11 +9,13 @@ import pytest
 
 from shared.metering.counters import Bucket, decode_counter, encode_counter
 from shared.metering.rollups import deriving as rollups_module
+from shared.metering.rollups import models as slice_models
 from shared.metering.rollups import slices as slices_module
 from shared.metering.rollups.deriving import OVERLAP, Rollups
-from shared.metering.rollups.slices import ROLLUPS, SliceHead, SliceStore, rows_document
-from shared.metering.store import USAGE, pages
-from shared.metering.views import reader as reader_module
+from shared.metering.rollups.models import ROLLUPS, SliceHead, rows_document
+from shared.metering.rollups.store import SliceStore
+from shared.metering.store import USAGE, bodies_of
+from shared.metering.views import summing as summing_module
 from shared.metering.views.reader import UsageReader
 from shared.platform.documents import DocumentsUnavailable, Query, Where
 from tests.unit.support import Market, raw, usage_event
@@ -94,7 +96,7 @@ async def test_every_run_sees_what_was_stamped_before_the_last_one_and_written_a
     document = await market.documents.get(USAGE, "con_1:0", f"d:key_1:{TODAY}:svc_maps")
     counter = decode_counter(document.body)
     counter.buckets["10:00"].requests += 5  # a slow write: its stamp is older than the run
-    assert counter.changed > slices_module.decode_progress((await progress(market)).body).as_of
+    assert counter.changed > slice_models.decode_progress((await progress(market)).body).as_of
     await market.documents.upsert(USAGE, "con_1:0", document.id, encode_counter(counter))
     market.time.passes(minutes=1)
     await rollups.run()
@@ -102,7 +104,7 @@ async def test_every_run_sees_what_was_stamped_before_the_last_one_and_written_a
 
 
 async def progress(market: Market):
-    return await market.documents.get(slices_module.JOBS, *slices_module.PROGRESS)
+    return await market.documents.get(slice_models.JOBS, *slice_models.PROGRESS)
 
 
 async def test_what_overlaps_is_derived_once_by_a_process(market, monkeypatch):
@@ -193,10 +195,10 @@ async def test_a_slice_that_somebody_wrote_meanwhile_is_derived_again(market):
     async def counters():
         nonlocal read
         read += 1
-        found = [counter async for counter in rollups._of_service("svc_maps", OLD)]
+        found = [counter async for counter in rollups._service_counters("svc_maps", OLD)()]
         if read == 1:  # the other one reads and writes more between our read and our write
             await count(market, event("b"))
-            await other._replace("s:svc_maps", OLD, lambda: other._of_service("svc_maps", OLD))
+            await other._replace("s:svc_maps", OLD, other._service_counters("svc_maps", OLD))
         for counter in found:
             yield counter
 
@@ -208,7 +210,7 @@ async def test_a_slice_that_somebody_wrote_meanwhile_is_derived_again(market):
 async def test_counters_of_before_there_were_slices_are_found(market):
     await count(market, event("a", requests=2), event("b", TODAY, requests=4), event("c", "2026-03-14", requests=8))
     where = (Where("period", ">", "2026-03-01"),)
-    async for body in pages(market.documents, USAGE, Query("con_1:0", where)):
+    async for body in bodies_of(market.documents, USAGE, Query("con_1:0", where)):
         counter = decode_counter(body)
         counter.view = counter.changed = ""
         await market.documents.upsert(USAGE, "con_1:0", counter.key.id, encode_counter(counter))
@@ -260,8 +262,8 @@ async def test_a_slice_of_many_rows_is_several_parts_and_grows_without_being_rea
 async def test_rows_in_another_number_of_parts_than_their_slice_has_are_not_read(market):
     await count(market, event("a"))
     await Rollups(market.documents, market.time).run()
-    row = slices_module.SliceRow(service_id="svc_maps", merchant_id="mer_1", sums=Bucket(requests=99))
-    stray = slices_module.SliceRows(name="svc_maps", date=OLD, parts=2, rows=[row])
+    row = slice_models.SliceRow(service_id="svc_maps", merchant_id="mer_1", sums=Bucket(requests=99))
+    stray = slice_models.SliceRows(name="svc_maps", date=OLD, parts=2, rows=[row])
     await market.documents.upsert(
         ROLLUPS, "s:svc_maps", rows_document(OLD, "svc_maps", 2, 0), msgspec.json.encode(stray)
     )
@@ -274,11 +276,11 @@ async def test_rows_in_another_number_of_parts_than_their_slice_has_are_not_read
 
 async def test_more_than_can_be_summed_at_once_is_refused(market, monkeypatch):
     await count(market, event("a"), event("b", service_id="svc_two"))
-    monkeypatch.setattr(reader_module, "DOCUMENTS_MAX", 1)
+    monkeypatch.setattr(summing_module, "DOCUMENTS_MAX", 1)
     consumer = await market.access.consumer("con_1")
     with pytest.raises(Exception, match="range_invalid"):
         await UsageReader(market.documents, market.time).consumer(consumer, ask())
-    monkeypatch.setattr(reader_module, "DOCUMENTS_MAX", 100)
-    monkeypatch.setattr(reader_module, "GROUPS_MAX", 1)
+    monkeypatch.setattr(summing_module, "DOCUMENTS_MAX", 100)
+    monkeypatch.setattr(summing_module, "GROUPS_MAX", 1)
     with pytest.raises(Exception, match="range_invalid"):
         await UsageReader(market.documents, market.time).consumer(consumer, ask(by=("service",)))

@@ -95,12 +95,12 @@ def test_the_first_piece_may_begin_before_the_range():
 def test_every_quarter_hour_is_in_one_piece_and_whole_days_are_in_one(zone, step, offset, length):
     start = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=15 * offset)
     found = window(start, start + timedelta(minutes=15 * length), step, ZoneInfo(zone))
-    places = {(str(day), name): piece for day in found.days for name, piece in found.quarters(day).items()}
+    places = {(str(day), name): piece for day in found.days for name, piece in found.pieces_by_quarter(day).items()}
     assert len(places) == length
     for day in found.days:
         of_day = [piece for (on, _), piece in places.items() if on == str(day)]
         is_whole = len(of_day) == 96 and len(set(of_day)) == 1
-        assert found.whole(day) == (of_day[0] if is_whole else None)
+        assert found.piece_with_all_of(day) == (of_day[0] if is_whole else None)
     for (day, name), piece in places.items():
         there = datetime.fromisoformat(f"{day}T{name}Z").astimezone(ZoneInfo(zone))
         expected = {

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from shared.kernel.clock import parse_time
 from shared.metering.events import UsageEvent
-from shared.metering.views.reader import Ask, Dimension, Summed
+from shared.metering.views.selection import Dimension, SummedUsage, UsageSelection
 from shared.metering.windows import Step, window
 from tests.unit.support import NOW
 
@@ -32,11 +32,11 @@ def ask(
     zone: str = "UTC",
     by: tuple[Dimension, ...] = (),
     **only: str,
-) -> Ask:
-    return Ask(window(start, end, step, ZoneInfo(zone)), by, only)
+) -> UsageSelection:
+    return UsageSelection(window(start, end, step, ZoneInfo(zone)), by, only)
 
 
-def requests_of(summed: Summed) -> int:
+def requests_of(summed: SummedUsage) -> int:
     return summed.total.requests
 
 
@@ -46,7 +46,7 @@ def value_of(event: UsageEvent, dimension: Dimension) -> str:
     return getattr(event.data, dimension) or ""
 
 
-def expected(events: Iterable[UsageEvent], of: Ask) -> dict[tuple[str, ...], dict[str, Any]]:
+def expected(events: Iterable[UsageEvent], of: UsageSelection) -> dict[tuple[str, ...], dict[str, Any]]:
     """By label and values: sums over the events, one by one."""
     sums: dict[tuple[str, ...], dict[str, Any]] = defaultdict(lambda: defaultdict(int))
     for event in events:
@@ -82,7 +82,7 @@ def offset(local: datetime) -> str:
     return f"{text[:3]}:{text[3:]}"
 
 
-def found(summed: Summed, of: Ask) -> dict[tuple[str, ...], dict[str, Any]]:
+def found(summed: SummedUsage, of: UsageSelection) -> dict[tuple[str, ...], dict[str, Any]]:
     """What was summed up, in the same form."""
     groups = {}
     for group in summed.groups:

@@ -15,7 +15,7 @@ from shared.billing.usage.sums import PeriodSums, quantity_of
 from shared.kernel.periods import Period
 from shared.metering.counters import decode_counter
 from shared.metering.events import UsageEvent, partition_of
-from shared.metering.store import PAGE, USAGE, pages
+from shared.metering.store import PAGE, USAGE, bodies_of
 from shared.platform.documents import Documents, Query, Where
 
 READ_ATTEMPTS_MAX = 3
@@ -111,7 +111,7 @@ class MonthReader:
         days = (Where("period", ">=", str(of.start.date())), Where("period", "<=", str(of.end.date())))
         for shard in range(consumer.shards):
             query = Query(partition_of(consumer.id, shard), days, order_by="period", limit=PAGE)
-            async for body in pages(self._documents, USAGE, query):
+            async for body in bodies_of(self._documents, USAGE, query):
                 counter = decode_counter(body)
                 if counter.service_id in service_ids and len(counter.period) == len("2026-03-01"):
                     sums.add_counter(counter)

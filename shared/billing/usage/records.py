@@ -16,7 +16,7 @@ import msgspec
 from shared.access.models import Consumer
 from shared.kernel.clock import format_time, parse_time
 from shared.metering.events import EVENT_TYPE, UsageData, UsageEvent, decode_event, partition_of
-from shared.metering.store import PAGE, USAGE, pages
+from shared.metering.store import PAGE, USAGE, bodies_of
 from shared.platform.documents import Documents, Query, Where
 
 COLUMNS = (
@@ -88,7 +88,7 @@ async def _shard(
 ) -> AsyncIterator[UsageEvent]:
     where = (Where("time", ">=", format_time(start)), Where("time", "<", format_time(end)))
     same: list[UsageEvent] = []  # of one moment: the store promises no order among them
-    async for body in pages(documents, USAGE, Query(partition, where, order_by="time", limit=PAGE)):
+    async for body in bodies_of(documents, USAGE, Query(partition, where, order_by="time", limit=PAGE)):
         event = decode_event(body)
         if event.service_id not in service_ids:
             continue

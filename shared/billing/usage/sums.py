@@ -93,7 +93,7 @@ class _Calendar:
         """The local day by quarter hour (`HH:MM`) of a UTC day, as far as that is in the period."""
         names = self._names.get(utc_day)
         if names is None:
-            pieces = self._window.quarters(date.fromisoformat(utc_day))
+            pieces = self._window.pieces_by_quarter(date.fromisoformat(utc_day))
             names = self._names[utc_day] = {name: self.days[piece] for name, piece in pieces.items()}
         return names
 

@@ -16,7 +16,7 @@ from shared.kernel.http.paging import read_all
 from shared.kernel.telemetry import RECONCILE_DIFFERENCES
 from shared.metering.counters import Bucket, counter_key, decode_counter, sum_events
 from shared.metering.events import ACCEPTED_PAST, decode_event
-from shared.metering.store import PAGE, USAGE, pages
+from shared.metering.store import PAGE, USAGE, bodies_of
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 
 JOBS = CONTAINERS["jobs"]
@@ -108,7 +108,7 @@ class Reconciler:
         recounted: dict[tuple[str, str], Bucket] = {}  # by counter and bucket
         records = 0
         where = (Where("time", ">=", f"{day}T"), Where("time", "<", f"{day + timedelta(days=1)}T"))
-        async for body in pages(self._documents, USAGE, Query(partition, where, order_by="time", limit=PAGE)):
+        async for body in bodies_of(self._documents, USAGE, Query(partition, where, order_by="time", limit=PAGE)):
             records += 1
             event = decode_event(body)
             for key, buckets in sum_events([(counter_key(event), event)]).items():
@@ -116,7 +116,7 @@ class Reconciler:
                     recounted.setdefault((key.id, name), Bucket()).add(bucket)
         counted: dict[tuple[str, str], Bucket] = {}
         query = Query(partition, (Where("period", "=", str(day)),), limit=PAGE)
-        async for body in pages(self._documents, USAGE, query):
+        async for body in bodies_of(self._documents, USAGE, query):
             counter = decode_counter(body)
             counted.update({(counter.key.id, name): bucket for name, bucket in counter.buckets.items()})
         return records, [

@@ -1,5 +1,5 @@
-"""Deriving slices (`shared.metering.rollups.slices`) from counters, never from events: a slice is a function of its
-counters, so it can be derived any number of times, by anybody, and nothing is counted twice.
+"""Deriving slices from counters, never from events: a slice is a function of its counters, so it can be derived any
+number of times, by anybody, and nothing is counted twice.
 
 A run looks at the counters that changed since the one before, and derives the slices that they are in: a service's for
 any day, a consumer's once the day is settled, for its recent days are read from its counters anyway. Then days that
@@ -8,59 +8,35 @@ progress; what was killed in between is done again.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import partial
 
 import msgspec
 
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.http.paging import read_all
 from shared.metering.counters import Counter, decode_counter, encode_counter, view_of
-from shared.metering.rollups.slices import (
-    JOBS,
-    PLATFORM,
-    PLATFORM_SLICE,
-    PROGRESS,
-    ROLLUPS,
-    Progress,
-    Slice,
-    SliceHead,
-    SliceQuarters,
-    SliceStore,
-    consumer_scope,
-    days_between,
-    decode_head,
-    encode,
-    rows_document,
-    service_scope,
-)
-from shared.metering.store import PAGE, USAGE, pages
+from shared.metering.rollups.models import PLATFORM, PLATFORM_SLICE, Progress, consumer_scope, service_scope
+from shared.metering.rollups.slices import Slice
+from shared.metering.rollups.store import SliceStore
+from shared.metering.store import PAGE, USAGE, bodies_of, documents_of
 from shared.platform.documents import (
-    BODY_BYTES_MAX,
-    OPERATIONS_PER_TRANSACTION_MAX,
-    Container,
-    Create,
     Document,
     DocumentMissing,
     Documents,
     DocumentsUnavailable,
-    Operation,
     PreconditionFailed,
     Query,
-    Replace,
-    TransactionFailed,
-    Upsert,
     Where,
 )
 
 OVERLAP = timedelta(minutes=2)
-"""A counter is stamped before it is written. Longer than the store lets a write take, and clocks differ."""
+"""How far runs overlap: a counter is stamped before it is written. Longer than the store lets a write take, and clocks
+differ."""
 
 SETTLED_AFTER = timedelta(minutes=10)
-"""Of midnight UTC: a consumer's slices of a day are made when hardly anything of it is still to be counted."""
+"""How long after midnight UTC a consumer's slices of a day are made: hardly anything of it is still to be counted."""
 
 RUN = timedelta(seconds=45)
 """A run settles no further day after this long; the next one goes on."""
@@ -70,15 +46,19 @@ ATTEMPTS_MAX = 20
 
 
 @dataclass(slots=True)
-class Touched:
-    """Slices of one day whose counters changed."""
+class DayChanges:
+    """The scopes of one day whose slices are to be derived: consumers by their usage partition, and services."""
 
     partitions: set[str] = field(default_factory=set)
-    services: set[str] = field(default_factory=set)
+    service_ids: set[str] = field(default_factory=set)
+
+    def add(self, partition: str, service_id: str) -> None:
+        self.partitions.add(partition)
+        self.service_ids.add(service_id)
 
 
 class Rollups:
-    """One per process."""
+    """Keeps all slices up to date. One per process, for it remembers which counters the last run has seen."""
 
     def __init__(self, documents: Documents, now: Callable[[], datetime] = utc_now) -> None:
         self._documents = documents
@@ -90,53 +70,55 @@ class Rollups:
         """Bring all slices up to date. Raises DocumentsUnavailable; repeat it."""
         started = self._now()
         as_of = format_time(started - OVERLAP)
-        old = await self._store.progress() or Progress(as_of, settled="", complete=False)
-        touched, seen = await self._changed(old.as_of, format_time(started))
+        old = await self._store.progress() or Progress(as_of=as_of, settled="", complete=False)
+        changes, seen = await self._changed_since(old.as_of, format_time(started))
         if not old.complete:  # counters of before there were slices; those of earlier days are settled below
             for recent in (str(started.date() + timedelta(days=n)) for n in (-1, 0, 1)):
-                touched[recent] = await self._sweep(recent)
-        for day in sorted(touched):
-            await self._derive(day, touched[day], consumers=day <= old.settled)
+                changes[recent] = await self._everything_of(recent)
+        for day in sorted(changes):
+            await self._derive(day, changes[day], consumers=day <= old.settled)
         self._seen = seen
         await self._settle(msgspec.structs.replace(old, as_of=as_of), started)
 
     async def _settle(self, progress: Progress, started: datetime) -> None:
+        """Derive days that are over whole, oldest first, and write down how far that is."""
         last = str((started - SETTLED_AFTER).date() - timedelta(days=1))
         while progress.settled < last and self._now() - started <= RUN:
-            day = await self._next_day(progress.settled, last)
+            day = await self._next_day_with_usage(progress.settled, last)
             if day is not None:
-                await self._derive(day, await self._sweep(day), consumers=True)
+                await self._derive(day, await self._everything_of(day), consumers=True)
             progress = msgspec.structs.replace(progress, settled=day or last)
-            await self._documents.upsert(JOBS, *PROGRESS, encode(progress))
+            await self._store.put_progress(progress)
         complete = progress.complete or progress.settled >= last
-        progress = msgspec.structs.replace(progress, complete=complete)
-        await self._documents.upsert(JOBS, *PROGRESS, encode(progress))
+        await self._store.put_progress(msgspec.structs.replace(progress, complete=complete))
 
-    async def _changed(self, since: str, until: str) -> tuple[dict[str, Touched], dict[tuple[str, str], str]]:
-        """Days with what changed, and the ETags by which it is known when it is met again."""
-        touched: dict[str, Touched] = {}
+    async def _changed_since(self, since: str, until: str) -> tuple[dict[str, DayChanges], dict[tuple[str, str], str]]:
+        """The changes by day of counters written in [since, until), and those counters' ETags by partition and id, by
+        which the next run knows them when it meets them again."""
+        changes: dict[str, DayChanges] = {}
         seen: dict[tuple[str, str], str] = {}
         where = (Where("changed", ">=", since), Where("changed", "<", until))
         # Across tenants: whatever was counted, whoever's it is.
         query = Query(None, where, order_by="changed", limit=PAGE)
-        async for document in self._documents_of(query):
-            place = (document.partition, document.id)
-            seen[place] = document.etag
-            if self._seen.get(place) != document.etag:
+        async for document in documents_of(self._documents, USAGE, query):
+            counter = (document.partition, document.id)
+            seen[counter] = document.etag
+            if self._seen.get(counter) != document.etag:
                 _, _, day, service_id = document.id.split(":")[:4]
-                _touch(touched, day, document.partition, service_id)
-        return touched, seen
+                changes.setdefault(day, DayChanges()).add(document.partition, service_id)
+        return changes, seen
 
-    async def _sweep(self, day: str) -> Touched:
+    async def _everything_of(self, day: str) -> DayChanges:
         """Everybody who has a counter of that day. Counters without `view` are written again with it."""
-        touched: dict[str, Touched] = {day: Touched()}
+        changes = DayChanges()
         # Across tenants: the platform settles everybody's day.
-        async for document in self._documents_of(Query(None, (Where("period", "=", day),), limit=PAGE)):
+        query = Query(None, (Where("period", "=", day),), limit=PAGE)
+        async for document in documents_of(self._documents, USAGE, query):
             counter = decode_counter(document.body)
             if not counter.view:
                 await self._renew(document, counter)
-            _touch(touched, day, document.partition, counter.service_id)
-        return touched[day]
+            changes.add(document.partition, counter.service_id)
+        return changes
 
     async def _renew(self, document: Document, counter: Counter) -> None:
         counter.touch(format_time(self._now()))
@@ -144,8 +126,7 @@ class Rollups:
         with suppress(PreconditionFailed, DocumentMissing):  # it was counted meanwhile, and so has it
             await self._documents.replace(USAGE, document.partition, document.id, body, etag=document.etag)
 
-    async def _next_day(self, after: str, last: str) -> str | None:
-        """The next day with usage, until `last`."""
+    async def _next_day_with_usage(self, after: str, last: str) -> str | None:
         while True:
             # Across tenants: the days that the platform has usage of.
             query = Query(None, (Where("period", ">", after), Where("period", "<=", last)), order_by="period", limit=1)
@@ -156,123 +137,60 @@ class Rollups:
             if len(after) == len(last):  # months are between the days
                 return after
 
-    async def _derive(self, day: str, touched: Touched, *, consumers: bool) -> None:
+    async def _derive(self, day: str, changes: DayChanges, *, consumers: bool) -> None:
+        """Derive a day's slices: the services' (and consumers') that changed, then from all services the platform's."""
         limit = asyncio.Semaphore(AT_ONCE_MAX)
 
-        async def one(derive: Callable[[str, str], AsyncIterator[Counter]], scope: str, source: str) -> None:
+        async def derive(scope: str, counters: Callable[[], AsyncIterator[Counter]]) -> None:
             async with limit:
-                await self._replace(scope, day, lambda: derive(source, day))
+                await self._replace(scope, day, counters)
 
         try:
             async with asyncio.TaskGroup() as tasks:
-                for service_id in touched.services:
-                    tasks.create_task(one(self._of_service, service_scope(service_id), service_id))
-                for partition in touched.partitions if consumers else ():
-                    tasks.create_task(one(self._of_partition, consumer_scope(partition), partition))
+                for service_id in changes.service_ids:
+                    tasks.create_task(derive(service_scope(service_id), self._service_counters(service_id, day)))
+                for partition in changes.partitions if consumers else ():
+                    tasks.create_task(derive(consumer_scope(partition), self._partition_counters(partition, day)))
         except ExceptionGroup as group:  # one reason says more to an operator
             raise group.exceptions[0] from group
         await self._replace_platform(day)
 
     async def _replace(self, scope: str, day: str, counters: Callable[[], AsyncIterator[Counter]]) -> None:
-        """Write the slices of a scope's day, from counters that were read after the slices that are replaced."""
+        """Write the slices of a scope's day, from counters that are read after the heads that are replaced."""
         for _ in range(ATTEMPTS_MAX):
-            heads = await self._heads(scope, day)
+            stored = await self._store.stored_heads(scope, day)
             slices: dict[str, Slice] = {}
             async for counter in counters():
                 slices.setdefault(counter.service_id, Slice()).add_counter(counter)
-            marked = day if scope.startswith("s:") else ""
-            written = [await self._write(scope, day, name, each, heads, marked) for name, each in slices.items()]
+            written = [
+                await self._store.replace(scope, day, name, new, stored.get(name)) for name, new in slices.items()
+            ]
             if all(written):
                 return
         raise DocumentsUnavailable(f"a slice of {day} kept changing for {ATTEMPTS_MAX} attempts")
 
     async def _replace_platform(self, day: str) -> None:
         for _ in range(ATTEMPTS_MAX):
-            heads = await self._heads(PLATFORM, day)
+            stored = await self._store.stored_heads(PLATFORM, day)
             whole = Slice()
-            async for quarters in self._store.services(date.fromisoformat(day)):
+            async for quarters in self._store.quarters_of_services(date.fromisoformat(day)):
                 whole.add_service(quarters)
-            if not whole.rows or await self._write(PLATFORM, day, PLATFORM_SLICE, whole, heads, ""):
+            if not whole.rows:
+                return
+            if await self._store.replace(PLATFORM, day, PLATFORM_SLICE, whole, stored.get(PLATFORM_SLICE)):
                 return
         raise DocumentsUnavailable(f"the platform's slice of {day} kept changing for {ATTEMPTS_MAX} attempts")
 
-    async def _write(
-        self, scope: str, day: str, name: str, new: Slice, heads: dict[str, tuple[int, str]], marked: str
-    ) -> bool:
-        """False when somebody else wrote the slice since its head was read."""
-        old_parts, etag = heads.get(name, (0, None))
-        parts = new.parts(day, name)
-        head = encode(
-            SliceHead(
-                name=name,
-                date=day,
-                service_id=new.service_id,
-                merchant_id=new.merchant_id,
-                parts=len(parts),
-                sums=new.total(),
-            )
-        )
-        quarters = encode(
-            SliceQuarters(
-                name=name,
-                date=day,
-                service_id=new.service_id,
-                merchant_id=new.merchant_id,
-                buckets=new.quarters,
-                day=marked,
-            )
-        )
-        document_id = f"t:{day}:{name}"
-        operations: list[Operation] = [
-            Create(document_id, head) if etag is None else Replace(document_id, head, etag),
-            Upsert(f"q:{day}:{name}", quarters),
-        ]
-        rows = [Upsert(*part) for part in parts]
-        together = len(head) + len(quarters) + sum(len(row.body) for row in rows) <= BODY_BYTES_MAX
-        if together and len(rows) + len(operations) <= OPERATIONS_PER_TRANSACTION_MAX:
-            operations += rows
-        else:  # parts that the head does not name yet are not read; those that it does are as good as any
-            for row in rows:
-                await self._documents.upsert(ROLLUPS, scope, row.id, row.body)
-        try:
-            await self._documents.transact(ROLLUPS, scope, operations)
-        except TransactionFailed:
-            return False
-        if old_parts != len(parts):
-            await self._remove(scope, (rows_document(day, name, old_parts, n) for n in range(old_parts)))
-        return True
-
-    async def _remove(self, scope: str, ids: Iterable[str]) -> None:
-        for document_id in ids:
-            with suppress(DocumentMissing):
-                await self._documents.delete(ROLLUPS, scope, document_id)
-
-    async def _heads(self, scope: str, day: str) -> dict[str, tuple[int, str]]:
-        """Number of parts and ETag by slice."""
-        on = date.fromisoformat(day)
-        query = Query(scope, days_between("t", on, on), order_by="id", limit=PAGE)
-        return {
-            head.name: (head.parts, document.etag)
-            async for document in self._documents_of(query, ROLLUPS)
-            for head in (decode_head(document.body),)
-        }
-
-    async def _documents_of(self, query: Query, container: Container = USAGE) -> AsyncIterator[Document]:
-        async for document in read_all(partial(self._documents.query, container, query)):
-            yield document
-
-    async def _of_service(self, service_id: str, day: str) -> AsyncIterator[Counter]:
+    def _service_counters(self, service_id: str, day: str) -> Callable[[], AsyncIterator[Counter]]:
         # Across tenants: a service's usage is everybody's.
-        query = Query(None, (Where("view", "=", view_of(service_id, day)),), limit=PAGE)
-        async for body in pages(self._documents, USAGE, query):
-            yield decode_counter(body)
+        return self._counters(Query(None, (Where("view", "=", view_of(service_id, day)),), limit=PAGE))
 
-    async def _of_partition(self, partition: str, day: str) -> AsyncIterator[Counter]:
-        async for body in pages(self._documents, USAGE, Query(partition, (Where("period", "=", day),), limit=PAGE)):
-            yield decode_counter(body)
+    def _partition_counters(self, partition: str, day: str) -> Callable[[], AsyncIterator[Counter]]:
+        return self._counters(Query(partition, (Where("period", "=", day),), limit=PAGE))
 
+    def _counters(self, query: Query) -> Callable[[], AsyncIterator[Counter]]:
+        async def read() -> AsyncIterator[Counter]:
+            async for body in bodies_of(self._documents, USAGE, query):
+                yield decode_counter(body)
 
-def _touch(touched: dict[str, Touched], day: str, partition: str, service_id: str) -> None:
-    on = touched.setdefault(day, Touched())
-    on.partitions.add(partition)
-    on.services.add(service_id)
+        return read

@@ -16,16 +16,17 @@ from shared.kernel.http.paging import Page, read_all, scan
 from shared.kernel.http.problems import not_found
 from shared.metering.events import UsageEvent, decode_event, partition_of
 from shared.metering.store import RECORD_PAGES_PER_CALL_MAX, USAGE
-from shared.metering.views.reader import Ask, Summed, UsageReader
+from shared.metering.views.reader import UsageReader
+from shared.metering.views.selection import SummedUsage, UsageSelection
 from shared.platform.documents import Document, Documents, Query, Where
 
 StatusClass = Literal["1xx", "2xx", "3xx", "4xx", "5xx", "none"]
 SCAN_PAGE = 500
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Events of [start, end); None is anything."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordFilter:
+    """Which usage records are asked for: those of events in [start, end). None is anything."""
 
     start: datetime
     end: datetime
@@ -38,7 +39,7 @@ class Wanted:
     def filtered(self) -> bool:
         return any(part is not None for part in (self.service_id, self.api_key_id, self.project_id, self.status_class))
 
-    def has(self, event: UsageEvent) -> bool:
+    def takes(self, event: UsageEvent) -> bool:
         code = event.data.status_code
         return (
             self.service_id in (None, event.service_id)
@@ -59,11 +60,14 @@ class ConsumerUsage:
         self._access = access
         self._reader = reader
 
-    async def sums(self, consumer_id: str, ask: Ask, services: Sequence[str] | None = None) -> Summed:
-        """Raises Problem 404; 400 `range_invalid`."""
-        return await self._reader.consumer(await self._consumer(consumer_id), ask, services)
+    async def sums(
+        self, consumer_id: str, selection: UsageSelection, services: Sequence[str] | None = None
+    ) -> SummedUsage:
+        """Sums of the consumer's usage, of `services` only when these are given. Raises Problem 404; 400
+        `range_invalid`."""
+        return await self._reader.consumer(await self._consumer(consumer_id), selection, services)
 
-    async def records(self, consumer_id: str, wanted: Wanted, limit: int, cursor: str | None) -> Page[UsageEvent]:
+    async def records(self, consumer_id: str, wanted: RecordFilter, limit: int, cursor: str | None) -> Page[UsageEvent]:
         """Events as they were counted, by time within each shard. A page may be shorter than `limit`, or empty, and
         still not be the last. Raises Problem 404; 400 `cursor_invalid`."""
         consumer = await self._consumer(consumer_id)
@@ -74,7 +78,7 @@ class ConsumerUsage:
 
         def take(document: Document) -> UsageEvent | None:
             event = decode_event(document.body)
-            return event if wanted.has(event) else None
+            return event if wanted.takes(event) else None
 
         return await scan(
             read,
@@ -86,14 +90,14 @@ class ConsumerUsage:
             sources=[str(shard) for shard in range(consumer.shards)],
         )
 
-    async def all_records(self, consumer_id: str, wanted: Wanted) -> AsyncIterator[UsageEvent]:
+    async def all_records(self, consumer_id: str, wanted: RecordFilter) -> AsyncIterator[UsageEvent]:
         """All that is wanted, page by page. Raises Problem 404 at the first."""
         consumer = await self._consumer(consumer_id)
         for shard in range(consumer.shards):
             query = wanted.query(consumer_id, shard, SCAN_PAGE)
             async for document in read_all(partial(self._documents.query, USAGE, query)):
                 event = decode_event(document.body)
-                if wanted.has(event):
+                if wanted.takes(event):
                     yield event
 
     async def _consumer(self, consumer_id: str) -> Consumer:

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from shared.metering.counters import LATENCY_BOUNDS_MS, Bucket
 from shared.metering.views.percentiles import class_bounds_ms, percentile_ms
-from shared.metering.views.reader import Dimension, Group, Summed
+from shared.metering.views.selection import Dimension, GroupSums, SummedUsage
 from shared.metering.views.spikes import Scores, robust_scores
 from shared.metering.windows import Window, midnight
 
@@ -42,7 +42,7 @@ def figures(sums: Bucket) -> Figures:
     }
 
 
-def rows(summed: Summed, window: Window, by: tuple[Dimension, ...]) -> Iterator[Figures]:
+def rows(summed: SummedUsage, window: Window, by: tuple[Dimension, ...]) -> Iterator[Figures]:
     """One row per group, with what it was grouped by under the dimension's name."""
     for group in summed.groups:
         yield {**dict(zip(by, group.values, strict=True)), **moment(window, group.piece), **figures(group.sums)}
@@ -60,7 +60,7 @@ def metric_of(sums: Bucket, metric: Metric) -> int:
     return int(getattr(sums, metric))
 
 
-def largest(summed: Summed, metric: Metric, limit: int) -> list[tuple[Group, float | None]]:
+def largest(summed: SummedUsage, metric: Metric, limit: int) -> list[tuple[GroupSums, float | None]]:
     """The groups with most of `metric`, and their shares of the whole; None when the whole is 0."""
     whole = sum(metric_of(group.sums, metric) for group in summed.groups)
     ordered = sorted(summed.groups, key=lambda group: (-metric_of(group.sums, metric), group.values))
@@ -82,7 +82,7 @@ class Spikes:
     rows: tuple[Figures, ...]
 
 
-def spikes(summed: Summed, window: Window, threshold: float, now: datetime) -> Spikes:
+def spikes(summed: SummedUsage, window: Window, threshold: float, now: datetime) -> Spikes:
     """Of daily requests. Looked at are days that are whole in the range and over by `now`, from the first with usage:
     before it the service was not in use."""
     requests = {group.piece: group.sums.requests for group in summed.groups}
@@ -103,7 +103,7 @@ def spikes(summed: Summed, window: Window, threshold: float, now: datetime) -> S
     return Spikes(len(pieces), scores, tuple(found))
 
 
-def distribution(hourly: Summed, window: Window) -> list[Figures]:
+def distribution(hourly: SummedUsage, window: Window) -> list[Figures]:
     """How requests spread over the local hours of a day and over classes of statuses, and events over classes of
     response times. `hourly` was summed up by hour."""
     hours: Counter[int] = Counter()

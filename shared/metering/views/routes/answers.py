@@ -6,7 +6,6 @@ from fastapi.responses import StreamingResponse
 
 from shared.kernel.clock import format_time, utc_now
 from shared.metering.views.figures import Figures, changes_percent, distribution, figures, spikes
-from shared.metering.views.reader import Ask, Summed
 from shared.metering.views.routes.parameters import (
     Distribution,
     Range,
@@ -19,21 +18,22 @@ from shared.metering.views.routes.parameters import (
     items,
     table,
 )
+from shared.metering.views.selection import SummedUsage, UsageSelection
 from shared.metering.views.spikes import DAYS_MIN
 from shared.metering.windows import before
 
-Sums = Callable[[Ask], Awaitable[Summed]]
+Sums = Callable[[UsageSelection], Awaitable[SummedUsage]]
 """Somebody's usage."""
 
 METHOD = "robust z-score: (requests - median) / spread, spread = 1.4826 * MAD, or 1.2533 * mean deviation if MAD is 0"
 
 
-async def trend(sums: Sums, asked: Range, ask: Ask, *, csv: bool) -> Trend | StreamingResponse:
+async def trend(sums: Sums, asked: Range, selection: UsageSelection, *, csv: bool) -> Trend | StreamingResponse:
     window = asked.window()
-    current, earlier = await sums(Ask(window, (), ask.only)), before(window)
-    previous = await sums(Ask(earlier, (), ask.only))
+    current, earlier = await sums(UsageSelection(window, (), selection.only)), before(window)
+    previous = await sums(UsageSelection(earlier, (), selection.only))
 
-    def row(period: str, of: Summed, start: str, to: str) -> Figures:
+    def row(period: str, of: SummedUsage, start: str, to: str) -> Figures:
         return {"period": period, "from": start, "to": to, **figures(of.total)}
 
     rows = [
@@ -47,9 +47,9 @@ async def trend(sums: Sums, asked: Range, ask: Ask, *, csv: bool) -> Trend | Str
     return Trend(**frame(window, as_of), items=items(TrendItem, rows), change_percent=change)
 
 
-async def spread(sums: Sums, asked: Range, ask: Ask, *, csv: bool) -> Distribution | StreamingResponse:
+async def spread(sums: Sums, asked: Range, selection: UsageSelection, *, csv: bool) -> Distribution | StreamingResponse:
     window = asked.window("hour")
-    summed = await sums(Ask(window, (), ask.only))
+    summed = await sums(UsageSelection(window, (), selection.only))
     rows = distribution(summed, window)
     if csv:
         return table("usage-distribution", window, summed.as_of, Share, rows)
@@ -57,10 +57,10 @@ async def spread(sums: Sums, asked: Range, ask: Ask, *, csv: bool) -> Distributi
 
 
 async def outliers(
-    sums: Sums, asked: Range, ask: Ask, threshold: float, *, csv: bool
+    sums: Sums, asked: Range, selection: UsageSelection, threshold: float, *, csv: bool
 ) -> SpikesAnswer | StreamingResponse:
     window = asked.window("day")
-    summed = await sums(Ask(window, (), ask.only))
+    summed = await sums(UsageSelection(window, (), selection.only))
     found = spikes(summed, window, threshold, utc_now())
     if csv:
         return table("usage-spikes", window, summed.as_of, SpikeItem, found.rows)

@@ -15,9 +15,8 @@ from shared.identity.models import Caller
 from shared.kernel.http.problems import not_found
 from shared.kernel.http.schemas import View
 from shared.metering.events import UsageEvent
-from shared.metering.views.consumer import ConsumerUsage, StatusClass, Wanted
+from shared.metering.views.consumer import ConsumerUsage, RecordFilter, StatusClass
 from shared.metering.views.figures import Metric, figures, largest, rows
-from shared.metering.views.reader import Ask, Dimension
 from shared.metering.views.routes.answers import Sums, trend
 from shared.metering.views.routes.parameters import (
     TABLE,
@@ -35,6 +34,7 @@ from shared.metering.views.routes.parameters import (
     items,
     table,
 )
+from shared.metering.views.selection import Dimension, UsageSelection
 
 router = APIRouter(tags=["usage"])
 DIMENSIONS: tuple[Dimension, ...] = ("service", "api_key", "project", "image", "version", "feature")
@@ -175,7 +175,7 @@ async def consumer_usage(
     """Sums of usage, grouped. Recent days are fresh within seconds."""
     by, step = grouping(group_by, DIMENSIONS)
     window = asked.window(step)
-    summed = await scope.sums(Ask(window, by, scope.only))
+    summed = await scope.sums(UsageSelection(window, by, scope.only))
     found = rows(summed, window, by)
     if csv:
         return table("usage", window, summed.as_of, ConsumerUsageItem, found)
@@ -186,7 +186,7 @@ async def consumer_usage(
 @both("/trend", response_model=Trend)
 async def consumer_trend(caller: Reader, scope: Scoped, asked: Asked, csv: Csv) -> Trend | StreamingResponse:
     """This period beside the equally long one before it."""
-    return await trend(scope.sums, asked, Ask(asked.window(), (), scope.only), csv=csv)
+    return await trend(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
 
 
 @both("/top", response_model=TopView)
@@ -201,7 +201,7 @@ async def consumer_top(
 ) -> TopView | StreamingResponse:
     """The services, keys or projects with most of a metric."""
     window = asked.window()
-    summed = await scope.sums(Ask(window, (by,), scope.only))
+    summed = await scope.sums(UsageSelection(window, (by,), scope.only))
     found = [
         {by: group.values[0], **figures(group.sums), "share": share} for group, share in largest(summed, metric, limit)
     ]
@@ -214,11 +214,11 @@ async def consumer_top(
 async def consumer_day(caller: Reader, scope: Scoped, day: date, zone: Zone, csv: Csv) -> DayView | StreamingResponse:
     """One local day by hour and by service."""
     window = day_range(day, zone).window("hour")
-    hours = await scope.sums(Ask(window, (), scope.only))
+    hours = await scope.sums(UsageSelection(window, (), scope.only))
     by_hour = rows(hours, window, ())
     if csv:
         return table("usage-day", window, hours.as_of, ConsumerUsageItem, by_hour)
-    services = await scope.sums(Ask(day_range(day, zone).window(), ("service",), scope.only))
+    services = await scope.sums(UsageSelection(day_range(day, zone).window(), ("service",), scope.only))
     return DayView(
         **frame(window, hours.as_of),
         items=items(ConsumerUsageItem, by_hour),
@@ -241,7 +241,14 @@ async def consumer_records(
     """The log of a local day, by time; `image`, `version` and `feature` do not filter it. A page may be short, even
     empty, and still not be the last. As CSV it is whole."""
     asked, only = day_range(day, zone), scope.only
-    wanted = Wanted(asked.start, asked.end, only.get("service"), only.get("api_key"), only.get("project"), status)
+    wanted = RecordFilter(
+        start=asked.start,
+        end=asked.end,
+        service_id=only.get("service"),
+        api_key_id=only.get("api_key"),
+        project_id=only.get("project"),
+        status_class=status,
+    )
     if csv:
         await scope.usage.records(scope.consumer_id, wanted, 1, None)  # what is wrong is said before the file begins
         log = _log(scope.usage.all_records(scope.consumer_id, wanted))

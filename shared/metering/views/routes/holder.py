@@ -13,7 +13,7 @@ from shared.kernel.clock import format_time, utc_now
 from shared.metering.consume.routes import bearer, own_header
 from shared.metering.counters import Bucket
 from shared.metering.events import encode_event
-from shared.metering.store import TIME_GROUPS, Group, GroupBy, UsageQueries
+from shared.metering.store import TIME_GROUPS, GroupBy, SummaryGroup, UsageQueries
 
 router = APIRouter(tags=["usage"])
 
@@ -132,11 +132,11 @@ def _sums(bucket: Bucket) -> dict[str, Any]:
     return {name: getattr(bucket, name) for name in UsageSums.model_fields}
 
 
-def _group(group: Group) -> UsageGroup:
+def _group(group: SummaryGroup) -> UsageGroup:
     return UsageGroup(service=group.service_id, api_key=group.api_key_id, start=group.start, **_sums(group.sums))
 
 
-def _total(groups: Sequence[Group]) -> UsageSums:
+def _total(groups: Sequence[SummaryGroup]) -> UsageSums:
     total = Bucket()
     for group in groups:
         total.add(group.sums)

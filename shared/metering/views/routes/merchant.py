@@ -12,7 +12,6 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.metering.views.figures import Metric, figures, largest
 from shared.metering.views.merchant import MerchantUsage
-from shared.metering.views.reader import Ask, Dimension
 from shared.metering.views.routes.answers import Sums, outliers, spread, trend
 from shared.metering.views.routes.parameters import (
     TABLE,
@@ -31,6 +30,7 @@ from shared.metering.views.routes.parameters import (
     items,
     table,
 )
+from shared.metering.views.selection import Dimension, UsageSelection
 from shared.metering.views.spikes import THRESHOLD
 
 router = APIRouter(tags=["usage"])
@@ -148,19 +148,19 @@ async def merchant_top(
     limit: Annotated[int, Query(ge=1, le=100)] = 10,
 ) -> TopView | StreamingResponse:
     """The consumers, keys or services with most of a metric."""
-    ask = Ask(asked.window(), (by,), scope.only)
-    named = await scope.usage.named(scope.merchant_id, ask, scope.pseudonym)
-    found = [{**named.row(ask, group), "share": share} for group, share in largest(named.summed, metric, limit)]
+    selection = UsageSelection(asked.window(), (by,), scope.only)
+    named = await scope.usage.pseudonymous(scope.merchant_id, selection, scope.pseudonym)
+    found = [{**named.row(selection, group), "share": share} for group, share in largest(named.summed, metric, limit)]
     as_of = named.summed.as_of
     if csv:
-        return table("usage-top", ask.window, as_of, TopItem, found)
-    return TopView(**frame(ask.window, as_of), metric=metric, items=items(TopItem, found))
+        return table("usage-top", selection.window, as_of, TopItem, found)
+    return TopView(**frame(selection.window, as_of), metric=metric, items=items(TopItem, found))
 
 
 @router.get(f"{HOME}/trend", response_model=Trend, responses=TABLE)
 async def merchant_trend(caller: Reader, scope: Scoped, asked: Asked, csv: Csv) -> Trend | StreamingResponse:
     """This period beside the equally long one before it."""
-    return await trend(scope.sums, asked, Ask(asked.window(), (), scope.only), csv=csv)
+    return await trend(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
 
 
 @router.get(f"{HOME}/distribution", response_model=Distribution, responses=TABLE)
@@ -168,7 +168,7 @@ async def merchant_distribution(
     caller: Reader, scope: Scoped, asked: Asked, csv: Csv
 ) -> Distribution | StreamingResponse:
     """How requests spread over hours of the day and classes of statuses, and events over response times."""
-    return await spread(scope.sums, asked, Ask(asked.window(), (), scope.only), csv=csv)
+    return await spread(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
 
 
 @router.get(f"{HOME}/spikes", response_model=SpikesAnswer, responses=TABLE)
@@ -176,15 +176,18 @@ async def merchant_spikes(
     caller: Reader, scope: Scoped, asked: Asked, csv: Csv, threshold: Threshold = THRESHOLD
 ) -> SpikesAnswer | StreamingResponse:
     """Days whose requests stand out."""
-    return await outliers(scope.sums, asked, Ask(asked.window(), (), scope.only), threshold, csv=csv)
+    return await outliers(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), threshold, csv=csv)
 
 
 async def _summary(scope: Scope, asked: Range, group_by: str, *, csv: bool) -> MerchantUsageView | StreamingResponse:
     by, step = grouping(group_by, DIMENSIONS)
-    ask = Ask(asked.window(step), by, scope.only)
-    named = await scope.usage.named(scope.merchant_id, ask, scope.pseudonym)
+    selection = UsageSelection(asked.window(step), by, scope.only)
+    named = await scope.usage.pseudonymous(scope.merchant_id, selection, scope.pseudonym)
     as_of = named.summed.as_of
     if csv:
-        return table("usage", ask.window, as_of, MerchantUsageItem, named.rows(ask))
-    total = UsageFigures.model_validate(figures(named.summed.total))
-    return MerchantUsageView(**frame(ask.window, as_of), items=items(MerchantUsageItem, named.rows(ask)), total=total)
+        return table("usage", selection.window, as_of, MerchantUsageItem, named.rows(selection))
+    return MerchantUsageView(
+        **frame(selection.window, as_of),
+        items=items(MerchantUsageItem, named.rows(selection)),
+        total=UsageFigures.model_validate(figures(named.summed.total)),
+    )

@@ -15,7 +15,7 @@ from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.schemas import View
 from shared.metering.store import bad_range
 from shared.metering.views.csv_export import csv_lines
-from shared.metering.views.reader import Dimension
+from shared.metering.views.selection import Dimension
 from shared.metering.windows import Step, Window, midnight, time_zone, window
 
 TABLE: dict[int | str, dict[str, Any]] = {

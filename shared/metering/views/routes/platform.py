@@ -10,7 +10,6 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.metering.views.figures import Metric, figures, largest, rows
 from shared.metering.views.platform import PlatformUsage
-from shared.metering.views.reader import Ask, Dimension
 from shared.metering.views.routes.answers import trend
 from shared.metering.views.routes.parameters import (
     TABLE,
@@ -27,6 +26,7 @@ from shared.metering.views.routes.parameters import (
     items,
     table,
 )
+from shared.metering.views.selection import Dimension, UsageSelection
 
 router = APIRouter(tags=["usage"])
 DIMENSIONS: tuple[Dimension, ...] = ("merchant", "service")
@@ -110,7 +110,7 @@ async def platform_top(
 ) -> TopView | StreamingResponse:
     """The merchants or services with most of a metric."""
     window = asked.window()
-    summed = await usage.sums(Ask(window, (by,), only))
+    summed = await usage.sums(UsageSelection(window, (by,), only))
     found = [
         {by: group.values[0], **figures(group.sums), "share": share} for group, share in largest(summed, metric, limit)
     ]
@@ -122,7 +122,7 @@ async def platform_top(
 @router.get(f"{HOME}/trend", response_model=Trend, responses=TABLE)
 async def platform_trend(caller: Reader, usage: Part, only: Only, asked: Asked, csv: Csv) -> Trend | StreamingResponse:
     """This period beside the equally long one before it."""
-    return await trend(usage.sums, asked, Ask(asked.window(), (), only), csv=csv)
+    return await trend(usage.sums, asked, UsageSelection(asked.window(), (), only), csv=csv)
 
 
 async def _summary(
@@ -130,7 +130,7 @@ async def _summary(
 ) -> PlatformUsageView | StreamingResponse:
     by, step = grouping(group_by, DIMENSIONS)
     window = asked.window(step)
-    summed = await usage.sums(Ask(window, by, only))
+    summed = await usage.sums(UsageSelection(window, by, only))
     found = rows(summed, window, by)
     if csv:
         return table("usage", window, summed.as_of, PlatformUsageItem, found)
