@@ -5,7 +5,6 @@ transaction; the head's ETag orders concurrent writers.
 """
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 from functools import partial
 
@@ -13,6 +12,7 @@ from shared.audit.chain import Head, first, head_of, link
 from shared.audit.models import Entry
 from shared.kernel.documents import StoredModel
 from shared.kernel.http.paging import read_all
+from shared.kernel.retries import retry
 from shared.platform.documents import (
     CONTAINERS,
     Create,
@@ -27,6 +27,7 @@ from shared.platform.documents import (
 
 AUDIT = CONTAINERS["audit"]
 ATTEMPTS_MAX = 50
+PAUSE_S_MAX = 0.05
 _HEAD = "head"
 _MONTHS = "months"
 
@@ -47,13 +48,15 @@ class AuditLog:
         Raises DocumentsUnavailable."""
         month = entry.time[:7]
         async with self._turn:
-            for _ in range(ATTEMPTS_MAX):
-                if await self._try_append(month, entry):
-                    return
-                await asyncio.sleep(random.uniform(0, 0.05))  # noqa: S311 - not for secrets
-        raise DocumentsUnavailable("the audit log has too many writers at once")
+            await retry(
+                lambda: self._try_append(month, entry),
+                on=TransactionFailed,
+                attempts_max=ATTEMPTS_MAX,
+                pause_s_max=PAUSE_S_MAX,
+                otherwise=lambda: DocumentsUnavailable("the audit log has too many writers at once"),
+            )
 
-    async def _try_append(self, month: str, entry: Entry) -> bool:
+    async def _try_append(self, month: str, entry: Entry) -> None:
         document = await self._documents.get(AUDIT, month, _HEAD)
         head = first(month) if document is None else Head.model_validate_json(document.body)
         linked = link(head, entry)
@@ -64,9 +67,9 @@ class AuditLog:
         try:
             await self._documents.transact(AUDIT, month, [Create(linked.id, linked.to_json()), move])
         except TransactionFailed as failed:
-            # Position 0 is the entry itself: known already.
-            return failed.index == 0 and isinstance(failed.reason, DocumentExists)
-        return True
+            known = failed.index == 0 and isinstance(failed.reason, DocumentExists)  # operation 0 creates the entry
+            if not known:
+                raise
 
     async def months(self) -> list[str]:
         """Months that have entries (`YYYY-MM`), in order."""

@@ -10,6 +10,7 @@ from shared.identity.models import Account
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore
 from shared.kernel.documents import Identifier, StoredModel
 from shared.kernel.errors import Problem
+from shared.kernel.retries import retry, retry_on_conflict
 from shared.platform.documents import CONTAINERS, Create, Documents, PreconditionFailed, Replace
 
 PLATFORM = CONTAINERS["platform"]
@@ -40,21 +41,18 @@ class Admins:
         await self._change(actor, account, False, reason)
 
     async def _change(self, actor: Actor, account: Account, admin: bool, reason: str) -> None:
-        for _ in range(ATTEMPTS_MAX):
+        async def attempt() -> bool:
             roster, etag = await self._roster()
             if (account.id in roster.account_ids) == admin:
                 await self.follow(account.id)  # in case a kill left it behind
-                return
+                return True
             if not admin and actor.account_id not in roster.account_ids:
-                raise conflict()  # whoever asked was dismissed meanwhile
-            try:
-                await self._commit(actor, account, roster, etag, reason)
-            except Problem as problem:
-                if problem.code != "conflict":
-                    raise
-            else:
-                return
-        raise conflict()
+                return False
+            await self._commit(actor, account, roster, etag, reason)
+            return True
+
+        if not await retry_on_conflict(attempt, attempts_max=ATTEMPTS_MAX):
+            raise conflict()  # whoever asked was dismissed meanwhile: there is nothing to try again
 
     async def _commit(self, actor: Actor, account: Account, roster: Roster, etag: str | None, reason: str) -> None:
         others = tuple(other for other in roster.account_ids if other != account.id)
@@ -77,19 +75,18 @@ class Admins:
 
     async def follow(self, account_id: str) -> None:
         """Make the account's role what the roster says now. Raises Problem 409 when others keep changing it."""
-        for _ in range(ATTEMPTS_MAX):
-            held = await self._store.account(account_id)
-            if held is None:
-                return
-            roster, _etag = await self._roster()
-            role = "admin" if account_id in roster.account_ids else None
-            if held.value.role == role:
-                return
-            after = held.value.model_copy(update={"role": role})
-            try:
-                await self._documents.replace(ACCOUNTS, account_id, ACCOUNT_DOCUMENT, after.to_json(), etag=held.etag)
-            except PreconditionFailed:
-                continue
-            self._journal.changed()
+        await retry(
+            lambda: self._follow(account_id), on=PreconditionFailed, attempts_max=ATTEMPTS_MAX, otherwise=conflict
+        )
+
+    async def _follow(self, account_id: str) -> None:
+        held = await self._store.account(account_id)
+        if held is None:
             return
-        raise conflict()
+        roster, _etag = await self._roster()
+        role = "admin" if account_id in roster.account_ids else None
+        if held.value.role == role:
+            return
+        after = held.value.model_copy(update={"role": role})
+        await self._documents.replace(ACCOUNTS, account_id, ACCOUNT_DOCUMENT, after.to_json(), etag=held.etag)
+        self._journal.changed()

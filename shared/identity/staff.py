@@ -4,6 +4,7 @@ from typing import Any
 
 from shared.audit.journal import Journal, Task, conflict
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore
+from shared.kernel.retries import retry
 from shared.platform.documents import Documents, PreconditionFailed
 
 STAFF_TASK = "account.join_merchant"
@@ -23,15 +24,17 @@ class Staff:
 
     async def on_join(self, id: str, data: dict[str, Any]) -> None:
         """The handler of STAFF_TASK. Raises Problem 409 when others keep changing the account."""
-        for _ in range(ATTEMPTS_MAX):
-            held = await self._store.account(data["account_id"])
-            if held is None or data["merchant_id"] in held.value.merchant_ids:
-                return
-            after = held.value.model_copy(update={"merchant_ids": (*held.value.merchant_ids, data["merchant_id"])})
-            try:
-                await self._documents.replace(ACCOUNTS, after.id, ACCOUNT_DOCUMENT, after.to_json(), etag=held.etag)
-            except PreconditionFailed:
-                continue
-            self._journal.changed()
+        await retry(
+            lambda: self._join(data["account_id"], data["merchant_id"]),
+            on=PreconditionFailed,
+            attempts_max=ATTEMPTS_MAX,
+            otherwise=conflict,
+        )
+
+    async def _join(self, account_id: str, merchant_id: str) -> None:
+        held = await self._store.account(account_id)
+        if held is None or merchant_id in held.value.merchant_ids:
             return
-        raise conflict()
+        after = held.value.model_copy(update={"merchant_ids": (*held.value.merchant_ids, merchant_id)})
+        await self._documents.replace(ACCOUNTS, after.id, ACCOUNT_DOCUMENT, after.to_json(), etag=held.etag)
+        self._journal.changed()

@@ -30,6 +30,7 @@ TOO_EARLY = (
     "reportlab",
     "sqlite3",
     "starlette",
+    "tenacity",
     "uvicorn",
 )
 

@@ -20,6 +20,7 @@ from shared.access.store import ACCESS
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Identifier, StoredModel
 from shared.kernel.errors import Unavailable
+from shared.kernel.retries import retry
 from shared.platform.documents import DocumentExists, DocumentMissing, Documents, PreconditionFailed, Query, Where
 
 COUNTED = frozenset(
@@ -146,20 +147,21 @@ class Refusals:
     async def _merge(self, consumer_id: str, new: RefusalDay) -> None:
         """Raises ConflictError when others are always first, Unavailable."""
         id, ttl_s = _document(new.key_id, new.day), int(timedelta(days=DAYS_KEPT).total_seconds())  # noqa: A001 - the field's own word
-        for _ in range(MERGES_MAX):
+
+        async def attempt() -> None:
             document = await self._documents.get(ACCESS, consumer_id, id)
-            try:
-                if document is None:
-                    await self._documents.create(ACCESS, consumer_id, id, new.to_json(), ttl_s=ttl_s)
-                else:
-                    sums = RefusalDay.model_validate_json(document.body).plus(new.hours)
-                    await self._documents.replace(
-                        ACCESS, consumer_id, id, sums.to_json(), etag=document.etag, ttl_s=ttl_s
-                    )
-            except (DocumentExists, DocumentMissing, PreconditionFailed):
-                continue  # another process flushed at the same time
-            return
-        raise ConflictError(f"{MERGES_MAX} others were first")
+            if document is None:
+                await self._documents.create(ACCESS, consumer_id, id, new.to_json(), ttl_s=ttl_s)
+                return
+            sums = RefusalDay.model_validate_json(document.body).plus(new.hours)
+            await self._documents.replace(ACCESS, consumer_id, id, sums.to_json(), etag=document.etag, ttl_s=ttl_s)
+
+        await retry(
+            attempt,
+            on=(DocumentExists, DocumentMissing, PreconditionFailed),  # another process flushed at the same time
+            attempts_max=MERGES_MAX,
+            otherwise=lambda: ConflictError(f"{MERGES_MAX} others were first"),
+        )
 
     def _put_back(self, consumer_id: str, key_id: str, day: str, hours: Mapping[str, Mapping[str, int]]) -> None:
         for hour, codes in hours.items():

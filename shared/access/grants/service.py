@@ -10,7 +10,6 @@ A merchant's restriction stands beside the status and outlives it, so that leavi
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from shared.access.concurrency import retry_on_conflict
 from shared.access.mails import AccessMails, line
 from shared.access.models import Consumer, Grant, GrantStatus, Project
 from shared.access.pseudonyms import Pseudonyms
@@ -26,6 +25,7 @@ from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
+from shared.kernel.retries import retry_on_conflict
 from shared.platform.documents import Create, Operation, Query, Replace, Where
 
 OPEN: tuple[GrantStatus, ...] = ("requested", "approved")

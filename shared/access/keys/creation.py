@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.access.concurrency import guard_count, retry_on_conflict
+from shared.access.concurrency import guard_count
 from shared.access.keys.assignable import check_services, refused
 from shared.access.keys.expiry import notice_day
 from shared.access.keys.secrets import KeySecrets, Secret
@@ -22,6 +22,7 @@ from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
 from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
+from shared.kernel.retries import retry_on_conflict
 from shared.platform.documents import Create
 
 

@@ -11,7 +11,6 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any, Literal
 
-from shared.access.concurrency import retry_on_conflict
 from shared.access.keys.format import is_well_formed
 from shared.access.keys.mails import KeyMails
 from shared.access.keys.secrets import KeySecrets, forget
@@ -26,6 +25,7 @@ from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
 from shared.kernel.http.problems import not_found
+from shared.kernel.retries import retry_on_conflict
 
 REPORT_BYTES_MAX = 1024 * 1024
 TOKENS_MAX = 100

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from shared.access.concurrency import retry_on_conflict
 from shared.access.mails import line
 from shared.access.models import Member, Project, ProjectInvite, ProjectRole
 from shared.access.projects.members import Members
@@ -28,6 +27,7 @@ from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
+from shared.kernel.retries import retry_on_conflict
 from shared.platform.documents import CONTAINERS, Create, Delete, Documents, Query, Where
 
 INVITES = CONTAINERS["invites"]

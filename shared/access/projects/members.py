@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.access.concurrency import retry_on_conflict
 from shared.access.keys.writer import replace_key
 from shared.access.mails import line
 from shared.access.models import ApiKey, Member, Project, ProjectRole
@@ -26,6 +25,7 @@ from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
+from shared.kernel.retries import retry_on_conflict
 from shared.platform.documents import Create, Delete, Operation, Query, Replace, Where
 
 KEYS_AT_ONCE_MAX = 90

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.access.concurrency import guard_count, retry_on_conflict
+from shared.access.concurrency import guard_count
 from shared.access.models import ApiKey, Grant, Member, Project, ProjectInvite
 from shared.access.projects.memberships import follow_membership
 from shared.access.store import (
@@ -28,6 +28,7 @@ from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
+from shared.kernel.retries import retry_on_conflict
 from shared.platform.documents import Create, Delete, Query, Replace, Where
 
 MEMBERS_AT_ONCE_MAX = 45

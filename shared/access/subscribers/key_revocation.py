@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.access.concurrency import retry_on_conflict
 from shared.access.keys.mails import KeyMails
 from shared.access.keys.writer import KeyWriter
 from shared.access.mails import line
@@ -11,6 +10,7 @@ from shared.access.models import ApiKey
 from shared.access.subscribers.service import Subscribers
 from shared.audit.models import Actor
 from shared.kernel.http.problems import not_found
+from shared.kernel.retries import retry_on_conflict
 
 
 @dataclass(frozen=True, slots=True)

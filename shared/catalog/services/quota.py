@@ -5,8 +5,6 @@ more when a process was killed in between, or a service was retired: once it is 
 that may still be under way, what is really there is counted.
 """
 
-import asyncio
-import random
 from collections.abc import Callable
 from datetime import datetime
 from typing import get_args
@@ -19,6 +17,7 @@ from shared.catalog.store import MERCHANTS, RESERVED, CatalogStore
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import StoredModel
 from shared.kernel.errors import Problem
+from shared.kernel.retries import retry
 from shared.platform.documents import DocumentExists, Documents, PreconditionFailed, Where
 
 DOCUMENT = "services"
@@ -42,13 +41,15 @@ class ServiceQuota:
 
     async def take(self, merchant_id: str, most: int) -> None:
         """One of the merchant's `most` places. Raises Problem 409 `limit_reached`; `conflict` under endless races."""
-        for _ in range(ATTEMPTS_MAX):
-            if await self._try(merchant_id, most):
-                return
-            await asyncio.sleep(random.uniform(0, PAUSE_S_MAX))  # noqa: S311 - not for secrets
-        raise conflict()
+        await retry(
+            lambda: self._try(merchant_id, most),
+            on=(DocumentExists, PreconditionFailed),
+            attempts_max=ATTEMPTS_MAX,
+            pause_s_max=PAUSE_S_MAX,
+            otherwise=conflict,
+        )
 
-    async def _try(self, merchant_id: str, most: int) -> bool:
+    async def _try(self, merchant_id: str, most: int) -> None:
         document = await self._documents.get(MERCHANTS, merchant_id, DOCUMENT)
         taken = None if document is None else Taken.model_validate_json(document.body)
         count = await self._count(merchant_id, most, taken)
@@ -56,14 +57,10 @@ class ServiceQuota:
             detail = f"A merchant has at most {most} services. Retire one first; its place is free 5 minutes later."
             raise Problem(409, "limit_reached", detail)
         body = Taken(count=count + 1, raised_at=self._now()).to_json()
-        try:
-            if document is None:
-                await self._documents.create(MERCHANTS, merchant_id, DOCUMENT, body)
-            else:
-                await self._documents.replace(MERCHANTS, merchant_id, DOCUMENT, body, etag=document.etag)
-        except (DocumentExists, PreconditionFailed):
-            return False
-        return True
+        if document is None:
+            await self._documents.create(MERCHANTS, merchant_id, DOCUMENT, body)
+        else:
+            await self._documents.replace(MERCHANTS, merchant_id, DOCUMENT, body, etag=document.etag)
 
     async def _count(self, merchant_id: str, most: int, taken: Taken | None) -> int:
         if taken is not None and (taken.count < most or taken.raised_at > self._now() - RESERVED):

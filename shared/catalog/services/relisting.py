@@ -10,7 +10,7 @@ from shared.catalog.services.changes import effects
 from shared.catalog.store import SERVICES, CatalogStore
 from shared.catalog.tasks import RELIST_TASK
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.errors import Problem
+from shared.kernel.retries import retry_on_conflict
 from shared.platform.documents import Replace
 
 ATTEMPTS_MAX = 10
@@ -33,16 +33,12 @@ class Relisting:
                 await self._touch(service.id)
 
     async def _touch(self, service_id: str) -> None:
-        for attempt in range(ATTEMPTS_MAX):
+        async def attempt() -> None:
             held = await self._store.held_service(service_id)
             if held is None:
                 return
             after = held.value.model_copy(update={"listing": format_time(self._now())})
             write = Replace(service_id, after.to_json(), held.etag)
-            try:
-                await self._journal.commit(SERVICES, service_id, [write], tasks=effects(after))
-            except Problem:  # 409: it was changed at the same moment
-                if attempt == ATTEMPTS_MAX - 1:
-                    raise
-            else:
-                return
+            await self._journal.commit(SERVICES, service_id, [write], tasks=effects(after))
+
+        await retry_on_conflict(attempt, attempts_max=ATTEMPTS_MAX)

@@ -25,8 +25,8 @@ from shared.identity.store import (
 )
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
-from shared.kernel.errors import Problem
 from shared.kernel.ids import new_id
+from shared.kernel.retries import retry_on_conflict
 from shared.platform.documents import Create, Operation, Replace
 
 ATTEMPTS_MAX = 10
@@ -61,13 +61,7 @@ class Enrolment:
 
     async def enrol(self, claims: Claims) -> Enrolled:
         """The account of this token, as it stands now. Raises Problem 409 when others keep changing it; Unavailable."""
-        for _ in range(ATTEMPTS_MAX):
-            try:
-                return await self._enrol(claims)
-            except Problem as problem:  # somebody was first: look again
-                if problem.code != "conflict":
-                    raise
-        return await self._enrol(claims)
+        return await retry_on_conflict(lambda: self._enrol(claims), attempts_max=ATTEMPTS_MAX)
 
     def up_to_date(self, enrolled: Enrolled, claims: Claims) -> bool:
         """Whether the token says nothing new about the account."""

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from shared.audit.journal import Journal, conflict
+from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.identity.models import Account, Session
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore, session_document
@@ -18,6 +18,7 @@ from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem, Unavailable
 from shared.kernel.http.paging import Page
+from shared.kernel.retries import retry_on_conflict
 from shared.platform.documents import DocumentExists, DocumentMissing, Documents, Patch, Query, Replace, Where
 
 SEEN_EVERY = timedelta(minutes=5)
@@ -85,21 +86,18 @@ class Sessions:
 
     async def end(self, actor: Actor, account_id: str, session_id: str) -> bool:
         """False when there is no such session; one that was ended stays so. Raises Problem 409."""
-        for _ in range(ATTEMPTS_MAX):
+
+        async def attempt() -> bool:
             held = await self._store.session(account_id, session_id)
             if held is None or held.value.ended:
                 return held is not None
             after = held.value.model_copy(update={"ended": True})
             write = Replace(session_document(session_id), after.to_json(), held.etag, ENDED_TTL_S)
             change = changed(actor, "session.end", f"session:{session_id}", held.value, after)
-            try:
-                await self._journal.commit(ACCOUNTS, account_id, [write], change)
-            except Problem as problem:  # it was seen in between
-                if problem.code != "conflict":
-                    raise
-            else:
-                return True
-        raise conflict()
+            await self._journal.commit(ACCOUNTS, account_id, [write], change)
+            return True
+
+        return await retry_on_conflict(attempt, attempts_max=ATTEMPTS_MAX)  # it may be seen in between
 
     async def end_all(self, actor: Actor, held: Held[Account], reason: str | None = None) -> Held[Account]:
         """Refuse every token that was issued until now, and every session that has started. Raises Problem 409."""
