@@ -1,0 +1,4 @@
+"""Downloads: short-lived links to blobs, each written into the audit log before it is given out.
+
+Who may have which document is decided by those who ask for a link: `shared.billing.documents`, `shared.reports`.
+"""

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
-from shared.billing.invoices.lines import commission_of, total_up
 from shared.billing.invoices.models import CreditUse, Invoice, Line, StepRow
+from shared.billing.invoices.totals import commission_of, total_up
 from shared.billing.tax.models import Party, TaxRegistration
 from shared.billing.tax.rules import tax_lines, treatment
 from shared.billing.usage.models import DayUsage, RecordsProof

@@ -13,10 +13,12 @@ from hypothesis import strategies as st
 from shared.access.models import Consumer
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE, Charge
+from shared.billing.invoices.corrections import billed_lines, correction_lines
 from shared.billing.invoices.credit import Credit, with_back, without
-from shared.billing.invoices.lines import billed, compute_lines, corrections, total_up
+from shared.billing.invoices.lines import compute_lines
 from shared.billing.invoices.models import CreditUse, Invoice
 from shared.billing.invoices.store import credit_document
+from shared.billing.invoices.totals import total_up
 from shared.billing.month_close.run import CloseRun
 from shared.billing.month_close.store import close_document
 from shared.billing.prices.models import Plan, UsedPlan
@@ -288,10 +290,10 @@ def test_corrections_bring_a_month_to_what_it_costs_in_all(plans: list[UsedPlan]
             lines = compute_lines(plans, "UTC", 31, usage)
         else:
             should = compute_lines(plans, "UTC", 31, usage, empty=True)
-            lines = corrections("2026-03", should, billed("2026-03", invoices))
+            lines = correction_lines("2026-03", should, billed_lines("2026-03", invoices))
         period = f"2026-{3 + number:02d}"
         invoices.append(Invoice.model_construct(period=period, lines=tuple(lines)))
-    final = {key: net for key, (_, net) in billed("2026-03", invoices).items() if net}
+    final = {key: net for key, (_, net) in billed_lines("2026-03", invoices).items() if net}
     at_once = compute_lines(plans, "UTC", 31, Days(dict(counted)))
     assert final == {(line.service_id, line.charge_id, line.start): line.net for line in at_once if line.net}
 

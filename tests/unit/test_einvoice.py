@@ -7,8 +7,8 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from shared.billing.documents.einvoice import CAC, CBC, render_xml
-from shared.billing.invoices.lines import total_up
 from shared.billing.invoices.models import CreditUse, Invoice
+from shared.billing.invoices.totals import total_up
 from shared.billing.tax.models import Party, TaxRegistration
 from shared.billing.tax.rules import tax_lines, treatment
 from shared.catalog.models import Address

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from shared.billing.invoices.lines import invoice_id
+from shared.billing.invoices.models import invoice_id
 from shared.billing.month_close.issuing import Draft
 from shared.billing.month_close.subscribers import BilledSubscriber
 from shared.billing.numbering import NUMBER_CHARACTERS_MAX, financial_year, invoice_number, note_number

@@ -1,6 +1,7 @@
 """Stored invoices with their lines and payments, and stored credit notes."""
 
 from decimal import Decimal
+from hashlib import sha256
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
@@ -172,3 +173,10 @@ def open_amount(invoice: Invoice) -> Decimal:
     if invoice.status not in PAYABLE:
         return ZERO
     return invoice.amount_due - invoice.paid - invoice.credited
+
+
+def invoice_id(merchant_id: str, consumer_id: str, period: str, currency: str) -> str:
+    """Make the id that is the same for the same four, so that a month is billed once. It does not tell a merchant who
+    the consumer is."""
+    identity = "\0".join((merchant_id, consumer_id, period, currency))
+    return f"inv_{sha256(identity.encode()).hexdigest()[:32]}"

@@ -11,17 +11,12 @@ from dataclasses import dataclass
 
 from shared.access.models import Consumer
 from shared.access.store import AccessStore
+from shared.billing.invoices.corrections import billed_lines, correction_lines
 from shared.billing.invoices.credit import Credit
-from shared.billing.invoices.lines import (
-    billed,
-    commission_of,
-    compute_lines,
-    corrections,
-    invoice_id,
-    total_up,
-)
-from shared.billing.invoices.models import Invoice, Line
+from shared.billing.invoices.lines import compute_lines
+from shared.billing.invoices.models import Invoice, Line, invoice_id
 from shared.billing.invoices.store import InvoiceStore
+from shared.billing.invoices.totals import commission_of, total_up
 from shared.billing.month_close.issuing import Draft
 from shared.billing.month_close.models import Close
 from shared.billing.month_close.store import CloseStore
@@ -196,7 +191,7 @@ class Drafter:
         usage = await self._reader.read(subject.consumer, month.period, month.plans, records=True)
         plans = subject.plans(month, usage, before)
         should = compute_lines(plans, month.period.zone, month.period.days, usage, empty=True)
-        lines = corrections(name, should, billed(name, invoices.values()))
+        lines = correction_lines(name, should, billed_lines(name, invoices.values()))
         return lines, plans, usage.proof(subject.currency, _services(plans))
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from shared.billing.charges import Percentage
 from shared.billing.rating.figures import Priced, Step, Usage, converted, refused
+from shared.kernel.errors import Problem
 from shared.kernel.money import ZERO, decimal_text, ended
 
 
@@ -87,19 +88,28 @@ def _check_totals(usage: Usage) -> None:
 
 
 def _free_of_sums(charge: Percentage, usage: Usage, quantity: Decimal) -> tuple[Decimal, int]:
-    """How much is free, and how many events are, altogether."""
+    """How much of the quantity is free, and how many events are free altogether, their fixed fee too."""
     totals = [converted(total, charge.convert) for total in usage.running_total or ()]
-    free, count = ZERO, 0
     if charge.free_events:
-        count = min(charge.free_events, charge.free_events if usage.event_count is None else usage.event_count)
+        count = charge.free_events if usage.event_count is None else min(charge.free_events, usage.event_count)
         if quantity and len(totals) < count:
-            raise refused("usage.running_total", "must have the sum after each of the free events")
+            raise _missing_totals()
         totals = totals[:count]
         free = totals[-1] if totals else ZERO
+    else:
+        count, free = 0, quantity if charge.free_amount else ZERO
     if charge.free_amount:
         if charge.fixed_fee and quantity and usage.running_total is None:
-            raise refused("usage.running_total", "must have the sum after each of the free events")
-        free = min(free if charge.free_events else quantity, charge.free_amount)
-        before = [ZERO, *totals]
-        count = sum(was < charge.free_amount >= now for was, now in zip(before, totals, strict=False))
+            raise _missing_totals()
+        return min(free, charge.free_amount), _count_within(charge.free_amount, totals)
     return free, count
+
+
+def _missing_totals() -> Problem:
+    return refused("usage.running_total", "must have the sum after each of the free events")
+
+
+def _count_within(amount: Decimal, totals: Sequence[Decimal]) -> int:
+    """How many events are within a free amount as a whole; `totals` are the sums after each of them. One that comes
+    when the amount is used up already is not, not even one of zero."""
+    return sum(before < amount >= after for before, after in pairwise((ZERO, *totals)))

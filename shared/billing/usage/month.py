@@ -26,7 +26,7 @@ class CountersDiffer(Exception):
 
 
 class MonthUsage:
-    """`shared.billing.invoices.lines.Figures`, from sums and, where charges need them, records."""
+    """`shared.billing.invoices.lines.UsageFigures`, from sums and, where charges need them, records."""
 
     def __init__(self, sums: PeriodSums, plans: Sequence[UsedPlan]) -> None:
         self.sums = sums

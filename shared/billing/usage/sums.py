@@ -4,7 +4,7 @@ What counts is the same for every metric: usage without a status or with one bel
 charge names in `client_errors`.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, localcontext
@@ -75,7 +75,7 @@ class DaySums:
         )
 
 
-Place = tuple[str, str]
+ServiceFeature = tuple[str, str]
 """Service and feature (empty: none)."""
 
 
@@ -108,7 +108,7 @@ class PeriodSums:
     def __init__(self, of: Period) -> None:
         self.period = of
         self._calendar = _calendar(of)
-        self.days: dict[Place, dict[str, DaySums]] = {}
+        self.days: dict[ServiceFeature, dict[str, DaySums]] = {}
 
     def add_counter(self, counter: Counter) -> None:
         """A day's counter."""
@@ -174,13 +174,13 @@ def counts(charge: Charge, status: int | None) -> bool:
 
 
 def quantity_of(charge: Charge, sums: PeriodSums, service_id: str, start: datetime, end: datetime) -> Decimal:
-    """In the metric's unit: requests, MB, executions, minutes, or as the feature's quantities are. Not for `unique` and
-    `max`, which are no sums."""
-    free = frozenset(map(str, charge.client_errors))
+    """How much a charge counts in [start, end), in its metric's unit: requests, MB, executions, minutes, or as the
+    feature's quantities are. Not for `unique` and `max`, which are no sums."""
+    charged_failures = frozenset(map(str, charge.client_errors))
     total = ZERO
     with localcontext(EXACT):
         for day in sums.between(service_id, charge.feature, start, end):
-            total += _of_day(charge, day, free)
+            total += _day_quantity(charge, day, charged_failures)
         match charge.metric:
             case "request_mb" | "response_mb" | "data_mb":
                 return total / MB
@@ -189,26 +189,26 @@ def quantity_of(charge: Charge, sums: PeriodSums, service_id: str, start: dateti
         return total
 
 
-def _of_day(charge: Charge, day: DaySums, counted: frozenset[str]) -> Decimal | int:
+_Measured = DaySums | Failed
+_MEASURES: dict[str, Callable[[_Measured], Decimal | int]] = {
+    "request_mb": lambda sums: sums.request_bytes,
+    "response_mb": lambda sums: sums.response_bytes,
+    "data_mb": lambda sums: sums.request_bytes + sums.response_bytes,
+    "executions": lambda sums: sums.executions,
+    "active_minutes": lambda sums: sums.duration_ms,
+    "quantity": lambda sums: Decimal(sums.quantity),
+}
+"""What of the sums a metric counts, in the unit that they have: bytes, milliseconds."""
+
+
+def _day_quantity(charge: Charge, day: DaySums, charged_failures: frozenset[str]) -> Decimal | int:
+    """A day's quantity of the charge's metric, in the unit of the sums. `charged_failures` are the statuses from 400
+    that count as well; what all others were is taken off. Raises ValueError for a metric that is no sum."""
     if charge.metric == "requests":
         failed_requests = day.failed_requests or {}
-        return day.requests - sum(count for code, count in failed_requests.items() if code not in counted)
-    failed = [sums for code, sums in (day.failed or {}).items() if code not in counted]
-    match charge.metric:
-        case "request_mb":
-            return day.request_bytes - sum(each.request_bytes for each in failed)
-        case "response_mb":
-            return day.response_bytes - sum(each.response_bytes for each in failed)
-        case "data_mb":
-            return (
-                day.request_bytes
-                + day.response_bytes
-                - sum(each.request_bytes + each.response_bytes for each in failed)
-            )
-        case "executions":
-            return day.executions - sum(each.executions for each in failed)
-        case "active_minutes":
-            return day.duration_ms - sum(each.duration_ms for each in failed)
-        case "quantity":
-            return day.quantity - sum((Decimal(each.quantity) for each in failed), ZERO)
-    raise ValueError(f"{charge.metric} is not a sum")
+        return day.requests - sum(count for code, count in failed_requests.items() if code not in charged_failures)
+    measure = _MEASURES.get(charge.metric or "")
+    if measure is None:
+        raise ValueError(f"{charge.metric} is not a sum")
+    failed = (measure(sums) for code, sums in (day.failed or {}).items() if code not in charged_failures)
+    return measure(day) - sum(failed)

@@ -10,8 +10,10 @@ from decimal import Decimal
 from hashlib import sha256
 from pathlib import Path
 
-from shared.billing.invoices.lines import Billed, commission_of, compute_lines, corrections, total_up
+from shared.billing.invoices.corrections import BilledLines, correction_lines
+from shared.billing.invoices.lines import compute_lines
 from shared.billing.invoices.models import Invoice, Line
+from shared.billing.invoices.totals import commission_of, total_up
 from shared.billing.prices.models import UsedPlan
 from shared.billing.tax.models import TaxLine
 from shared.billing.tax.rules import tax_lines, treatment
@@ -106,11 +108,11 @@ def _lines(invoice: Invoice, usages: Mapping[str, MonthUsage]) -> list[Line]:
     for period, usage in usages.items():
         of = usage.sums.period
         should = compute_lines(_plans(invoice, period), of.zone, of.days, usage, empty=period != invoice.period)
-        lines += should if period == invoice.period else corrections(period, should, _before(invoice, period))
+        lines += should if period == invoice.period else correction_lines(period, should, _before(invoice, period))
     return lines
 
 
-def _before(invoice: Invoice, period: str) -> Billed:
+def _before(invoice: Invoice, period: str) -> BilledLines:
     """What was billed before, as far as the invoice says so: of what it does not correct, it was right."""
     return {
         (line.service_id, line.charge_id, line.start): (line.quantity_before or ZERO, line.billed_before or ZERO)
