@@ -36,8 +36,8 @@ from shared.metering.counters import Bucket, Counter, encode_counter
 from shared.metering.store import USAGE
 from shared.platform.documents import Operation, Upsert
 from shared.settings import load_settings
-from tests.e2e.installation import Ams
 from tests.emulators.issuer import Issuer
+from tests.support.host.installation import Ams
 
 PEPPER = "the pepper of the benchmark"
 MERCHANTS_OF_SERVICES = 3_000

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.scale import BenchmarkFailed
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START_S, STOP_S, POLL_S = 60.0, 60.0, 0.05

@@ -12,7 +12,7 @@ from benchmarks import market
 from benchmarks.baseline.app import hash_key
 from benchmarks.checks import Counted
 from benchmarks.systems import Served
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 POOL_PER_WORKER = 16
 T = TypeVar("T")

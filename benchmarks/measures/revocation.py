@@ -1,6 +1,7 @@
 """From a decision to the last call that it let through: what is taken away over the API, on two workers.
 
-It is the test of the promise (tests/e2e/revocation.py) with its figures kept: four lanes, five decisions each, a run.
+It is the test of the promise (tests/support/journeys/revocation.py) with its figures kept: four lanes, five decisions
+each, a run.
 """
 
 import math
@@ -11,10 +12,10 @@ from typing import Any
 
 from benchmarks.results import Line, Result, at_most
 from benchmarks.scale import BenchmarkFailed, Scale
-from tests.e2e.journeys.people import Market
-from tests.e2e.revocation import Bench
-from tests.e2e.signing_in import Provider
 from tests.emulators.upstream import UpstreamPeer
+from tests.support.journeys.people import Market
+from tests.support.journeys.revocation import Bench
+from tests.support.journeys.signing_in import Provider
 
 LANES = 4
 GOAL_S = 2.0

@@ -2,23 +2,15 @@
 
 import asyncio
 
-import httpx
 import pytest
 
 from shared.api.edge import BODY_BYTES_MAX
 from shared.api.idempotency import IDEMPOTENCY
 from shared.platform.documents import Query
-from tests.api.harness import Api, Person
+from tests.support.api.harness import Api, Person
+from tests.support.api.problems import problem
 
 WEBHOOK = {"url": "https://example.com/hook", "events": ["alert.fired"]}
-
-
-def problem(answer: httpx.Response) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    document = answer.json()
-    assert document["status"] == answer.status_code
-    assert document["request_id"] == answer.headers["x-ams-request-id"]
-    return answer.status_code, document["code"]
 
 
 @pytest.fixture

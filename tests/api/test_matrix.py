@@ -13,8 +13,8 @@ from shared.api.app import create_app
 from shared.api.operations import ApiOperation, operations
 from shared.api.parts import Parts
 from shared.identity.permissions import PERMISSIONS
-from tests.api.harness import Api
-from tests.api.world import PERSONAS, World, make_world
+from tests.support.api.harness import Api
+from tests.support.api.world import PERSONAS, World, make_world
 
 OPERATIONS = [one for one in operations(create_app(cast("Parts", None))) if one.action is not None]
 PROJECT_ROLES = {"owner": "owner", "manager": "manager", "member": "member"}

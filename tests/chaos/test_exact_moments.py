@@ -14,14 +14,14 @@ from shared.bootstrap import Application
 from shared.metering.consume.ingest import UsageReports
 from shared.platform.events.log import EventLog
 from shared.settings import load_settings
-from tests.chaos import verify
-from tests.chaos.dying import GROUP, SPOOLED
-from tests.chaos.ledger import Event, Ledger, plan
-from tests.chaos.market import market
-from tests.chaos.processes import SETTINGS, Host
-from tests.ports import free_port
+from tests.support.chaos import verify
+from tests.support.chaos.dying import GROUP, SPOOLED
+from tests.support.chaos.ledger import Event, Ledger, plan
+from tests.support.chaos.market import market
+from tests.support.chaos.processes import SETTINGS, Host
+from tests.support.ports import free_port
 
-DYING = "tests.chaos.dying"
+DYING = "tests.support.chaos.dying"
 EVENTS = 400
 SHIPPED_S = 60.0
 

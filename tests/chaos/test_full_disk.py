@@ -11,7 +11,7 @@ import pytest
 from shared.platform.events import EventsUnavailable
 from shared.platform.spool import SpoolUnavailable
 from shared.platform.spool.sqlite import SqliteSpool
-from tests.chaos.faults import SpoolDisk
+from tests.support.chaos.faults import SpoolDisk
 
 DISK_BYTES = 2 * 2**20
 EVENTS_MAX = 100_000

@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from shared.access.keys.format import new_key
-from tests.chaos.processes import Host
+from tests.support.chaos.processes import Host
 
 RECOVERED_S = 60.0
 REPORT = (

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.faults import KILLS, OUTAGES
-from tests.chaos.fire import Scale, under_fire
-from tests.chaos.report import Report
+from tests.support.chaos.faults import KILLS, OUTAGES
+from tests.support.chaos.fire import Scale, under_fire
+from tests.support.chaos.report import Report
+from tests.support.paths import ROOT
 
-RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+RESULTS = ROOT / "benchmarks" / "results"
 
 SHORT = Scale(
     events=6_000, calls=300, load_s=20, kill_pause_s=(0.3, 2.5), outage_pause_s=(0.2, 1.0), outage_s=(1.2, 3.0)

@@ -8,9 +8,9 @@ from decimal import Decimal
 
 import pytest
 
-from tests.chaos.ledger import Attempt, Ledger, place_of, plan
-from tests.chaos.market import API, KEYS, SERVICES
-from tests.chaos.verify import CALL_SOURCE, Record, Stored, judge, summaries_wrong
+from tests.support.chaos.ledger import Attempt, Ledger, place_of, plan
+from tests.support.chaos.market import API, KEYS, SERVICES
+from tests.support.chaos.verify import CALL_SOURCE, Record, Stored, judge, summaries_wrong
 
 EVENTS = 40
 TIME = "2026-01-31T10:20:00.000Z"

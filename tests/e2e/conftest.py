@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.installation import Ams
-from tests.e2e.journeys.people import ADMIN, Market, Person
-from tests.e2e.signing_in import Provider, SignIn
 from tests.emulators.upstream import UpstreamPeer
+from tests.support.host.installation import Ams
+from tests.support.journeys.people import ADMIN, Market, Person
+from tests.support.journeys.signing_in import Provider, SignIn
 
 _numbers = count(1)
 

@@ -26,7 +26,7 @@ from tests.emulators.azurite import run_azurite
 from tests.emulators.cosmos import KEY, run_cosmos
 from tests.emulators.event_hubs import HUB, EventHubsPeer
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # as in tests/contract/events_support.py
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # as in tests/support/platform/events.py
 
 SECONDS_MAX = 60
 

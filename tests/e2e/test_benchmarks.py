@@ -19,7 +19,8 @@ from benchmarks.measures import aggregation
 from benchmarks.reports import batch_report
 from benchmarks.results import at_most, ratios, spread
 from benchmarks.scale import BenchmarkFailed
-from tests.e2e.installation import ROOT, Ams
+from tests.support.host.installation import Ams
+from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.timeout(300)
 

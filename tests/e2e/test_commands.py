@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.commands.__main__ import COMMANDS
-from tests.e2e.installation import ROOT
+from tests.support.host.installation import ROOT
 
 LISTED = "import sys; from scripts.commands.__main__ import app; app(['--help'], standalone_mode=False); "
 HEAVY = ("pydantic", "fastapi", "httpx", "shared.bootstrap")

@@ -25,8 +25,8 @@ from shared.catalog.models import Limits, Upstream
 from shared.metering.counting.parked import Reason
 from shared.metering.events import ReportedEvent, UsageData
 from shared.settings import Settings, variable
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PROVIDER_SETTINGS = ROOT / "scripts" / "provider" / "settings.js"
 

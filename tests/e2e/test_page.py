@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.installation import Ams
+from tests.support.host.installation import Ams
 
 BROWSER = "chromium"
 RENDER_MS, BROWSER_S = 5_000, 60

@@ -9,9 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.installation import ROOT, STOP_S, Ams
-from tests.e2e.journeys.people import until
-from tests.ports import free_port
+from tests.support.host.installation import STOP_S, Ams
+from tests.support.journeys.people import until
+from tests.support.paths import ROOT
+from tests.support.ports import free_port
 
 START_S, TOUR_S = 90.0, 120.0
 DECISIONS = (

@@ -5,9 +5,9 @@ from contextlib import closing
 
 import pytest
 
-from tests.e2e.journeys.people import PROMISE_S, Market
-from tests.e2e.revocation import Bench
 from tests.emulators.upstream import UpstreamPeer
+from tests.support.journeys.people import PROMISE_S, Market
+from tests.support.journeys.revocation import Bench
 
 LANES, ROUNDS = 4, 5
 

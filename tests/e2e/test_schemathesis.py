@@ -17,8 +17,8 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from tests.e2e.installation import Ams
 from tests.emulators.issuer import Issuer
+from tests.support.host.installation import Ams
 
 EXAMPLES_PER_OPERATION, ANSWER_S = 8, 60.0
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from azure.eventhub._pyamqp.message import Message
 
 from tests.emulators.event_hubs_amqp import Connection, Fault
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 HUB = "usage"
 MESSAGE_BYTES_MAX = 1024 * 1024

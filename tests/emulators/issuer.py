@@ -18,7 +18,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from tests.ports import free_port
+from tests.support.ports import free_port
 
 DISCOVERY = "/.well-known/openid-configuration"
 JWKS = "/jwks"

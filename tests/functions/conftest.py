@@ -5,12 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.emulators.upstream import UpstreamPeer
-from tests.functions.forwarding import Route
-from tests.hosting import Desk, Host, hosting
-
-HEADER_READ_S, BODY_STALL_S = 2.0, 3.0
-LATE_S = 20.0
-"""What a busy machine may add to a time limit. An upstream has 30 s unless its service says otherwise."""
+from tests.support.host.forwarding import Route
+from tests.support.host.hosting import Desk, Host, hosting
+from tests.support.host.limits import BODY_STALL_S, HEADER_READ_S
 
 HOST_LIMITS = f'{{"header_read_s": {HEADER_READ_S}, "body_stall_s": {BODY_STALL_S}}}'
 

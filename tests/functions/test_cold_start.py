@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.paths import ROOT
+
 NEEDED = "azure.functions, msgspec, prometheus_client, pydantic"
 """What no start can do without; what it takes to import is the measure, so that a slow machine is measured as such."""
 

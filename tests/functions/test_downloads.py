@@ -10,8 +10,8 @@ from shared.platform.documents.sqlite import SqliteDocuments
 from shared.reports.models import Contents, Report
 from shared.reports.store import REPORTS, ReportStore, report_document
 from shared.settings import load_settings
-from tests.functions.client import Answer
-from tests.hosting import Desk, Host, eventually
+from tests.support.host.client import Answer
+from tests.support.host.hosting import Desk, Host, eventually
 
 LARGE = 3_000_000
 

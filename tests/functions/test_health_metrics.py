@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from tests.emulators.upstream import UpstreamPeer, answer, raw, replying
-from tests.functions.client import EVENT
-from tests.functions.forwarding import Route
-from tests.functions.reports import event
-from tests.hosting import Desk, Host, eventually, hosting
+from tests.support.host.client import EVENT
+from tests.support.host.forwarding import Route
+from tests.support.host.hosting import Desk, Host, eventually, hosting
+from tests.support.host.usage_reports import event
 
 CHECKS = {"documents", "events", "blobs", "secrets", "spool"}
 MARK = "a-mark-that-no-log-may-hold"

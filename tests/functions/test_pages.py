@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import pytest
 
 from shared.catalog.models import Merchant, Service
-from tests.functions.client import Answer, Connection, head
-from tests.hosting import Desk, Host, eventually
+from tests.support.host.client import Answer, Connection, head
+from tests.support.host.hosting import Desk, Host, eventually
 
 _NUMBERS = count(1)
 EVIL = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>"

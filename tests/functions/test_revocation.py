@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import pytest
 
 from shared.catalog.models import Merchant
-from tests.functions.client import Answer
-from tests.functions.forwarding import Route
-from tests.functions.reports import event
+from tests.support.host.client import Answer
+from tests.support.host.forwarding import Route
+from tests.support.host.usage_reports import event
 
 PROMISE_S = 2.0
 CONNECTIONS = 6

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
@@ -14,8 +13,8 @@ import azure_functions_runtime as runtime
 from shared.platform.events import StreamEvent
 from tests.runtime import messages
 from tests.runtime.messages import ParameterBinding, RpcHttp, StatusResult, TypedData
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 ORIGIN = "https://ams.example"
 
 

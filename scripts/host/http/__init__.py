@@ -2,5 +2,5 @@
 
 `protocol.py` parses and keeps time, `request_head.py` checks a head, `exchange.py` is one request with its response,
 `messages.py` says what a response may hold, `static.py` serves the portal's files. Nothing here knows functions: the
-protocol hands each exchange to a handler. `tests/functions/host/test_uvicorn.py` pins what is taken from uvicorn.
+protocol hands each exchange to a handler. `tests/scripts/host/test_uvicorn.py` pins what is taken from uvicorn.
 """

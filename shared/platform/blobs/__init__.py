@@ -1,4 +1,4 @@
-"""The blobs port: named bytes. Contract suite: `tests/contract/test_blobs.py`.
+"""The blobs port: named bytes. Contract suite: `tests/platform/blobs/`.
 
 Names are `/`-separated, 1 to 512 characters of `A-Z a-z 0-9 . _ - /`, of at most 254 segments; no segment is empty or
 ends with a dot, which also rules out `.` and `..` (Azure's rules for blob names; ValueError).

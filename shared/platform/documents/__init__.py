@@ -7,7 +7,7 @@ keep the precision of a 64-bit float, so whole numbers are exact up to 2^53. An 
 1,023 bytes of anything (`check_partition`); a write with another one is a ValueError, and so is a body over
 BODY_BYTES_MAX.
 
-What every adapter keeps, and the contract suite in `tests/contract/test_documents*.py` checks:
+What every adapter keeps, and the contract suite in `tests/platform/documents/` checks:
 
 - one partition is the unit of atomicity: `transact` applies up to 100 operations of one partition or none;
 - every write gives the document a new ETag; `replace`, `patch` and `delete` can be made conditional on it;

@@ -5,7 +5,7 @@ one partition key share a partition and are delivered in the order in which `pub
 `consume` delivers a partition's events in order, one batch at a time, and moves the durable checkpoint only after the
 handler returned; a handler that raises gets the same batch again after a back-off, for ever.
 
-Contract suite: `tests/contract/test_events.py`. Errors: `EventsUnavailable` (nothing may be assumed about whether the
+Contract suite: `tests/platform/events/`. Errors: `EventsUnavailable` (nothing may be assumed about whether the
 events were taken: publish again with the same ids), `EventTooLarge`.
 """
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.journeys.people import PROMISE_S, Market, Person, only, until
-from tests.e2e.journeys.steps import Shop, make_key, offer, open_shop, subscribe
 from tests.emulators.upstream import UpstreamPeer
+from tests.support.journeys.people import PROMISE_S, Market, Person, only, until
+from tests.support.journeys.steps import Shop, make_key, offer, open_shop, subscribe
 
 SLUG = "forecast"
 

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.installation import event
-from tests.e2e.journeys.people import ACCEPTED, CREATED, EMPTY, PROMISE_S, Market, Person, only, until
-from tests.e2e.journeys.steps import code_of, make_key, offer, open_shop
 from tests.emulators.upstream import UpstreamPeer
+from tests.support.host.installation import event
+from tests.support.journeys.people import ACCEPTED, CREATED, EMPTY, PROMISE_S, Market, Person, only, until
+from tests.support.journeys.steps import code_of, make_key, offer, open_shop
 
 SLUG = "forecast"
 CORA, BOB = "cora@example.com", "bob@example.com"

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from standardwebhooks import Webhook
 
-from tests.e2e.journeys.people import CREATED, EMPTY, PROMISE_S, Market, Person, only, until
-from tests.e2e.journeys.steps import Shop, code_of, make_key, subscribe
 from tests.emulators.receiver import Receiver
 from tests.emulators.upstream import UpstreamPeer
+from tests.support.journeys.people import CREATED, EMPTY, PROMISE_S, Market, Person, only, until
+from tests.support.journeys.steps import Shop, code_of, make_key, subscribe
 
 EMAIL = "mel@example.com"
 CALLS = 3
