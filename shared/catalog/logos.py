@@ -20,6 +20,11 @@ CONTENT_TYPE = "image/png"
 FOLDER = "catalog/logos"
 
 
+def logo_path(logo: str | None) -> str | None:
+    """Where the picture of a service or merchant is served."""
+    return None if logo is None else f"/api/v1/{logo}"
+
+
 async def keep_logo(blobs: Blobs, data: bytes) -> str:
     """Write a logo. Returns its blob name, `catalog/logos/<hash>.png`. Raises Problem 400 `image_invalid`, 413."""
     if len(data) > LOGO_BYTES_MAX:

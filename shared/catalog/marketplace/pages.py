@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from shared.catalog.logos import logo_path
 from shared.catalog.markdown import plain_text, render_markdown
 from shared.catalog.marketplace.details import Detail, Details
 from shared.catalog.marketplace.json_ld import merchant_data, service_data
@@ -66,11 +67,6 @@ def service_path(merchant_slug: str, service_slug: str) -> str:
 
 def merchant_path(slug: str) -> str:
     return f"/marketplace/{slug}"
-
-
-def logo_path(logo: str | None) -> str | None:
-    """Where the picture of a service or merchant is served."""
-    return None if logo is None else f"/api/v1/{logo}"
 
 
 class Pages:

@@ -8,9 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime
 
+from shared.catalog.logos import logo_path
 from shared.catalog.markdown import plain_text, render_markdown
 from shared.catalog.marketplace.details import Detail, Details, Visitors
-from shared.catalog.marketplace.pages import SUMMARY_CHARACTERS_MAX, logo_path, merchant_path, service_path
+from shared.catalog.marketplace.pages import SUMMARY_CHARACTERS_MAX, merchant_path, service_path
 from shared.catalog.marketplace.search import Asked, Card, Catalogue, Results
 from shared.catalog.models import Limits, Merchant, PriceModel, ServiceType, Visibility
 from shared.identity.guard import not_found

@@ -15,8 +15,8 @@ from typing import Any
 from shared.audit.models import Actor
 from shared.catalog.models import Service
 from shared.catalog.openapi.operations import Operation, operations_of
+from shared.catalog.rate_checks import check_rate
 from shared.catalog.services.service import Detail, Services
-from shared.catalog.upstreams.connection_test import check_rate
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.problems import not_found

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from pydantic import AwareDatetime, ConfigDict, Field, JsonValue
 
-from shared.catalog.marketplace.pages import logo_path
+from shared.catalog.logos import logo_path
 from shared.catalog.models import (
     BaseUrl,
     BodyBytes,

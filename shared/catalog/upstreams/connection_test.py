@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from shared.catalog.models import Service
+from shared.catalog.rate_checks import check_rate
 from shared.catalog.services.service import Services
 from shared.kernel.errors import FieldError, Problem
 from shared.platform.limits import Demand, Limits
@@ -85,14 +86,6 @@ class ConnectionTest:
             if response is not None:
                 response.close()
         return Reached(True, response.status, time_ms, reason)
-
-
-async def check_rate(limits: Limits, demand: Demand) -> None:
-    """Raises Problem 429 `rate_limited`."""
-    decision = await limits.take([demand])
-    if not decision.allowed:
-        detail = f"At most {demand.limit} a {demand.name} for one service."
-        raise Problem(429, "rate_limited", detail, headers={"Retry-After": str(max(1, decision.reset_s))})
 
 
 async def _read_some(response: UpstreamResponse) -> str | None:
