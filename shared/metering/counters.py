@@ -9,7 +9,6 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from decimal import Context, Decimal, Inexact
 from hashlib import sha256
-from typing import NamedTuple
 
 import msgspec
 
@@ -119,7 +118,7 @@ def _sum(a: str, b: str) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-class CounterKey(NamedTuple):
+class CounterKey(msgspec.Struct, kw_only=True, frozen=True, order=True, gc=False):
     """What a counter counts. `period` is `YYYY-MM-DD` or `YYYY-MM`; absent dimensions are empty."""
 
     api_key_id: str
@@ -143,7 +142,7 @@ class CounterKey(NamedTuple):
         return f"{plain}:{sha256(dimensions.encode()).hexdigest()[:32]}"
 
     def month(self) -> "CounterKey":
-        return self._replace(period=self.period[:7])
+        return msgspec.structs.replace(self, period=self.period[:7])
 
 
 class Counter(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -165,7 +164,7 @@ class Counter(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     @classmethod
     def empty(cls, key: CounterKey) -> "Counter":
-        return cls(**key._asdict())
+        return cls(**msgspec.structs.asdict(key))
 
     def touch(self, now: str) -> None:
         """Have a day's counter found by its service and day, and by when it was written last (`now`, as on the wire).
