@@ -12,9 +12,11 @@ import typer
 from scripts.local_settings import ROOT
 from shared.api.app import create_app
 from shared.api.problem_codes import FILE as CODES
+from shared.kernel import problem_codes as types_of_codes
 
 CLIENT = ROOT / "portal-static" / "client"
 SCHEMA = CLIENT / "src" / "schema.d.ts"
+CODE_TYPE = Path(types_of_codes.__file__)
 GENERATOR = CLIENT / "node_modules" / ".bin" / "openapi-typescript"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -48,6 +50,15 @@ def problem_codes() -> str:
     return json.dumps(listed, indent=1, ensure_ascii=False) + "\n"
 
 
+def problem_code_type() -> str:
+    """What shared/kernel/problem_codes.py must be: the type of every code that docs/errors.md has a row of."""
+    names = "".join(f'    "{row["code"]}",\n' for row in json.loads(problem_codes()))
+    return (
+        '"""The type of problem codes, made from docs/errors.md by `scripts/ams openapi codes`. Do not edit."""\n\n'
+        f"from typing import Literal\n\nProblemCode = Literal[\n{names}]\n"
+    )
+
+
 @app.callback(help=__doc__)
 def main() -> None:
     """Sub-commands follow, however few they are."""
@@ -67,5 +78,6 @@ def write_client() -> None:
 
 @app.command("codes")
 def write_codes() -> None:
-    """Write the document's list of problem codes anew, from docs/errors.md."""
+    """Write the document's list of problem codes, and their type, anew from docs/errors.md."""
     CODES.write_text(problem_codes())
+    CODE_TYPE.write_text(problem_code_type())

@@ -13,8 +13,9 @@ from starlette.responses import Response
 from shared.kernel.errors import FieldError, Problem, Unavailable
 from shared.kernel.http.problems import PROBLEM_CONTENT_TYPE, problem_document, unavailable
 from shared.kernel.ids import new_id
+from shared.kernel.problem_codes import ProblemCode
 
-_CODES = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
+_CODES: dict[int, ProblemCode] = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
 _logger = logging.getLogger(__name__)
 
 

@@ -8,8 +8,8 @@ from typing import NamedTuple
 FILE = Path(__file__).parent / "problem_codes.json"
 
 
-class ProblemCode(NamedTuple):
-    """`meaning` and `what_to_do` are Markdown."""
+class CodeDescription(NamedTuple):
+    """What docs/errors.md says of one problem code. `meaning` and `what_to_do` are Markdown."""
 
     code: str
     status: int
@@ -18,5 +18,6 @@ class ProblemCode(NamedTuple):
 
 
 @cache
-def problem_codes() -> tuple[ProblemCode, ...]:
-    return tuple(ProblemCode(**entry) for entry in json.loads(FILE.read_text()))
+def problem_codes() -> tuple[CodeDescription, ...]:
+    """Every code with its description, in the order of docs/errors.md."""
+    return tuple(CodeDescription(**entry) for entry in json.loads(FILE.read_text()))

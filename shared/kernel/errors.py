@@ -15,6 +15,8 @@ Exception
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from shared.kernel.problem_codes import ProblemCode
+
 
 class Unavailable(Exception):
     """Something AMS depends on did not answer. Nothing may be assumed about the effect of the failed call."""
@@ -32,11 +34,12 @@ class FieldError:
 class Problem(Exception):
     """A refusal that a caller sees as `application/problem+json`.
 
-    `code` is documented in docs/errors.md and never changes its meaning. `headers` go onto the response.
+    `code` has a row in docs/errors.md, which its type is made from, and never changes its meaning.
+    `headers` go onto the response.
     """
 
     status: int
-    code: str
+    code: ProblemCode
     detail: str
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)

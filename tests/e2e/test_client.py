@@ -1,8 +1,20 @@
 """The generated TypeScript client says what the API says, and compiles."""
 
 import subprocess
+from typing import get_args
 
-from scripts.commands.openapi import CLIENT, CODES, SCHEMA, document, generated, problem_codes
+from scripts.commands.openapi import (
+    CLIENT,
+    CODE_TYPE,
+    CODES,
+    SCHEMA,
+    document,
+    generated,
+    problem_code_type,
+    problem_codes,
+)
+from shared.api.problem_codes import problem_codes as described
+from shared.kernel.problem_codes import ProblemCode
 
 
 def test_the_client_is_generated_from_the_api_as_it_is() -> None:
@@ -20,3 +32,8 @@ def test_the_description_lists_every_problem_code() -> None:
     assert CODES.read_text() == problem_codes(), "run scripts/ams openapi codes, and commit what it writes"
     listed = document()["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
     assert {"key_unknown", "conflict", "state_invalid"} <= set(listed)
+
+
+def test_the_type_of_problem_codes_is_what_the_documentation_lists() -> None:
+    assert CODE_TYPE.read_text() == problem_code_type(), "run scripts/ams openapi codes, and commit what it writes"
+    assert list(get_args(ProblemCode)) == [each.code for each in described()]

@@ -160,8 +160,10 @@ def _values(tree: ast.Module, scope: ast.AST, name: str) -> Iterator[str]:
 
 def _assigned(scope: ast.AST, name: str) -> Iterator[ast.expr]:
     for node in ast.walk(scope):
-        if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in node.targets):
-            yield node.value
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+        if value is not None and any(isinstance(each, ast.Name) and each.id == name for each in targets):
+            yield value
 
 
 def _constants(node: ast.AST) -> Iterator[str]:

@@ -20,10 +20,11 @@ from shared.access.store import ACCESS
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Identifier, StoredModel
 from shared.kernel.errors import Unavailable
+from shared.kernel.problem_codes import ProblemCode
 from shared.kernel.retries import retry
 from shared.platform.documents import DocumentExists, DocumentMissing, Documents, PreconditionFailed, Query, Where
 
-COUNTED = frozenset(
+COUNTED: frozenset[ProblemCode] = frozenset(
     {
         "key_expired",
         "key_disabled",
@@ -91,7 +92,7 @@ class Refusals:
         self._flushing: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
-    def note(self, key: ApiKey, code: str) -> None:
+    def note(self, key: ApiKey, code: ProblemCode) -> None:
         """Count one. To be called on the event loop; it waits for nothing."""
         if code not in COUNTED:
             return

@@ -19,6 +19,7 @@ from shared.catalog.store import CatalogStore
 from shared.kernel.cache import FreshCache
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
+from shared.kernel.problem_codes import ProblemCode
 
 OWNERS_CACHED_MAX = 200_000
 HOLDERS_CACHED_MAX = 100_000
@@ -70,7 +71,7 @@ class Gate:
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
         proxy_hops: int = 1,
-        note: Callable[[ApiKey, str], None] = lambda key, code: None,
+        note: Callable[[ApiKey, ProblemCode], None] = lambda key, code: None,
     ) -> None:
         self._access = access
         self._catalog = catalog
@@ -220,7 +221,7 @@ class Gate:
         return None if service is None else _Offer(service, await self._catalog.merchant(service.merchant_id))
 
 
-def _not_identified(code: str) -> Problem:
+def _not_identified(code: ProblemCode) -> Problem:
     return Problem(401, code, IDENTITY_DETAIL, headers={"WWW-Authenticate": 'Bearer realm="ams"'})
 
 

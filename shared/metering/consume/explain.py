@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from shared.access.gate.service import Gate, Holder
 from shared.access.keys.networks import Address
 from shared.kernel.errors import Problem
+from shared.kernel.problem_codes import ProblemCode
 from shared.metering.consume.limits import RateLimiter
 from shared.metering.consume.service import presented_key
 from shared.platform.limits import Demand, Limits
@@ -19,24 +20,24 @@ ASKED_PER_MINUTE_MAX = 60
 """By one key."""
 
 KEY = "key"
-OF_THE_KEY = (
+OF_THE_KEY: tuple[tuple[str, ProblemCode, str], ...] = (
     ("expiry", "key_expired", "Create a new key. Rotate the next one before it expires."),
     ("enabled", "key_disabled", "The owner can enable the key."),
     ("not_revoked", "key_revoked", "Create a new key: a revoked one never works again."),
     ("consumer", "consumer_suspended", "Ask the platform."),
     ("network", "network_not_allowed", "Call from a network of the key's list, or have its owner change the list."),
 )
-OF_THE_SERVICE = (
+OF_THE_SERVICE: tuple[tuple[str, ProblemCode, str], ...] = (
     ("grant", "service_not_granted", "Check the name; ask for access; have the key assigned to the service."),
     ("restriction", "consumer_restricted", "Ask the merchant."),
     ("service", "service_suspended", "Ask the platform."),
     ("merchant", "merchant_misconfigured", "Ask the merchant."),
 )
-OF_THE_LIMITS = (
+OF_THE_LIMITS: tuple[tuple[str, ProblemCode, str], ...] = (
     ("rate_limit", "rate_limited", "Wait as long as `Retry-After` says; call less often."),
     ("quota", "quota_exceeded", "Wait for the next month, or ask for more."),
 )
-CHECKS = (*OF_THE_KEY, *OF_THE_SERVICE, *OF_THE_LIMITS)
+CHECKS: tuple[tuple[str, ProblemCode, str], ...] = (*OF_THE_KEY, *OF_THE_SERVICE, *OF_THE_LIMITS)
 """Name, the code with which it fails, and what to do then."""
 
 
@@ -46,7 +47,7 @@ class Check:
 
     check: str
     passed: bool | None
-    code: str | None = None
+    code: ProblemCode | None = None
     detail: str | None = None
     what_to_do: str | None = None
 
@@ -90,7 +91,7 @@ class Explainer:
             raise Problem(429, "rate_limited", "Too many questions about this key.", headers=wait)
 
 
-def _check(name: str, code: str, what_to_do: str, problem: Problem | None) -> Check:
+def _check(name: str, code: ProblemCode, what_to_do: str, problem: Problem | None) -> Check:
     if problem is None:
         return Check(name, True)
     return Check(name, False, code, problem.detail, what_to_do)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from shared.access.gate.service import Gate, Holder
 from shared.access.models import ApiKey
 from shared.kernel.errors import Problem
+from shared.kernel.problem_codes import ProblemCode
 from shared.kernel.telemetry import EVENTS_ACCEPTED
 from shared.metering.consume.forwarding import Answer, Call, Forwarder
 from shared.metering.consume.headers import bearer_keys
@@ -27,7 +28,7 @@ class Consume:
         limiter: RateLimiter,
         reports: UsageReports,
         forwarder: Forwarder,
-        note: Callable[[ApiKey, str], None] = lambda key, code: None,
+        note: Callable[[ApiKey, ProblemCode], None] = lambda key, code: None,
     ) -> None:
         self._gate = gate
         self._limiter = limiter
