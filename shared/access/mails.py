@@ -6,8 +6,6 @@ from shared.audit.platform import PlatformSettingsStore
 from shared.identity.mail_task import mail
 from shared.identity.store import AccountStore
 
-LINE_CHARACTERS_MAX = 80
-
 
 class AccessMails:
     def __init__(self, accounts: AccountStore, settings: PlatformSettingsStore) -> None:
@@ -27,9 +25,3 @@ class AccessMails:
         """To the operators' alert recipients."""
         recipients = (await self._settings.current()).alert_recipients
         return [mail(recipient, subject, text) for recipient in recipients]
-
-
-def line(text: str) -> str:
-    """A name that people chose, on one line: no header and no paragraph can be smuggled in with it."""
-    words = " ".join(text.split())
-    return words if len(words) <= LINE_CHARACTERS_MAX else words[:LINE_CHARACTERS_MAX] + "…"

@@ -7,10 +7,10 @@ from shared.bootstrap.billing import Billing
 
 if TYPE_CHECKING:
     from shared.kernel.background import Runner
-    from shared.reports.maker import Maker
-    from shared.reports.schedules import Scheduler
+    from shared.reports.maker import ReportMaker
+    from shared.reports.schedules import ReportScheduler
     from shared.reports.service import Reports
-    from shared.reports.sources import Sources
+    from shared.reports.sources import ReportSources
     from shared.reports.store import ReportStore
 
 
@@ -24,10 +24,10 @@ class ReportParts(Billing):
         return ReportStore(self.documents)
 
     @cached_property
-    def report_sources(self) -> "Sources":
-        from shared.reports.sources import Sources
+    def report_sources(self) -> "ReportSources":
+        from shared.reports.sources import ReportSources
 
-        return Sources(self.access, self.catalog, self.consumer_usage, self.merchant_usage, self.platform_usage)
+        return ReportSources(self.access, self.catalog, self.consumer_usage, self.merchant_usage, self.platform_usage)
 
     @cached_property
     def reports(self) -> "Reports":
@@ -36,21 +36,21 @@ class ReportParts(Billing):
         return Reports(self.report_store, self.report_sources, self.journal, self.downloads)
 
     @cached_property
-    def report_scheduler(self) -> "Scheduler":
-        from shared.reports.schedules import Scheduler
+    def report_scheduler(self) -> "ReportScheduler":
+        from shared.reports.schedules import ReportScheduler
 
-        return Scheduler(self.report_store, self.journal)
+        return ReportScheduler(self.report_store, self.journal)
 
     @cached_property
-    def report_maker(self) -> "Maker":
-        from shared.reports.mails import Notices
-        from shared.reports.maker import Maker
+    def report_maker(self) -> "ReportMaker":
+        from shared.reports.mails import ReportMails
+        from shared.reports.maker import ReportMaker
         from shared.reports.pdf import render
 
-        notices = Notices(
+        notices = ReportMails(
             self.identity, self.access, self.catalog, self.report_sources, self.mails, self.settings.ams_public_url
         )
-        return Maker(self.report_store, self.report_sources, self.blobs, self.journal, notices, render)
+        return ReportMaker(self.report_store, self.report_sources, self.blobs, self.journal, notices, render)
 
     @cached_property
     def report_runner(self) -> "Runner":

@@ -25,8 +25,3 @@ class CatalogMails:
         """To the operators' alert recipients."""
         recipients = (await self._settings.current()).alert_recipients
         return [mail(recipient, subject, text) for recipient in recipients]
-
-
-def line(text: str) -> str:
-    """A name that people chose, on one line: no header and no paragraph can be smuggled in with it."""
-    return " ".join(text.split())

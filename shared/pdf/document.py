@@ -28,7 +28,7 @@ _P = ParamSpec("_P")
 _drawing = Lock()
 
 
-def alone(render: Callable[_P, bytes]) -> Callable[_P, bytes]:
+def one_at_a_time(render: Callable[_P, bytes]) -> Callable[_P, bytes]:
     """One drawing at a time, of all in this process. The library keeps fonts, their subsets and colours for all threads
     together, and changes them without a lock: drawings at the same time would differ from those that are drawn alone.
     """
@@ -42,7 +42,7 @@ def alone(render: Callable[_P, bytes]) -> Callable[_P, bytes]:
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class DocumentInfo:
     """`dated` (UTC) is what the file says it was made at. `foot` is on every page, left of its number."""
 
     title: str
@@ -53,7 +53,7 @@ class Sheet:
     attachments: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def build(sheet: Sheet, story: Sequence[Flowable]) -> bytes:
+def build(info: DocumentInfo, story: Sequence[Flowable]) -> bytes:
     style()  # registers the fonts
     out = io.BytesIO()
     template = BaseDocTemplate(
@@ -63,9 +63,9 @@ def build(sheet: Sheet, story: Sequence[Flowable]) -> bytes:
         rightMargin=MARGIN,
         topMargin=MARGIN,
         bottomMargin=MARGIN + _FOOT,
-        title=plain(sheet.title),
-        author=plain(sheet.author),
-        subject=plain(sheet.subject),
+        title=plain(info.title),
+        author=plain(info.author),
+        subject=plain(info.subject),
         creator="AMS",
         producer="AMS with ReportLab",
         invariant=1,
@@ -84,7 +84,7 @@ def build(sheet: Sheet, story: Sequence[Flowable]) -> bytes:
         bottomPadding=0,
     )
     template.addPageTemplates([PageTemplate(frames=[frame])])
-    template.build(list(story), canvasmaker=lambda *args, **options: _Pages(sheet, *args, **options))
+    template.build(list(story), canvasmaker=lambda *args, **options: _Pages(info, *args, **options))
     return out.getvalue()
 
 
@@ -95,11 +95,11 @@ class _Pages(Canvas):
     _startPage: Any  # noqa: N815 - its name
     _pageNumber: int  # noqa: N815 - its name
 
-    def __init__(self, sheet: Sheet, *args: Any, **options: Any) -> None:
+    def __init__(self, info: DocumentInfo, *args: Any, **options: Any) -> None:
         super().__init__(*args, **{**options, "invariant": 1})
-        self._sheet = sheet
+        self._info = info
         self._kept: list[dict[str, Any]] = []
-        self._date(sheet.dated)
+        self._date(info.dated)
         self.setViewerPreference("DisplayDocTitle", "true")
 
     def _date(self, moment: datetime) -> None:
@@ -118,7 +118,7 @@ class _Pages(Canvas):
             self.__dict__.update(page)
             self._foot(len(self._kept))
             super().showPage()
-        self._attach(self._sheet.attachments)
+        self._attach(self._info.attachments)
         super().save()
 
     def _foot(self, pages: int) -> None:
@@ -127,7 +127,7 @@ class _Pages(Canvas):
         self.line(MARGIN, MARGIN + 6 * mm, A4[0] - MARGIN, MARGIN + 6 * mm)
         self.setFont(FONT, 7.5)
         self.setFillColor(QUIET)
-        self.drawString(MARGIN, MARGIN + 2 * mm, _cut(plain(self._sheet.foot), WIDTH - 30 * mm, 7.5))
+        self.drawString(MARGIN, MARGIN + 2 * mm, _cut(plain(self._info.foot), WIDTH - 30 * mm, 7.5))
         self.drawRightString(A4[0] - MARGIN, MARGIN + 2 * mm, f"Page {self._pageNumber} of {pages}")
 
     def _attach(self, attachments: Mapping[str, bytes]) -> None:

@@ -8,15 +8,15 @@ from zoneinfo import ZoneInfo
 from shared.kernel.periods import midnight
 from shared.metering.views.figures import Figures, figures
 from shared.reports.models import Report
-from shared.reports.rows import Rows, columns
-from shared.reports.sources import Sources
+from shared.reports.rows import ReportRows, columns
+from shared.reports.sources import ReportSources
 
 ROWS_MAX = 2_000
 """On paper; as CSV a report has all of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Printout:
+class PrintedReport:
     """`days` are requests by local day, in order and also those without any, where the report is by hour or day.
     `left_out` rows are not among `rows`, but in `total`. `names` are those of services and merchants, by id."""
 
@@ -31,10 +31,10 @@ class Printout:
     names: Mapping[str, str] = field(default_factory=dict)
 
 
-Render = Callable[[Printout], bytes]
+Render = Callable[[PrintedReport], bytes]
 
 
-async def printout(report: Report, rows: Rows, sources: Sources) -> Printout:
+async def lay_out_report(report: Report, rows: ReportRows, sources: ReportSources) -> PrintedReport:
     """Read all rows, and keep what fits on paper. Raises what `rows` does."""
     kept: list[Figures] = []
     days = dict.fromkeys(_local_days(report), 0) if {"hour", "day"} & set(report.contents.by) else {}
@@ -48,7 +48,7 @@ async def printout(report: Report, rows: Rows, sources: Sources) -> Printout:
         **await sources.service_names({str(row["service"]) for row in kept if "service" in row}),
         **await sources.merchant_names({str(row["merchant"]) for row in kept if "merchant" in row}),
     }
-    return Printout(
+    return PrintedReport(
         report,
         columns(report),
         kept,

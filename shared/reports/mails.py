@@ -6,21 +6,21 @@ would live as long as the mailbox.
 
 from datetime import datetime
 
-from shared.access.mails import AccessMails, line
+from shared.access.mails import AccessMails
 from shared.access.store import AccessStore
 from shared.audit.journal import Task, create
 from shared.catalog.store import CatalogStore
-from shared.identity.mail_task import mail
+from shared.identity.mail_task import mail, one_line
 from shared.identity.models import Account
 from shared.identity.store import AccountStore
 from shared.kernel.clock import format_time
 from shared.reports.models import Report, Subject
-from shared.reports.sources import Sources
+from shared.reports.sources import ReportSources
 from shared.reports.store import REPORTS, report_document
 from shared.webhooks.events import emit
 
 
-class Notices:
+class ReportMails:
     """`public_url` is where the portal is served."""
 
     def __init__(
@@ -28,7 +28,7 @@ class Notices:
         accounts: AccountStore,
         access: AccessStore,
         catalog: CatalogStore,
-        sources: Sources,
+        sources: ReportSources,
         mails: AccessMails,
         public_url: str,
     ) -> None:
@@ -60,11 +60,11 @@ class Notices:
         if report.schedule_id is None:
             return []
         text = f"The scheduled report {_what(report)} could not be made: {report.error}\n"
-        return await self._mail(report, f"Report failed: {line(report.contents.name)}", text)
+        return await self._mail(report, f"Report failed: {one_line(report.contents.name)}", text)
 
     async def _to_asker(self, report: Report) -> list[Task]:
         text = f"The report {_what(report)} is ready. Sign in to get it:\n\n{self._address(report)}\n"
-        return await self._mail(report, f"Report ready: {line(report.contents.name)}", text)
+        return await self._mail(report, f"Report ready: {one_line(report.contents.name)}", text)
 
     async def _mail(self, report: Report, subject: str, text: str) -> list[Task]:
         held = await self._accounts.account(report.created_by)
@@ -80,7 +80,7 @@ class Notices:
         if consumer is None:
             return []
         merchant = await self._catalog.merchant(report.owner_id)
-        by = "a merchant" if merchant is None else line(merchant.name)
+        by = "a merchant" if merchant is None else one_line(merchant.name)
         subject = Subject(service_id=report.contents.subject.service_id)
         contents = report.contents.model_copy(update={"share_with_consumer": False, "subject": subject})
         copy = report.model_copy(
@@ -114,4 +114,4 @@ def _still_may(account: Account, report: Report) -> bool:
 
 
 def _what(report: Report) -> str:
-    return f'"{line(report.contents.name)}" ({report.start:%Y-%m-%d} to {report.end:%Y-%m-%d}, exclusive)'
+    return f'"{one_line(report.contents.name)}" ({report.start:%Y-%m-%d} to {report.end:%Y-%m-%d}, exclusive)'

@@ -20,11 +20,11 @@ from shared.kernel.errors import Problem, Unavailable
 from shared.metering.views.csv_export import csv_lines
 from shared.platform.blobs import BlobExists, Blobs
 from shared.platform.documents import DocumentMissing, PreconditionFailed, Replace
-from shared.reports.document import Render, printout
-from shared.reports.mails import Notices
+from shared.reports.document import Render, lay_out_report
+from shared.reports.mails import ReportMails
 from shared.reports.models import Report
-from shared.reports.rows import Rows, TooManyRows, columns
-from shared.reports.sources import Sources
+from shared.reports.rows import ReportRows, TooManyRows, columns
+from shared.reports.sources import ReportSources
 from shared.reports.store import REPORTS, ReportStore, blob_folder, report_document
 
 LEASE_S = 120.0
@@ -36,20 +36,20 @@ CONTENT_TYPES = {"csv": "text/csv; charset=utf-8", "pdf": "application/pdf"}
 _logger = logging.getLogger(__name__)
 
 
-class Lost(Exception):
+class LeaseLost(Exception):
     """Somebody else has the report now, or nobody wants it any more."""
 
 
-class Maker:
+class ReportMaker:
     """One per process; makes one report at a time."""
 
     def __init__(
         self,
         store: ReportStore,
-        sources: Sources,
+        sources: ReportSources,
         blobs: Blobs,
         journal: Journal,
-        notices: Notices,
+        notices: ReportMails,
         render: Render,
         now: Callable[[], datetime] = utc_now,
         lease_s: float = LEASE_S,
@@ -84,7 +84,7 @@ class Maker:
         try:
             async with attempt.kept():
                 return await attempt.make()
-        except Lost:
+        except LeaseLost:
             await attempt.withdraw()
             return False
 
@@ -112,7 +112,7 @@ class Maker:
 
 
 class _Attempt:
-    def __init__(self, maker: Maker, held: Held[Report]) -> None:
+    def __init__(self, maker: ReportMaker, held: Held[Report]) -> None:
         self._maker = maker
         self._held = held
         self._writing = asyncio.Lock()
@@ -120,17 +120,17 @@ class _Attempt:
         self._name = f"{blob_folder(report.owner_id, report.id)}{report.attempt}.{report.contents.format}"
 
     async def make(self) -> bool:
-        """Raises Lost."""
+        """Raises LeaseLost."""
         report = self._held.value
         try:
             if report.attempt > 1:  # what the attempts before may have left
                 await self._maker.clear(blob_folder(report.owner_id, report.id), but=self._name)
             if report.attempt > ATTEMPTS_MAX:
                 return await self._fail(f"it was begun {ATTEMPTS_MAX} times and never came to an end")
-            rows = Rows(report, self._maker.sources, self._progress)
+            rows = ReportRows(report, self._maker.sources, self._progress)
             await self._write(rows)
             return await self._finish(rows)
-        except Lost:
+        except LeaseLost:
             raise
         except Problem as problem:
             return await self._fail(problem.detail)
@@ -144,7 +144,7 @@ class _Attempt:
             await self._put_off()
         return False
 
-    async def _write(self, rows: Rows) -> None:
+    async def _write(self, rows: ReportRows) -> None:
         report, blobs = self._held.value, self._maker.blobs
         content_type = CONTENT_TYPES[report.contents.format]
         try:
@@ -152,13 +152,13 @@ class _Attempt:
                 lines = csv_lines(columns(report), rows.each())
                 await blobs.put_stream(self._name, lines, content_type=content_type)
             else:
-                page = await printout(report, rows, self._maker.sources)
+                page = await lay_out_report(report, rows, self._maker.sources)
                 data = await asyncio.to_thread(self._maker.render, page)
                 await blobs.put(self._name, data, content_type=content_type)
         except BlobExists:  # the name is this attempt's alone: its own write, whose answer was lost
             _logger.info("the document of report %s was there already", report.id)
 
-    async def _finish(self, rows: Rows) -> bool:
+    async def _finish(self, rows: ReportRows) -> bool:
         now = self._maker.now()
         values = {
             "status": "done",
@@ -193,7 +193,7 @@ class _Attempt:
             try:
                 etags = await self._maker.journal.commit(REPORTS, after.owner_id, [write], change, tasks=tasks)
             except Problem as conflict:
-                raise Lost from conflict
+                raise LeaseLost from conflict
             self._held = Held(after, etags[0])
 
     async def _progress(self, percent: int) -> None:
@@ -206,7 +206,7 @@ class _Attempt:
             try:
                 etag = await self._maker.store.save(after, self._held.etag)
             except (PreconditionFailed, DocumentMissing) as error:
-                raise Lost from error
+                raise LeaseLost from error
             self._held = Held(after, etag)
 
     @contextlib.asynccontextmanager

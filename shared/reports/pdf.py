@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Literal
 from reportlab.graphics.shapes import Drawing, Line, Rect, String
 from reportlab.platypus import Flowable, LongTable, Paragraph, Spacer, Table, TableStyle
 
-from shared.pdf.document import WIDTH, Sheet, alone, build
+from shared.pdf.document import WIDTH, DocumentInfo, build, one_at_a_time
 from shared.pdf.fonts import ACCENT, BAND, FAINT, FONT, QUIET, style, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from shared.metering.views.figures import Figures
-    from shared.reports.document import Printout
+    from shared.reports.document import PrintedReport
 
 _HEADS = {
     "label": "When",
@@ -41,30 +41,30 @@ _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 _CHART_HEIGHT = 90.0
 
 
-@alone
-def render(printout: "Printout") -> bytes:
+@one_at_a_time
+def render(printed: "PrintedReport") -> bytes:
     """The PDF. It takes the processor for a while: never to be called in an event loop."""
-    report = printout.report
+    report = printed.report
     story: list[Flowable] = [
         text(report.contents.name, style(18, bold=True)),
         text("Usage report · not an invoice", style(9, quiet=True)),
         Spacer(0, 12),
-        _pairs(printout.facts),
+        _pairs(printed.facts),
         Spacer(0, 12),
-        _totals(printout.total),
+        _totals(printed.total),
     ]
-    if len(printout.days) > 1:
-        story += [Spacer(0, 16), text("Requests by day", style(10, bold=True)), _chart(printout.days)]
-    story += [Spacer(0, 16), *_table(printout)]
-    as_of = printout.as_of or "now"
-    sheet = Sheet(
+    if len(printed.days) > 1:
+        story += [Spacer(0, 16), text("Requests by day", style(10, bold=True)), _chart(printed.days)]
+    story += [Spacer(0, 16), *_table(printed)]
+    as_of = printed.as_of or "now"
+    info = DocumentInfo(
         title=report.contents.name,
         author="AMS",
         subject="Usage report",
         dated=report.created_at,
         foot=f"{report.id} · counted as of {as_of}",
     )
-    return build(sheet, story)
+    return build(info, story)
 
 
 def _pairs(facts: "Sequence[tuple[str, str]]") -> Table:
@@ -115,14 +115,14 @@ def _text(x: float, y: float, text: str, anchor: Literal["start", "end"]) -> Str
     return String(x, y, text, fontName=FONT, fontSize=6.5, fillColor=QUIET, textAnchor=anchor)
 
 
-def _table(printout: "Printout") -> "list[Flowable]":
-    if not printout.rows:
+def _table(printed: "PrintedReport") -> "list[Flowable]":
+    if not printed.rows:
         return [text("Nothing was used.", style())]
-    columns = [name for name in printout.columns if name in _HEADS and not _unused(name, printout)]
+    columns = [name for name in printed.columns if name in _HEADS and not _unused(name, printed)]
     named = [name for name in columns if name not in _NUMBERS and name != "label"]
     heads = [text(_HEADS[name], style(7.5, bold=True, right=name in _NUMBERS)) for name in columns]
-    rows = [[_cell(name, row.get(name), printout) for name in columns] for row in printout.rows]
-    when = _WHEN_HOURS if "hour" in printout.report.contents.by else _WHEN
+    rows = [[_cell(name, row.get(name), printed) for name in columns] for row in printed.rows]
+    when = _WHEN_HOURS if "hour" in printed.report.contents.by else _WHEN
     fixed = {name: when if name == "label" else _NARROW for name in columns if name not in named}
     left = (WIDTH - sum(fixed.values())) / len(named) if named else 0.0
     widths = [fixed.get(name, left) for name in columns] if named else [WIDTH / len(columns)] * len(columns)
@@ -138,24 +138,22 @@ def _table(printout: "Printout") -> "list[Flowable]":
         ]
     )
     story: list[Flowable] = [LongTable([heads, *rows], widths, repeatRows=1, style=look, splitInRow=1)]
-    if printout.left_out:
-        more = (
-            f"{printout.left_out:,} more rows are in the totals above. Ask for the report as CSV to have all of them."
-        )
+    if printed.left_out:
+        more = f"{printed.left_out:,} more rows are in the totals above. Ask for the report as CSV to have all of them."
         story += [Spacer(0, 6), text(more, style(8.5, quiet=True))]
     return story
 
 
-def _unused(name: str, printout: "Printout") -> bool:
+def _unused(name: str, printed: "PrintedReport") -> bool:
     """Decimals that nobody reports take no room."""
-    return name == "quantity" and not Decimal(str(printout.total["quantity"]))
+    return name == "quantity" and not Decimal(str(printed.total["quantity"]))
 
 
-def _cell(name: str, value: object, printout: "Printout") -> Paragraph:
+def _cell(name: str, value: object, printed: "PrintedReport") -> Paragraph:
     if name in _NUMBERS:
         return text(_number(name, value), style(7.5, right=True))
     if name in ("service", "merchant"):
-        value = printout.names.get(str(value), value)
+        value = printed.names.get(str(value), value)
     if name == "label":
         value = str(value).replace("T", " ")  # with its offset: an hour of autumn comes twice
     return text(str(value) if value not in (None, "") else "–", style(7.5))

@@ -24,7 +24,7 @@ from shared.reports.models import (
     Schedule,
     Status,
 )
-from shared.reports.service import Asked, Reports
+from shared.reports.service import ReportRequest, Reports
 from shared.webhooks.models import PLATFORM_OWNER
 
 
@@ -68,9 +68,9 @@ class ReportInput(Input):
     share_with_consumer: bool = False
     schedule: Literal["none", "monthly"] = "none"
 
-    def asked(self) -> Asked:
+    def request(self) -> ReportRequest:
         contents = self.model_dump(exclude={"start", "to", "schedule"})
-        return Asked(contents, self.start, self.to, self.schedule == "monthly")
+        return ReportRequest(contents, self.start, self.to, self.schedule == "monthly")
 
 
 class SubjectView(View):
@@ -186,7 +186,7 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
     ) -> ReportView:
         """Have a report made. It is made in the background; ask for it until it is done, or wait for the mail or the
         webhook `report.ready`."""
-        return _answer(await desk.ask(caller.actor, kind, owner_id, body.asked()), response)
+        return _answer(await desk.ask(caller.actor, kind, owner_id, body.request()), response)
 
     @router.get("/reports")
     async def list_reports(

@@ -18,7 +18,7 @@ from shared.metering.views.merchant import PseudonymousUsage
 from shared.metering.views.selection import Dimension, GroupSums, SummedUsage, UsageSelection
 from shared.metering.windows import QUARTER_S, Window, midnight, time_zone, window
 from shared.reports.models import Report
-from shared.reports.sources import Portion, Sources, dimensions_of, step_of
+from shared.reports.sources import Portion, ReportSources, dimensions_of, step_of
 
 if TYPE_CHECKING:
     from shared.access.models import ApiKey
@@ -51,10 +51,10 @@ def columns(report: Report) -> list[str]:
     return [*names, *(("start", "label") if step_of(report.contents) else ()), *_FIGURES]
 
 
-class Rows:
+class ReportRows:
     """One attempt's rows. `rows`, `total` and `as_of` are right once `each` has come to its end."""
 
-    def __init__(self, report: Report, sources: Sources, progress: Progress) -> None:
+    def __init__(self, report: Report, sources: ReportSources, progress: Progress) -> None:
         self._report = report
         self._sources = sources
         self._progress = progress

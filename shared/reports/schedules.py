@@ -31,7 +31,7 @@ def due_after(month: str, zone: str) -> str:
     return format_time(period(month, zone).end + GRACE)
 
 
-class Scheduler:
+class ReportScheduler:
     """One per process."""
 
     def __init__(self, store: ReportStore, journal: Journal, now: Callable[[], datetime] = utc_now) -> None:

@@ -25,7 +25,7 @@ from shared.platform.documents import Create, Delete
 from shared.reports.models import Contents, OwnerKind, Report, Schedule
 from shared.reports.rows import window_of
 from shared.reports.schedules import due_after
-from shared.reports.sources import Sources
+from shared.reports.sources import ReportSources
 from shared.reports.store import (
     REPORTS,
     SCHEDULES_MAX,
@@ -39,7 +39,7 @@ UNFINISHED_MAX = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ReportRequest:
     """`start` and `end` are moments, or local days of the contents' zone."""
 
     contents: Mapping[str, Any]
@@ -52,7 +52,7 @@ class Reports:
     def __init__(
         self,
         store: ReportStore,
-        sources: Sources,
+        sources: ReportSources,
         journal: Journal,
         downloads: Downloads,
         now: Callable[[], datetime] = utc_now,
@@ -63,26 +63,26 @@ class Reports:
         self._downloads = downloads
         self._now = now
 
-    async def ask(self, actor: Actor, kind: OwnerKind, owner_id: str, asked: Asked) -> Held[Report]:
+    async def ask(self, actor: Actor, kind: OwnerKind, owner_id: str, request: ReportRequest) -> Held[Report]:
         """Have a report made, and with `monthly` the same of each month from this one on. Raises Problem 400
         `request_invalid`, `range_invalid`; 404 for a subject that is not the owner's; 409 `limit_reached`."""
-        contents, now = _checked(asked.contents), self._now()
+        contents, now = _checked(request.contents), self._now()
         zone = time_zone(contents.time_zone)
         report = Report(
             id=new_id("rep"),
             owner_kind=kind,
             owner_id=owner_id,
             contents=contents,
-            start=_moment("from", asked.start, zone),
-            end=_moment("to", asked.end, zone),
+            start=_moment("from", request.start, zone),
+            end=_moment("to", request.end, zone),
             due=format_time(now),
-            schedule_id=new_id("rsc") if asked.monthly else None,
+            schedule_id=new_id("rsc") if request.monthly else None,
             created_at=now,
             created_by=actor.account_id,
         )
         window_of(report)
         await self._sources.check(kind, owner_id, contents)
-        await self._check_limits(owner_id, monthly=asked.monthly)
+        await self._check_limits(owner_id, monthly=request.monthly)
         writes = [Create(report_document(report.id), report.to_json())]
         changes = [changed(actor, "report.create", f"report:{report.id}", None, report)]
         if report.schedule_id is not None:

@@ -49,7 +49,7 @@ class Portion:
     as_of: str
 
 
-class Sources:
+class ReportSources:
     def __init__(
         self,
         access: AccessStore,

@@ -9,7 +9,7 @@ from pypdf import PdfReader
 
 from shared.metering.counters import Bucket
 from shared.metering.views.figures import Figures, figures
-from shared.reports.document import Printout
+from shared.reports.document import PrintedReport
 from shared.reports.models import Contents, Report
 from shared.reports.pdf import render
 from shared.reports.rows import columns
@@ -18,7 +18,9 @@ LONGEST = "W" * 509 + "end"
 """Of an image or a resource, in characters."""
 
 
-def page(*, value: str, facts: tuple[tuple[str, str], ...] = (("About", "all usage"),), **contents: Any) -> Printout:
+def page(
+    *, value: str, facts: tuple[tuple[str, str], ...] = (("About", "all usage"),), **contents: Any
+) -> PrintedReport:
     day = datetime(2026, 3, 1, tzinfo=UTC)
     report = Report(
         id="rep_1",
@@ -32,10 +34,10 @@ def page(*, value: str, facts: tuple[tuple[str, str], ...] = (("About", "all usa
     )
     total = figures(Bucket())
     named: Figures = {**dict.fromkeys(columns(report), value), **total}
-    return Printout(report, columns(report), [named] * 3, 0, total, facts=facts)
+    return PrintedReport(report, columns(report), [named] * 3, 0, total, facts=facts)
 
 
-def words(printed: Printout) -> str:
+def words(printed: PrintedReport) -> str:
     return "".join(page.extract_text() for page in PdfReader(io.BytesIO(render(printed))).pages).replace("\n", "")
 
 

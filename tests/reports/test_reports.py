@@ -18,7 +18,7 @@ from shared.platform.blobs.links import PATH
 from shared.platform.documents import Delete
 from shared.reports import maker
 from shared.reports.models import Report
-from shared.reports.schedules import Scheduler
+from shared.reports.schedules import ReportScheduler
 from shared.reports.store import REPORTS, report_document, schedule_document
 from tests.support.api.harness import Api, Person
 from tests.support.api.usage import DAY, RANGE, Used, used
@@ -451,7 +451,7 @@ async def test_who_lost_its_lease_takes_away_what_it_wrote(usage: Used, monkeypa
     async def slow(report: Report, at: datetime) -> Any:
         if not other:
             other.append(True)
-            later = maker.Maker(
+            later = maker.ReportMaker(
                 app.report_store,
                 app.report_sources,
                 app.blobs,
@@ -554,8 +554,8 @@ async def scheduled(usage: Used, stopped: datetime) -> dict[str, Any]:
     return (await usage.mia.get(f"{MERCHANT}/report-schedules/{view['schedule_id']}")).json()
 
 
-def at(usage: Used, moment: datetime) -> Scheduler:
-    return Scheduler(usage.api.app.report_store, usage.api.app.journal, lambda: moment)
+def at(usage: Used, moment: datetime) -> ReportScheduler:
+    return ReportScheduler(usage.api.app.report_store, usage.api.app.journal, lambda: moment)
 
 
 def _after(months: int) -> datetime:

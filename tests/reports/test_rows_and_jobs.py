@@ -23,13 +23,13 @@ from shared.metering.views.consumer import ConsumerUsage
 from shared.metering.views.reader import UsageReader
 from shared.metering.windows import Window
 from shared.reports import rows as rows_module
-from shared.reports.document import printout
+from shared.reports.document import lay_out_report
 from shared.reports.models import Contents, Report
 from shared.reports.pdf import render
-from shared.reports.rows import Rows, TooManyRows, columns
+from shared.reports.rows import ReportRows, TooManyRows, columns
 from shared.reports.schedules import due_after
 from shared.reports.service import file_name
-from shared.reports.sources import Portion, Sources, dimensions_of
+from shared.reports.sources import Portion, ReportSources, dimensions_of
 from tests.support.embedded import NOW, Embedded, raw, usage_event
 from tests.support.metering.events import ZONES, events, in_embedded, made
 from tests.support.metering.questions import ask, expected
@@ -65,10 +65,10 @@ async def nobody(percent: int) -> None:
     assert 0 <= percent < 100
 
 
-def sources_of(embedded: Embedded) -> Sources:
+def sources_of(embedded: Embedded) -> ReportSources:
     access = AccessStore(embedded.documents)
     usage = ConsumerUsage(embedded.documents, access, UsageReader(embedded.documents, lambda: NOW))
-    return Sources(access, embedded.catalog, usage, None, None)  # type: ignore[arg-type]  # a consumer's report asks neither
+    return ReportSources(access, embedded.catalog, usage, None, None)  # type: ignore[arg-type]  # a consumer's report asks neither
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
@@ -82,7 +82,7 @@ def test_rows_are_the_sums_over_the_events_in_order(drawn: list[Any], by: tuple[
         happened = [made(number, each) for number, each in enumerate(drawn)]
         await embedded.aggregator().apply(raw(*happened))
         asked = report(by, zone)
-        of = Rows(asked, sources_of(embedded), nobody)
+        of = ReportRows(asked, sources_of(embedded), nobody)
         found = [row async for row in of.each()]
 
         step = next((part for part in by if part in ("hour", "day", "month")), None)
@@ -110,7 +110,7 @@ async def test_on_paper_every_day_has_its_place_and_every_hour_its_line(by: tupl
             used = usage_event(f"e{number}", time=format_time(NOW - timedelta(days=days)), data={"requests": 1})
             await embedded.aggregator().apply(raw(used))
         asked, sources = report(by, "Europe/Berlin", NOW - timedelta(days=10)), sources_of(embedded)
-        page = await printout(asked, Rows(asked, sources, nobody), sources)
+        page = await lay_out_report(asked, ReportRows(asked, sources, nobody), sources)
         assert [day for day, _ in page.days] == [f"2026-03-{day:02d}" for day in range(5, 16)]
         assert [day for day, requests in page.days if requests] == ["2026-03-06", "2026-03-14"]
         [pages] = PdfReader(io.BytesIO(render(page))).pages
@@ -160,7 +160,7 @@ async def test_stretches_cover_the_range_without_gap_or_overlap(zone: str, days:
     async def progress(percent: int) -> None:
         seen.append(percent)
 
-    of = Rows(report(("day",), zone, start, start + timedelta(days=days)), sources, progress)  # type: ignore[arg-type]  # it reads alike
+    of = ReportRows(report(("day",), zone, start, start + timedelta(days=days)), sources, progress)  # type: ignore[arg-type]  # it reads alike
     assert [row async for row in of.each()] == []
     assert sources.asked[0][0] == start
     assert sources.asked[-1][1] == start + timedelta(days=days)
@@ -171,14 +171,14 @@ async def test_stretches_cover_the_range_without_gap_or_overlap(zone: str, days:
 
 
 async def test_a_day_that_is_too_much_ends_it() -> None:
-    of = Rows(report(("day",)), Scripted(days_max=0), nobody)  # type: ignore[arg-type]  # it reads alike
+    of = ReportRows(report(("day",)), Scripted(days_max=0), nobody)  # type: ignore[arg-type]  # it reads alike
     with pytest.raises(Problem, match="too much"):
         _ = [row async for row in of.each()]
 
 
 async def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows_module, "GROUPS_HELD_MAX", 50)
-    of = Rows(report(("service",)), Scripted(groups_a_day=20), nobody)  # type: ignore[arg-type]  # it reads alike
+    of = ReportRows(report(("service",)), Scripted(groups_a_day=20), nobody)  # type: ignore[arg-type]  # it reads alike
     with pytest.raises(TooManyRows, match="over 50 rows"):
         _ = [row async for row in of.each()]
 
@@ -282,4 +282,4 @@ async def test_a_process_that_fails_is_an_error() -> None:
 
 
 def test_the_zone_of_a_report_is_its_own() -> None:
-    assert Rows(report(("day",), "Asia/Kolkata"), Scripted(), nobody).window.zone == ZoneInfo("Asia/Kolkata")  # type: ignore[arg-type]  # it reads alike
+    assert ReportRows(report(("day",), "Asia/Kolkata"), Scripted(), nobody).window.zone == ZoneInfo("Asia/Kolkata")  # type: ignore[arg-type]  # it reads alike

@@ -10,7 +10,7 @@ A merchant's restriction stands beside the status and outlives it, so that leavi
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from shared.access.mails import AccessMails, line
+from shared.access.mails import AccessMails
 from shared.access.models import Consumer, Grant, GrantStatus, Project
 from shared.access.pseudonyms import Pseudonyms
 from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, grant_document
@@ -19,6 +19,7 @@ from shared.audit.models import SYSTEM, Actor, changed
 from shared.audit.platform import PlatformSettingsStore
 from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
+from shared.identity.mail_task import one_line
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
@@ -194,8 +195,8 @@ class Grants:
             changes.append(changed(SYSTEM, "grant.approve", _resource(grant), requested, grant, reason=reason))
             tasks = await self._tell_decided(grant, service)
         else:
-            subject = f"Access requested: {line(service.name)}"
-            text = f"{line(consumer.name)} asks for access to {line(service.name)} ({service.slug}).\n"
+            subject = f"Access requested: {one_line(service.name)}"
+            text = f"{one_line(consumer.name)} asks for access to {one_line(service.name)} ({service.slug}).\n"
             tasks = await self._mails.to_platform(subject, text)
         at, body = grant_document(grant.service_id), grant.to_json()
         write: Operation = Create(at, body) if held is None else Replace(at, body, held.etag)
@@ -237,7 +238,7 @@ class Grants:
         return Held(after, etags[0])
 
     async def _tell_decided(self, grant: Grant, service: Service | None) -> Sequence[Task]:
-        name = grant.service_id if service is None else line(service.name)
+        name = grant.service_id if service is None else one_line(service.name)
         text = f"Your access to {name} is {grant.status}.\n"
         if grant.reason is not None:
             text += f"\nReason: {grant.reason}\n"

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from shared.access.mails import AccessMails, line
+from shared.access.mails import AccessMails
 from shared.access.models import ApiKey, Member
 from shared.access.store import AccessStore, member_document
 from shared.audit.journal import Task
-from shared.identity.mail_task import mail
+from shared.identity.mail_task import mail, one_line
 
 
 class KeyMails:
@@ -17,8 +17,8 @@ class KeyMails:
     async def about(self, key: ApiKey, subject: str, text: str) -> Sequence[Task]:
         """`text` follows on what names the key: never the key itself."""
         consumer = await self._store.consumer(key.consumer_id)
-        named = f"API key {line(key.name)} ({key.id}, {key.prefix}…{key.last4})"
-        subject, text = f"{subject}: {line(key.name)}", f"{named}\n\n{text}\n"
+        named = f"API key {one_line(key.name)} ({key.id}, {key.prefix}…{key.last4})"
+        subject, text = f"{subject}: {one_line(key.name)}", f"{named}\n\n{text}\n"
         tasks = await self._mails.to_consumer(consumer, subject, text)
         told = {task.data["to"] for task in tasks}
         owner = await self._project_owner(key)

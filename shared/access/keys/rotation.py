@@ -13,13 +13,13 @@ from shared.access.keys.expiry import notice_day
 from shared.access.keys.mails import KeyMails
 from shared.access.keys.secrets import KeySecrets, Secret, forget
 from shared.access.keys.writer import KeyWriter
-from shared.access.mails import line
 from shared.access.membership_guard import assert_still_member
 from shared.access.models import NO_SECRET, ApiKey
 from shared.access.store import AccessStore
 from shared.audit.journal import Task
 from shared.audit.models import Actor
 from shared.audit.platform import PlatformSettingsStore
+from shared.identity.mail_task import one_line
 from shared.identity.models import Account
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
@@ -83,7 +83,7 @@ class Rotation:
             update={"hash": NO_SECRET, "previous_hash": None, "previous_until": None, "reason": reason}
         )
         text = "The platform has ended its secret, which is refused from now on. Rotate the key to get a new one."
-        text += f"\n\nReason: {line(reason)}"
+        text += f"\n\nReason: {one_line(reason)}"
         tasks = [*await self._mails.about(before, "API key must be rotated", text)]
         tasks += _forgotten(before, after, self._now())
         return await self._writer.write(actor, "key.force_rotate", held, after, reason=reason, tasks=tasks)

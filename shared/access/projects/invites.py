@@ -10,7 +10,6 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from shared.access.mails import line
 from shared.access.models import Member, Project, ProjectInvite, ProjectRole
 from shared.access.projects.members import Members
 from shared.access.projects.seats import Seats
@@ -18,7 +17,7 @@ from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, invite_document,
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.audit.platform import PlatformSettingsStore
-from shared.identity.mail_task import mail
+from shared.identity.mail_task import mail, one_line
 from shared.identity.models import Account
 from shared.identity.store import AccountStore
 from shared.kernel.clock import format_time, utc_now
@@ -165,13 +164,13 @@ class ProjectInvites:
         create = Create(invite_document(project_id, invite.id), invite.to_json(), days * DAY_S)
         change = changed(actor, "member.invite", f"project:{project_id}", None, invite, secret=_PERSONAL)
         text = self._text(inviter, place.project, invite, code)
-        letter = mail(email, f"An invite to {line(place.project.name)}", text)
+        letter = mail(email, f"An invite to {one_line(place.project.name)}", text)
         await self._journal.commit(ACCESS, consumer_id, [create, *place.writes], change, tasks=[letter])
 
     def _text(self, inviter: Account, project: Project, invite: ProjectInvite, code: str) -> str:
         who = inviter.email if inviter.email_verified and inviter.email is not None else "Somebody"
         return (
-            f"{who} invites you to the project {line(project.name)}.\n\n"
+            f"{who} invites you to the project {one_line(project.name)}.\n\n"
             f"Sign in with this e-mail address and open:\n{self._public_url}/join?invite={code}\n\n"
             f"It works once, until {format_time(invite.expires_at)}. Ignore this mail if you do not know them.\n"
         )

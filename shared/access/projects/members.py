@@ -9,7 +9,6 @@ from datetime import datetime
 from typing import Any
 
 from shared.access.keys.writer import replace_key
-from shared.access.mails import line
 from shared.access.models import ApiKey, Member, Project, ProjectRole
 from shared.access.projects.memberships import follow_membership
 from shared.access.projects.seats import Seats
@@ -17,7 +16,7 @@ from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, member_document,
 from shared.access.tasks import KEYS_TASK
 from shared.audit.journal import Journal, Task
 from shared.audit.models import SYSTEM, Actor, Change, changed
-from shared.identity.mail_task import mail
+from shared.identity.mail_task import mail, one_line
 from shared.identity.models import Account
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
@@ -117,8 +116,8 @@ class Members:
             former = owner.value.model_copy(update={"role": "manager"})
             writes.append(Replace(member_document(project_id, former.account_id), former.to_json(), owner.etag))
             before = {"owner": former.account_id}
-            tasks = _tell(former, f"{line(project.name)} has a new owner", f"{line(after.name)} owns it now.")
-        tasks += _tell(after, f"You own {line(project.name)}", "The project's ownership was transferred to you.")
+            tasks = _tell(former, f"{one_line(project.name)} has a new owner", f"{one_line(after.name)} owns it now.")
+        tasks += _tell(after, f"You own {one_line(project.name)}", "The project's ownership was transferred to you.")
         change = Change(actor, "project.transfer", f"project:{project_id}", before, {"owner": account_id})
         etags = await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=tasks)
         return Held(after, etags[0])
@@ -162,7 +161,7 @@ class Members:
             joined_at=self._now(),
         )
         change = changed(actor, "member.add", _resource(member), None, member, secret=_PERSONAL)
-        name = line(place.project.name)
+        name = one_line(place.project.name)
         text = f"You are a {role} of the project {name} now."
         tasks = [follow_membership(consumer_id, project_id, account.id)]
         tasks += _tell(member, f"You are in {name}", text)
@@ -186,7 +185,7 @@ class Members:
             tasks.append(Task(KEYS_TASK, data))
         gone = changed(actor, action, _resource(member), member, None, secret=_PERSONAL)
         change = Change(actor, action, gone.resource, gone.before, {"disabled_key_ids": ids})
-        tasks += _tell(member, f"You are no longer in {line(project.name)}", "You have no access to it any more.")
+        tasks += _tell(member, f"You are no longer in {one_line(project.name)}", "You have no access to it any more.")
         tasks += await self._tell_owner(member, project, ids)
         delete = Delete(member_document(project_id, account_id), held.etag)
         await self._journal.commit(ACCESS, consumer_id, [delete, *writes], change, tasks=tasks)
@@ -195,11 +194,11 @@ class Members:
         owner = await self._owner(gone.consumer_id, gone.project_id)
         if owner is None:
             return []
-        text = f"{line(gone.name)} is no longer in {line(project.name)}."
+        text = f"{one_line(gone.name)} is no longer in {one_line(project.name)}."
         if key_ids:
             text += "\n\nKeys that they had made are disabled, since they know them: " + ", ".join(key_ids)
             text += ".\nRotate and enable those that are still needed."
-        return _tell(owner.value, f"{line(gone.name)} left {line(project.name)}", text)
+        return _tell(owner.value, f"{one_line(gone.name)} left {one_line(project.name)}", text)
 
     async def _keys_made_by(self, consumer_id: str, project_id: str, account_id: str) -> list[Held[ApiKey]]:
         keys = await self._store.all_of(ApiKey, consumer_id, "key:")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from shared.access.keys.mails import KeyMails
 from shared.access.keys.writer import KeyWriter
-from shared.access.mails import line
 from shared.access.models import ApiKey
 from shared.access.subscribers.service import Subscribers
 from shared.audit.models import Actor
+from shared.identity.mail_task import one_line
 from shared.kernel.http.problems import not_found
 from shared.kernel.retries import retry_on_conflict
 
@@ -54,7 +54,7 @@ class SubscriberKeys:
             revoked = (*before.revoked_service_ids, *sorted(gone))
             after = before.model_copy(update={"service_ids": left, "revoked_service_ids": revoked})
             text = f"The merchant has taken {len(gone)} of its services from this key: {', '.join(sorted(gone))}."
-            tasks = await self._mails.about(before, "API key lost services", f"{text}\n\nReason: {line(reason)}")
+            tasks = await self._mails.about(before, "API key lost services", f"{text}\n\nReason: {one_line(reason)}")
             action = "key.revoke_for_service"
             written = await self._writer.write(actor, action, held, after, reason=reason, tasks=tasks)
             return SubscriberKey(written.value, assigned - gone)

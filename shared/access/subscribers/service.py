@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from shared.access.mails import AccessMails, line
+from shared.access.mails import AccessMails
 from shared.access.models import ApiKey, Consumer, Grant, GrantStatus
 from shared.access.store import ACCESS, AccessStore, grant_document
 from shared.access.subscribers.directory import grants_by_pseudonym, grants_of_pseudonym
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change
 from shared.catalog.store import CatalogStore
+from shared.identity.mail_task import one_line
 from shared.kernel.documents import Held
 from shared.kernel.http.paging import Page, bad_cursor, decode_cursor, encode_cursor
 from shared.kernel.http.problems import not_found
@@ -133,7 +134,7 @@ class Subscribers:
 
     async def _service_name(self, service_id: str) -> str:
         service = await self._catalog.service(service_id)
-        return service_id if service is None else line(service.name)
+        return service_id if service is None else one_line(service.name)
 
     async def _grants(self, merchant_id: str, pseudonym: str) -> list[Held[Grant]]:
         """All of the pseudonym's at the merchant. Raises Problem 404 when the merchant may see none of them."""

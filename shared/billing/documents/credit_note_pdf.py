@@ -6,11 +6,11 @@ from datetime import UTC, datetime, time
 from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Spacer
 
-from shared.billing.documents.figures import Ledger, Sum, money, tax_sums
+from shared.billing.documents.figures import AmountTable, TotalRow, money, tax_sums
 from shared.billing.documents.json import render_note_json
 from shared.billing.documents.letterhead import head, parties, picture
 from shared.billing.invoices.models import CreditNote
-from shared.pdf.document import WIDTH, Sheet, alone, build
+from shared.pdf.document import WIDTH, DocumentInfo, build, one_at_a_time
 from shared.pdf.fonts import block, style, text
 
 _KIND = "Credit note"
@@ -21,7 +21,7 @@ _SETTLED = (
 )
 
 
-@alone
+@one_at_a_time
 def render_note_pdf(note: CreditNote, logo: bytes | None) -> bytes:
     """`logo` is PNG, JPEG or WebP; one that cannot be read is left out. The same note gives the same bytes."""
     drawn, currency = picture(logo), note.currency
@@ -38,7 +38,7 @@ def render_note_pdf(note: CreditNote, logo: bytes | None) -> bytes:
         Spacer(1, 5 * mm),
         text(_SETTLED, style(8, quiet=True)),
     ]
-    sheet = Sheet(
+    info = DocumentInfo(
         title=f"{_KIND} {note.number}",
         author=note.seller.name,
         subject=f"Invoice {note.invoice_number}, {currency}",
@@ -46,7 +46,7 @@ def render_note_pdf(note: CreditNote, logo: bytes | None) -> bytes:
         foot=f"{note.seller.name} · {_KIND} {note.number}",
         attachments=attachments,
     )
-    return build(sheet, story)
+    return build(info, story)
 
 
 def _invoice(note: CreditNote) -> str:
@@ -55,8 +55,8 @@ def _invoice(note: CreditNote) -> str:
 
 
 def _amounts(note: CreditNote, total: str) -> Flowable:
-    ledger, net = Ledger(_COLUMNS, right_from=2), money(note.net, note.currency)
-    ledger.add([[text(note.invoice_number), block(note.reason), "", text(net, style(right=True))]])
-    sums = [Sum("Net", net), *tax_sums(note.taxes, note.currency)]
-    ledger.total([*sums, Sum("Credited", total, size=11, bold=True, last=True)])
-    return ledger.table()
+    table, net = AmountTable(_COLUMNS, right_from=2), money(note.net, note.currency)
+    table.add([[text(note.invoice_number), block(note.reason), "", text(net, style(right=True))]])
+    sums = [TotalRow("Net", net), *tax_sums(note.taxes, note.currency)]
+    table.total([*sums, TotalRow("Credited", total, size=11, bold=True, last=True)])
+    return table.table()

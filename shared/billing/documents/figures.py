@@ -53,7 +53,7 @@ SUMS_WIDTHS = (38 * mm, 24 * mm, 26 * mm)
 """As wide as the last three columns of an invoice's lines."""
 
 
-class Sum(NamedTuple):
+class TotalRow(NamedTuple):
     words: str
     amount: str
     note: str = ""
@@ -62,9 +62,9 @@ class Sum(NamedTuple):
     last: bool = False
 
 
-def tax_sums(taxes: Iterable[TaxLine], currency: str) -> list[Sum]:
+def tax_sums(taxes: Iterable[TaxLine], currency: str) -> list[TotalRow]:
     """Name, rate and what it applies to, with what the law wants said about it."""
-    return [Sum(_tax_words(tax, currency), money(tax.amount, currency), tax.note) for tax in taxes]
+    return [TotalRow(_tax_words(tax, currency), money(tax.amount, currency), tax.note) for tax in taxes]
 
 
 def _tax_words(tax: TaxLine, currency: str) -> str:
@@ -86,7 +86,7 @@ class _Rows(Table):
         return parts
 
 
-class Ledger:
+class AmountTable:
     """A table of rows whose last column is amounts; its head is repeated on every page, and what belongs together is
     not parted by the end of one."""
 
@@ -115,7 +115,7 @@ class Ledger:
         if len(rows) > 1:
             self._keep(first, first + min(len(rows), KEPT_MAX) - 1)
 
-    def total(self, sums: Sequence[Sum]) -> None:
+    def total(self, sums: Sequence[TotalRow]) -> None:
         """Right under the amounts, on the page of the last of them: no page has totals alone."""
         first, column = len(self.rows), len(self._widths) - 3
         for row, each in enumerate(sums, first):
@@ -143,7 +143,7 @@ def _tight(row: int) -> tuple[Any, ...]:
     return ("TOPPADDING", (0, row), (-1, row), 0.5)
 
 
-def sums_table(sums: Sequence[Sum]) -> Table:
+def sums_table(sums: Sequence[TotalRow]) -> Table:
     """On the right, as totals are."""
     looks: list[tuple[Any, ...]] = [("FONTNAME", (0, 0), (-1, -1), FONT), ("VALIGN", (0, 0), (-1, -1), "TOP")]
     looks.append(("LEFTPADDING", (0, 0), (-1, -1), 4))
@@ -155,14 +155,14 @@ def sums_table(sums: Sequence[Sum]) -> Table:
     return Table(cells, colWidths=SUMS_WIDTHS, hAlign="RIGHT", style=TableStyle(looks))
 
 
-def _sum_cells(of: Sum) -> list[Any]:
+def _sum_cells(of: TotalRow) -> list[Any]:
     words: list[Flowable] = [text(of.words, style(of.size, bold=of.bold))]
     words += [text(of.note, style(7.5, quiet=True))] if of.note else []
     amount = text(of.amount, style(of.size, bold=of.bold, right=True))
     return [words, amount, ""] if of.last else [words, "", amount]
 
 
-def _sum_looks(of: Sum, column: int, row: int) -> list[tuple[Any, ...]]:
+def _sum_looks(of: TotalRow, column: int, row: int) -> list[tuple[Any, ...]]:
     """Of a row whose words begin in `column`. Its amount may be wider than the column of amounts: the last one is
     large, and names the currency."""
     words = column + (0 if of.last else 1)

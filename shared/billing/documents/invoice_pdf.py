@@ -11,14 +11,14 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Image, KeepTogether, Spacer, Table
 
 from shared.billing.documents.chart import DayChart
-from shared.billing.documents.figures import Ledger, Sum, money, number, price, sums_table, tax_sums
+from shared.billing.documents.figures import AmountTable, TotalRow, money, number, price, sums_table, tax_sums
 from shared.billing.documents.json import frozen, render_json
 from shared.billing.documents.letterhead import bare, head, heading, invoice_kind, parties, picture
 from shared.billing.invoices.models import Invoice, Line
 from shared.billing.usage.models import RecordsProof
 from shared.kernel.money import decimal_text
 from shared.kernel.periods import Period
-from shared.pdf.document import WIDTH, Sheet, alone, build
+from shared.pdf.document import WIDTH, DocumentInfo, build, one_at_a_time
 from shared.pdf.fonts import block, style, text
 
 _METRICS = {
@@ -46,7 +46,7 @@ _HOW_TO_CHECK = (
 )
 
 
-@alone
+@one_at_a_time
 def render_pdf(invoice: Invoice, logo: bytes | None, *, merchants_side: bool = False) -> bytes:
     """`logo` is PNG, JPEG or WebP; one that cannot be read is left out. The same invoice gives the same bytes."""
     issued = frozen(invoice)
@@ -55,7 +55,7 @@ def render_pdf(invoice: Invoice, logo: bytes | None, *, merchants_side: bool = F
     if drawn is not None and logo is not None:
         attachments["logo"] = logo
     kind = "Statement for the merchant" if merchants_side else "Invoice"
-    sheet = Sheet(
+    info = DocumentInfo(
         title=f"{kind} {issued.number}",
         author=issued.seller.name,
         subject=f"{issued.period}, {issued.currency}",
@@ -63,7 +63,7 @@ def render_pdf(invoice: Invoice, logo: bytes | None, *, merchants_side: bool = F
         foot=f"{issued.seller.name} · {kind} {issued.number}",
         attachments=attachments,
     )
-    return build(sheet, _story(issued, drawn, merchants_side))
+    return build(info, _story(issued, drawn, merchants_side))
 
 
 def _story(invoice: Invoice, logo: Image | None, merchants_side: bool) -> list[Flowable]:
@@ -95,11 +95,11 @@ def _days(invoice: Invoice) -> str:
 
 
 def _lines(invoice: Invoice) -> Flowable:
-    ledger = Ledger(_COLUMNS, right_from=2)
+    table = AmountTable(_COLUMNS, right_from=2)
     for line in invoice.lines:
-        ledger.add(_line_rows(line, invoice))
-    ledger.total(_totals(invoice))
-    return ledger.table()
+        table.add(_line_rows(line, invoice))
+    table.total(_totals(invoice))
+    return table.table()
 
 
 def _line_rows(line: Line, invoice: Invoice) -> list[list[Any]]:
@@ -145,32 +145,33 @@ def _about(line: Line, invoice: Invoice) -> list[Flowable]:
     return [text(about, style(7.5, quiet=True))]
 
 
-def _totals(invoice: Invoice) -> list[Sum]:
+def _totals(invoice: Invoice) -> list[TotalRow]:
     currency = invoice.currency
     sums = []
     if invoice.discounts or invoice.top_ups:
-        sums.append(Sum("Subtotal", money(invoice.subtotal, currency)))
+        sums.append(TotalRow("Subtotal", money(invoice.subtotal, currency)))
     if invoice.discounts:
-        sums.append(Sum("Discounts", money(-invoice.discounts, currency)))
+        sums.append(TotalRow("Discounts", money(-invoice.discounts, currency)))
     if invoice.top_ups:
-        sums.append(Sum("Up to minimum charges", money(invoice.top_ups, currency)))
-    sums += [Sum("Net", money(invoice.net, currency)), *tax_sums(invoice.taxes, currency)]
-    sums.append(Sum("Total", money(invoice.total, currency), bold=True))
-    sums += [Sum(f"Credit from {use.note_number}", money(-use.amount, currency)) for use in invoice.credits]
+        sums.append(TotalRow("Up to minimum charges", money(invoice.top_ups, currency)))
+    sums += [TotalRow("Net", money(invoice.net, currency)), *tax_sums(invoice.taxes, currency)]
+    sums.append(TotalRow("Total", money(invoice.total, currency), bold=True))
+    sums += [TotalRow(f"Credit from {use.note_number}", money(-use.amount, currency)) for use in invoice.credits]
     if invoice.carried:
-        sums.append(Sum("Carried to your next invoice", money(invoice.carried, currency)))
+        sums.append(TotalRow("Carried to your next invoice", money(invoice.carried, currency)))
     due = f"{currency} {money(invoice.amount_due, currency)}"
-    return [*sums, Sum("Amount due", due, size=11, bold=True, last=True)]
+    return [*sums, TotalRow("Amount due", due, size=11, bold=True, last=True)]
 
 
 def _merchants_side(invoice: Invoice) -> Flowable:
     currency = invoice.currency
+    net_to_merchant = f"{currency} {money(invoice.merchant_net, currency)}"
     commission = f"Commission, {decimal_text(invoice.commission_percent)} % of {money(invoice.net, currency)}"
     return sums_table(
         [
-            Sum("Net sales", money(invoice.net, currency)),
-            Sum(commission, money(-invoice.commission, currency)),
-            Sum("Net to you", f"{currency} {money(invoice.merchant_net, currency)}", size=11, bold=True, last=True),
+            TotalRow("Net sales", money(invoice.net, currency)),
+            TotalRow(commission, money(-invoice.commission, currency)),
+            TotalRow("Net to you", net_to_merchant, size=11, bold=True, last=True),
         ]
     )
 

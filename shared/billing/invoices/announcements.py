@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from shared.access.mails import AccessMails, line
+from shared.access.mails import AccessMails
 from shared.access.store import AccessStore
 from shared.audit.journal import GaveUp, Task
 from shared.billing.invoices.models import CreditNote, Invoice
@@ -15,7 +15,7 @@ from shared.billing.profiles.store import ProfileStore
 from shared.billing.tasks import ISSUED_TASK
 from shared.catalog.mails import CatalogMails
 from shared.catalog.store import CatalogStore
-from shared.identity.mail_task import MAIL_TASK, mail
+from shared.identity.mail_task import MAIL_TASK, mail, one_line
 from shared.kernel.clock import format_time, parse_time, utc_now
 from shared.kernel.errors import Unavailable
 from shared.kernel.money import money_text
@@ -113,7 +113,7 @@ class Announcer:
         subject = f"Paid: invoice {invoice.number}"
         mails = await self._to_buyer(invoice, subject, text + self._where(invoice))
         merchant = await self._catalog.merchant(invoice.merchant_id)
-        told = f"Invoice {invoice.number} to {line(invoice.buyer.name)} for {invoice.period} is paid.\n"
+        told = f"Invoice {invoice.number} to {one_line(invoice.buyer.name)} for {invoice.period} is paid.\n"
         mails += await self._merchant_mails.to_merchant(merchant, subject, told)
         return [*mails, *await self._events(invoice, "invoice.paid")]
 
@@ -139,7 +139,7 @@ class Announcer:
         return await self._to_buyer(invoice, f"Credit note {note.number}", text)
 
     def _by(self, invoice: Invoice) -> str:
-        return line(invoice.seller.name)
+        return one_line(invoice.seller.name)
 
     def _facts(self, invoice: Invoice) -> str:
         left = invoice.amount_due - invoice.paid - invoice.credited

@@ -21,7 +21,7 @@ from shared.billing.rating import Rated, Usage, rate
 from shared.kernel.money import EXACT, ZERO
 
 
-class UsageFigures(Protocol):
+class PeriodUsage(Protocol):
     """What was used in [start, end), whole local days of a period."""
 
     def quantity(self, charge: Charge, service_id: str, start: datetime, end: datetime) -> Decimal:
@@ -41,7 +41,7 @@ _UNITS = {"request_mb": "MB", "response_mb": "MB", "data_mb": "MB", "active_minu
 
 
 def compute_lines(
-    plans: Sequence[UsedPlan], zone: str, period_days: int, figures: UsageFigures, *, empty: bool = False
+    plans: Sequence[UsedPlan], zone: str, period_days: int, figures: PeriodUsage, *, empty: bool = False
 ) -> list[Line]:
     """Compute the lines of one period, by service, plan version and place in the plan. Those without usage and money
     are left out, unless they are asked for as `empty`, which corrections need.
@@ -60,7 +60,7 @@ def compute_lines(
 
 
 def _service_lines(
-    plans: list[UsedPlan], zone: ZoneInfo, period_days: int, figures: UsageFigures, *, empty: bool
+    plans: list[UsedPlan], zone: ZoneInfo, period_days: int, figures: PeriodUsage, *, empty: bool
 ) -> list[Line]:
     """The lines of one service, whose plan versions are in order. Who neither used it nor subscribed pays nothing."""
     service_id = plans[0].plan.service_id
@@ -100,7 +100,7 @@ class _Version:
 class _PeriodCharge:
     """One charge of a service through a period: its versions in order, and what its lines so far amount to."""
 
-    def __init__(self, period_days: int, figures: UsageFigures) -> None:
+    def __init__(self, period_days: int, figures: PeriodUsage) -> None:
         self.versions: list[_Version] = []
         self._period_days = period_days
         self._figures = figures

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime
 
-from shared.access.mails import AccessMails, line
+from shared.access.mails import AccessMails
 from shared.access.models import Grant
 from shared.access.store import AccessStore
 from shared.audit.journal import Journal, Task
@@ -22,6 +22,7 @@ from shared.billing.prices.store import PlanStore
 from shared.billing.store import BILLING
 from shared.billing.tasks import PRICES_TASK
 from shared.catalog.store import CatalogStore
+from shared.identity.mail_task import one_line
 from shared.kernel.documents import Held, Identifier, StoredModel
 from shared.platform.documents import Create, Delete, Query, Replace, Where
 
@@ -32,7 +33,7 @@ MAILS_AFTER_S = 1
 """Left to the outbox's timer, which sends a bounded number at once; this process would send all pages' together."""
 
 
-class Notice(StoredModel):
+class PlanNotice(StoredModel):
     """Who was told of a version so far, under `notice:{service_id}:{number}:…`: subscribers up to the pseudonym
     `after`."""
 
@@ -48,7 +49,7 @@ class Notice(StoredModel):
 
 def notify(plan: Plan, time_zone: str, *, withdrawn: bool = False) -> tuple[Create, Task]:
     """To be committed together with the change of the plan, in the merchant's partition of `billing`."""
-    notice = Notice(
+    notice = PlanNotice(
         merchant_id=plan.merchant_id,
         service_id=plan.service_id,
         number=plan.number,
@@ -60,7 +61,7 @@ def notify(plan: Plan, time_zone: str, *, withdrawn: bool = False) -> tuple[Crea
     return create, Task(PRICES_TASK, {"merchant_id": plan.merchant_id, "notice": create.id})
 
 
-def _document(notice: Notice) -> str:
+def _document(notice: PlanNotice) -> str:
     return f"notice:{notice.service_id}:{notice.number:06d}:{'withdrawn' if notice.withdrawn else 'announced'}"
 
 
@@ -76,11 +77,11 @@ class PlanNotices:
 
     async def on_tell(self, task_id: str, data: dict[str, Any]) -> None:
         """The handler of PRICES_TASK. Raises Problem 409 when somebody else is doing the same; DocumentsUnavailable."""
-        held = await self._plans.get(Notice, data["merchant_id"], data["notice"])
+        held = await self._plans.get(PlanNotice, data["merchant_id"], data["notice"])
         while held is not None:
             held = await self._page(held)
 
-    async def _page(self, held: Held[Notice]) -> Held[Notice] | None:
+    async def _page(self, held: Held[PlanNotice]) -> Held[PlanNotice] | None:
         """Tell the next ones. None when all are told."""
         notice = held.value
         letter = await self._letter(notice)
@@ -102,7 +103,7 @@ class PlanNotices:
         mails = await self._mails.to_consumer(consumer, subject, text)
         return [replace(mail, delay_s=MAILS_AFTER_S) for mail in mails]
 
-    async def _grants(self, notice: Notice) -> list[Grant]:
+    async def _grants(self, notice: PlanNotice) -> list[Grant]:
         where = [Where("service_id", "=", notice.service_id)]
         if notice.after:
             where.append(Where("pseudonym", ">", notice.after))
@@ -110,7 +111,7 @@ class PlanNotices:
         query = Query(None, tuple(where), order_by="pseudonym", limit=SUBSCRIBERS_AT_ONCE)
         return [held.value for held in await self._access.first(Grant, query)]
 
-    async def _letter(self, notice: Notice) -> tuple[str, str] | None:
+    async def _letter(self, notice: PlanNotice) -> tuple[str, str] | None:
         """Subject and text; None when there is nothing to tell any more."""
         service = await self._catalog.service(notice.service_id)
         merchant = await self._catalog.merchant(notice.merchant_id)
@@ -118,7 +119,7 @@ class PlanNotices:
             return None
         local = notice.effective_from.astimezone(ZoneInfo(notice.time_zone))
         day, moment = f"{local:%Y-%m-%d}", f"{local:%Y-%m-%d %H:%M} ({notice.time_zone})"
-        name, by = line(service.name), line(merchant.name)
+        name, by = one_line(service.name), one_line(merchant.name)
         if notice.withdrawn:
             text = f"{by} has withdrawn the prices of {name} that were to hold from {moment}. They do not come."
             return f"Prices of {name} do not change on {day}", f"{text}\n"
@@ -131,10 +132,10 @@ class PlanNotices:
 def _text(plan: Plan, name: str, by: str, moment: str) -> str:
     if not plan.charges:
         return f"{by} has changed the prices of {name}: from {moment} it is free of charge.\n"
-    charges = "\n".join(f"- {line(charge.name)}" for charge in plan.charges)
+    charges = "\n".join(f"- {one_line(charge.name)}" for charge in plan.charges)
     return f"""{by} has set prices of {name} that hold from {moment}.
 
-Plan: {line(plan.name)} (version {plan.number}), in {plan.currency}. It charges for:
+Plan: {one_line(plan.name)} (version {plan.number}), in {plan.currency}. It charges for:
 {charges}
 
 All prices are in the portal, on the page of the service.

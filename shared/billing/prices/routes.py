@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 
 from shared.billing.charges import CHARGES_MAX, Charge
 from shared.billing.prices.models import Plan
-from shared.billing.prices.service import Plans, PlanState, Version
+from shared.billing.prices.service import Plans, PlanState, PlanVersion
 from shared.catalog.marketplace.routes import Visible, cacheable, caching
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
@@ -106,15 +106,15 @@ async def withdraw_plan(caller: Editor, desk: Desk, service_id: str, number: Num
 @router.get("/catalog/services/{slug}/plan", response_model=OfferView, responses={304: {"description": "Not modified"}})
 async def show_plan(request: Request, desk: Desk, detail: Visible) -> Response:
     """What the service costs now, and what it will cost next, for those who may see the service."""
-    offer = await desk.offer(detail.service)
-    return cacheable(request, OfferView(current=_price(offer.current), next=_price(offer.next)), caching(detail))
+    prices = await desk.current_prices(detail.service)
+    return cacheable(request, OfferView(current=_price(prices.current), next=_price(prices.next)), caching(detail))
 
 
 def _price(plan: Plan | None) -> PriceView | None:
     return None if plan is None else PriceView.model_validate(plan, from_attributes=True)
 
 
-def _view(version: Version) -> PlanView:
+def _view(version: PlanVersion) -> PlanView:
     plan = version.plan
     return PlanView(
         number=plan.number,
@@ -129,6 +129,6 @@ def _view(version: Version) -> PlanView:
     )
 
 
-def _answer(version: Version, response: Response) -> PlanView:
+def _answer(version: PlanVersion, response: Response) -> PlanView:
     response.headers["ETag"] = entity_tag(version.etag)
     return _view(version)

@@ -68,25 +68,25 @@ def schedule(
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class ServicePrices:
     """A service's prices now, and the next ones that were announced."""
 
     current: Plan | None
     next: Plan | None
 
 
-def offer(plans: Sequence[Plan], now: datetime) -> Offer:
+def prices_at(plans: Sequence[Plan], now: datetime) -> ServicePrices:
     """Of the versions of one service."""
     begun = [plan for plan in plans if plan.effective_from <= now]
     ahead = [plan for plan in plans if plan.effective_from > now]
-    return Offer(
+    return ServicePrices(
         max(begun, key=lambda plan: (plan.effective_from, plan.number), default=None),
         min(ahead, key=lambda plan: (plan.effective_from, -plan.number), default=None),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class Version:
+class PlanVersion:
     """A plan, where it stands, and the ETag that its withdrawal must name."""
 
     plan: Plan
@@ -120,7 +120,7 @@ class Plans:
         currency: str,
         charges: Sequence[Charge],
         effective_from: datetime | None,
-    ) -> Version:
+    ) -> PlanVersion:
         """Announce a version; in the background, everybody who has access to the service is told. Raises Problem 400;
         404; 409 `state_invalid`, `limit_reached`, `conflict`."""
         _check_charges(charges)
@@ -146,16 +146,16 @@ class Plans:
         )
         _check_order(plan, plans, calendar.now)
         etag = await self._create(actor, plan, numbers, calendar.zone)
-        return Version(plan, _state(plan, [*plans, plan], calendar.now), etag)
+        return PlanVersion(plan, _state(plan, [*plans, plan], calendar.now), etag)
 
-    async def read(self, service_id: str, number: int) -> Version:
+    async def read(self, service_id: str, number: int) -> PlanVersion:
         """Raises Problem 404."""
         service = await self._service(service_id)
         held = await self._held(service, number)
         plans = await self._plans.plans(service.merchant_id, service_id)
-        return Version(held.value, _state(held.value, plans, self._now()), held.etag)
+        return PlanVersion(held.value, _state(held.value, plans, self._now()), held.etag)
 
-    async def page(self, service_id: str, limit: int, cursor: str | None) -> Page[Version]:
+    async def page(self, service_id: str, limit: int, cursor: str | None) -> Page[PlanVersion]:
         """The newest first. Raises Problem 400 `cursor_invalid`, 404."""
         service, asked = await self._service(service_id), f"plans:{service_id}"
         below = VERSIONS_MAX + 1 if cursor is None else decode_cursor(asked, cursor)
@@ -163,11 +163,11 @@ class Plans:
             raise bad_cursor()
         plans, now = await self._plans.plans(service.merchant_id, service_id), self._now()
         left = [plan for plan in reversed(plans) if plan.number < below]
-        items = tuple(Version(plan, _state(plan, plans, now)) for plan in left[:limit])
+        items = tuple(PlanVersion(plan, _state(plan, plans, now)) for plan in left[:limit])
         return Page(items, encode_cursor(asked, items[-1].plan.number) if len(left) > limit else None)
 
-    async def offer(self, service: Service) -> Offer:
-        return offer(await self._plans.plans(service.merchant_id, service.id), self._now())
+    async def current_prices(self, service: Service) -> ServicePrices:
+        return prices_at(await self._plans.plans(service.merchant_id, service.id), self._now())
 
     async def withdraw(self, actor: Actor, service_id: str, number: int, if_match: str | None) -> None:
         """Before its moment has come; in the background, everybody who has access to the service is told. Raises
@@ -247,7 +247,7 @@ class Calendar:
 def _state(plan: Plan, plans: Sequence[Plan], now: datetime) -> PlanState:
     if plan.effective_from > now:
         return "announced"
-    return "in_force" if offer(plans, now).current == plan else "past"
+    return "in_force" if prices_at(plans, now).current == plan else "past"
 
 
 def _check_charges(charges: Sequence[Charge]) -> None:

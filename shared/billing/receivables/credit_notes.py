@@ -17,7 +17,7 @@ SERIES = "note"
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class CreditedParts:
     """What a note takes of an invoice: `taxes` in the order of the invoice's."""
 
     net: Decimal
@@ -29,7 +29,7 @@ def left_of(invoice: Invoice) -> Decimal:
     return invoice.total - _sum(note.total for note in invoice.notes)
 
 
-def share(invoice: Invoice, amount: Decimal) -> Share:
+def split_amount(invoice: Invoice, amount: Decimal) -> CreditedParts:
     """Of `amount`, which is at most `left_of(invoice)`. Each part follows the invoice's proportion as closely as whole
     minor units allow, is never below zero, and never more than what is left of it: notes over all of an invoice sum to
     its net and to each of its taxes, however they are cut. What rounding leaves over goes to the net while it can."""
@@ -46,11 +46,11 @@ def share(invoice: Invoice, amount: Decimal) -> Share:
         step = min(max(over, -part), left[number] - part)
         parts[number] = round_money(part + step, invoice.currency)
         over -= step
-    return Share(parts[0], tuple(parts[1:]))
+    return CreditedParts(parts[0], tuple(parts[1:]))
 
 
 @dataclass(frozen=True, slots=True)
-class Unnumbered:
+class UnnumberedNote:
     note: CreditNote
     prefix: str
     year: str
@@ -72,9 +72,9 @@ class Unnumbered:
 
 def write_note(
     id: str, invoice: Invoice, amount: Decimal, reason: str, profile: BillingProfile, today: date
-) -> Unnumbered:
+) -> UnnumberedNote:
     """All of a note but its number."""
-    of = share(invoice, amount)
+    of = split_amount(invoice, amount)
     taxes = tuple(
         tax.model_copy(update={"taxable": of.net, "amount": part})
         for tax, part in zip(invoice.taxes, of.taxes, strict=True)
@@ -97,7 +97,7 @@ def write_note(
         seller=invoice.seller,
         buyer=invoice.buyer,
     )
-    return Unnumbered(note, profile.number_prefix, financial_year(today, profile.financial_year_month))
+    return UnnumberedNote(note, profile.number_prefix, financial_year(today, profile.financial_year_month))
 
 
 def share_of(note: CreditNote) -> NoteShare:

@@ -30,7 +30,7 @@ _UNROUNDED = Context(prec=120, traps=[InvalidOperation, DivisionByZero, Overflow
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class TaxRate:
     name: str
     category: Category
     percent: Decimal
@@ -42,16 +42,16 @@ class Treatment:
     """The rates that apply to all of an invoice, each to the whole; `registration` is the seller's that it is made
     under."""
 
-    rates: tuple[Rate, ...]
+    rates: tuple[TaxRate, ...]
     registration: TaxRegistration | None = None
 
 
-NO_TAX = Rate("no tax", "O", ZERO, "The seller is not registered for tax.")
-REVERSE_CHARGE = Rate(
+NO_TAX = TaxRate("no tax", "O", ZERO, "The seller is not registered for tax.")
+REVERSE_CHARGE = TaxRate(
     "reverse charge", "AE", ZERO, "Reverse charge: the buyer accounts for VAT (Art. 196, 2006/112/EC)."
 )
-EXPORT = Rate("export", "G", ZERO, "Outside the scope of the seller's tax: export of services.")
-INDIAN_EXPORT = Rate(
+EXPORT = TaxRate("export", "G", ZERO, "Outside the scope of the seller's tax: export of services.")
+INDIAN_EXPORT = TaxRate(
     "export",
     "G",
     ZERO,
@@ -96,16 +96,16 @@ def _european(seller: Party, home: TaxRegistration) -> TaxRegistration | None:
 def _domestic(registration: TaxRegistration, buyer: Party) -> Treatment:
     percent, name = registration.percent, registration.kind.removeprefix("in_").upper()
     if not percent:
-        return Treatment((Rate(name, "Z", ZERO),), registration)
+        return Treatment((TaxRate(name, "Z", ZERO),), registration)
     if registration.kind != "in_gst":
-        return Treatment((Rate(name, "S", percent),), registration)
+        return Treatment((TaxRate(name, "S", percent),), registration)
     state = gst_state(registration.number[:2])
     if state is None or _place_of_supply(buyer, state) != state:
-        return Treatment((Rate("IGST", "S", percent),), registration)
+        return Treatment((TaxRate("IGST", "S", percent),), registration)
     local = "UTGST" if state in UNION_TERRITORIES else "SGST"
     with localcontext(_UNROUNDED):
         half = percent / 2
-    return Treatment((Rate("CGST", "S", half), Rate(local, "S", half)), registration)
+    return Treatment((TaxRate("CGST", "S", half), TaxRate(local, "S", half)), registration)
 
 
 def place_of_supply(seller: Party, buyer: Party) -> str | None:

@@ -18,7 +18,7 @@ from shared.metering.events import UsageEvent
 
 
 @dataclass(slots=True)
-class Gathered:
+class ChargeAggregate:
     """Of one charge of one service in one stretch of time; which of the three is filled depends on the charge."""
 
     charge: Charge
@@ -57,11 +57,11 @@ def _field(metadata: Raw, name: str) -> str | None:
     return None if found is None else json.dumps(found, sort_keys=True, ensure_ascii=False)
 
 
-class Gathering:
+class RecordAggregates:
     """For every charge of these plans that needs it: a sum's own stretch, what is no sum from its first version on."""
 
     def __init__(self, plans: Sequence[UsedPlan]) -> None:
-        self._by_service: dict[str, dict[tuple[str, str, str], Gathered]] = {}
+        self._by_service: dict[str, dict[tuple[str, str, str], ChargeAggregate]] = {}
         for used in plans:
             for charge in used.plan.charges:
                 if needs_events(charge):
@@ -69,19 +69,19 @@ class Gathering:
 
     def _ask(self, plans: Sequence[UsedPlan], used: UsedPlan, charge: Charge) -> None:
         start = used.start if charge.metric == "quantity" else first_with(plans, used, charge)
-        gathered = Gathered(charge, format_time(start), format_time(used.end))
+        aggregate = ChargeAggregate(charge, format_time(start), format_time(used.end))
         of_service = self._by_service.setdefault(used.plan.service_id, {})
-        of_service[charge.id, gathered.start, gathered.end] = gathered
+        of_service[charge.id, aggregate.start, aggregate.end] = aggregate
 
     @property
     def needed(self) -> bool:
         return bool(self._by_service)
 
     def add(self, event: UsageEvent) -> None:
-        for gathered in self._by_service.get(event.service_id, {}).values():
-            gathered.add(event)
+        for aggregate in self._by_service.get(event.service_id, {}).values():
+            aggregate.add(event)
 
-    def of(self, charge: Charge, service_id: str, start: datetime, end: datetime) -> Gathered:
+    def of(self, charge: Charge, service_id: str, start: datetime, end: datetime) -> ChargeAggregate:
         """KeyError for what was not asked for."""
         return self._by_service[service_id][charge.id, format_time(start), format_time(end)]
 

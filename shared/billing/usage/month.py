@@ -8,7 +8,7 @@ from decimal import Decimal
 from shared.access.models import Consumer
 from shared.billing.charges import Charge, needs_events
 from shared.billing.prices.models import UsedPlan
-from shared.billing.usage.from_records import Gathering
+from shared.billing.usage.from_records import RecordAggregates
 from shared.billing.usage.models import DayUsage, RecordsProof
 from shared.billing.usage.records import RecordsHash, records
 from shared.billing.usage.sums import PeriodSums, quantity_of
@@ -26,28 +26,28 @@ class CountersDiffer(Exception):
 
 
 class MonthUsage:
-    """`shared.billing.invoices.lines.UsageFigures`, from sums and, where charges need them, records."""
+    """`shared.billing.invoices.lines.PeriodUsage`, from sums and, where charges need them, records."""
 
     def __init__(self, sums: PeriodSums, plans: Sequence[UsedPlan]) -> None:
         self.sums = sums
-        self.gathering = Gathering(plans)
+        self.aggregates = RecordAggregates(plans)
         self._priced = {used.plan.currency: services_of(plans, used.plan.currency) for used in plans}
         self._hashes = {ids: RecordsHash() for ids in self._priced.values()}
         self.fingerprint = ""
 
     def add_record(self, event: UsageEvent) -> None:
-        self.gathering.add(event)
+        self.aggregates.add(event)
         for service_ids, hash_ in self._hashes.items():
             if event.service_id in service_ids:
                 hash_.add(event)
 
     def quantity(self, charge: Charge, service_id: str, start: datetime, end: datetime) -> Decimal:
         if needs_events(charge):
-            return self.gathering.of(charge, service_id, start, end).quantity
+            return self.aggregates.of(charge, service_id, start, end).quantity
         return quantity_of(charge, self.sums, service_id, start, end)
 
     def amounts(self, charge: Charge, service_id: str, start: datetime, end: datetime) -> Sequence[Decimal]:
-        return self.gathering.of(charge, service_id, start, end).amounts
+        return self.aggregates.of(charge, service_id, start, end).amounts
 
     def used(self, service_id: str, start: datetime, end: datetime) -> bool:
         return any(day.events for day in self.sums.between(service_id, None, start, end))
@@ -93,7 +93,7 @@ class MonthReader:
         for _ in range(READ_ATTEMPTS_MAX):
             usage = MonthUsage(await self._sums(consumer, of, service_ids), plans)
             usage.fingerprint = usage.sums.fingerprint()
-            if not records and not usage.gathering.needed:
+            if not records and not usage.aggregates.needed:
                 return usage
             recounted = await self._read_records(usage, consumer, of, service_ids)
             if not records or recounted == usage.fingerprint:

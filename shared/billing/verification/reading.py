@@ -17,7 +17,7 @@ from pypdf.errors import PyPdfError
 from shared.billing.documents.invoice_pdf import render_pdf
 from shared.billing.documents.json import parse_json, render_json
 from shared.billing.invoices.models import Invoice
-from shared.billing.verification.recompute import Difference
+from shared.billing.verification.recompute import InvoiceDifference
 from shared.kernel.errors import Problem
 from shared.metering.windows import window
 
@@ -29,26 +29,26 @@ class InvoiceUnreadable(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedInvoice:
     """`differences` are those between a PDF's pages and its attachment."""
 
     invoice: Invoice
-    differences: tuple[Difference, ...] = ()
+    differences: tuple[InvoiceDifference, ...] = ()
 
 
-def open_invoice(path: Path) -> Opened:
+def open_invoice(path: Path) -> OpenedInvoice:
     """Raises InvoiceUnreadable; OSError."""
     data = path.read_bytes()
     if not data.startswith(b"%PDF"):
-        return Opened(_parse(data, path.name))
+        return OpenedInvoice(_parse(data, path.name))
     files = _attachments(path)
     if JSON_ATTACHMENT not in files:
         raise InvoiceUnreadable(f"{path.name} carries no {JSON_ATTACHMENT}: it is not an invoice of AMS")
     invoice, logo = _parse(files[JSON_ATTACHMENT], f"{path.name}: {JSON_ATTACHMENT}"), files.get(LOGO_ATTACHMENT)
     merchants_side = files[JSON_ATTACHMENT] == render_json(invoice, merchants_side=True)
     if render_pdf(invoice, logo, merchants_side=merchants_side) == data:
-        return Opened(invoice)
-    return Opened(invoice, (_where_pages_differ(path, invoice, logo, merchants_side=merchants_side),))
+        return OpenedInvoice(invoice)
+    return OpenedInvoice(invoice, (_where_pages_differ(path, invoice, logo, merchants_side=merchants_side),))
 
 
 def _attachments(path: Path) -> dict[str, bytes]:
@@ -85,16 +85,16 @@ def _check_periods(invoice: Invoice, name: str) -> None:
             raise InvoiceUnreadable(f"{name} is not an invoice: {start} to {end}, {zone}, is no period") from None
 
 
-def _where_pages_differ(path: Path, invoice: Invoice, logo: bytes | None, *, merchants_side: bool) -> Difference:
+def _where_pages_differ(path: Path, invoice: Invoice, logo: bytes | None, *, merchants_side: bool) -> InvoiceDifference:
     """The first printed line that is not what the attachment says."""
     again = io.BytesIO(render_pdf(invoice, logo, merchants_side=merchants_side))
     printed, drawn = _text(path), _text(again)
     for number, (mine, theirs) in enumerate(zip(printed, drawn, strict=False), 1):
         if mine != theirs:
-            return Difference(f"printed line {number}", repr(mine), repr(theirs))
+            return InvoiceDifference(f"printed line {number}", repr(mine), repr(theirs))
     if len(printed) != len(drawn):
-        return Difference("number of printed lines", str(len(printed)), str(len(drawn)))
-    return Difference("the file's bytes", "something other", "the same words: another version may have drawn it")
+        return InvoiceDifference("number of printed lines", str(len(printed)), str(len(drawn)))
+    return InvoiceDifference("the file's bytes", "something other", "the same words: another version may have drawn it")
 
 
 def _text(file: object) -> list[str]:

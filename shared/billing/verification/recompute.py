@@ -28,7 +28,7 @@ from shared.metering.events import UsageEvent
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class InvoiceDifference:
     """`where` names the line or field, as one finds it on the invoice."""
 
     where: str
@@ -39,7 +39,7 @@ class Difference:
         return f"{self.where}: the invoice says {self.printed}, the records say {self.computed}"
 
 
-def verify(invoice: Invoice, files: Iterable[Path]) -> list[Difference]:
+def verify(invoice: Invoice, files: Iterable[Path]) -> list[InvoiceDifference]:
     """What differs; nothing when the invoice is right. `files` are exports of records, one for each period that the
     invoice rests on, in any order. One that has another hash is still computed with, so that the lines that it changes
     are named. Raises RecordsError for a file that is no export; OSError."""
@@ -53,7 +53,7 @@ def verify(invoice: Invoice, files: Iterable[Path]) -> list[Difference]:
         path = by_hash.get(proof.sha256) or next((path for path in others if _is_of(proof, path)), None)
         if path is None:
             of_others = f"{', '.join(others.values())}, of another month" if others else "no file"
-            found.append(Difference(f"{where}, SHA-256", proof.sha256, of_others))
+            found.append(InvoiceDifference(f"{where}, SHA-256", proof.sha256, of_others))
             continue
         found += _compare(f"{where}, SHA-256", proof.sha256, others.get(path, proof.sha256))
         usages[proof.period] = usage = _usage(proof, _plans(invoice, proof.period), path)
@@ -79,7 +79,7 @@ def _records(path: Path) -> Iterator[UsageEvent]:
         raise RecordsError(f"{path.name} is no export of records: {error}") from None
 
 
-def _compare_periods(invoice: Invoice) -> list[Difference]:
+def _compare_periods(invoice: Invoice) -> list[InvoiceDifference]:
     """The records of the invoice's own month must be those of the time that it names."""
     named = f"{invoice.start} to {invoice.end}, {invoice.time_zone}"
     own = [proof for proof in invoice.records if proof.period == invoice.period]
@@ -121,8 +121,8 @@ def _before(invoice: Invoice, period: str) -> BilledLines:
     }
 
 
-def _compare(where: str, printed: str, computed: str) -> list[Difference]:
-    return [] if printed == computed else [Difference(where, printed, computed)]
+def _compare(where: str, printed: str, computed: str) -> list[InvoiceDifference]:
+    return [] if printed == computed else [InvoiceDifference(where, printed, computed)]
 
 
 _SHOWN = (
@@ -143,24 +143,25 @@ _SHOWN = (
 )
 
 
-def _compare_lines(invoice: Invoice, computed: Sequence[Line]) -> list[Difference]:
+def _compare_lines(invoice: Invoice, computed: Sequence[Line]) -> list[InvoiceDifference]:
     def key(line: Line) -> tuple[str, ...]:
         return line.corrects or "", line.service_id, line.charge_id, str(line.start)
 
-    found: list[Difference] = []
+    found: list[InvoiceDifference] = []
     by_key = {key(line): line for line in computed}
     for number, line in enumerate(invoice.lines, 1):
         where = f"line {number} ({line.service_name}, {line.description})"
         other = by_key.pop(key(line), None)
         if other is None:
-            found.append(Difference(where, f"{decimal_text(line.net)}", "no such line"))
+            found.append(InvoiceDifference(where, f"{decimal_text(line.net)}", "no such line"))
             continue
         printed, again = line.model_dump(mode="json"), other.model_dump(mode="json")
         for name in _SHOWN:
             found += _compare(f"{where}, {name.replace('_', ' ')}", _said(printed[name]), _said(again[name]))
     for line in by_key.values():
         if line.corrects is None:  # of an earlier period, what is not corrected was right
-            found.append(Difference(f"{line.service_name}, {line.description}", "no such line", decimal_text(line.net)))
+            where = f"{line.service_name}, {line.description}"
+            found.append(InvoiceDifference(where, "no such line", decimal_text(line.net)))
     return found
 
 
@@ -176,7 +177,7 @@ def _said_tax(tax: TaxLine) -> str:
     return f"{tax.name} ({tax.category}), {amounts} {tax.note}".strip()
 
 
-def _compare_totals(invoice: Invoice, lines: Sequence[Line]) -> list[Difference]:
+def _compare_totals(invoice: Invoice, lines: Sequence[Line]) -> list[InvoiceDifference]:
     net = sum((line.net for line in lines), ZERO)
     taxes = tax_lines(treatment(invoice.seller, invoice.buyer), net, invoice.currency)
     totals = total_up(lines, taxes, invoice.credits, invoice.currency)
@@ -189,7 +190,7 @@ def _compare_totals(invoice: Invoice, lines: Sequence[Line]) -> list[Difference]
     return found + _compare_commission(invoice, net)
 
 
-def _compare_commission(invoice: Invoice, net: Decimal) -> list[Difference]:
+def _compare_commission(invoice: Invoice, net: Decimal) -> list[InvoiceDifference]:
     """Of the merchant's side; the buyer's has neither."""
     if not (invoice.commission_percent or invoice.commission or invoice.merchant_net):
         return []
@@ -199,7 +200,7 @@ def _compare_commission(invoice: Invoice, net: Decimal) -> list[Difference]:
     return found + _compare("net to the merchant", decimal_text(invoice.merchant_net), to_merchant)
 
 
-def _compare_days(invoice: Invoice, usages: Mapping[str, MonthUsage]) -> list[Difference]:
+def _compare_days(invoice: Invoice, usages: Mapping[str, MonthUsage]) -> list[InvoiceDifference]:
     """The chart."""
     usage = usages.get(invoice.period)
     if usage is None:
@@ -207,7 +208,7 @@ def _compare_days(invoice: Invoice, usages: Mapping[str, MonthUsage]) -> list[Di
     services = tuple(sorted({used.plan.service_id for used in _plans(invoice, invoice.period)}))
     computed = {day.day: day.requests for day in usage.requests_by_day(services)}
     printed = {day.day: day.requests for day in invoice.days}
-    found: list[Difference] = []
+    found: list[InvoiceDifference] = []
     for day in sorted(printed.keys() | computed.keys()):
         found += _compare(f"requests on {day}", *(str(days.get(day, "no such day")) for days in (printed, computed)))
     return found

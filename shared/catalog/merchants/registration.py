@@ -12,10 +12,11 @@ from datetime import datetime
 from shared.audit.journal import create
 from shared.audit.models import Actor, changed
 from shared.audit.platform import PlatformSettingsStore
-from shared.catalog.mails import CatalogMails, line
+from shared.catalog.mails import CatalogMails
 from shared.catalog.merchants.invites import Invites, invalid_invite
 from shared.catalog.models import Address, Merchant, MerchantSlugOwner
 from shared.catalog.store import MERCHANT_SLUGS, MERCHANTS, RESERVED
+from shared.identity.mail_task import one_line
 from shared.identity.models import Account
 from shared.identity.staff import join_merchant
 from shared.kernel.clock import utc_now
@@ -72,7 +73,7 @@ class Registration:
         await self._reserve(merchant, invite.value.id)
         change = changed(actor, "merchant.register", f"merchant:{merchant.id}", None, merchant, secret=MERCHANT_SECRETS)
         told = await self._mails.to_platform(
-            "A merchant registered", f"{line(name)} ({slug}) registered and is {merchant.status}.\n"
+            "A merchant registered", f"{one_line(name)} ({slug}) registered and is {merchant.status}.\n"
         )
         tasks = [create(MERCHANTS, merchant.id, merchant.id, merchant), join_merchant(account.id, merchant.id), *told]
         try:

@@ -15,11 +15,12 @@ from typing import Any, Literal
 from shared.audit.journal import Journal, Task
 from shared.audit.models import Actor, changed
 from shared.catalog.logos import keep_logo
-from shared.catalog.mails import CatalogMails, line
+from shared.catalog.mails import CatalogMails
 from shared.catalog.merchants.registration import MERCHANT_SECRETS
 from shared.catalog.models import Merchant, MerchantStatus
 from shared.catalog.services.relisting import relist
 from shared.catalog.store import MERCHANTS, CatalogStore
+from shared.identity.mail_task import one_line
 from shared.identity.models import Account
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
@@ -99,7 +100,7 @@ class Merchants:
             rule = f"must be {' or '.join(sorted(sources))}, is {held.value.status}"
             raise Problem(409, "state_invalid", f"`status` {rule}.", errors=(FieldError("status", rule),))
         after = held.value.model_copy(update={"status": target, "reason": reason or None})
-        text = f"{line(held.value.name)} is {target} now.\n" + (f"\nReason: {reason}\n" if reason else "")
+        text = f"{one_line(held.value.name)} is {target} now.\n" + (f"\nReason: {reason}\n" if reason else "")
         letter = await self._mails.to_merchant(after, f"Your merchant account is {target}", text)
         return await self._commit(actor, f"merchant.{decision}", held, after, reason=reason, tasks=letter)
 

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from shared.audit.models import Actor
-from shared.catalog.mails import CatalogMails, line
+from shared.catalog.mails import CatalogMails
 from shared.catalog.models import Service, ServiceStatus, Visibility
 from shared.catalog.services.changes import ServiceChanges, released
 from shared.catalog.services.revisions import differences
 from shared.catalog.services.service import Detail, Services, check_complete, out_of_review, state_invalid
 from shared.catalog.store import REVISION, CatalogStore
+from shared.identity.mail_task import one_line
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
@@ -147,7 +148,7 @@ class Reviews:
         what: str,
         also: Sequence[Operation] = (),
     ) -> Detail:
-        name = line(after.name)
+        name = one_line(after.name)
         text = f"Your service {name} ({after.slug}) {what}.\n"
         if reason:
             text += f"\nReason: {reason}\n"

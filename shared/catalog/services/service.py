@@ -19,12 +19,13 @@ from shared.audit.journal import Task
 from shared.audit.models import Actor
 from shared.audit.platform import PlatformSettingsStore
 from shared.catalog.logos import keep_logo
-from shared.catalog.mails import CatalogMails, line
+from shared.catalog.mails import CatalogMails
 from shared.catalog.models import Merchant, Revision, Service, ServiceStatus, Version
 from shared.catalog.services.changes import ServiceChanges, released
 from shared.catalog.services.quota import ServiceQuota
 from shared.catalog.services.revisions import applied, split
 from shared.catalog.store import REVISION, CatalogStore, SlugTaken
+from shared.identity.mail_task import one_line
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
@@ -249,8 +250,8 @@ class Services:
         return merchant
 
     async def _tell_platform(self, service: Service, merchant: Merchant, asks: str) -> list[Task]:
-        name = line(service.name)
-        text = f"{line(merchant.name)} {asks} {name} ({service.slug}).\n"
+        name = one_line(service.name)
+        text = f"{one_line(merchant.name)} {asks} {name} ({service.slug}).\n"
         return await self._mails.to_platform(f"To review: {name}", text)
 
 

@@ -12,7 +12,7 @@ from shared.audit.models import Actor
 from shared.billing.charges import CHARGE
 from shared.billing.prices import notices as plan_notices
 from shared.billing.prices.notices import PlanNotices
-from shared.billing.prices.service import Plans, Version
+from shared.billing.prices.service import Plans, PlanVersion
 from shared.billing.store import BILLING
 from shared.billing.tasks import PRICES_TASK
 from shared.identity.mail_task import MAIL_TASK
@@ -44,7 +44,7 @@ class Told:
     async def _send(self, task_id: str, data: dict[str, Any]) -> None:
         self.mails.append(data)
 
-    async def add(self, *charges: dict[str, Any]) -> Version:
+    async def add(self, *charges: dict[str, Any]) -> PlanVersion:
         return await self.desk.add(
             MIA, "svc_maps", "Gold", "EUR", [CHARGE.validate_python(charge) for charge in charges], None
         )

@@ -15,7 +15,7 @@ from shared.billing.charges import CHARGE
 from shared.billing.month_close.models import Close
 from shared.billing.month_close.store import close_document
 from shared.billing.prices.models import Plan
-from shared.billing.prices.service import VERSIONS_MAX, Calendar, Plans, Version, offer, schedule
+from shared.billing.prices.service import VERSIONS_MAX, Calendar, Plans, PlanVersion, prices_at, schedule
 from shared.billing.prices.store import plan_document
 from shared.billing.store import BILLING
 from shared.billing.tasks import PRICES_TASK
@@ -87,7 +87,7 @@ def test_a_plan_without_charges_ends_the_prices_before_it() -> None:
 def test_an_offer_is_what_holds_and_what_comes_next() -> None:
     plans = [plan(1, hours(0)), plan(2, hours(10)), plan(3, hours(10)), plan(4, hours(20))]
 
-    at = {hour: offer(plans, hours(hour)) for hour in (-1, 0, 10, 20)}
+    at = {hour: prices_at(plans, hours(hour)) for hour in (-1, 0, 10, 20)}
 
     numbers = {hour: (o.current and o.current.number, o.next and o.next.number) for hour, o in at.items()}
     assert numbers == {-1: (None, 1), 0: (1, 3), 10: (3, 4), 20: (4, None)}
@@ -207,7 +207,7 @@ def desk(books: Books) -> Plans:
     )
 
 
-async def add(books: Books, effective_from: str | None = None) -> Version:
+async def add(books: Books, effective_from: str | None = None) -> PlanVersion:
     begins = None if effective_from is None else datetime.fromisoformat(effective_from)
     return await desk(books).add(MIA, "svc_maps", "Standard", "EUR", [CALLS], begins)
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from shared.billing.charges import CHARGE, Charge, Convert
 from shared.billing.rating import Rated, Usage, converted, rate
-from shared.billing.tax.rules import Rate, Treatment, tax_lines
+from shared.billing.tax.rules import TaxRate, Treatment, tax_lines
 from shared.kernel.money import exponent, round_money
 from tests.support.paths import ROOT
 
@@ -127,7 +127,7 @@ def test_a_published_rounding(case: dict[str, Any]) -> None:
             found = {"billed_quantity": rated.billed_quantity, "free_applied": free}
         case "tax":
             [line] = usage["lines"]
-            rates = tuple(Rate("VAT", "S", Decimal(percent)) for percent in line["rates"])
+            rates = tuple(TaxRate("VAT", "S", Decimal(percent)) for percent in line["rates"])
             taxes = tax_lines(Treatment(rates), Decimal(line["amount_minor"]) / 100, case["currency"])
             found = {"tax_total_minor": sum((_minor(tax.amount, case["currency"]) for tax in taxes), Decimal(0))}
         case other:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.billing.invoices.models import Invoice, NoteShare
-from shared.billing.receivables.credit_notes import left_of, share
+from shared.billing.receivables.credit_notes import left_of, split_amount
 from shared.billing.tax.models import Party
 from shared.catalog.models import Address
 from shared.kernel.money import ZERO, exponent
@@ -18,7 +18,7 @@ MUMBAI = Party(name="B", address=Address(lines=("x",), city="Mumbai", region="Ma
 
 def with_note(invoice: Invoice, amount: Decimal) -> Invoice:
     """No part of a note is below zero."""
-    of = share(invoice, amount)
+    of = split_amount(invoice, amount)
     note = NoteShare(number="N", net=of.net, taxes=of.taxes, total=amount)
     assert min(of.net, *of.taxes) >= 0
     assert of.net + sum(of.taxes) == amount
@@ -65,7 +65,7 @@ def test_cent_by_cent_each_part_keeps_to_its_proportion() -> None:
 
 def test_a_note_over_all_of_it_is_the_invoice() -> None:
     invoice = make_invoice([make_line("33.33")], seller=INDIAN_SELLER, buyer=MUMBAI, currency="INR")
-    of = share(invoice, invoice.total)
+    of = split_amount(invoice, invoice.total)
     assert (of.net, of.taxes) == (invoice.net, tuple(tax.amount for tax in invoice.taxes))
 
 

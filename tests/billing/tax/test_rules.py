@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from shared.billing.profiles.models import BillingProfile, BuyerDetails
 from shared.billing.profiles.parties import buyer_party, seller_party
 from shared.billing.tax.models import Party, TaxRegistration
-from shared.billing.tax.rules import Rate, Treatment, tax_lines, treatment
+from shared.billing.tax.rules import TaxRate, Treatment, tax_lines, treatment
 from shared.catalog.models import Address, Merchant
 from shared.kernel.clock import utc_now
 from shared.kernel.money import exponent
@@ -148,7 +148,7 @@ def test_what_is_not_taxed_says_why() -> None:
 
 
 def lines(percents: list[str], net: str, currency: str) -> list[str]:
-    of = Treatment(tuple(Rate("VAT", "S", Decimal(percent)) for percent in percents))
+    of = Treatment(tuple(TaxRate("VAT", "S", Decimal(percent)) for percent in percents))
     return [str(line.amount) for line in tax_lines(of, Decimal(net), currency)]
 
 
@@ -185,7 +185,7 @@ def half_up(value: Fraction, digits: int) -> Fraction:
 
 @given(amounts, percents, currencies)
 def test_a_rate_is_rounded_once_on_the_whole(net: Decimal, percent: Decimal, currency: str) -> None:
-    (line,) = tax_lines(Treatment((Rate("VAT", "S", percent),)), net, currency)
+    (line,) = tax_lines(Treatment((TaxRate("VAT", "S", percent),)), net, currency)
 
     assert Fraction(line.amount) == half_up(Fraction(net) * Fraction(percent) / 100, DIGITS[currency])
     assert Fraction(line.taxable) == half_up(Fraction(net), DIGITS[currency])
@@ -194,7 +194,7 @@ def test_a_rate_is_rounded_once_on_the_whole(net: Decimal, percent: Decimal, cur
 
 @given(amounts, percents, currencies)
 def test_what_is_taken_back_is_what_was_charged(net: Decimal, percent: Decimal, currency: str) -> None:
-    of = Treatment((Rate("VAT", "S", percent),))
+    of = Treatment((TaxRate("VAT", "S", percent),))
     assert tax_lines(of, -net, currency)[0].amount == -tax_lines(of, net, currency)[0].amount
 
 
@@ -203,7 +203,7 @@ def test_the_whole_is_at_most_a_unit_per_part_from_its_parts(
     nets: list[Decimal], percent: Decimal, currency: str
 ) -> None:
     """Taxes of parts that are rounded one by one drift; the invoice's does not."""
-    of = Treatment((Rate("VAT", "S", percent),))
+    of = Treatment((TaxRate("VAT", "S", percent),))
     whole = tax_lines(of, sum(nets, Decimal(0)), currency)[0].amount
     parts = sum((tax_lines(of, net, currency)[0].amount for net in nets), Decimal(0))
 
@@ -227,7 +227,7 @@ def test_cgst_and_sgst_are_halves_and_close_to_igst(net: Decimal, percent: Decim
 
 @given(amounts, amounts, percents, currencies)
 def test_more_is_never_taxed_less(first: Decimal, second: Decimal, percent: Decimal, currency: str) -> None:
-    of = Treatment((Rate("VAT", "S", percent),))
+    of = Treatment((TaxRate("VAT", "S", percent),))
     taxes = [tax_lines(of, net, currency)[0].amount for net in sorted((first, second))]
     assert taxes == sorted(taxes)
 

@@ -11,7 +11,7 @@ import pytest
 
 from shared.billing.charges import CHARGE, Charge
 from shared.billing.prices.models import UsedPlan
-from shared.billing.usage.from_records import Gathered, Gathering
+from shared.billing.usage.from_records import ChargeAggregate, RecordAggregates
 from shared.billing.usage.records import RecordsWriter, parse_csv
 from shared.kernel.periods import period
 from shared.metering.events import UsageEvent
@@ -28,12 +28,12 @@ def with_metadata(metadata: str, id: str = "e", **data: Any) -> UsageEvent:
     return at(TIME, id, metadata=msgspec.Raw(metadata.encode()), **data)
 
 
-def gather(of: Charge, events: Iterable[UsageEvent], *plans: UsedPlan) -> Gathered:
+def gather(of: Charge, events: Iterable[UsageEvent], *plans: UsedPlan) -> ChargeAggregate:
     """The charge's in all of March, as AMS gathers it, and as a verifier does from the export."""
     events = list(events)
     found = []
     for each in (events, exported(events)):
-        gathering = Gathering(plans or (used(MARCH, of),))
+        gathering = RecordAggregates(plans or (used(MARCH, of),))
         for event in each:
             gathering.add(event)
         found.append(gathering.of(of, "svc_maps", MARCH.start, MARCH.end))
@@ -152,14 +152,14 @@ def test_what_is_no_sum_is_of_all_of_the_versions_that_have_it() -> None:
 
 def test_what_begins_with_a_version_begins_with_it() -> None:
     cut, plans = two_versions(charge("unique", id="other", field="team"), charge("unique"))
-    gathering = Gathering(plans)
+    gathering = RecordAggregates(plans)
     gathering.add(with_metadata('{"user":"ann","team":"a"}'))
     assert gathering.of(plans[1].plan.charges[0], "svc_maps", cut, MARCH.end).quantity == 0
 
 
 def test_amounts_are_those_of_a_version_s_own_part() -> None:
     cut, plans = two_versions(PERCENTAGE, PERCENTAGE)
-    gathering = Gathering(plans)
+    gathering = RecordAggregates(plans)
     for time in (TIME, "2026-03-14T23:59:59.999Z", "2026-03-15T00:00:00.000Z"):
         gathering.add(at(time, feature="tiles", quantity="1"))
     assert len(gathering.of(PERCENTAGE, "svc_maps", MARCH.start, cut).amounts) == 2
@@ -167,15 +167,15 @@ def test_amounts_are_those_of_a_version_s_own_part() -> None:
 
 
 def test_records_are_asked_for_only_by_charges_that_need_them() -> None:
-    assert not Gathering([used(MARCH, charge("requests"), charge("quantity"))]).needed
+    assert not RecordAggregates([used(MARCH, charge("requests"), charge("quantity"))]).needed
     for of in (charge("unique"), charge("max"), PERCENTAGE):
-        assert Gathering([used(MARCH, charge("requests"), of)]).needed
+        assert RecordAggregates([used(MARCH, charge("requests"), of)]).needed
 
 
 def test_a_period_s_edges_are_those_of_its_zone() -> None:
     of = period("2026-03", "Asia/Kathmandu")
     plan = used(of, charge("max"))
-    gathering = Gathering([plan])
+    gathering = RecordAggregates([plan])
     for time, quantity in (("2026-02-28T18:14:59.999Z", "9"), ("2026-02-28T18:15:00.000Z", "1")):
         gathering.add(at(time, feature="tiles", quantity=quantity))
     assert gathering.of(charge("max"), "svc_maps", of.start, of.end).quantity == 1
