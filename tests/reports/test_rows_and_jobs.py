@@ -141,12 +141,12 @@ class Scripted:
 
     async def read(self, report: Report, window: Window) -> list[Portion]:
         from shared.metering.counters import Bucket
-        from shared.metering.views.reader import Group
+        from shared.metering.views.selection import GroupSums
 
         if window.end - window.start > timedelta(days=self._days_max):
             raise Problem(400, "range_invalid", "too much")
         self.asked.append((window.start, window.end))
-        groups = [Group((f"{window.start}{n}",), 0, Bucket(1)) for n in range(self._groups)]
+        groups = [GroupSums((f"{window.start}{n}",), 0, Bucket(1)) for n in range(self._groups)]
         return [Portion(("service",), groups, {}, format_time(window.end))]
 
 
