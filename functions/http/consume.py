@@ -17,9 +17,10 @@ from shared.kernel import telemetry
 from shared.kernel.errors import Problem, Unavailable
 from shared.kernel.http.problems import PROBLEM_CONTENT_TYPE, problem_document, unavailable
 from shared.kernel.ids import new_id
-from shared.metering.consume.forwarding import CLIENT_CLOSED_REQUEST, Answer, Call
+from shared.metering.consume.call import CLIENT_CLOSED_REQUEST, Call, ForwardedAnswer
 from shared.metering.consume.headers import trace_of
-from shared.metering.consume.ingest import Receipt, Rejected, ReportKind, report_kind
+from shared.metering.consume.ingest import ReportReceipt
+from shared.metering.consume.parsing import RejectedEvent, ReportKind, report_kind
 
 blueprint = func.Blueprint()
 
@@ -113,7 +114,7 @@ class _Exchange:
             trace_flags=self._trace_flags,
         )
 
-    async def _answer(self, answer: Answer, headers: dict[str, str]) -> func.HttpResponse:
+    async def _answer(self, answer: ForwardedAnswer, headers: dict[str, str]) -> func.HttpResponse:
         own = {**headers, **self._own_headers("upstream")}
         replaced = {name.lower() for name in own}
         headers = {**{name: value for name, value in answer.headers.items() if name not in replaced}, **own}
@@ -129,7 +130,7 @@ class _Exchange:
         except ConnectionError as error:  # only where the host wants the whole answer first
             raise Problem(502, "upstream_unreachable", f"The merchant's API could not be reached: {error}.") from None
 
-    def _receipt(self, receipt: Receipt) -> func.HttpResponse:
+    def _receipt(self, receipt: ReportReceipt) -> func.HttpResponse:
         document: dict[str, object] = {
             "request_id": self._request_id,
             "accepted": receipt.accepted,
@@ -190,7 +191,7 @@ def _no_service() -> Problem:
     )
 
 
-def _rejected(rejected: Rejected) -> dict[str, object]:
+def _rejected(rejected: RejectedEvent) -> dict[str, object]:
     problem = rejected.problem
     return {
         "index": rejected.index,

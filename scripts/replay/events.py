@@ -18,8 +18,8 @@ import msgspec
 from scripts.replay.keys import SERVICE_SLUG, Replay
 from scripts.replay.log_format import LineMalformed, LogLine, LogUnreadable, decode_line, numbered_lines, parse_line
 from shared.kernel.clock import format_time
-from shared.metering.consume.forwarding import PATH_CHARACTERS_MAX
-from shared.metering.consume.ingest import EVENTS_PER_BATCH_MAX, REPORT_BYTES_MAX
+from shared.metering.consume.parsing import EVENTS_PER_BATCH_MAX, REPORT_BYTES_MAX
+from shared.metering.consume.recorder import PATH_CHARACTERS_MAX
 from shared.metering.events import EVENT_TYPE
 
 MALFORMED_SHOWN_MAX = 5

@@ -1,7 +1,8 @@
 """Consume: usage reports and forwarded calls, up to the moment at which their events are durable on the stream.
 
-    functions/http/consume ──► service ──► ingest       a report: checked event by event, then published
-                                  │  └───► forwarding   a call: to the merchant's API and back, its event spooled
+    functions/http/consume ──► service ──► ingest       a report: read (parsing), checked event by event, published
+                                  │  └───► forwarding   a call: sent and answered (exchange), its event spooled
+                                  │                     (recorder); headers says which of them cross
                                   └──────► limits       rate limits and quotas of either
                                explain                  the same checks, asked without counting anything
 

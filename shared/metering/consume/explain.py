@@ -16,8 +16,8 @@ from shared.metering.consume.limits import RateLimiter
 from shared.metering.consume.service import presented_key
 from shared.platform.limits import Demand, Limits
 
-ASKED_PER_MINUTE_MAX = 60
-"""By one key."""
+QUESTIONS_PER_MINUTE_MAX = 60
+"""For one key."""
 
 KEY = "key"
 OF_THE_KEY: tuple[tuple[str, ProblemCode, str], ...] = (
@@ -43,7 +43,7 @@ CHECKS: tuple[tuple[str, ProblemCode, str], ...] = (*OF_THE_KEY, *OF_THE_SERVICE
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """`passed` None: it was not looked at, because of a check before it."""
+    """The outcome of one check. `passed` None means that it was not looked at, because of a check before it."""
 
     check: str
     passed: bool | None
@@ -53,6 +53,8 @@ class Check:
 
 
 class Explainer:
+    """Explains to the holder of a key why their calls would be refused."""
+
     def __init__(self, gate: Gate, limiter: RateLimiter, limits: Limits) -> None:
         self._gate = gate
         self._limiter = limiter
@@ -61,11 +63,11 @@ class Explainer:
     async def explain(
         self, headers: Mapping[str, str], service: str, source: Address | None, *, forwarding: bool
     ) -> list[Check]:
-        """For a forwarded call to `service` (slug or id), or a usage report for it, with the key in `headers`: from
-        where they say, or from `source`. Raises Problem 400 `key_ambiguous`, 401 as consume does, 429
+        """Check a forwarded call to `service` (slug or id), or a usage report for it, with the key in `headers`, as if
+        it came from where these say, or from `source`. Raises Problem 400 `key_ambiguous`, 401 as consume does, 429
         `rate_limited`."""
         holder = await self._gate.find(presented_key(headers))
-        await self._take_turn(holder)
+        await self._count_question(holder)
         failed = {problem.code: problem for problem in self._gate.refusals(holder, headers, source)}
         reached = len(CHECKS)
         if failed:
@@ -83,8 +85,8 @@ class Explainer:
             return problem
         return await self._limiter.peek_call(admission) or await self._limiter.peek_quota(admission)
 
-    async def _take_turn(self, holder: Holder) -> None:
-        demand = Demand(f"explain:{holder.consumer.id}:{holder.key.id}", "minute", ASKED_PER_MINUTE_MAX, 60)
+    async def _count_question(self, holder: Holder) -> None:
+        demand = Demand(f"explain:{holder.consumer.id}:{holder.key.id}", "minute", QUESTIONS_PER_MINUTE_MAX, 60)
         decision = await self._limits.take([demand])
         if not decision.allowed:
             wait = {"Retry-After": str(decision.reset_s)}

@@ -18,6 +18,8 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 
 
 class RateLimiter:
+    """Counts calls and requests against the limits of a service and of a key. `queries` reads what was used before."""
+
     def __init__(self, limits: Limits, queries: UsageQueries, now: Callable[[], datetime] = utc_now) -> None:
         self._limits = limits
         self._queries = queries
@@ -34,7 +36,7 @@ class RateLimiter:
         return _headers(demands, decision)
 
     async def peek_call(self, admission: Admission) -> Problem | None:
-        """How `take_call` would refuse now, with nothing counted."""
+        """The problem with which `take_call` would refuse now; nothing is counted."""
         demands = _rate_demands(admission)
         decision = await self._limits.peek(demands) if demands else None
         return None if decision is None or decision.allowed else _rate_limited(demands, decision)
@@ -50,7 +52,7 @@ class RateLimiter:
             raise _quota_exceeded(demands, decision)
 
     async def peek_quota(self, admission: Admission) -> Problem | None:
-        """How `take_quota` would refuse one request now, with nothing counted."""
+        """The problem with which `take_quota` would refuse one request now; nothing is counted."""
         demands = self._quota_demands(admission)
         if not demands:
             return None
@@ -80,7 +82,7 @@ class RateLimiter:
         ]
 
     async def _used(self, admission: Admission, demand: Demand) -> int:
-        """What the counters say of this month: the start of a count that this machine does not know."""
+        """Requests that the counters have of this month: where a count starts that this machine does not know."""
         month = f"{self._now():%Y-%m}"
         consumer = admission.holder.consumer
         if demand.cell.startswith("key:"):
@@ -112,7 +114,7 @@ def _windows(cell: str, limits: LimitSettings) -> list[Demand]:
 
 
 def _headers(demands: list[Demand], decision: Decision) -> dict[str, str]:
-    """As in draft-ietf-httpapi-ratelimit-headers: every policy, and the state of the tightest."""
+    """Headers as in draft-ietf-httpapi-ratelimit-headers: every policy, and the state of the tightest."""
     return {
         "RateLimit-Policy": ", ".join(f'"{d.name}";q={d.limit};w={d.window_s}' for d in demands),
         "RateLimit": f'"{decision.demand.name}";r={decision.remaining};t={decision.reset_s}',

@@ -8,10 +8,12 @@ from shared.access.models import ApiKey
 from shared.kernel.errors import Problem
 from shared.kernel.problem_codes import ProblemCode
 from shared.kernel.telemetry import EVENTS_ACCEPTED
-from shared.metering.consume.forwarding import Answer, Call, Forwarder
+from shared.metering.consume.call import Call, ForwardedAnswer
+from shared.metering.consume.forwarding import Forwarder
 from shared.metering.consume.headers import bearer_keys
-from shared.metering.consume.ingest import REPORT_BYTES_MAX, Receipt, ReportKind, UsageReports
+from shared.metering.consume.ingest import ReportReceipt, UsageReports
 from shared.metering.consume.limits import RateLimiter
+from shared.metering.consume.parsing import REPORT_BYTES_MAX, ReportKind
 
 REPORT_S_MAX = 60.0
 """For the whole body of a report: a host is patient with every single byte."""
@@ -20,7 +22,8 @@ _REPORTED = EVENTS_ACCEPTED.labels("report")
 
 
 class Consume:
-    """`note` hears of every refusal after the key was identified; of those before, the gate's own does."""
+    """Consume, for every way in. `note` is called with every refusal after the key was identified; with those before,
+    the gate calls its own."""
 
     def __init__(
         self,
@@ -37,13 +40,15 @@ class Consume:
         self._note = note
 
     async def identify(self, headers: Mapping[str, str]) -> Holder:
-        """`headers` by lower-case name. Raises Problem 400 `key_ambiguous`, 401 or 403."""
+        """Find the holder of the request's key. `headers` are by lower-case name. Raises Problem 400 `key_ambiguous`,
+        401 or 403."""
         return await self._gate.identify(presented_key(headers), headers)
 
     async def report(
         self, holder: Holder, kind: ReportKind, body: AsyncIterator[bytes], content_length: int | None
-    ) -> Receipt:
-        """Raises Problem. A refused single event is the whole answer; a batch tells of each of its events."""
+    ) -> ReportReceipt:
+        """Take a usage report. A refused single event is the whole answer; a batch's receipt has each of its refused
+        events. Raises Problem."""
         receipt = await self._reports.take(holder, await read_report(body, content_length), batch=kind == "batch")
         _REPORTED.inc(receipt.accepted)
         for rejected in receipt.rejected:
@@ -52,8 +57,9 @@ class Consume:
             raise receipt.rejected[0].problem
         return receipt
 
-    async def forward(self, holder: Holder, service: str, call: Call) -> tuple[Answer, dict[str, str]]:
-        """The upstream's answer, and AMS's own headers for it. Raises Problem."""
+    async def forward(self, holder: Holder, service: str, call: Call) -> tuple[ForwardedAnswer, dict[str, str]]:
+        """Forward a call to a service (slug or id): the upstream's answer, and AMS's own headers for it. Raises
+        Problem."""
         try:
             admission = await self._gate.admit(holder, service, forwarding=True)
             await self._forwarder.check(admission, call)  # first, so that what cannot be forwarded uses no limit up

@@ -7,7 +7,7 @@ import pytest
 
 from shared.access.keys.format import new_key
 from shared.catalog.models import Limits
-from shared.metering.consume.explain import ASKED_PER_MINUTE_MAX, CHECKS
+from shared.metering.consume.explain import CHECKS, QUESTIONS_PER_MINUTE_MAX
 from tests.support.api.access_market import AccessMarket
 from tests.support.api.keys import created, do
 
@@ -159,8 +159,8 @@ async def test_a_client_that_makes_every_post_repeatable_may_ask(market: AccessM
 async def test_questions_are_limited_and_not_counted_as_refusals(market: AccessMarket) -> None:
     key = await created(market)
     await do(market, key, "disable")
-    statuses = [(await ask(market, key["key"])).status_code for _ in range(ASKED_PER_MINUTE_MAX + 5)]
-    assert statuses.count(200) <= 2 * ASKED_PER_MINUTE_MAX
+    statuses = [(await ask(market, key["key"])).status_code for _ in range(QUESTIONS_PER_MINUTE_MAX + 5)]
+    assert statuses.count(200) <= 2 * QUESTIONS_PER_MINUTE_MAX
     assert 429 in statuses
     await market.api.app.refusals.flush()
     answer = await market.ann.get(f"{market.consumer}/keys/{key['id']}/refusals")

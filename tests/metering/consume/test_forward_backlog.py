@@ -6,7 +6,8 @@ import pytest
 
 from shared.access.gate.service import Admission
 from shared.kernel.errors import Problem
-from shared.metering.consume.forwarding import Call, Forwarder
+from shared.metering.consume.call import Call
+from shared.metering.consume.forwarding import Forwarder
 from shared.platform.secrets.environment import EnvironmentSecrets
 from shared.platform.spool import SpoolUnavailable
 from shared.platform.spool.sqlite import SqliteSpool

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from shared.kernel.errors import Problem
-from shared.metering.consume.forwarding import check_path
+from shared.metering.consume.call import check_path
 from shared.metering.consume.headers import HOP_BY_HOP, to_consumer, to_upstream, trace_of, traceparent
 from shared.metering.consume.service import presented_key
 

@@ -8,8 +8,9 @@ import pytest
 
 from shared.access.models import Consumer, Grant, Project
 from shared.catalog.models import Limits
-from shared.metering.consume.ingest import Receipt, UsageReports, report_kind
+from shared.metering.consume.ingest import ReportReceipt, UsageReports
 from shared.metering.consume.limits import RateLimiter
+from shared.metering.consume.parsing import report_kind
 from shared.metering.store import UsageQueries
 from shared.platform.events import EventsUnavailable
 from shared.platform.limits.memory import MemoryLimits
@@ -26,7 +27,7 @@ async def reports(embedded: Embedded) -> AsyncIterator[UsageReports]:
     await limits.close()
 
 
-async def take(embedded: Embedded, reports: UsageReports, *events: dict[str, Any]) -> Receipt:
+async def take(embedded: Embedded, reports: UsageReports, *events: dict[str, Any]) -> ReportReceipt:
     holder = await embedded.gate().identify(embedded.key)
     return await reports.take(holder, json.dumps(events).encode(), batch=True)
 
