@@ -28,7 +28,7 @@ def document() -> dict[str, Any]:
 
 
 def generated() -> str:
-    """What schema.d.ts must be. Raises CalledProcessError, and FileNotFoundError without the client's node_modules."""
+    """The types of the TypeScript client. Raises CalledProcessError, and FileNotFoundError without its node_modules."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "openapi.json"), Path(folder, "schema.d.ts")
         source.write_text(json.dumps(document()))
@@ -72,7 +72,7 @@ def print_document() -> None:
 
 @app.command("client")
 def write_client() -> None:
-    """Write the TypeScript client's schema.d.ts anew."""
+    """Build the TypeScript client's types, schema.d.ts, which git ignores."""
     SCHEMA.write_text(generated())
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, Field
 
 from shared.alerts.models import Metric, OwnerKind, Rule, Threshold, Window
@@ -12,13 +12,16 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import AlertRuleId, ConsumerId, MerchantId
+from shared.kernel.http.operation_ids import owned_operation_id
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, View
 from shared.webhooks.models import PLATFORM_OWNER
 
 RequestsMin = Annotated[int, Field(ge=1, le=10**9)]
 
 
-class RuleInput(Input):
+class AlertRuleInput(Input):
     """`threshold` is a decimal as text. `quota_percent` needs `api_key_id` and the window `month`."""
 
     name: Annotated[Name, Field(examples=["Half of the month's quota"])]
@@ -33,7 +36,7 @@ class RuleInput(Input):
     webhook: bool = True
 
 
-class RuleChange(Input):
+class AlertRuleChange(Input):
     """Only what is given is changed. What a rule looks at stays: make another rule for that."""
 
     name: Name | None = None
@@ -44,7 +47,7 @@ class RuleChange(Input):
     status: Literal["enabled", "disabled"] | None = None
 
 
-class RuleView(View):
+class AlertRuleView(View):
     id: str
     name: str
     metric: Metric
@@ -60,11 +63,11 @@ class RuleView(View):
     created_at: AwareDatetime
 
 
-class Rules(View):
-    items: list[RuleView]
+class AlertRuleList(View):
+    items: list[AlertRuleView]
 
 
-class FiredView(View):
+class FiredAlertView(View):
     """`period` is the UTC day or month in which the rule fired; `value` what was reached then."""
 
     id: str
@@ -77,8 +80,8 @@ class FiredView(View):
     fired_at: AwareDatetime
 
 
-class FiredList(View):
-    items: list[FiredView]
+class FiredAlertList(View):
+    items: list[FiredAlertView]
     next_cursor: str | None
 
 
@@ -87,24 +90,22 @@ async def desk(request: Request) -> AlertRules:
 
 
 Desk = Annotated[AlertRules, Depends(desk)]
-RuleId = Annotated[str, Path(max_length=64)]
-IfMatch = Annotated[str | None, Header()]
 
 
-def _view(rule: Rule) -> RuleView:
-    return RuleView.model_validate({**rule.model_dump(), "threshold": f"{rule.threshold.normalize():f}"})
+def _view(rule: Rule) -> AlertRuleView:
+    return AlertRuleView.model_validate({**rule.model_dump(), "threshold": f"{rule.threshold.normalize():f}"})
 
 
-def _answer(held: Held[Rule], response: Response) -> RuleView:
+def _answer(held: Held[Rule], response: Response) -> AlertRuleView:
     response.headers["ETag"] = entity_tag(held.etag)
     return _view(held.value)
 
 
-async def _consumer(consumer_id: Annotated[str, Path(max_length=64)]) -> str:
+async def _consumer(consumer_id: ConsumerId) -> str:
     return consumer_id
 
 
-async def _merchant(merchant_id: Annotated[str, Path(max_length=64)]) -> str:
+async def _merchant(merchant_id: MerchantId) -> str:
     return merchant_id
 
 
@@ -114,35 +115,39 @@ async def _platform() -> str:
 
 def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awaitable[str]]) -> APIRouter:
     """The routes for one kind of owner."""
-    router = APIRouter(prefix=prefix, tags=["alerts"])
+    router = APIRouter(prefix=prefix, tags=["alerts"], generate_unique_id_function=owned_operation_id(kind))
     Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type
     Owner = Annotated[str, Depends(owner)]  # noqa: N806 - a type
 
     @router.post("/alerts", status_code=201)
-    async def add_alert(caller: Allowed, owner_id: Owner, desk: Desk, body: RuleInput, response: Response) -> RuleView:
+    async def add_alert(
+        caller: Allowed, owner_id: Owner, desk: Desk, body: AlertRuleInput, response: Response
+    ) -> AlertRuleView:
         """Add a rule: it is told once in each period in which the threshold is reached."""
         return _answer(await desk.add(caller.actor, kind, owner_id, body.model_dump()), response)
 
     @router.get("/alerts")
-    async def list_alerts(caller: Allowed, owner_id: Owner, desk: Desk) -> Rules:
+    async def list_alerts(caller: Allowed, owner_id: Owner, desk: Desk) -> AlertRuleList:
         """All rules, oldest first."""
-        return Rules(items=[_view(rule) for rule in await desk.list(owner_id)])
+        return AlertRuleList(items=[_view(rule) for rule in await desk.list(owner_id)])
 
     @router.get("/alerts/fired")
-    async def list_fired(
+    async def list_fired_alerts(
         caller: Allowed,
         owner_id: Owner,
         desk: Desk,
-        limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        cursor: str | None = None,
-    ) -> FiredList:
+        limit: PageSize = 20,
+        cursor: Cursor = None,
+    ) -> FiredAlertList:
         """What fired, the latest period first."""
         page = await desk.fired(owner_id, limit, cursor)
-        items = [FiredView.model_validate(one.model_dump(mode="json")) for one in page.items]
-        return FiredList(items=items, next_cursor=page.cursor)
+        items = [FiredAlertView.model_validate(one.model_dump(mode="json")) for one in page.items]
+        return FiredAlertList(items=items, next_cursor=page.cursor)
 
     @router.get("/alerts/{rule_id}")
-    async def read_alert(caller: Allowed, owner_id: Owner, desk: Desk, rule_id: RuleId, response: Response) -> RuleView:
+    async def read_alert(
+        caller: Allowed, owner_id: Owner, desk: Desk, rule_id: AlertRuleId, response: Response
+    ) -> AlertRuleView:
         """One rule."""
         return _answer(await desk.find(owner_id, rule_id), response)
 
@@ -151,18 +156,18 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
         caller: Allowed,
         owner_id: Owner,
         desk: Desk,
-        rule_id: RuleId,
-        body: RuleChange,
+        rule_id: AlertRuleId,
+        body: AlertRuleChange,
         response: Response,
         if_match: IfMatch = None,
-    ) -> RuleView:
+    ) -> AlertRuleView:
         """Change a rule, or switch it off or on."""
         values = body.model_dump(exclude_unset=True, exclude_none=True)
         return _answer(await desk.update(caller.actor, owner_id, rule_id, values, if_match), response)
 
     @router.delete("/alerts/{rule_id}", status_code=204)
     async def delete_alert(
-        caller: Allowed, owner_id: Owner, desk: Desk, rule_id: RuleId, if_match: IfMatch = None
+        caller: Allowed, owner_id: Owner, desk: Desk, rule_id: AlertRuleId, if_match: IfMatch = None
     ) -> None:
         """Delete a rule."""
         await desk.remove(caller.actor, owner_id, rule_id, if_match)

@@ -1,6 +1,6 @@
 """The FastAPI application factory: routers, problem+json for every error, OpenAPI 3.1 at /api/v1/openapi.json."""
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from shared.access.consumers import routes as consumers
 from shared.access.gate import routes as refusals
@@ -16,8 +16,9 @@ from shared.alerts import routes as alerts
 from shared.api.answers import answer_errors
 from shared.api.edge import Edge
 from shared.api.idempotency import Idempotency
-from shared.api.openapi import describe
+from shared.api.openapi.document import describe
 from shared.api.parts import Parts
+from shared.api.query import only_known_query
 from shared.api.routes import audit, docs, settings
 from shared.billing.documents import routes as documents
 from shared.billing.month_close import routes as closes
@@ -34,6 +35,7 @@ from shared.catalog.services import routes as services
 from shared.catalog.upstreams import routes as service_parts
 from shared.identity.accounts import admin_routes as accounts
 from shared.identity.accounts import routes as me
+from shared.kernel.http.operation_ids import operation_id
 from shared.metering.consume import routes as explain
 from shared.metering.views.routes import consumer, holder, merchant, platform
 from shared.reports import routes as reports
@@ -89,10 +91,11 @@ def create_app(parts: Parts) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=operation_id,
     )
     app.state.parts = parts
     for router in ROUTERS:
-        app.include_router(router, prefix="/api/v1")
+        app.include_router(router, prefix="/api/v1", dependencies=[Depends(only_known_query)])
     app.include_router(docs.router, prefix="/api")
     describe(app)
     answer_errors(app)

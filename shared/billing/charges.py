@@ -19,7 +19,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from shared.kernel.documents import Slug, StoredModel
+from shared.kernel.documents import Slug
+from shared.kernel.http.schemas import StoredView
 from shared.kernel.money import Percent, Price, Quantity
 
 Metric = Literal[
@@ -37,7 +38,7 @@ Size = Annotated[Quantity, Field(gt=0)]
 Factor = Annotated[Quantity, Field(gt=0)]
 
 
-class Strict(StoredModel):
+class Strict(StoredView):
     """Unknown fields are refused: a misspelt price must not become no price."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -63,6 +63,8 @@ class Allowed:
         decided = decide(self.action, held)
         if decided is None:
             raise Problem(403, "forbidden", f"Your role does not allow {self.action} here.")
+        if problem := getattr(request.state, "query_problem", None):  # see shared.api.query
+            raise problem
         role, relation = decided
         request_id: str = getattr(request.state, "request_id", "") or new_id("req")
         return Caller(signed.account, signed.session_id, role, relation, request_id)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, Field, PlainValidator
 
 from shared.downloads.service import Link
@@ -13,6 +13,9 @@ from shared.identity.models import Caller
 from shared.kernel.clock import parse_time
 from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import ConsumerId, MerchantId, ReportId, ReportScheduleId
+from shared.kernel.http.operation_ids import owned_operation_id
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, View
 from shared.reports.models import (
     PSEUDONYMS_MAX,
@@ -41,7 +44,7 @@ def _moment(value: object) -> datetime | date:
 Moment = Annotated[AwareDatetime | date, PlainValidator(_moment, json_schema_input_type=AwareDatetime | date)]
 
 
-class SubjectInput(Input):
+class ReportSubjectInput(Input):
     """What the report is about; without anything, all usage. `pseudonyms` are for merchants, `api_key_id` for merchants
     and consumers, `project_id` for consumers, `merchant_id` or `consumer_id` for admins."""
 
@@ -62,7 +65,7 @@ class ReportInput(Input):
     start: Annotated[Moment, Field(alias="from", examples=["2026-03-01"])]
     to: Annotated[Moment, Field(examples=["2026-04-01"])]
     time_zone: Annotated[str, Field(max_length=64, examples=["Asia/Kolkata"])] = "UTC"
-    subject: SubjectInput = SubjectInput()
+    subject: ReportSubjectInput = ReportSubjectInput()
     by: Annotated[tuple[Group, ...], Field(max_length=8)] = ("day",)
     format: Format = "pdf"
     share_with_consumer: bool = False
@@ -73,7 +76,7 @@ class ReportInput(Input):
         return ReportRequest(contents, self.start, self.to, self.schedule == "monthly")
 
 
-class SubjectView(View):
+class ReportSubjectView(View):
     service_id: str | None = None
     pseudonyms: tuple[str, ...] = ()
     api_key_id: str | None = None
@@ -85,7 +88,7 @@ class SubjectView(View):
 class ContentsView(View):
     id: str
     name: str
-    subject: SubjectView
+    subject: ReportSubjectView
     by: list[Group]
     time_zone: str
     format: Format
@@ -115,25 +118,25 @@ class ReportList(View):
     next_cursor: str | None
 
 
-class ScheduleView(ContentsView):
+class ReportScheduleView(ContentsView):
     """`next_month` is the next of which a report is made, at `next_at`."""
 
     next_month: str
     next_at: str
 
 
-class ScheduleList(View):
-    items: list[ScheduleView]
+class ReportScheduleList(View):
+    items: list[ReportScheduleView]
 
 
-class LinkView(View):
+class DownloadLinkView(View):
     """Whoever has the URL can read the document until then. It is in the audit log."""
 
     url: str
     expires_at: AwareDatetime
 
     @classmethod
-    def of(cls, link: Link) -> "LinkView":
+    def of(cls, link: Link) -> "DownloadLinkView":
         return cls(url=link.url, expires_at=link.expires_at)
 
 
@@ -142,9 +145,6 @@ async def desk(request: Request) -> Reports:
 
 
 Desk = Annotated[Reports, Depends(desk)]
-ReportId = Annotated[str, Path(max_length=64)]
-ScheduleId = Annotated[str, Path(max_length=64)]
-IfMatch = Annotated[str | None, Header()]
 
 
 def _view(report: Report) -> ReportView:
@@ -152,9 +152,9 @@ def _view(report: Report) -> ReportView:
     return ReportView.model_validate(values)
 
 
-def _schedule_view(schedule: Schedule) -> ScheduleView:
+def _schedule_view(schedule: Schedule) -> ReportScheduleView:
     values = {**schedule.model_dump(), **schedule.contents.model_dump()}
-    return ScheduleView.model_validate({**values, "next_month": schedule.month, "next_at": schedule.due})
+    return ReportScheduleView.model_validate({**values, "next_month": schedule.month, "next_at": schedule.due})
 
 
 def _answer(held: Held[Report], response: Response) -> ReportView:
@@ -162,11 +162,11 @@ def _answer(held: Held[Report], response: Response) -> ReportView:
     return _view(held.value)
 
 
-async def _consumer(consumer_id: Annotated[str, Path(max_length=64)]) -> str:
+async def _consumer(consumer_id: ConsumerId) -> str:
     return consumer_id
 
 
-async def _merchant(merchant_id: Annotated[str, Path(max_length=64)]) -> str:
+async def _merchant(merchant_id: MerchantId) -> str:
     return merchant_id
 
 
@@ -176,7 +176,7 @@ async def _platform() -> str:
 
 def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awaitable[str]]) -> APIRouter:
     """The routes for one kind of owner."""
-    router = APIRouter(prefix=prefix, tags=["reports"])
+    router = APIRouter(prefix=prefix, tags=["reports"], generate_unique_id_function=owned_operation_id(kind))
     Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type
     Owner = Annotated[str, Depends(owner)]  # noqa: N806 - a type
 
@@ -193,8 +193,8 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
         caller: Allowed,
         owner_id: Owner,
         desk: Desk,
-        limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        cursor: str | None = None,
+        limit: PageSize = 20,
+        cursor: Cursor = None,
     ) -> ReportList:
         """The latest first; with a consumer's are those that merchants share with it."""
         page = await desk.list(owner_id, limit, cursor)
@@ -208,9 +208,9 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
         return _answer(await desk.find(owner_id, report_id), response)
 
     @router.get("/reports/{report_id}/download")
-    async def download_report(caller: Allowed, owner_id: Owner, desk: Desk, report_id: ReportId) -> LinkView:
+    async def download_report(caller: Allowed, owner_id: Owner, desk: Desk, report_id: ReportId) -> DownloadLinkView:
         """A link to the document, for minutes. 409 `state_invalid` before the report is done."""
-        return LinkView.of(await desk.link(caller.actor, owner_id, report_id))
+        return DownloadLinkView.of(await desk.link(caller.actor, owner_id, report_id))
 
     @router.delete("/reports/{report_id}", status_code=204)
     async def delete_report(
@@ -220,14 +220,14 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
         await desk.remove(caller.actor, owner_id, report_id, if_match)
 
     @router.get("/report-schedules")
-    async def list_report_schedules(caller: Allowed, owner_id: Owner, desk: Desk) -> ScheduleList:
+    async def list_report_schedules(caller: Allowed, owner_id: Owner, desk: Desk) -> ReportScheduleList:
         """What is made of each month, oldest first."""
-        return ScheduleList(items=[_schedule_view(schedule) for schedule in await desk.schedules(owner_id)])
+        return ReportScheduleList(items=[_schedule_view(schedule) for schedule in await desk.schedules(owner_id)])
 
     @router.get("/report-schedules/{schedule_id}")
     async def read_report_schedule(
-        caller: Allowed, owner_id: Owner, desk: Desk, schedule_id: ScheduleId, response: Response
-    ) -> ScheduleView:
+        caller: Allowed, owner_id: Owner, desk: Desk, schedule_id: ReportScheduleId, response: Response
+    ) -> ReportScheduleView:
         """One schedule."""
         held = await desk.find_schedule(owner_id, schedule_id)
         response.headers["ETag"] = entity_tag(held.etag)
@@ -235,7 +235,7 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
 
     @router.delete("/report-schedules/{schedule_id}", status_code=204)
     async def delete_report_schedule(
-        caller: Allowed, owner_id: Owner, desk: Desk, schedule_id: ScheduleId, if_match: IfMatch = None
+        caller: Allowed, owner_id: Owner, desk: Desk, schedule_id: ReportScheduleId, if_match: IfMatch = None
     ) -> None:
         """Make no more. What was made stays."""
         await desk.remove_schedule(caller.actor, owner_id, schedule_id, if_match)

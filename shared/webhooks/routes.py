@@ -1,15 +1,18 @@
-"""WebhookList of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
+"""Webhooks of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, Field
 
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import ConsumerId, DeliveryId, MerchantId, WebhookId
+from shared.kernel.http.operation_ids import owned_operation_id
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, View
 from shared.webhooks.models import PLATFORM_OWNER, Attempt, Delivery, Subscription, Webhook, WebhookUrl
 from shared.webhooks.service import Webhooks
@@ -47,7 +50,7 @@ class WebhookView(View):
 
 
 class WebhookWithSecret(WebhookView):
-    """`secret` (`whsec_…`, Standard WebhookList) is shown this once."""
+    """`secret` (`whsec_…`, Standard Webhooks) is shown this once."""
 
     secret: str
 
@@ -67,7 +70,7 @@ class DeliveryView(View):
     created_at: AwareDatetime
 
 
-class Deliveries(View):
+class DeliveryList(View):
     items: list[DeliveryView]
     next_cursor: str | None
 
@@ -77,7 +80,6 @@ async def desk(request: Request) -> Webhooks:
 
 
 Desk = Annotated[Webhooks, Depends(desk)]
-WebhookId = Annotated[str, Path(max_length=64)]
 
 
 def _view(held: Held[Webhook], response: Response) -> WebhookView:
@@ -89,11 +91,11 @@ def _delivery(delivery: Delivery) -> DeliveryView:
     return DeliveryView.model_validate(delivery.model_dump())
 
 
-async def _consumer(consumer_id: Annotated[str, Path(max_length=64)]) -> str:
+async def _consumer(consumer_id: ConsumerId) -> str:
     return consumer_id
 
 
-async def _merchant(merchant_id: Annotated[str, Path(max_length=64)]) -> str:
+async def _merchant(merchant_id: MerchantId) -> str:
     return merchant_id
 
 
@@ -101,9 +103,9 @@ async def _platform() -> str:
     return PLATFORM_OWNER
 
 
-def _routes(prefix: str, action: str, owner: Callable[..., Awaitable[str]]) -> APIRouter:
+def _routes(prefix: str, action: str, kind: str, owner: Callable[..., Awaitable[str]]) -> APIRouter:
     """The routes for one kind of owner."""
-    router = APIRouter(prefix=prefix, tags=["webhooks"])
+    router = APIRouter(prefix=prefix, tags=["webhooks"], generate_unique_id_function=owned_operation_id(kind))
     Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type
     Owner = Annotated[str, Depends(owner)]  # noqa: N806 - a type
 
@@ -136,7 +138,7 @@ def _routes(prefix: str, action: str, owner: Callable[..., Awaitable[str]]) -> A
         webhook_id: WebhookId,
         body: WebhookChange,
         response: Response,
-        if_match: Annotated[str | None, Header()] = None,
+        if_match: IfMatch = None,
     ) -> WebhookView:
         """Change a webhook, or switch it off or on."""
         values = body.model_dump(exclude_unset=True, exclude_none=True)
@@ -148,7 +150,7 @@ def _routes(prefix: str, action: str, owner: Callable[..., Awaitable[str]]) -> A
         owner_id: Owner,
         desk: Desk,
         webhook_id: WebhookId,
-        if_match: Annotated[str | None, Header()] = None,
+        if_match: IfMatch = None,
     ) -> None:
         """Delete a webhook. Nothing more is posted to it."""
         await desk.remove(caller.actor, owner_id, webhook_id, if_match)
@@ -172,20 +174,20 @@ def _routes(prefix: str, action: str, owner: Callable[..., Awaitable[str]]) -> A
         owner_id: Owner,
         desk: Desk,
         webhook_id: WebhookId,
-        limit: Annotated[int, Query(ge=1, le=100)] = 20,
-        cursor: str | None = None,
-    ) -> Deliveries:
+        limit: PageSize = 20,
+        cursor: Cursor = None,
+    ) -> DeliveryList:
         """What was posted, newest first, with every attempt."""
         page = await desk.deliveries(owner_id, webhook_id, limit, cursor)
-        return Deliveries(items=[_delivery(one) for one in page.items], next_cursor=page.cursor)
+        return DeliveryList(items=[_delivery(one) for one in page.items], next_cursor=page.cursor)
 
     @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", status_code=202)
-    async def redeliver(
+    async def redeliver_event(
         caller: Allowed,
         owner_id: Owner,
         desk: Desk,
         webhook_id: WebhookId,
-        delivery_id: Annotated[str, Path(max_length=64)],
+        delivery_id: DeliveryId,
     ) -> DeliveryView:
         """Post it again, with the same id."""
         return _delivery(await desk.redeliver(caller.actor, owner_id, webhook_id, delivery_id))
@@ -194,7 +196,7 @@ def _routes(prefix: str, action: str, owner: Callable[..., Awaitable[str]]) -> A
 
 
 routers = (
-    _routes("/consumers/{consumer_id}", "webhook.manage", _consumer),
-    _routes("/merchants/{merchant_id}", "webhook.manage_merchant", _merchant),
-    _routes("/admin", "webhook.manage_platform", _platform),
+    _routes("/consumers/{consumer_id}", "webhook.manage", "consumer", _consumer),
+    _routes("/merchants/{merchant_id}", "webhook.manage_merchant", "merchant", _merchant),
+    _routes("/admin", "webhook.manage_platform", "platform", _platform),
 )

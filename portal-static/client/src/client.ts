@@ -1,4 +1,5 @@
-// The API, typed by the generated schema.d.ts: paths, parameters, bodies and answers are checked by the compiler.
+// The API, typed by schema.d.ts, which `scripts/ams openapi client` builds: paths, parameters, bodies and answers are
+// checked by the compiler.
 import createClient, { type Middleware } from "openapi-fetch";
 
 import type { components, paths } from "./schema.d.ts";

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from shared.access.consumers.service import Consumers
@@ -11,6 +11,8 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import ConsumerId
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, Reasoned, View
 
 router = APIRouter(tags=["consumers"])
@@ -54,7 +56,10 @@ Part = Annotated[Consumers, Depends(consumers)]
 
 @router.get("/consumers/{consumer_id}")
 async def read_consumer(
-    caller: Annotated[Caller, Depends(allowed("consumer.read"))], consumers: Part, consumer_id: str, response: Response
+    caller: Annotated[Caller, Depends(allowed("consumer.read"))],
+    consumers: Part,
+    consumer_id: ConsumerId,
+    response: Response,
 ) -> ConsumerView:
     """One's own organisation on the consuming side."""
     return _one(await consumers.read(consumer_id), response)
@@ -64,10 +69,10 @@ async def read_consumer(
 async def update_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.update"))],
     consumers: Part,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     change: ConsumerChange,
     response: Response,
-    if_match: Annotated[str | None, Header(description="The ETag that was read")] = None,
+    if_match: IfMatch = None,
 ) -> ConsumerView:
     """Change the name, or the merchants that may see it."""
     values = {name: value for name in change.model_fields_set if (value := getattr(change, name)) is not None}
@@ -80,8 +85,8 @@ async def list_consumers(
     consumers: Part,
     status: ConsumerStatus | None = None,
     q: Annotated[str | None, Query(max_length=200, description="Part of the name, or the id")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> AdminConsumers:
     """All consumers. A page may be short and still not be the last."""
     page = await consumers.page(status, q, limit, cursor)
@@ -93,7 +98,7 @@ async def list_consumers(
 async def suspend_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.decide"))],
     consumers: Part,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     decision: Reasoned,
     response: Response,
 ) -> AdminConsumerView:
@@ -105,7 +110,7 @@ async def suspend_consumer(
 async def restore_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.decide"))],
     consumers: Part,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     decision: Reasoned,
     response: Response,
 ) -> AdminConsumerView:

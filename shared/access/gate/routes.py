@@ -13,6 +13,7 @@ from shared.access.keys.service import Keys
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.clock import utc_now
+from shared.kernel.http.fields import ConsumerId, KeyId
 from shared.kernel.http.schemas import View
 
 router = APIRouter(tags=["keys"])
@@ -46,8 +47,8 @@ async def read_refusals(
     caller: Annotated[Caller, Depends(allowed("key.refusals"))],
     keys: Annotated[Keys, Depends(keys)],
     refusals: Annotated[Refusals, Depends(refusals)],
-    consumer_id: str,
-    key_id: str,
+    consumer_id: ConsumerId,
+    key_id: KeyId,
     first: Annotated[date | None, Query(alias="from", description="UTC day. Default: six days before `to`")] = None,
     to: Annotated[date | None, Query(description="UTC day, included. Default: today")] = None,
 ) -> RefusalsView:

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from shared.access.grants.service import Grants
@@ -11,13 +11,14 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import ConsumerId, ProjectId, ServiceId
 from shared.kernel.http.paging import Page
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, Reasoned, View
 
 router = APIRouter(tags=["access"])
 
 Note = Annotated[str, Field(max_length=2_000, description="For whoever decides")]
-IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
 
 
 class ProjectAccessRequest(Input):
@@ -33,7 +34,7 @@ class AccessRequest(ProjectAccessRequest):
     project_id: Identifier | None = None
 
 
-class Approval(Input):
+class GrantApproval(Input):
     reason: Annotated[str, Field(max_length=1_000)] | None = None
 
 
@@ -84,7 +85,7 @@ _DECIDER = Depends(allowed("grant.decide"))
 async def request_access(
     caller: Annotated[Caller, Depends(allowed("grant.request"))],
     grants: Part,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     asked: AccessRequest,
     response: Response,
 ) -> GrantView:
@@ -97,8 +98,8 @@ async def request_access(
 async def request_access_for_project(
     caller: Annotated[Caller, Depends(allowed("grant.request_for_project"))],
     grants: Part,
-    consumer_id: str,
-    project_id: str,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
     asked: ProjectAccessRequest,
     response: Response,
 ) -> GrantView:
@@ -110,11 +111,11 @@ async def request_access_for_project(
 async def list_grants(
     caller: Annotated[Caller, Depends(allowed("grant.list"))],
     grants: Part,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     status: GrantStatus | None = None,
     project_id: Annotated[str | None, Query(description="Only what this project's keys may use")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> GrantsView:
     """What the consumer asked for and may use. People of a project name it as `project_id`."""
     return _list(await grants.page(consumer_id, status, project_id, limit, cursor))
@@ -124,8 +125,8 @@ async def list_grants(
 async def read_grant(
     caller: Annotated[Caller, Depends(allowed("grant.read"))],
     grants: Part,
-    consumer_id: str,
-    service_id: str,
+    consumer_id: ConsumerId,
+    service_id: ServiceId,
     response: Response,
     project_id: Annotated[str | None, Query(description="Only if this project's keys may use it")] = None,
 ) -> GrantView:
@@ -137,8 +138,8 @@ async def read_grant(
 async def leave_service(
     caller: Annotated[Caller, Depends(allowed("grant.leave"))],
     grants: Part,
-    consumer_id: str,
-    service_id: str,
+    consumer_id: ConsumerId,
+    service_id: ServiceId,
     response: Response,
     if_match: IfMatch = None,
 ) -> GrantView:
@@ -150,8 +151,8 @@ async def leave_service(
 async def restrict_grant_to_projects(
     caller: Annotated[Caller, Depends(allowed("grant.restrict"))],
     grants: Part,
-    consumer_id: str,
-    service_id: str,
+    consumer_id: ConsumerId,
+    service_id: ServiceId,
     projects: GrantProjects,
     response: Response,
     if_match: IfMatch = None,
@@ -165,8 +166,8 @@ async def restrict_grant_to_projects(
 async def list_access_requests(
     caller: Annotated[Caller, Depends(allowed("grant.review"))],
     grants: Part,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> AccessRequests:
     """Requests that wait for a decision, oldest first."""
     page = await grants.queue(limit, cursor)
@@ -178,9 +179,9 @@ async def list_access_requests(
 async def approve_grant(
     caller: Annotated[Caller, _DECIDER],
     grants: Part,
-    consumer_id: str,
-    service_id: str,
-    decision: Approval,
+    consumer_id: ConsumerId,
+    service_id: ServiceId,
+    decision: GrantApproval,
     response: Response,
 ) -> AdminGrantView:
     """Approve a request. The consumer is told by mail."""
@@ -191,8 +192,8 @@ async def approve_grant(
 async def deny_grant(
     caller: Annotated[Caller, _DECIDER],
     grants: Part,
-    consumer_id: str,
-    service_id: str,
+    consumer_id: ConsumerId,
+    service_id: ServiceId,
     decision: Reasoned,
     response: Response,
 ) -> AdminGrantView:
@@ -204,8 +205,8 @@ async def deny_grant(
 async def withdraw_grant(
     caller: Annotated[Caller, _DECIDER],
     grants: Part,
-    consumer_id: str,
-    service_id: str,
+    consumer_id: ConsumerId,
+    service_id: ServiceId,
     decision: Reasoned,
     response: Response,
 ) -> AdminGrantView:

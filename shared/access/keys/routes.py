@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import AwareDatetime, Field
 
 from shared.access.keys.creation import KeyIssuing, KeyPlan, Shown
@@ -13,7 +13,9 @@ from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import ConsumerId, KeyId, ProjectId
 from shared.kernel.http.paging import Page
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["keys"])
@@ -25,7 +27,6 @@ Networks = Annotated[
     Field(max_length=100, description="Where calls may come from, such as `192.0.2.0/24`; empty for anywhere"),
 ]
 ServiceIds = Annotated[tuple[Identifier, ...], Field(max_length=1_000)]
-IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
 LIMIT_MAX = 2**53 - 1
 """What a JSON number can hold exactly."""
 
@@ -166,14 +167,13 @@ async def key_filter(
 Desk = Annotated[Keys, Depends(keys)]
 Issuing = Annotated[KeyIssuing, Depends(issuing)]
 Wanted = Annotated[KeyFilter, Depends(key_filter)]
-PageSize = Annotated[int, Query(ge=1, le=100)]
 
 
 @router.post("/consumers/{consumer_id}/keys", status_code=201)
 async def create_key(
     caller: Annotated[Caller, Depends(allowed("key.create"))],
     issuing: Issuing,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     new: NewKey,
     response: Response,
 ) -> ShownKeyView:
@@ -189,8 +189,8 @@ async def create_key(
 async def create_project_key(
     caller: Annotated[Caller, Depends(allowed("key.create"))],
     issuing: Issuing,
-    consumer_id: str,
-    project_id: str,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
     new: NewProjectKey,
     response: Response,
 ) -> ShownKeyView:
@@ -202,10 +202,10 @@ async def create_project_key(
 async def list_keys(
     caller: Annotated[Caller, Depends(allowed("key.list"))],
     keys: Desk,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     wanted: Wanted,
     limit: PageSize = 20,
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> KeysView:
     """Keys, in the order in which they were made; people of a project ask with `project_id`. A page may be short and
     still not be the last."""
@@ -216,8 +216,8 @@ async def list_keys(
 async def read_key(
     caller: Annotated[Caller, Depends(allowed("key.read"))],
     keys: Desk,
-    consumer_id: str,
-    key_id: str,
+    consumer_id: ConsumerId,
+    key_id: KeyId,
     response: Response,
 ) -> KeyView:
     """One key."""
@@ -228,8 +228,8 @@ async def read_key(
 async def update_key(
     caller: Annotated[Caller, Depends(allowed("key.update"))],
     keys: Desk,
-    consumer_id: str,
-    key_id: str,
+    consumer_id: ConsumerId,
+    key_id: KeyId,
     change: KeyChange,
     response: Response,
     if_match: IfMatch = None,

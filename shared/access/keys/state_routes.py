@@ -8,10 +8,8 @@ from pydantic import Field
 from shared.access.keys.rotation import OVERLAP_HOURS, Rotation
 from shared.access.keys.routes import (
     Desk,
-    IfMatch,
     KeysView,
     KeyView,
-    PageSize,
     ShownKeyView,
     Wanted,
     key_view,
@@ -20,16 +18,18 @@ from shared.access.keys.routes import (
 )
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
+from shared.kernel.http.fields import ConsumerId, KeyId
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, Reasoned
 
 router = APIRouter(tags=["keys"])
 
 
-class Stop(Input):
+class KeyStop(Input):
     reason: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
 
 
-class NewSecret(Input):
+class KeyRotation(Input):
     """How long the old secret works beside the new one; the platform's settings say how long it may."""
 
     overlap_hours: Annotated[int, Field(ge=0, le=8_760)] = OVERLAP_HOURS
@@ -46,9 +46,9 @@ Rotating = Annotated[Rotation, Depends(rotation)]
 async def disable_key(
     caller: Annotated[Caller, Depends(allowed("key.set_enabled"))],
     keys: Desk,
-    consumer_id: str,
-    key_id: str,
-    stop: Stop,
+    consumer_id: ConsumerId,
+    key_id: KeyId,
+    stop: KeyStop,
     response: Response,
 ) -> KeyView:
     """Refuse its calls until it is enabled."""
@@ -59,8 +59,8 @@ async def disable_key(
 async def enable_key(
     caller: Annotated[Caller, Depends(allowed("key.set_enabled"))],
     keys: Desk,
-    consumer_id: str,
-    key_id: str,
+    consumer_id: ConsumerId,
+    key_id: KeyId,
     response: Response,
 ) -> KeyView:
     """Take its calls again. Rotate it first when others may know it."""
@@ -71,8 +71,8 @@ async def enable_key(
 async def revoke_key(
     caller: Annotated[Caller, Depends(allowed("key.revoke"))],
     keys: Desk,
-    consumer_id: str,
-    key_id: str,
+    consumer_id: ConsumerId,
+    key_id: KeyId,
     decision: Reasoned,
     response: Response,
 ) -> KeyView:
@@ -84,9 +84,9 @@ async def revoke_key(
 async def rotate_key(
     caller: Annotated[Caller, Depends(allowed("key.rotate"))],
     rotation: Rotating,
-    consumer_id: str,
-    key_id: str,
-    wanted: NewSecret,
+    consumer_id: ConsumerId,
+    key_id: KeyId,
+    wanted: KeyRotation,
     response: Response,
     if_match: IfMatch = None,
 ) -> ShownKeyView:
@@ -98,24 +98,24 @@ async def rotate_key(
 
 
 @router.get("/admin/consumers/{consumer_id}/keys")
-async def list_any_keys(
+async def list_consumer_keys(
     caller: Annotated[Caller, Depends(allowed("key.list_any"))],
     keys: Desk,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     wanted: Wanted,
     limit: PageSize = 20,
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> KeysView:
     """Any consumer's keys."""
     return page_view(await keys.page(consumer_id, wanted, limit, cursor))
 
 
 @router.post("/admin/consumers/{consumer_id}/keys/{key_id}/force-rotate")
-async def force_rotation(
+async def force_key_rotation(
     caller: Annotated[Caller, Depends(allowed("key.force_rotate"))],
     rotation: Rotating,
-    consumer_id: str,
-    key_id: str,
+    consumer_id: ConsumerId,
+    key_id: KeyId,
     decision: Reasoned,
     response: Response,
 ) -> KeyView:

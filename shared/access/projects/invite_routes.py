@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.access.models import ProjectInvite, ProjectRole
@@ -11,6 +11,8 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller, clean_email
 from shared.kernel.documents import Held
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import ConsumerId, InviteId, ProjectId
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["projects"])
@@ -23,14 +25,14 @@ def _check_email(text: str) -> str:
     return email
 
 
-class NewInvite(Input):
+class NewProjectInvite(Input):
     """`role` is what they get; the owner's is only given by a transfer."""
 
     email: Annotated[str, AfterValidator(_check_email), Field(max_length=254, examples=["moe@example.com"])]
     role: Literal["manager", "member"] = "member"
 
 
-class Invited(View):
+class InvitedPerson(View):
     """The same whether somebody was added or a mail was sent."""
 
     email: str
@@ -52,7 +54,7 @@ class ProjectInvitesView(View):
     next_cursor: str | None
 
 
-class Acceptance(Input):
+class InviteAcceptance(Input):
     """`code` is from the link in the mail."""
 
     code: Annotated[str, Field(min_length=1, max_length=200)]
@@ -76,22 +78,26 @@ _LEADER = Depends(allowed("member.invite"))
 
 @router.post("/consumers/{consumer_id}/projects/{project_id}/invites", status_code=202)
 async def invite_member(
-    caller: Annotated[Caller, _LEADER], invites: Part, consumer_id: str, project_id: str, new: NewInvite
-) -> Invited:
+    caller: Annotated[Caller, _LEADER],
+    invites: Part,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
+    new: NewProjectInvite,
+) -> InvitedPerson:
     """Ask somebody into the project. Who has an account with this address is added, anybody else gets a mail with a
     link; the answer does not tell which."""
     await invites.invite(caller.account, caller.actor, consumer_id, project_id, new.email, new.role)
-    return Invited(email=new.email, role=new.role)
+    return InvitedPerson(email=new.email, role=new.role)
 
 
 @router.get("/consumers/{consumer_id}/projects/{project_id}/invites")
-async def list_invites(
+async def list_project_invites(
     caller: Annotated[Caller, _LEADER],
     invites: Part,
-    consumer_id: str,
-    project_id: str,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> ProjectInvitesView:
     """Invites that can still be accepted."""
     page = await invites.page(consumer_id, project_id, limit, cursor)
@@ -100,12 +106,12 @@ async def list_invites(
 
 
 @router.get("/consumers/{consumer_id}/projects/{project_id}/invites/{invite_id}")
-async def read_invite(
+async def read_project_invite(
     caller: Annotated[Caller, _LEADER],
     invites: Part,
-    consumer_id: str,
-    project_id: str,
-    invite_id: str,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
+    invite_id: InviteId,
     response: Response,
 ) -> ProjectInviteView:
     """One of them."""
@@ -113,21 +119,21 @@ async def read_invite(
 
 
 @router.delete("/consumers/{consumer_id}/projects/{project_id}/invites/{invite_id}", status_code=204)
-async def revoke_invite(
+async def revoke_project_invite(
     caller: Annotated[Caller, _LEADER],
     invites: Part,
-    consumer_id: str,
-    project_id: str,
-    invite_id: str,
-    if_match: Annotated[str | None, Header(description="The ETag that was read")] = None,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
+    invite_id: InviteId,
+    if_match: IfMatch = None,
 ) -> None:
     """Make it worthless."""
     await invites.revoke(caller.actor, consumer_id, project_id, invite_id, if_match)
 
 
 @router.post("/project-invites/accept", responses={404: {"description": "There is no such invite for you."}})
-async def accept_invite(
-    caller: Annotated[Caller, Depends(allowed("member.accept"))], invites: Part, acceptance: Acceptance
+async def accept_project_invite(
+    caller: Annotated[Caller, Depends(allowed("member.accept"))], invites: Part, acceptance: InviteAcceptance
 ) -> Joined:
     """Join the project that a mail's link is for. The address that it was sent to must be one's own, verified."""
     held = await invites.accept(caller.actor, caller.account, acceptance.code)

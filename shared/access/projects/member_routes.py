@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime
 
 from shared.access.models import Member, ProjectRole
@@ -11,11 +11,12 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import AccountId, ConsumerId, ProjectId
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["projects"])
 
-IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
 GivenRole = Literal["manager", "member"]
 """The owner's role is only given by a transfer."""
 
@@ -24,7 +25,7 @@ class MemberChange(Input):
     role: GivenRole
 
 
-class Transfer(Input):
+class ProjectTransfer(Input):
     """`account_id` is a member's."""
 
     account_id: Identifier
@@ -56,10 +57,10 @@ Part = Annotated[Members, Depends(members)]
 async def list_members(
     caller: Annotated[Caller, Depends(allowed("member.list"))],
     members: Part,
-    consumer_id: str,
-    project_id: str,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> MembersView:
     """Everybody in the project."""
     page = await members.page(consumer_id, project_id, limit, cursor)
@@ -71,9 +72,9 @@ async def list_members(
 async def read_member(
     caller: Annotated[Caller, Depends(allowed("member.list"))],
     members: Part,
-    consumer_id: str,
-    project_id: str,
-    account_id: str,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
+    account_id: AccountId,
     response: Response,
 ) -> MemberView:
     """One of them."""
@@ -84,9 +85,9 @@ async def read_member(
 async def change_member(
     caller: Annotated[Caller, Depends(allowed("member.update"))],
     members: Part,
-    consumer_id: str,
-    project_id: str,
-    account_id: str,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
+    account_id: AccountId,
     change: MemberChange,
     response: Response,
     if_match: IfMatch = None,
@@ -100,9 +101,9 @@ async def change_member(
 async def remove_member(
     caller: Annotated[Caller, Depends(allowed("member.remove"))],
     members: Part,
-    consumer_id: str,
-    project_id: str,
-    account_id: str,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
+    account_id: AccountId,
     if_match: IfMatch = None,
 ) -> None:
     """Put somebody out. They lose access at once, and keys that they made in the project are disabled."""
@@ -111,7 +112,10 @@ async def remove_member(
 
 @router.post("/consumers/{consumer_id}/projects/{project_id}/leave", status_code=204)
 async def leave_project(
-    caller: Annotated[Caller, Depends(allowed("member.leave"))], members: Part, consumer_id: str, project_id: str
+    caller: Annotated[Caller, Depends(allowed("member.leave"))],
+    members: Part,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
 ) -> None:
     """Go. Keys that one made in the project are disabled. The owner transfers the project first."""
     await members.leave(caller.actor, consumer_id, project_id)
@@ -121,9 +125,9 @@ async def leave_project(
 async def transfer_project(
     caller: Annotated[Caller, Depends(allowed("project.transfer"))],
     members: Part,
-    consumer_id: str,
-    project_id: str,
-    transfer: Transfer,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
+    transfer: ProjectTransfer,
     response: Response,
 ) -> MemberView:
     """Make a member the owner; the owner becomes a manager. The organisation that pays stays the same."""

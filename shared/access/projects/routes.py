@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, Field
 
 from shared.access.models import Project, ProjectRole
@@ -12,6 +12,8 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import ConsumerId, ProjectId
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["projects"])
@@ -20,7 +22,6 @@ Description = Annotated[str, Field(max_length=2_000)]
 ServiceIds = Annotated[
     tuple[Identifier, ...], Field(max_length=1_000, description="All that its keys may use; empty for no such limit")
 ]
-IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
 
 
 class NewProject(Input):
@@ -79,8 +80,8 @@ Part = Annotated[Projects, Depends(projects)]
 async def list_joined_projects(
     caller: Annotated[Caller, Depends(allowed("project.list_joined"))],
     memberships: Annotated[Memberships, Depends(memberships)],
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> JoinedProjects:
     """The projects of one's own tenant, then those of others that one is in. A page may be short and still not be the
     last."""
@@ -93,7 +94,7 @@ async def list_joined_projects(
 async def create_project(
     caller: Annotated[Caller, Depends(allowed("project.create"))],
     projects: Part,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     new: NewProject,
     response: Response,
 ) -> ProjectView:
@@ -106,9 +107,9 @@ async def create_project(
 async def list_projects(
     caller: Annotated[Caller, Depends(allowed("project.list"))],
     projects: Part,
-    consumer_id: str,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    consumer_id: ConsumerId,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> ProjectsView:
     """All projects of the consumer, in the order in which they were made."""
     page = await projects.page(consumer_id, limit, cursor)
@@ -120,8 +121,8 @@ async def list_projects(
 async def read_project(
     caller: Annotated[Caller, Depends(allowed("project.read"))],
     projects: Part,
-    consumer_id: str,
-    project_id: str,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
     response: Response,
 ) -> ProjectView:
     """One project, for everybody in it."""
@@ -132,8 +133,8 @@ async def read_project(
 async def update_project(
     caller: Annotated[Caller, Depends(allowed("project.update"))],
     projects: Part,
-    consumer_id: str,
-    project_id: str,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
     change: ProjectChange,
     response: Response,
     if_match: IfMatch = None,
@@ -148,8 +149,8 @@ async def update_project(
 async def delete_project(
     caller: Annotated[Caller, Depends(allowed("project.delete"))],
     projects: Part,
-    consumer_id: str,
-    project_id: str,
+    consumer_id: ConsumerId,
+    project_id: ProjectId,
     if_match: IfMatch = None,
 ) -> None:
     """Delete it, once all of its keys are revoked. Its people lose it at once; usage that was counted stays."""

@@ -11,6 +11,8 @@ from shared.access.subscribers.service import GRANTS_AT_ONCE_MAX, Subscriber, Su
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Identifier
+from shared.kernel.http.fields import KeyId, MerchantId, Pseudonym
+from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.schemas import Reasoned, View
 
 router = APIRouter(tags=["subscribers"])
@@ -79,11 +81,11 @@ Part = Annotated[Subscribers, Depends(subscribers)]
 async def list_subscribers(
     caller: Annotated[Caller, Depends(allowed("subscriber.list"))],
     subscribers: Part,
-    merchant_id: str,
+    merchant_id: MerchantId,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
     status: SubscriberStatus | None = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> SubscribersView:
     """Who may use, or once used, the merchant's services. A page may be short and still not be the last."""
     page = await subscribers.page(merchant_id, service, status, limit, cursor)
@@ -92,7 +94,10 @@ async def list_subscribers(
 
 @router.get("/merchants/{merchant_id}/subscribers/{pseudonym}")
 async def read_subscriber(
-    caller: Annotated[Caller, Depends(allowed("subscriber.list"))], subscribers: Part, merchant_id: str, pseudonym: str
+    caller: Annotated[Caller, Depends(allowed("subscriber.list"))],
+    subscribers: Part,
+    merchant_id: MerchantId,
+    pseudonym: Pseudonym,
 ) -> SubscriberView:
     """One subscriber."""
     return _view(await subscribers.read(merchant_id, pseudonym))
@@ -102,8 +107,8 @@ async def read_subscriber(
 async def restrict_subscriber(
     caller: Annotated[Caller, Depends(allowed("subscriber.restrict"))],
     subscribers: Part,
-    merchant_id: str,
-    pseudonym: str,
+    merchant_id: MerchantId,
+    pseudonym: Pseudonym,
     restriction: Restriction,
 ) -> SubscriberView:
     """Refuse its calls, at once, until it is unblocked. It is told by mail."""
@@ -115,8 +120,8 @@ async def restrict_subscriber(
 async def unblock_subscriber(
     caller: Annotated[Caller, Depends(allowed("subscriber.restrict"))],
     subscribers: Part,
-    merchant_id: str,
-    pseudonym: str,
+    merchant_id: MerchantId,
+    pseudonym: Pseudonym,
     restriction: Restriction,
 ) -> SubscriberView:
     """Take its calls again. It is told by mail."""
@@ -128,9 +133,9 @@ async def unblock_subscriber(
 async def revoke_subscriber_key(
     caller: Annotated[Caller, Depends(allowed("key.revoke_for_service"))],
     keys: Annotated[SubscriberKeys, Depends(subscriber_keys)],
-    merchant_id: str,
-    pseudonym: str,
-    key_id: str,
+    merchant_id: MerchantId,
+    pseudonym: Pseudonym,
+    key_id: KeyId,
     revocation: KeyRevocation,
 ) -> SubscriberKeyView:
     """Take the merchant's services from one key, for good; other merchants' stay. The subscriber is told by mail."""

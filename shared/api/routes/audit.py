@@ -14,6 +14,7 @@ from shared.audit.search import AuditSearch, Wanted
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.csv_cells import safe_cell
+from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.schemas import View
 
 router = APIRouter(tags=["audit"])
@@ -64,8 +65,8 @@ async def list_audit(
     caller: Annotated[Caller, Depends(allowed("audit.read"))],
     search: Annotated[AuditSearch, Depends(search)],
     wanted: Annotated[Wanted, Depends(wanted)],
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: str | None = None,
+    limit: PageSize = 50,
+    cursor: Cursor = None,
 ) -> AuditEntries:
     """Entries of the audit log, newest first. A page may be short and still not be the last."""
     page = await search.find(wanted, limit, cursor)

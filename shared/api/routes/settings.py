@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import ConfigDict, Field
 
 from shared.audit.platform import PlatformSettings, PlatformSettingsStore
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.parameters import IfMatch
 
 router = APIRouter(tags=["platform settings"])
 
@@ -48,7 +49,7 @@ async def change_settings(
     store: Store,
     change: PlatformSettingsChange,
     response: Response,
-    if_match: Annotated[str | None, Header(description="The ETag that was read")] = None,
+    if_match: IfMatch = None,
 ) -> PlatformSettingsView:
     """Change some of the platform's settings. They hold everywhere within a second or two."""
     given = {name: getattr(change, name) for name in change.model_fields_set - {"reason"}}

@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from shared.billing.documents.cache import Format, Side
 from shared.billing.documents.downloads import InvoiceDownloads
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
+from shared.kernel.http.fields import ConsumerId, CreditNoteId, InvoiceId, MerchantId
 from shared.kernel.periods import Month
-from shared.reports.routes import LinkView
+from shared.reports.routes import DownloadLinkView
 
 router = APIRouter(tags=["invoices"])
 
@@ -19,68 +20,66 @@ async def papers(request: Request) -> InvoiceDownloads:
 
 
 Papers = Annotated[InvoiceDownloads, Depends(papers)]
-InvoiceId = Annotated[str, Path(max_length=64)]
-NoteId = Annotated[str, Path(max_length=64)]
 
 
 @router.get("/merchants/{merchant_id}/invoices/{invoice_id}/documents/{format}")
 async def download_merchants_invoice(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
     papers: Papers,
-    merchant_id: str,
+    merchant_id: MerchantId,
     invoice_id: InvoiceId,
     format: Format,
     side: Annotated[Side, Query(description="`buyer`: as the consumer has it, without commission")] = "merchant",
-) -> LinkView:
+) -> DownloadLinkView:
     """A link to the invoice as PDF, CSV, JSON or e-invoice XML."""
-    return LinkView.of(await papers.of_merchant(caller.actor, merchant_id, invoice_id, format, side))
+    return DownloadLinkView.of(await papers.of_merchant(caller.actor, merchant_id, invoice_id, format, side))
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/documents/{format}")
 async def download_invoice(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
     papers: Papers,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     invoice_id: InvoiceId,
     format: Format,
-) -> LinkView:
+) -> DownloadLinkView:
     """A link to the invoice as PDF, CSV, JSON or e-invoice XML."""
-    return LinkView.of(await papers.of_consumer(caller.actor, consumer_id, invoice_id, format))
+    return DownloadLinkView.of(await papers.of_consumer(caller.actor, consumer_id, invoice_id, format))
 
 
 @router.get("/merchants/{merchant_id}/credit-notes/{note_id}/documents/{format}")
 async def download_merchants_note(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
     papers: Papers,
-    merchant_id: str,
-    note_id: NoteId,
+    merchant_id: MerchantId,
+    note_id: CreditNoteId,
     format: Format,
-) -> LinkView:
+) -> DownloadLinkView:
     """A link to the credit note as PDF, CSV, JSON or e-invoice XML."""
-    return LinkView.of(await papers.merchants_note(caller.actor, merchant_id, note_id, format))
+    return DownloadLinkView.of(await papers.merchants_note(caller.actor, merchant_id, note_id, format))
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes/{note_id}/documents/{format}")
 async def download_note(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
     papers: Papers,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     invoice_id: InvoiceId,
-    note_id: NoteId,
+    note_id: CreditNoteId,
     format: Format,
-) -> LinkView:
+) -> DownloadLinkView:
     """A link to the credit note as PDF, CSV, JSON or e-invoice XML."""
-    return LinkView.of(await papers.consumers_note(caller.actor, consumer_id, invoice_id, note_id, format))
+    return DownloadLinkView.of(await papers.consumers_note(caller.actor, consumer_id, invoice_id, note_id, format))
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/records.csv")
 async def download_invoice_records(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
     papers: Papers,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     invoice_id: InvoiceId,
     period: Annotated[Month | None, Query(description="Default: the invoice's own; others where it corrects")] = None,
-) -> LinkView:
+) -> DownloadLinkView:
     """A link to the raw records that the invoice rests on. Their SHA-256 is printed on the invoice, and
     `scripts/verify_invoice` recomputes it from them. 410 `records_gone` once they have expired."""
-    return LinkView.of(await papers.records(caller.actor, consumer_id, invoice_id, period))
+    return DownloadLinkView.of(await papers.records(caller.actor, consumer_id, invoice_id, period))

@@ -10,11 +10,12 @@ from shared.billing.prices.models import UsedPlan
 from shared.billing.tax.models import Party, TaxLine
 from shared.billing.usage.models import DayUsage, RecordsProof
 from shared.kernel.documents import Identifier, StoredModel
+from shared.kernel.http.schemas import StoredView
 from shared.kernel.money import ZERO, Amount, Currency, Percent
 from shared.kernel.periods import Day, Month
 
 
-class StepRow(StoredModel):
+class StepRow(StoredView):
     """`shared.billing.rating.Step`, frozen."""
 
     label: str
@@ -53,7 +54,7 @@ class Line(StoredModel):
     billed_before: Amount | None = None
 
 
-class CreditUse(StoredModel):
+class CreditUse(StoredView):
     note_number: str
     amount: Amount
 
@@ -69,7 +70,7 @@ class Payment(StoredModel):
     recorded_by: Identifier
 
 
-class NoteShare(StoredModel):
+class NoteShare(StoredView):
     """What a credit note took back of an invoice: `taxes` in the order of the invoice's."""
 
     number: str

@@ -28,7 +28,7 @@ class PartyView(View):
     tax_id: str
 
 
-class LineView(View):
+class InvoiceLineView(View):
     """`net` = amount − discount + top_up. `corrects` names the earlier period that a correction is for."""
 
     service_id: str
@@ -78,7 +78,7 @@ class InvoiceSummary(View):
     open: Amount
 
 
-class MerchantSummary(InvoiceSummary):
+class MerchantInvoiceSummary(InvoiceSummary):
     """`buyer` is the name on the invoice, which is the pseudonym where the consumer wants no other."""
 
     pseudonym: str
@@ -86,7 +86,7 @@ class MerchantSummary(InvoiceSummary):
     merchant_net: Amount
 
 
-class PlatformSummary(MerchantSummary):
+class PlatformInvoiceSummary(MerchantInvoiceSummary):
     consumer_id: str
     commission: Amount
 
@@ -99,7 +99,7 @@ class BuyerInvoice(InvoiceSummary):
     time_zone: str
     seller_party: PartyView
     buyer_party: PartyView
-    lines: tuple[LineView, ...]
+    lines: tuple[InvoiceLineView, ...]
     subtotal: Amount
     discounts: Amount
     top_ups: Amount
@@ -147,7 +147,7 @@ def merchant_view(invoice: Invoice) -> MerchantInvoice:
 def _fields(invoice: Invoice, view: type[BuyerInvoice]) -> dict[str, object]:
     known = invoice.model_dump(include=set(view.model_fields) - {"lines", "seller", "payments"})
     payments = [payment.model_dump(include=set(PaymentView.model_fields)) for payment in invoice.payments]
-    lines = [line.model_dump(include=set(LineView.model_fields)) for line in invoice.lines]
+    lines = [line.model_dump(include=set(InvoiceLineView.model_fields)) for line in invoice.lines]
     parties = {"seller_party": _party(invoice.seller), "buyer_party": _party(invoice.buyer)}
     return {**known, **_summary_fields(invoice, InvoiceSummary), **parties, "lines": lines, "payments": payments}
 
@@ -156,7 +156,7 @@ def _party(party: Party) -> PartyView:
     return PartyView(name=party.name, address=party.address, tax_id=party.tax_id)
 
 
-class NoteView(View):
+class CreditNoteView(View):
     """A credit note. `total` is with its taxes."""
 
     id: str
@@ -173,10 +173,10 @@ class NoteView(View):
     total: Amount
 
 
-class NotesView(View):
-    items: list[NoteView]
+class CreditNotesView(View):
+    items: list[CreditNoteView]
     next_cursor: str | None
 
 
-def note_view(note: CreditNote) -> NoteView:
-    return NoteView.model_validate(note.model_dump(include=set(NoteView.model_fields)))
+def note_view(note: CreditNote) -> CreditNoteView:
+    return CreditNoteView.model_validate(note.model_dump(include=set(CreditNoteView.model_fields)))

@@ -11,6 +11,7 @@ from shared.billing.month_close.previews import Previews
 from shared.billing.month_close.store import CloseStore
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
+from shared.kernel.http.fields import ConsumerId, MerchantId
 from shared.kernel.http.schemas import View
 from shared.kernel.periods import Day, Month
 
@@ -35,7 +36,7 @@ class CloseView(View):
     finished_at: AwareDatetime | None
 
 
-class Closes(View):
+class CloseList(View):
     items: list[CloseView]
 
 
@@ -59,17 +60,17 @@ async def previews(request: Request) -> Previews:
 async def list_closes(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
     store: Annotated[CloseStore, Depends(close_store)],
-    merchant_id: str,
-) -> Closes:
+    merchant_id: MerchantId,
+) -> CloseList:
     """Every month that was closed or is being closed, the latest first."""
-    return Closes(items=[_view(close) for close in reversed(await store.closes(merchant_id))])
+    return CloseList(items=[_view(close) for close in reversed(await store.closes(merchant_id))])
 
 
 @router.get("/merchants/{merchant_id}/invoice-previews")
 async def preview_for_merchant(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
     previews: Annotated[Previews, Depends(previews)],
-    merchant_id: str,
+    merchant_id: MerchantId,
     pseudonym: Annotated[str, Query(max_length=64)],
     period: Month | None = None,
 ) -> MerchantPreviews:
@@ -83,7 +84,7 @@ async def preview_for_merchant(
 async def preview_for_consumer(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
     previews: Annotated[Previews, Depends(previews)],
-    consumer_id: str,
+    consumer_id: ConsumerId,
 ) -> BuyerPreviews:
     """What the running months come to so far, one invoice for each merchant and currency."""
     return BuyerPreviews(items=[buyer_view(invoice) for invoice in await previews.of_consumer(consumer_id)])

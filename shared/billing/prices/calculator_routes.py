@@ -17,7 +17,7 @@ Amounts = Annotated[tuple[Quantity, ...], Field(max_length=EVENTS_MAX)]
 Billed = Annotated[Decimal, Digits(18, 12, signed=True)]
 
 
-class UsageInput(Input):
+class PreviewUsageInput(Input):
     """`quantity` is new usage, `pre_line_quantity` what earlier lines of the period billed, `previously_billed` for how
     much. `events` are the quantity one by one, which a percentage may need; where its sum and number are enough, there
     is `event_count` with `running_total`, the sums after each of the free events."""
@@ -30,26 +30,26 @@ class UsageInput(Input):
     running_total: Amounts | None = None
 
 
-class PreviewInput(Input):
+class PricePreviewInput(Input):
     charge: Charge
-    usage: UsageInput
+    usage: PreviewUsageInput
     currency: Currency
 
 
-class StepView(View):
+class PriceStepView(View):
     label: str
     quantity: Amount | None
     unit_price: Amount | None
     amount: Amount
 
 
-class PreviewView(View):
+class PricePreviewView(View):
     """`amount` is exact, `rounded` in the currency's minor unit; total = rounded − discount + commitment_top_up.
     `lines` sum to `amount`."""
 
     amount: Amount
     rounded: Amount
-    lines: list[StepView]
+    lines: list[PriceStepView]
     discount: Amount
     commitment_top_up: Amount
     total: Amount
@@ -57,7 +57,7 @@ class PreviewView(View):
 
 
 @router.post("/pricing/preview")
-async def preview_price(body: PreviewInput) -> PreviewView:
+async def preview_price(body: PricePreviewInput) -> PricePreviewView:
     """What usage costs under a charge. Nothing is stored; the base fee is in the period's first line only."""
     usage = body.usage
     first = not usage.pre_line_quantity
@@ -76,9 +76,9 @@ async def preview_price(body: PreviewInput) -> PreviewView:
         body.currency,
     )
     steps = [
-        StepView(label=s.label, quantity=s.quantity, unit_price=s.unit_price, amount=s.amount) for s in rated.steps
+        PriceStepView(label=s.label, quantity=s.quantity, unit_price=s.unit_price, amount=s.amount) for s in rated.steps
     ]
-    return PreviewView(
+    return PricePreviewView(
         amount=rated.amount,
         rounded=rated.rounded,
         lines=steps,

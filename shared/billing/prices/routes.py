@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import AwareDatetime, Field
 
 from shared.billing.charges import CHARGES_MAX, Charge
@@ -12,6 +12,8 @@ from shared.catalog.marketplace.routes import Visible, cacheable, caching
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import ServiceId
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, View
 from shared.kernel.money import Currency
 
@@ -68,11 +70,10 @@ Desk = Annotated[Plans, Depends(desk)]
 Editor = Annotated[Caller, Depends(allowed("plan.manage"))]
 Reader = Annotated[Caller, Depends(allowed("plan.read"))]
 Number = Annotated[int, Path(ge=1, le=999_999)]
-IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
 
 
 @router.post("/services/{service_id}/plans", status_code=201)
-async def add_plan(caller: Editor, desk: Desk, service_id: str, body: PlanInput, response: Response) -> PlanView:
+async def add_plan(caller: Editor, desk: Desk, service_id: ServiceId, body: PlanInput, response: Response) -> PlanView:
     """Announce a version of the service's prices. Consumers who have access to it are told by mail."""
     version = await desk.add(caller.actor, service_id, body.name, body.currency, body.charges, body.effective_from)
     return _answer(version, response)
@@ -82,9 +83,9 @@ async def add_plan(caller: Editor, desk: Desk, service_id: str, body: PlanInput,
 async def list_plans(
     caller: Reader,
     desk: Desk,
-    service_id: str,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    service_id: ServiceId,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> PlansView:
     """All versions, the newest first."""
     page = await desk.page(service_id, limit, cursor)
@@ -92,19 +93,21 @@ async def list_plans(
 
 
 @router.get("/services/{service_id}/plans/{number}")
-async def read_plan(caller: Reader, desk: Desk, service_id: str, number: Number, response: Response) -> PlanView:
+async def read_plan(caller: Reader, desk: Desk, service_id: ServiceId, number: Number, response: Response) -> PlanView:
     """One version."""
     return _answer(await desk.read(service_id, number), response)
 
 
 @router.delete("/services/{service_id}/plans/{number}", status_code=204)
-async def withdraw_plan(caller: Editor, desk: Desk, service_id: str, number: Number, if_match: IfMatch = None) -> None:
+async def withdraw_plan(
+    caller: Editor, desk: Desk, service_id: ServiceId, number: Number, if_match: IfMatch = None
+) -> None:
     """Withdraw a version that has not taken effect yet. Consumers who have access to the service are told by mail."""
     await desk.withdraw(caller.actor, service_id, number, if_match)
 
 
 @router.get("/catalog/services/{slug}/plan", response_model=OfferView, responses={304: {"description": "Not modified"}})
-async def show_plan(request: Request, desk: Desk, detail: Visible) -> Response:
+async def show_catalog_prices(request: Request, desk: Desk, detail: Visible) -> Response:
     """What the service costs now, and what it will cost next, for those who may see the service."""
     prices = await desk.current_prices(detail.service)
     return cacheable(request, OfferView(current=_price(prices.current), next=_price(prices.next)), caching(detail))

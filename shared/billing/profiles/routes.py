@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, Field
 
 from shared.billing.profiles.models import BillingProfile, BuyerDetails, Terms
@@ -14,21 +14,22 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller, Email
 from shared.kernel.documents import Held
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import ConsumerId, MerchantId
+from shared.kernel.http.parameters import IfMatch
 from shared.kernel.http.schemas import Input, Reasoned, View
 from shared.kernel.money import Percent
 
 router = APIRouter(tags=["billing setup"])
-IfMatch = Annotated[str | None, Header()]
 
 
-class RegistrationInput(Input):
+class TaxRegistrationInput(Input):
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["DE"])]
     kind: Literal["vat", "gst", "in_gst"]
     number: Annotated[str, Field(min_length=2, max_length=40, examples=["DE136695976"])]
     percent: Annotated[Percent, Field(examples=["19"])]
 
 
-class ProfileInput(Input):
+class BillingProfileInput(Input):
     """How a merchant bills. Invoice numbers begin with `number_prefix`; the financial year begins in
     `financial_year_month`. Without registrations no tax is charged."""
 
@@ -39,10 +40,10 @@ class ProfileInput(Input):
     payment_terms_days: Annotated[int, Field(ge=0, le=365)] = 30
     payment_details: Annotated[str, Field(max_length=1_000)] = ""
     footer: Annotated[str, Field(max_length=1_000)] = ""
-    registrations: Annotated[tuple[RegistrationInput, ...], Field(max_length=50)] = ()
+    registrations: Annotated[tuple[TaxRegistrationInput, ...], Field(max_length=50)] = ()
 
 
-class ProfileView(View):
+class BillingProfileView(View):
     """Billed is from the month on that `billing_from` is in."""
 
     time_zone: str
@@ -96,21 +97,24 @@ Setup = Annotated[BillingSetup, Depends(setup)]
 
 @router.get("/merchants/{merchant_id}/billing")
 async def read_billing(
-    caller: Annotated[Caller, Depends(allowed("billing.read"))], setup: Setup, merchant_id: str, response: Response
-) -> ProfileView:
+    caller: Annotated[Caller, Depends(allowed("billing.read"))],
+    setup: Setup,
+    merchant_id: MerchantId,
+    response: Response,
+) -> BillingProfileView:
     """How a merchant bills; 404 while it does not."""
     return _profile(await setup.profile(merchant_id), response)
 
 
-@router.put("/merchants/{merchant_id}/billing", responses=_or_made(ProfileView))
+@router.put("/merchants/{merchant_id}/billing", responses=_or_made(BillingProfileView))
 async def put_billing(
     caller: Annotated[Caller, Depends(allowed("billing.manage"))],
     setup: Setup,
-    merchant_id: str,
-    body: ProfileInput,
+    merchant_id: MerchantId,
+    body: BillingProfileInput,
     response: Response,
     if_match: IfMatch = None,
-) -> ProfileView:
+) -> BillingProfileView:
     """Begin to bill, or change how; a change needs `If-Match`. What was issued stays as it is; another time zone holds
     from the next period on."""
     held = await setup.put_profile(caller.actor, merchant_id, body.model_dump(), if_match)
@@ -119,7 +123,10 @@ async def put_billing(
 
 @router.get("/admin/merchants/{merchant_id}/terms")
 async def read_terms(
-    caller: Annotated[Caller, Depends(allowed("terms.manage"))], setup: Setup, merchant_id: str, response: Response
+    caller: Annotated[Caller, Depends(allowed("terms.manage"))],
+    setup: Setup,
+    merchant_id: MerchantId,
+    response: Response,
 ) -> TermsView:
     """What was agreed with a merchant; null where the platform's own commission holds."""
     return _terms(await setup.terms(merchant_id), response)
@@ -129,7 +136,7 @@ async def read_terms(
 async def put_terms(
     caller: Annotated[Caller, Depends(allowed("terms.manage"))],
     setup: Setup,
-    merchant_id: str,
+    merchant_id: MerchantId,
     body: TermsInput,
     response: Response,
     if_match: IfMatch = None,
@@ -141,7 +148,10 @@ async def put_terms(
 
 @router.get("/consumers/{consumer_id}/billing")
 async def read_buyer(
-    caller: Annotated[Caller, Depends(allowed("buyer.manage"))], setup: Setup, consumer_id: str, response: Response
+    caller: Annotated[Caller, Depends(allowed("buyer.manage"))],
+    setup: Setup,
+    consumer_id: ConsumerId,
+    response: Response,
 ) -> BuyerView:
     """What is on the consumer's invoices; 404 while it is its pseudonym."""
     return _buyer(await setup.buyer(consumer_id), response)
@@ -151,7 +161,7 @@ async def read_buyer(
 async def put_buyer(
     caller: Annotated[Caller, Depends(allowed("buyer.manage"))],
     setup: Setup,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     body: BuyerInput,
     response: Response,
     if_match: IfMatch = None,
@@ -174,8 +184,8 @@ def _tagged(held: Held[Any], response: Response) -> dict[str, Any]:
     return known
 
 
-def _profile(held: Held[BillingProfile], response: Response) -> ProfileView:
-    return ProfileView.model_validate(_tagged(held, response))
+def _profile(held: Held[BillingProfile], response: Response) -> BillingProfileView:
+    return BillingProfileView.model_validate(_tagged(held, response))
 
 
 def _terms(held: Held[Terms], response: Response) -> TermsView:

@@ -3,7 +3,7 @@
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import Field
 
 from shared.billing.invoices.listing import InvoiceListing
@@ -11,12 +11,12 @@ from shared.billing.invoices.models import CreditNote, Invoice, InvoiceStatus, P
 from shared.billing.invoices.store import InvoiceStore
 from shared.billing.invoices.views import (
     BuyerInvoice,
+    CreditNotesView,
+    CreditNoteView,
     InvoiceSummary,
     MerchantInvoice,
-    MerchantSummary,
-    NotesView,
-    NoteView,
-    PlatformSummary,
+    MerchantInvoiceSummary,
+    PlatformInvoiceSummary,
     buyer_view,
     merchant_view,
     note_view,
@@ -28,7 +28,9 @@ from shared.identity.models import Caller
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held, Identifier
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import ConsumerId, InvoiceId, MerchantId
 from shared.kernel.http.paging import Page
+from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.schemas import Input, Reasoned, View
 from shared.kernel.ids import known_id, new_id
 from shared.kernel.money import Amount
@@ -43,12 +45,12 @@ class BuyerInvoices(View):
 
 
 class MerchantInvoices(View):
-    items: list[MerchantSummary]
+    items: list[MerchantInvoiceSummary]
     next_cursor: str | None
 
 
 class PlatformInvoices(View):
-    items: list[PlatformSummary]
+    items: list[PlatformInvoiceSummary]
     next_cursor: str | None
 
 
@@ -62,7 +64,7 @@ class PaymentInput(Input):
     id: Identifier | None = None
 
 
-class NoteInput(Reasoned):
+class CreditNoteInput(Reasoned):
     """`amount` is with tax, at most what is left of the invoice."""
 
     amount: Amount
@@ -83,8 +85,6 @@ async def receivables(request: Request) -> Receivables:
 Store = Annotated[InvoiceStore, Depends(invoice_store)]
 Book = Annotated[InvoiceListing, Depends(invoice_listing)]
 Desk = Annotated[Receivables, Depends(receivables)]
-InvoiceId = Annotated[str, Path(max_length=64)]
-Limit = Annotated[int, Query(ge=1, le=100)]
 Reader = Annotated[Caller, Depends(allowed("invoice.read"))]
 Manager = Annotated[Caller, Depends(allowed("invoice.manage"))]
 Buyer = Annotated[Caller, Depends(allowed("invoice.read_own"))]
@@ -94,23 +94,23 @@ Buyer = Annotated[Caller, Depends(allowed("invoice.read_own"))]
 async def list_merchant_invoices(
     caller: Reader,
     book: Book,
-    merchant_id: str,
+    merchant_id: MerchantId,
     status: InvoiceStatus | None = None,
     period: Month | None = None,
     pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
-    limit: Limit = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> MerchantInvoices:
     """A merchant's invoices, the newest number first."""
     page = await book.of_merchant(merchant_id, limit, cursor, status=status, period=period, pseudonym=pseudonym)
     return MerchantInvoices(
-        items=[summary(held.value, MerchantSummary) for held in page.items], next_cursor=page.cursor
+        items=[summary(held.value, MerchantInvoiceSummary) for held in page.items], next_cursor=page.cursor
     )
 
 
 @router.get("/merchants/{merchant_id}/invoices/{invoice_id}")
 async def read_merchant_invoice(
-    caller: Reader, store: Store, merchant_id: str, invoice_id: InvoiceId, response: Response
+    caller: Reader, store: Store, merchant_id: MerchantId, invoice_id: InvoiceId, response: Response
 ) -> MerchantInvoice:
     """An invoice with the merchant's side of it: commission, and what is left."""
     held = await store.invoice(merchant_id, invoice_id)
@@ -123,7 +123,7 @@ async def read_merchant_invoice(
 async def record_payment(
     caller: Manager,
     desk: Desk,
-    merchant_id: str,
+    merchant_id: MerchantId,
     invoice_id: InvoiceId,
     body: PaymentInput,
     request: Request,
@@ -143,7 +143,7 @@ async def record_payment(
 
 @router.post("/merchants/{merchant_id}/invoices/{invoice_id}/void")
 async def void_invoice(
-    caller: Manager, desk: Desk, merchant_id: str, invoice_id: InvoiceId, body: Reasoned, response: Response
+    caller: Manager, desk: Desk, merchant_id: MerchantId, invoice_id: InvoiceId, body: Reasoned, response: Response
 ) -> MerchantInvoice:
     """Nothing is owed any more. The number stays, and the usage is not billed again. The buyer is told by mail."""
     return _tagged(await desk.void(caller.actor, merchant_id, invoice_id, body.reason), response)
@@ -151,8 +151,8 @@ async def void_invoice(
 
 @router.post("/merchants/{merchant_id}/invoices/{invoice_id}/credit-notes", status_code=201)
 async def give_credit_note(
-    caller: Manager, desk: Desk, merchant_id: str, invoice_id: InvoiceId, body: NoteInput, request: Request
-) -> NoteView:
+    caller: Manager, desk: Desk, merchant_id: MerchantId, invoice_id: InvoiceId, body: CreditNoteInput, request: Request
+) -> CreditNoteView:
     """Take back some of an invoice, or all. It lowers what is to be paid; what is over is credit for the consumer's
     next invoice. The buyer is told by mail."""
     note_id = _once("crn", caller, request)
@@ -162,8 +162,8 @@ async def give_credit_note(
 
 @router.get("/merchants/{merchant_id}/credit-notes")
 async def list_merchant_notes(
-    caller: Reader, book: Book, merchant_id: str, limit: Limit = 20, cursor: str | None = None
-) -> NotesView:
+    caller: Reader, book: Book, merchant_id: MerchantId, limit: PageSize = 20, cursor: Cursor = None
+) -> CreditNotesView:
     """A merchant's credit notes, the newest number first."""
     return _notes(await book.notes_of_merchant(merchant_id, limit, cursor))
 
@@ -172,11 +172,11 @@ async def list_merchant_notes(
 async def list_consumer_invoices(
     caller: Buyer,
     book: Book,
-    consumer_id: str,
+    consumer_id: ConsumerId,
     status: InvoiceStatus | None = None,
     period: Month | None = None,
-    limit: Limit = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> BuyerInvoices:
     """A consumer's invoices of all merchants, the latest period first."""
     page = await book.of_consumer(consumer_id, limit, cursor, status=status, period=period)
@@ -185,7 +185,7 @@ async def list_consumer_invoices(
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}")
 async def read_consumer_invoice(
-    caller: Buyer, store: Store, consumer_id: str, invoice_id: InvoiceId, response: Response
+    caller: Buyer, store: Store, consumer_id: ConsumerId, invoice_id: InvoiceId, response: Response
 ) -> BuyerInvoice:
     """One invoice: its lines, what they come from, payments and credit notes."""
     held = await store.consumer_invoice(consumer_id, invoice_id)
@@ -197,8 +197,13 @@ async def read_consumer_invoice(
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes")
 async def list_consumer_notes(
-    caller: Buyer, book: Book, consumer_id: str, invoice_id: InvoiceId, limit: Limit = 20, cursor: str | None = None
-) -> NotesView:
+    caller: Buyer,
+    book: Book,
+    consumer_id: ConsumerId,
+    invoice_id: InvoiceId,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
+) -> CreditNotesView:
     """What was taken back of an invoice, the newest number first."""
     return _notes(await book.notes_of_invoice(consumer_id, invoice_id, limit, cursor))
 
@@ -211,15 +216,15 @@ async def list_all_invoices(
     consumer_id: Annotated[str | None, Query(max_length=64)] = None,
     status: InvoiceStatus | None = None,
     period: Month | None = None,
-    limit: Limit = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> PlatformInvoices:
     """What is billed on the platform, the latest period first. One is read under its merchant."""
     page = await book.of_platform(
         limit, cursor, merchant_id=merchant_id, consumer_id=consumer_id, status=status, period=period
     )
     return PlatformInvoices(
-        items=[summary(held.value, PlatformSummary) for held in page.items], next_cursor=page.cursor
+        items=[summary(held.value, PlatformInvoiceSummary) for held in page.items], next_cursor=page.cursor
     )
 
 
@@ -235,5 +240,5 @@ def _tagged(held: Held[Invoice], response: Response) -> MerchantInvoice:
     return merchant_view(held.value)
 
 
-def _notes(page: Page[Held[CreditNote]]) -> NotesView:
-    return NotesView(items=[note_view(held.value) for held in page.items], next_cursor=page.cursor)
+def _notes(page: Page[Held[CreditNote]]) -> CreditNotesView:
+    return CreditNotesView(items=[note_view(held.value) for held in page.items], next_cursor=page.cursor)

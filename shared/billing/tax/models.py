@@ -6,10 +6,11 @@ from pydantic import Field
 
 from shared.catalog.models import Address
 from shared.kernel.documents import StoredModel
+from shared.kernel.http.schemas import StoredView
 from shared.kernel.money import Amount, Percent
 
 
-class TaxRegistration(StoredModel):
+class TaxRegistration(StoredView):
     """Where a merchant is registered, once per country. `country` is ISO 3166-1 alpha-2; `number` is checked by the
     country's own rule, or is that of another EU state for the One-Stop-Shop. `percent` is what buyers in that country
     pay; `in_gst` is India's: of the whole rate CGST and SGST are half each within a state, IGST is all of it between
@@ -30,7 +31,7 @@ class Party(StoredModel):
     registrations: tuple[TaxRegistration, ...] = ()
 
 
-class TaxLine(StoredModel):
+class TaxLine(StoredView):
     """One rate of one tax on all that it applies to, rounded once (EN 16931 BR-CO-17). `category` is UNCL 5305's: S
     standard, Z zero, E exempt, AE reverse charge, G export, O outside scope."""
 

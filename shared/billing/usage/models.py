@@ -2,11 +2,12 @@
 
 from pydantic import AwareDatetime
 
-from shared.kernel.documents import Identifier, StoredModel
+from shared.kernel.documents import Identifier
+from shared.kernel.http.schemas import StoredView
 from shared.kernel.periods import Day, Month
 
 
-class RecordsProof(StoredModel):
+class RecordsProof(StoredView):
     """Which raw records an invoice (a period's part of it) rests on: the consumer's with these services in [start,
     end). `sha256` is of their export as CSV (`shared.billing.usage.records`)."""
 
@@ -19,7 +20,7 @@ class RecordsProof(StoredModel):
     sha256: str
 
 
-class DayUsage(StoredModel):
+class DayUsage(StoredView):
     """For the chart: requests of a local day."""
 
     day: Day

@@ -15,6 +15,7 @@ from shared.catalog.marketplace.pages import SUMMARY_CHARACTERS_MAX, merchant_pa
 from shared.catalog.marketplace.search import Asked, Card, Catalogue, Results
 from shared.catalog.models import Limits, Merchant, PriceModel, ServiceType, Visibility
 from shared.identity.guard import not_found
+from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.schemas import View
 from shared.platform.search import Sort
 
@@ -182,14 +183,14 @@ AnyFilters = Annotated[Filters, Depends(filters)]
 
 
 @router.get("/services", response_model=CatalogServices, responses={304: {"description": "Not modified"}})
-async def search_services(
+async def search_catalog_services(
     request: Request,
     catalogue: AnyCatalogue,
     filters: AnyFilters,
     sort: Annotated[Sort, Query(description="Without `q`, relevance is newest first")] = "relevance",
     facets: Annotated[bool, Query(description="Also count by type, category, tag, merchant and price model")] = False,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> Response:
     """Services that everybody may see, found by words (with the last one as a prefix, and misspellings forgiven)."""
     found = await catalogue.search(filters.sorted(sort), limit=limit, cursor=cursor, facets=facets)
@@ -203,7 +204,7 @@ async def search_services(
 
 
 @router.get("/facets", response_model=CatalogFacets, responses={304: {"description": "Not modified"}})
-async def count_services(request: Request, catalogue: AnyCatalogue, filters: AnyFilters) -> Response:
+async def count_catalog_services(request: Request, catalogue: AnyCatalogue, filters: AnyFilters) -> Response:
     """How many services there are by type, category, tag, merchant and price model."""
     found = await catalogue.search(filters.sorted(), limit=1, facets=True)
     return cacheable(request, facets_view(found))
@@ -223,7 +224,7 @@ Visible = Annotated[Detail, Depends(visible)]
 
 
 @router.get("/services/{slug}", response_model=CatalogServiceDetail, responses={304: {"description": "Not modified"}})
-async def show_service(request: Request, detail: Visible) -> Response:
+async def show_catalog_service(request: Request, detail: Visible) -> Response:
     """One service by its slug, also an unlisted one. A private one is shown to those who have been granted access, to
     those who run its merchant, and to admins, when they send their token."""
     return cacheable(request, detail_view(detail), caching(detail))
@@ -237,7 +238,7 @@ def caching(detail: Detail) -> str:
 @router.get(
     "/merchants/{slug}", response_model=CatalogMerchantProfile, responses={304: {"description": "Not modified"}}
 )
-async def show_merchant(request: Request, details: AnyDetails, catalogue: AnyCatalogue, slug: str) -> Response:
+async def show_catalog_merchant(request: Request, details: AnyDetails, catalogue: AnyCatalogue, slug: str) -> Response:
     """A merchant by its slug, with its services that everybody may see."""
     merchant = await details.merchant(slug)
     if merchant is None:

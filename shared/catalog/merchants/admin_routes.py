@@ -4,12 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from shared.catalog.merchants.routes import Desk, MerchantId, MerchantView, fields
+from shared.catalog.merchants.routes import Desk, MerchantView, fields
 from shared.catalog.models import Merchant, MerchantStatus
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import MerchantId
+from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.schemas import Reasoned, View
 
 router = APIRouter(prefix="/admin/merchants", tags=["merchants"])
@@ -46,8 +48,8 @@ async def list_merchants(
     status: MerchantStatus | None = None,
     flagged: bool | None = None,
     slug: Annotated[str | None, Query(max_length=63, pattern="^[a-z0-9-]*$", description="What it starts with")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> MerchantList:
     """All merchants, by slug."""
     page = await desk.page(status, flagged, slug, limit, cursor)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.catalog.logos import FOLDER
@@ -14,6 +14,8 @@ from shared.identity.models import Caller
 from shared.kernel.countries import check_country
 from shared.kernel.documents import Held, Name, Slug
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import MerchantId
+from shared.kernel.http.parameters import IfMatch, IfNoneMatch
 from shared.kernel.http.problems import not_found
 from shared.kernel.http.schemas import Input, View
 from shared.platform.blobs import Blobs
@@ -22,8 +24,6 @@ router = APIRouter(tags=["merchants"])
 
 LegalName = Annotated[str, Field(max_length=200)]
 TaxId = Annotated[str, Field(max_length=40)]
-MerchantId = Annotated[str, Path(max_length=64)]
-IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
 
 
 class AddressInput(Address, Input):  # in this order: of two configurations the last one holds
@@ -171,7 +171,7 @@ async def change_merchant(
         }
     },
 )
-async def set_logo(
+async def set_merchant_logo(
     caller: Annotated[Caller, Depends(allowed("merchant.update"))],
     desk: Desk,
     merchant_id: MerchantId,
@@ -185,7 +185,7 @@ async def set_logo(
 
 
 @router.delete("/merchants/{merchant_id}/logo")
-async def remove_logo(
+async def remove_merchant_logo(
     caller: Annotated[Caller, Depends(allowed("merchant.update"))],
     desk: Desk,
     merchant_id: MerchantId,
@@ -204,7 +204,7 @@ async def remove_logo(
 async def read_logo(
     blobs: Annotated[Blobs, Depends(blobs)],
     name: Annotated[str, Path(pattern=r"^[0-9a-f]{40}\.png$")],
-    if_none_match: Annotated[str | None, Header()] = None,
+    if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A logo. Its name never changes its picture."""
     headers = {"ETag": f'"{name}"', "Cache-Control": "public, max-age=31536000, immutable"}

@@ -8,8 +8,7 @@ from pydantic import JsonValue
 from shared.catalog.models import ServiceStatus, Visibility
 from shared.catalog.services.reviews import Review, Reviews
 from shared.catalog.services.routes import (
-    IfMatch,
-    Reason,
+    OptionalReason,
     ServicesView,
     ServiceView,
     full_view,
@@ -18,6 +17,8 @@ from shared.catalog.services.routes import (
 )
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
+from shared.kernel.http.fields import ServiceId
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Reasoned, View
 
 router = APIRouter(prefix="/admin/services", tags=["service reviews"])
@@ -29,7 +30,7 @@ class VisibilityOverride(Reasoned):
     visibility: Visibility | None
 
 
-class ChangeView(View):
+class FieldChangeView(View):
     """One field of a revision: as it is, and as it would be. Of an OpenAPI document, where it is kept."""
 
     field: str
@@ -37,15 +38,15 @@ class ChangeView(View):
     after: JsonValue
 
 
-class ReviewView(View):
+class ServiceReviewView(View):
     """`service.review` says what waits: the `service`, or a `revision` of it, which makes these `changes`."""
 
     service: ServiceView
-    changes: list[ChangeView]
+    changes: list[FieldChangeView]
 
 
-class ReviewsView(View):
-    items: list[ReviewView]
+class ServiceReviewsView(View):
+    items: list[ServiceReviewView]
     next_cursor: str | None
 
 
@@ -55,7 +56,6 @@ async def reviews(request: Request) -> Reviews:
 
 Part = Annotated[Reviews, Depends(reviews)]
 Decider = Annotated[Caller, Depends(allowed("service.decide"))]
-Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 @router.get("")
@@ -64,8 +64,8 @@ async def list_all_services(
     reviews: Part,
     status: ServiceStatus | None = None,
     merchant: Annotated[str | None, Query(max_length=64, description="Id of a merchant")] = None,
-    limit: Limit = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> ServicesView:
     """All services of the platform, by status; those of one merchant newest first."""
     page = await reviews.page(status, merchant, limit, cursor)
@@ -76,17 +76,22 @@ async def list_all_services(
 async def list_reviews(
     caller: Annotated[Caller, Depends(allowed("service.review"))],
     reviews: Part,
-    limit: Limit = 20,
-    cursor: str | None = None,
-) -> ReviewsView:
+    limit: PageSize = 20,
+    cursor: Cursor = None,
+) -> ServiceReviewsView:
     """Services and revisions that wait for a decision, those that wait longest first."""
     found, next_cursor = await reviews.queue(limit, cursor)
-    return ReviewsView(items=[_review(one) for one in found], next_cursor=next_cursor)
+    return ServiceReviewsView(items=[_review(one) for one in found], next_cursor=next_cursor)
 
 
 @router.post("/{service_id}/approve")
 async def approve_service(
-    caller: Decider, reviews: Part, service_id: str, why: Reason, response: Response, if_match: IfMatch = None
+    caller: Decider,
+    reviews: Part,
+    service_id: ServiceId,
+    why: OptionalReason,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> ServiceView:
     """Approve what waits: the service, or its revision. With `If-Match`, only if it still is what was read. The
     merchant is told by mail."""
@@ -95,7 +100,7 @@ async def approve_service(
 
 @router.post("/{service_id}/reject")
 async def reject_service(
-    caller: Decider, reviews: Part, service_id: str, why: Reasoned, response: Response, if_match: IfMatch = None
+    caller: Decider, reviews: Part, service_id: ServiceId, why: Reasoned, response: Response, if_match: IfMatch = None
 ) -> ServiceView:
     """Reject what waits. The merchant is told by mail, may mend it and submit it again."""
     return view(await reviews.reject(caller.actor, service_id, why.reason, if_match), response)
@@ -103,7 +108,7 @@ async def reject_service(
 
 @router.post("/{service_id}/disable")
 async def disable_service(
-    caller: Decider, reviews: Part, service_id: str, why: Reasoned, response: Response
+    caller: Decider, reviews: Part, service_id: ServiceId, why: Reasoned, response: Response
 ) -> ServiceView:
     """Suspend an active service: its calls are refused at once. The merchant is told by mail."""
     return view(await reviews.disable(caller.actor, service_id, why.reason), response)
@@ -111,7 +116,7 @@ async def disable_service(
 
 @router.post("/{service_id}/restore")
 async def restore_service(
-    caller: Decider, reviews: Part, service_id: str, why: Reasoned, response: Response
+    caller: Decider, reviews: Part, service_id: ServiceId, why: Reasoned, response: Response
 ) -> ServiceView:
     """Lift a suspension. The merchant is told by mail."""
     return view(await reviews.restore(caller.actor, service_id, why.reason), response)
@@ -121,7 +126,7 @@ async def restore_service(
 async def override_visibility(
     caller: Decider,
     reviews: Part,
-    service_id: str,
+    service_id: ServiceId,
     override: VisibilityOverride,
     response: Response,
     if_match: IfMatch = None,
@@ -131,6 +136,6 @@ async def override_visibility(
     return view(held, response)
 
 
-def _review(review: Review) -> ReviewView:
-    changes = [ChangeView(field=field, before=before, after=after) for field, before, after in review.changes]
-    return ReviewView(service=full_view(review.detail), changes=changes)
+def _review(review: Review) -> ServiceReviewView:
+    changes = [FieldChangeView(field=field, before=before, after=after) for field, before, after in review.changes]
+    return ServiceReviewView(service=full_view(review.detail), changes=changes)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AwareDatetime, ConfigDict, Field, JsonValue
 
 from shared.catalog.logos import logo_path
@@ -23,11 +23,12 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Name, Slug
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import MerchantId, ServiceId
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["services"])
 
-IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
 Notes = Annotated[str, Field(max_length=2_000, description="What changes, for whoever reviews it and for consumers")]
 _CONFIG = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
@@ -79,7 +80,7 @@ class ServiceChange(_Writable):
     notes: Notes | None = None
 
 
-class Reason(Input):
+class OptionalReason(Input):
     reason: Annotated[str, Field(max_length=1_000)] | None = None
 
 
@@ -159,7 +160,7 @@ Part = Annotated[Services, Depends(services)]
 async def create_service(
     caller: Annotated[Caller, Depends(allowed("service.create"))],
     services: Part,
-    merchant_id: str,
+    merchant_id: MerchantId,
     new: NewService,
     response: Response,
 ) -> ServiceView:
@@ -172,10 +173,10 @@ async def create_service(
 async def list_services(
     caller: Annotated[Caller, Depends(allowed("service.list"))],
     services: Part,
-    merchant_id: str,
+    merchant_id: MerchantId,
     status: ServiceStatus | None = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> ServicesView:
     """The merchant's services, newest first."""
     page = await services.page(merchant_id, status, limit, cursor)
@@ -184,7 +185,10 @@ async def list_services(
 
 @router.get("/services/{service_id}")
 async def read_service(
-    caller: Annotated[Caller, Depends(allowed("service.read"))], services: Part, service_id: str, response: Response
+    caller: Annotated[Caller, Depends(allowed("service.read"))],
+    services: Part,
+    service_id: ServiceId,
+    response: Response,
 ) -> ServiceView:
     """One service: as it is, and the changes of it that wait for approval."""
     return view(await services.read(service_id), response)
@@ -194,7 +198,7 @@ async def read_service(
 async def change_service(
     caller: Annotated[Caller, Depends(allowed("service.update"))],
     services: Part,
-    service_id: str,
+    service_id: ServiceId,
     change: ServiceChange,
     response: Response,
     if_match: IfMatch = None,
@@ -207,7 +211,10 @@ async def change_service(
 
 @router.post("/services/{service_id}/submit")
 async def submit_service(
-    caller: Annotated[Caller, Depends(allowed("service.submit"))], services: Part, service_id: str, response: Response
+    caller: Annotated[Caller, Depends(allowed("service.submit"))],
+    services: Part,
+    service_id: ServiceId,
+    response: Response,
 ) -> ServiceView:
     """Ask for the approval of a draft, or of a rejected service that was mended."""
     return view(await services.submit(caller.actor, service_id), response)
@@ -215,7 +222,10 @@ async def submit_service(
 
 @router.post("/services/{service_id}/withdraw")
 async def withdraw_service(
-    caller: Annotated[Caller, Depends(allowed("service.submit"))], services: Part, service_id: str, response: Response
+    caller: Annotated[Caller, Depends(allowed("service.submit"))],
+    services: Part,
+    service_id: ServiceId,
+    response: Response,
 ) -> ServiceView:
     """Take back what waits for approval: the service is a draft again, or its revision is dropped."""
     return view(await services.withdraw(caller.actor, service_id), response)
@@ -225,8 +235,8 @@ async def withdraw_service(
 async def retire_service(
     caller: Annotated[Caller, Depends(allowed("service.retire"))],
     services: Part,
-    service_id: str,
-    why: Reason,
+    service_id: ServiceId,
+    why: OptionalReason,
     response: Response,
 ) -> ServiceView:
     """Take the service off the market for good. Its calls are refused at once."""

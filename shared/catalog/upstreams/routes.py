@@ -7,13 +7,15 @@ from pydantic import AwareDatetime, Field
 
 from shared.catalog.models import HeaderName, Service
 from shared.catalog.openapi.service import Descriptions
-from shared.catalog.services.routes import IfMatch, Notes, Part, ServiceView, view
+from shared.catalog.services.routes import Notes, Part, ServiceView, view
 from shared.catalog.services.service import Services
 from shared.catalog.upstreams.connection_test import ConnectionTest
 from shared.catalog.upstreams.secrets import UpstreamSecrets
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.etags import entity_tag
+from shared.kernel.http.fields import ServiceId
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(prefix="/services/{service_id}", tags=["services"])
@@ -64,12 +66,12 @@ class ConnectionView(View):
     reason: str | None
 
 
-class Release(Input):
+class NewServiceVersion(Input):
     version: Annotated[str, Field(min_length=1, max_length=50, examples=["2.1.0"])]
     notes: Notes = ""
 
 
-class VersionView(View):
+class ServiceVersionView(View):
     """`number` counts the service's versions, `version` is the merchant's name for it."""
 
     number: int
@@ -79,8 +81,8 @@ class VersionView(View):
     made_at: AwareDatetime
 
 
-class VersionsView(View):
-    items: list[VersionView]
+class ServiceVersionsView(View):
+    items: list[ServiceVersionView]
     next_cursor: str | None
 
 
@@ -129,8 +131,13 @@ Proposed = Annotated[bool, Query(description="As it would be with the changes th
 
 
 @router.put("/logo", openapi_extra=_PICTURE)
-async def set_logo(
-    caller: Editor, services: Part, service_id: str, request: Request, response: Response, if_match: IfMatch = None
+async def set_service_logo(
+    caller: Editor,
+    services: Part,
+    service_id: ServiceId,
+    request: Request,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> ServiceView:
     """Set the logo: the picture itself is the body, PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024 pixels. It is
     drawn anew, so nothing but its pixels is kept."""
@@ -138,8 +145,8 @@ async def set_logo(
 
 
 @router.delete("/logo")
-async def remove_logo(
-    caller: Editor, services: Part, service_id: str, response: Response, if_match: IfMatch = None
+async def remove_service_logo(
+    caller: Editor, services: Part, service_id: ServiceId, response: Response, if_match: IfMatch = None
 ) -> ServiceView:
     """Take the logo away."""
     return view(await services.set_logo(caller.actor, service_id, None, if_match), response)
@@ -149,7 +156,7 @@ async def remove_logo(
 async def import_openapi(
     caller: Annotated[Caller, Depends(allowed("service.import_openapi"))],
     documents: Documents,
-    service_id: str,
+    service_id: ServiceId,
     request: Request,
     response: Response,
     content_type: Annotated[str, Header(include_in_schema=False)] = "",
@@ -163,7 +170,7 @@ async def import_openapi(
 
 @router.get("/openapi", responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}})
 async def read_openapi(
-    caller: Reader, services: Part, documents: Documents, service_id: str, proposed: Proposed = False
+    caller: Reader, services: Part, documents: Documents, service_id: ServiceId, proposed: Proposed = False
 ) -> Response:
     """The service's OpenAPI document, as JSON."""
     document = await documents.read(await _service(services, service_id, proposed))
@@ -172,7 +179,7 @@ async def read_openapi(
 
 @router.get("/operations")
 async def list_operations(
-    caller: Reader, services: Part, documents: Documents, service_id: str, proposed: Proposed = False
+    caller: Reader, services: Part, documents: Documents, service_id: ServiceId, proposed: Proposed = False
 ) -> OperationsView:
     """What the service's OpenAPI document offers, in its order; at most 500."""
     found = await documents.operations(await _service(services, service_id, proposed))
@@ -181,7 +188,12 @@ async def list_operations(
 
 @router.put("/upstream-secret")
 async def set_upstream_secret(
-    caller: Editor, vault: Vault, service_id: str, secret: UpstreamSecret, response: Response, if_match: IfMatch = None
+    caller: Editor,
+    vault: Vault,
+    service_id: ServiceId,
+    secret: UpstreamSecret,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> ServiceView:
     """Set the header by which the merchant's API knows AMS. It holds at once, also for a live service."""
     return view(await vault.put(caller.actor, service_id, secret.header, secret.value, if_match), response)
@@ -189,7 +201,7 @@ async def set_upstream_secret(
 
 @router.delete("/upstream-secret")
 async def remove_upstream_secret(
-    caller: Editor, vault: Vault, service_id: str, response: Response, if_match: IfMatch = None
+    caller: Editor, vault: Vault, service_id: ServiceId, response: Response, if_match: IfMatch = None
 ) -> ServiceView:
     """Send calls without that header again."""
     return view(await vault.remove(caller.actor, service_id, if_match), response)
@@ -199,7 +211,7 @@ async def remove_upstream_secret(
 async def test_connection(
     caller: Annotated[Caller, Depends(allowed("service.test_connection"))],
     test: Annotated[ConnectionTest, Depends(connection)],
-    service_id: str,
+    service_id: ServiceId,
     asked: ConnectionInput,
 ) -> ConnectionView:
     """Call the merchant's API once, with the service's own secret, and say whether it answers. Redirects are not
@@ -210,28 +222,28 @@ async def test_connection(
 
 @router.post("/versions", status_code=201)
 async def announce_version(
-    caller: Editor, services: Part, service_id: str, release: Release, response: Response
-) -> VersionView:
+    caller: Editor, services: Part, service_id: ServiceId, release: NewServiceVersion, response: Response
+) -> ServiceVersionView:
     """Announce a version of a live service to its consumers. Approvals make versions by themselves."""
     detail, version = await services.release(caller.actor, service_id, release.version, release.notes)
     response.headers["ETag"] = entity_tag(detail.held.etag)
-    return VersionView.model_validate(version.model_dump())
+    return ServiceVersionView.model_validate(version.model_dump())
 
 
 @router.get("/versions")
 async def list_versions(
     caller: Reader,
     services: Part,
-    service_id: str,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
-) -> VersionsView:
+    service_id: ServiceId,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
+) -> ServiceVersionsView:
     """The service's versions, newest first."""
     page = await services.versions(service_id, limit, cursor)
-    items = [VersionView.model_validate(held.value.model_dump()) for held in page.items]
-    return VersionsView(items=items, next_cursor=page.cursor)
+    items = [ServiceVersionView.model_validate(held.value.model_dump()) for held in page.items]
+    return ServiceVersionsView(items=items, next_cursor=page.cursor)
 
 
-async def _service(services: Services, service_id: str, proposed: bool) -> Service:
+async def _service(services: Services, service_id: ServiceId, proposed: bool) -> Service:
     detail = await services.read(service_id)
     return detail.proposed if proposed else detail.service

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, Field
 
 from shared.identity.accounts.routes import (
@@ -20,13 +20,14 @@ from shared.identity.models import Caller
 from shared.identity.sign_in.sessions import Sessions
 from shared.identity.store import AccountStore
 from shared.kernel.http.etags import check_match, entity_tag
+from shared.kernel.http.fields import AccountId
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Reasoned, View
 
 router = APIRouter(prefix="/admin/accounts", tags=["accounts"])
 
 Service = Annotated[Accounts, Depends(accounts)]
 Store = Annotated[AccountStore, Depends(account_store)]
-IfMatch = Annotated[str | None, Header(description="The ETag that was read")]
 
 
 class LoginView(View):
@@ -57,8 +58,8 @@ async def list_accounts(
     accounts: Service,
     email: Annotated[str | None, Query(min_length=1, max_length=254, description="How the address starts")] = None,
     role: Annotated[Literal["admin"] | None, Query()] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> AccountList:
     """Accounts; by e-mail address when its start is given, else in no promised order."""
     page = await accounts.list(email, role, limit, cursor)
@@ -67,7 +68,7 @@ async def list_accounts(
 
 @router.get("/{account_id}")
 async def read_account(
-    caller: Annotated[Caller, Depends(allowed("account.read"))], store: Store, account_id: str, response: Response
+    caller: Annotated[Caller, Depends(allowed("account.read"))], store: Store, account_id: AccountId, response: Response
 ) -> AccountDetail:
     """An account with its ways to sign in."""
     held = await find_account(store, account_id)
@@ -82,7 +83,7 @@ async def suspend_account(
     caller: Annotated[Caller, Depends(allowed("account.suspend"))],
     store: Store,
     accounts: Service,
-    account_id: str,
+    account_id: AccountId,
     why: Reasoned,
     response: Response,
 ) -> AccountView:
@@ -96,7 +97,7 @@ async def restore_account(
     caller: Annotated[Caller, Depends(allowed("account.suspend"))],
     store: Store,
     accounts: Service,
-    account_id: str,
+    account_id: AccountId,
     why: Reasoned,
     response: Response,
 ) -> AccountView:
@@ -110,7 +111,7 @@ async def set_admin_role(
     caller: Annotated[Caller, Depends(allowed("account.set_admin"))],
     store: Store,
     accounts: Service,
-    account_id: str,
+    account_id: AccountId,
     role: AdminRole,
     response: Response,
     if_match: IfMatch = None,
@@ -128,7 +129,7 @@ async def end_account_sessions(
     caller: Annotated[Caller, Depends(allowed("account.end_sessions"))],
     store: Store,
     sessions: Annotated[Sessions, Depends(sessions)],
-    account_id: str,
+    account_id: AccountId,
     why: Reasoned,
     response: Response,
 ) -> AccountView:

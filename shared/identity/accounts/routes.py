@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.identity.accounts.service import Accounts
@@ -12,6 +12,8 @@ from shared.identity.sign_in.sessions import Sessions
 from shared.identity.store import AccountStore
 from shared.kernel.documents import Held
 from shared.kernel.http.etags import check_match, entity_tag
+from shared.kernel.http.fields import AccountId, SessionId
+from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["account"])
@@ -82,7 +84,7 @@ def answer(response: Response, held: Held[Account]) -> AccountView:
     return account_view(held.value)
 
 
-async def find_account(store: AccountStore, account_id: str) -> Held[Account]:
+async def find_account(store: AccountStore, account_id: AccountId) -> Held[Account]:
     """Raises Problem 404."""
     held = await store.account(account_id)
     if held is None:
@@ -107,7 +109,7 @@ async def change_me(
     accounts: Annotated[Accounts, Depends(accounts)],
     change: AccountChange,
     response: Response,
-    if_match: Annotated[str | None, Header(description="The ETag that was read")] = None,
+    if_match: IfMatch = None,
 ) -> AccountView:
     """Change one's name. The e-mail address is the sign-in provider's to change."""
     held = await find_account(store, caller.account.id)
@@ -119,8 +121,8 @@ async def change_me(
 async def list_sessions(
     caller: Annotated[Caller, Depends(allowed("session.list"))],
     sessions: Annotated[Sessions, Depends(sessions)],
-    limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: str | None = None,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> SessionList:
     """One's sessions that are alive, the last used first. A page may be short and still not be the last."""
     page = await sessions.list(caller.account, limit, cursor)
@@ -142,7 +144,7 @@ async def end_sessions(
 async def end_session(
     caller: Annotated[Caller, Depends(allowed("session.end"))],
     sessions: Annotated[Sessions, Depends(sessions)],
-    session_id: str,
+    session_id: SessionId,
 ) -> None:
     """End one session. Its tokens are refused, and so are those that the provider renews for it."""
     if not await sessions.end(caller.actor, caller.account.id, session_id):

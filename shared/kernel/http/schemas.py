@@ -1,18 +1,22 @@
 """The bases of what the API takes and gives.
 
-Stored models never appear on the wire themselves: an `Input` lists what a caller may write (unknown fields are refused,
-so role, status or owner cannot be smuggled in), a `View` what one may see.
+An `Input` lists what a caller may write (unknown fields are refused, so role, status or owner cannot be smuggled in), a
+`View` what one may see. Stored models do not appear on the wire themselves, but for the parts that are a `StoredView`.
+
+Docstrings of attributes are descriptions in the API's document. Reading them takes time: consume imports none of this.
 """
 
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.kernel.documents import StoredModel
+
 
 class Input(BaseModel):
     """A request body. Unknown fields are an error that names them."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, use_attribute_docstrings=True)
 
 
 class Reasoned(Input):
@@ -24,4 +28,10 @@ class Reasoned(Input):
 class View(BaseModel):
     """A response body."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    model_config = ConfigDict(frozen=True, populate_by_name=True, use_attribute_docstrings=True)
+
+
+class StoredView(StoredModel):
+    """A part of a stored model that is part of answers as it is."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)

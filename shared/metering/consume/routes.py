@@ -15,7 +15,7 @@ own_header = APIKeyHeader(name="X-AMS-Key", scheme_name="AmsKey", auto_error=Fal
 bearer = HTTPBearer(scheme_name="AmsBearer", auto_error=False, description="An API key of AMS.")
 
 
-class Question(Input):
+class ExplainInput(Input):
     """A `call` to a service (slug or id), or a usage `report` for it. Without `source_address`, from where this very
     request comes."""
 
@@ -24,7 +24,7 @@ class Question(Input):
     source_address: IPvAnyAddress | None = None
 
 
-class CheckView(View):
+class ExplainCheckView(View):
     """`passed` is null when it was not looked at, because of one before it. The rest is there when it failed."""
 
     check: str
@@ -39,7 +39,7 @@ class Explanation(View):
     """`checks` are in consume's order: the first that fails is what a call is refused for."""
 
     allowed: bool
-    checks: list[CheckView]
+    checks: list[ExplainCheckView]
 
 
 async def explainer(request: Request) -> Explainer:
@@ -52,7 +52,7 @@ async def explain_refusal(
     explainer: Annotated[Explainer, Depends(explainer)],
     _key: Annotated[object, Security(own_header)],
     _token: Annotated[object, Security(bearer)],
-    question: Question,
+    question: ExplainInput,
 ) -> Explanation:
     """Every check of consume for the key that this request carries, also when it has expired or was disabled or
     revoked. Nothing is counted: no call, no quota."""
@@ -60,7 +60,7 @@ async def explain_refusal(
     checks = await explainer.explain(request.headers, question.service, source, forwarding=question.way == "call")
     first = next((each for each in checks if each.passed is False), None)
     views = [
-        CheckView(
+        ExplainCheckView(
             check=each.check,
             passed=each.passed,
             code=each.code,

@@ -135,8 +135,9 @@ async def test_people_of_a_project_make_keys_of_that_project_only(market: Access
     # A project in the query makes nobody a manager of the whole consumer.
     for project_id in (rail, road, None):
         smuggled = {**body, "project_id": project_id}
+        assert (await manager.post(f"{market.consumer}/keys", json=smuggled)).status_code == 404
         answer = await manager.post(f"{market.consumer}/keys?project_id={road}", json=smuggled)
-        assert answer.status_code == 404
+        assert (answer.status_code, answer.json()["errors"][0]["field"]) == (400, "project_id")
     path = f"{market.consumer}/projects/{road}/keys"
     assert (await manager.post(path, json={**body, "project_id": rail})).status_code == 400
 

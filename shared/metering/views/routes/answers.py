@@ -7,13 +7,13 @@ from fastapi.responses import StreamingResponse
 from shared.kernel.clock import format_time, utc_now
 from shared.metering.views.figures import Figures, changes_percent, distribution, figures, spikes
 from shared.metering.views.routes.parameters import (
-    Distribution,
+    DistributionShare,
     Range,
-    Share,
     SpikeItem,
-    SpikesAnswer,
-    Trend,
-    TrendItem,
+    UsageDistribution,
+    UsageSpikes,
+    UsageTrend,
+    UsageTrendItem,
     frame,
     items,
     table,
@@ -28,7 +28,7 @@ Sums = Callable[[UsageSelection], Awaitable[SummedUsage]]
 METHOD = "robust z-score: (requests - median) / spread, spread = 1.4826 * MAD, or 1.2533 * mean deviation if MAD is 0"
 
 
-async def trend(sums: Sums, asked: Range, selection: UsageSelection, *, csv: bool) -> Trend | StreamingResponse:
+async def trend(sums: Sums, asked: Range, selection: UsageSelection, *, csv: bool) -> UsageTrend | StreamingResponse:
     window = asked.window()
     current, earlier = await sums(UsageSelection(window, (), selection.only)), before(window)
     previous = await sums(UsageSelection(earlier, (), selection.only))
@@ -42,29 +42,31 @@ async def trend(sums: Sums, asked: Range, selection: UsageSelection, *, csv: boo
     ]
     as_of = min(current.as_of, previous.as_of)
     if csv:
-        return table("usage-trend", window, as_of, TrendItem, rows)
+        return table("usage-trend", window, as_of, UsageTrendItem, rows)
     change = changes_percent(current.total, previous.total)
-    return Trend(**frame(window, as_of), items=items(TrendItem, rows), change_percent=change)
+    return UsageTrend(**frame(window, as_of), items=items(UsageTrendItem, rows), change_percent=change)
 
 
-async def spread(sums: Sums, asked: Range, selection: UsageSelection, *, csv: bool) -> Distribution | StreamingResponse:
+async def spread(
+    sums: Sums, asked: Range, selection: UsageSelection, *, csv: bool
+) -> UsageDistribution | StreamingResponse:
     window = asked.window("hour")
     summed = await sums(UsageSelection(window, (), selection.only))
     rows = distribution(summed, window)
     if csv:
-        return table("usage-distribution", window, summed.as_of, Share, rows)
-    return Distribution(**frame(window, summed.as_of), items=items(Share, rows))
+        return table("usage-distribution", window, summed.as_of, DistributionShare, rows)
+    return UsageDistribution(**frame(window, summed.as_of), items=items(DistributionShare, rows))
 
 
 async def outliers(
     sums: Sums, asked: Range, selection: UsageSelection, threshold: float, *, csv: bool
-) -> SpikesAnswer | StreamingResponse:
+) -> UsageSpikes | StreamingResponse:
     window = asked.window("day")
     summed = await sums(UsageSelection(window, (), selection.only))
     found = spikes(summed, window, threshold, utc_now())
     if csv:
         return table("usage-spikes", window, summed.as_of, SpikeItem, found.rows)
-    return SpikesAnswer(
+    return UsageSpikes(
         **frame(window, summed.as_of),
         method=METHOD,
         threshold=threshold,

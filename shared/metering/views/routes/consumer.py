@@ -12,6 +12,8 @@ from fastapi.responses import StreamingResponse
 
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
+from shared.kernel.http.fields import ConsumerId
+from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.problems import not_found
 from shared.kernel.http.schemas import View
 from shared.metering.events import UsageEvent
@@ -20,12 +22,12 @@ from shared.metering.views.figures import Metric, figures, largest, rows
 from shared.metering.views.routes.answers import Sums, trend
 from shared.metering.views.routes.parameters import (
     TABLE,
-    Answer,
     Asked,
     Csv,
-    Piece,
-    Trend,
+    UsageAnswer,
     UsageFigures,
+    UsagePiece,
+    UsageTrend,
     Zone,
     csv_file,
     day_range,
@@ -43,7 +45,7 @@ GROUP_BY = f"Any of {', '.join(DIMENSIONS)}, and one of hour, day, month; with c
 Name = Annotated[str, Query(max_length=128)]
 
 
-class ConsumerUsageItem(UsageFigures, Piece):
+class ConsumerUsageItem(UsageFigures, UsagePiece):
     """What was not grouped by is null; empty is usage without one, such as of keys of no project."""
 
     service: str | None = None
@@ -54,29 +56,29 @@ class ConsumerUsageItem(UsageFigures, Piece):
     feature: str | None = None
 
 
-class ConsumerUsageView(Answer):
+class ConsumerUsageView(UsageAnswer):
     items: list[ConsumerUsageItem]
     total: UsageFigures
 
 
-class TopItem(ConsumerUsageItem):
+class ConsumerTopItem(ConsumerUsageItem):
     """`share` of the metric's whole, null when that is 0."""
 
     share: float | None
 
 
-class TopView(Answer):
+class ConsumerTopView(UsageAnswer):
     metric: Metric
-    items: list[TopItem]
+    items: list[ConsumerTopItem]
 
 
-class DayView(ConsumerUsageView):
+class ConsumerDayView(ConsumerUsageView):
     """`items` by local hour, `services` for the whole day."""
 
     services: list[ConsumerUsageItem]
 
 
-class RecordItem(View):
+class UsageRecordItem(View):
     """A usage event as it was counted."""
 
     id: str
@@ -101,8 +103,8 @@ class RecordItem(View):
     metadata: Any
 
 
-class RecordsView(View):
-    items: list[RecordItem]
+class UsageRecordsView(View):
+    items: list[UsageRecordItem]
     next_cursor: str | None
 
 
@@ -129,7 +131,7 @@ async def usage(request: Request) -> ConsumerUsage:
 async def scope(
     caller: Reader,
     usage: Annotated[ConsumerUsage, Depends(usage)],
-    consumer_id: str,
+    consumer_id: ConsumerId,
     project_id: str | None = None,  # of the path, or of the query: by it the guard decided
     service: Name | None = None,
     api_key: Name | None = None,
@@ -157,15 +159,16 @@ def both(path: str, **kw: Any) -> Callable[[Callable[..., Any]], Callable[..., A
     """The same view of a consumer and of one project."""
 
     def add(endpoint: Callable[..., Any]) -> Callable[..., Any]:
-        for home in (HOME, PROJECT):
-            router.get(home + path, responses=TABLE, **kw)(endpoint)
+        for home, whose in ((HOME, "consumer"), (PROJECT, "project")):
+            name = endpoint.__name__.replace("consumer", whose)
+            router.get(home + path, name=name, responses=TABLE, **kw)(endpoint)
         return endpoint
 
     return add
 
 
 @both("", response_model=ConsumerUsageView)
-async def consumer_usage(
+async def read_consumer_usage(
     caller: Reader,
     scope: Scoped,
     asked: Asked,
@@ -183,22 +186,24 @@ async def consumer_usage(
     return ConsumerUsageView(**frame(window, summed.as_of), items=items(ConsumerUsageItem, found), total=total)
 
 
-@both("/trend", response_model=Trend)
-async def consumer_trend(caller: Reader, scope: Scoped, asked: Asked, csv: Csv) -> Trend | StreamingResponse:
+@both("/trend", response_model=UsageTrend)
+async def read_consumer_usage_trend(
+    caller: Reader, scope: Scoped, asked: Asked, csv: Csv
+) -> UsageTrend | StreamingResponse:
     """This period beside the equally long one before it."""
     return await trend(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
 
 
-@both("/top", response_model=TopView)
-async def consumer_top(
+@both("/top", response_model=ConsumerTopView)
+async def read_consumer_usage_top(
     caller: Reader,
     scope: Scoped,
     asked: Asked,
     csv: Csv,
     by: Literal["service", "api_key", "project", "image", "version", "feature"] = "service",
     metric: Metric = "requests",
-    limit: Annotated[int, Query(ge=1, le=100)] = 10,
-) -> TopView | StreamingResponse:
+    limit: PageSize = 10,
+) -> ConsumerTopView | StreamingResponse:
     """The services, keys or projects with most of a metric."""
     window = asked.window()
     summed = await scope.sums(UsageSelection(window, (by,), scope.only))
@@ -206,12 +211,14 @@ async def consumer_top(
         {by: group.values[0], **figures(group.sums), "share": share} for group, share in largest(summed, metric, limit)
     ]
     if csv:
-        return table("usage-top", window, summed.as_of, TopItem, found)
-    return TopView(**frame(window, summed.as_of), metric=metric, items=items(TopItem, found))
+        return table("usage-top", window, summed.as_of, ConsumerTopItem, found)
+    return ConsumerTopView(**frame(window, summed.as_of), metric=metric, items=items(ConsumerTopItem, found))
 
 
-@both("/days/{day}", response_model=DayView)
-async def consumer_day(caller: Reader, scope: Scoped, day: date, zone: Zone, csv: Csv) -> DayView | StreamingResponse:
+@both("/days/{day}", response_model=ConsumerDayView)
+async def read_consumer_usage_day(
+    caller: Reader, scope: Scoped, day: date, zone: Zone, csv: Csv
+) -> ConsumerDayView | StreamingResponse:
     """One local day by hour and by service."""
     window = day_range(day, zone).window("hour")
     hours = await scope.sums(UsageSelection(window, (), scope.only))
@@ -219,7 +226,7 @@ async def consumer_day(caller: Reader, scope: Scoped, day: date, zone: Zone, csv
     if csv:
         return table("usage-day", window, hours.as_of, ConsumerUsageItem, by_hour)
     services = await scope.sums(UsageSelection(day_range(day, zone).window(), ("service",), scope.only))
-    return DayView(
+    return ConsumerDayView(
         **frame(window, hours.as_of),
         items=items(ConsumerUsageItem, by_hour),
         total=UsageFigures.model_validate(figures(hours.total)),
@@ -227,17 +234,17 @@ async def consumer_day(caller: Reader, scope: Scoped, day: date, zone: Zone, csv
     )
 
 
-@both("/days/{day}/records", response_model=RecordsView)
-async def consumer_records(
+@both("/days/{day}/records", response_model=UsageRecordsView)
+async def read_consumer_usage_records(
     caller: Reader,
     scope: Scoped,
     day: date,
     zone: Zone,
     csv: Csv,
     status: Annotated[StatusClass | None, Query(description="Class of the HTTP status; `none`: without one")] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 50,
-    cursor: str | None = None,
-) -> RecordsView | StreamingResponse:
+    limit: PageSize = 50,
+    cursor: Cursor = None,
+) -> UsageRecordsView | StreamingResponse:
     """The log of a local day, by time; `image`, `version` and `feature` do not filter it. A page may be short, even
     empty, and still not be the last. As CSV it is whole."""
     asked, only = day_range(day, zone), scope.only
@@ -252,9 +259,9 @@ async def consumer_records(
     if csv:
         await scope.usage.records(scope.consumer_id, wanted, 1, None)  # what is wrong is said before the file begins
         log = _log(scope.usage.all_records(scope.consumer_id, wanted))
-        return csv_file(f"usage-records-{day}.csv", RecordItem, log)
+        return csv_file(f"usage-records-{day}.csv", UsageRecordItem, log)
     page = await scope.usage.records(scope.consumer_id, wanted, limit, cursor)
-    return RecordsView(items=items(RecordItem, map(_record, page.items)), next_cursor=page.cursor)
+    return UsageRecordsView(items=items(UsageRecordItem, map(_record, page.items)), next_cursor=page.cursor)
 
 
 async def _log(events: AsyncIterator[UsageEvent]) -> AsyncIterator[Mapping[str, object]]:

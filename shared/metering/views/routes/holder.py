@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.access.gate.service import Holder
 from shared.kernel.clock import format_time, utc_now
+from shared.kernel.http.parameters import Cursor
 from shared.metering.consume.routes import bearer, own_header
 from shared.metering.counters import Bucket
 from shared.metering.events import encode_event
@@ -92,7 +93,7 @@ def _check_group_by(text: str) -> str:
 
 
 @router.get("/usage/summary")
-async def usage_summary(
+async def summarize_usage(
     holder: CurrentHolder,
     queries: Queries,
     start: Annotated[AwareDatetime | None, Query(alias="from", description="Default: start of this UTC month")] = None,
@@ -115,12 +116,12 @@ async def usage_summary(
 
 
 @router.get("/usage/events")
-async def usage_events(
+async def list_usage_events(
     holder: CurrentHolder,
     queries: Queries,
     day: Annotated[date, Query(alias="date", description="UTC day")],
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: str | None = None,
+    cursor: Cursor = None,
 ) -> UsageEvents:
     """This key's raw usage events of a day, by time. A page may be short and still not be the last."""
     page = await queries.records(holder.consumer, holder.key.id, day, limit, cursor)

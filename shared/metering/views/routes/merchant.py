@@ -10,21 +10,23 @@ from fastapi.responses import StreamingResponse
 
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
+from shared.kernel.http.fields import MerchantId, ServiceId
+from shared.kernel.http.parameters import PageSize
 from shared.metering.views.figures import Metric, figures, largest
 from shared.metering.views.merchant import MerchantUsage
 from shared.metering.views.routes.answers import Sums, outliers, spread, trend
 from shared.metering.views.routes.parameters import (
     TABLE,
-    Answer,
     Asked,
     Csv,
-    Distribution,
     Months,
-    Piece,
     Range,
-    SpikesAnswer,
-    Trend,
+    UsageAnswer,
+    UsageDistribution,
     UsageFigures,
+    UsagePiece,
+    UsageSpikes,
+    UsageTrend,
     frame,
     grouping,
     items,
@@ -42,7 +44,7 @@ Grouping = Annotated[str, Query(max_length=200, description=GROUP_BY, examples=[
 Threshold = Annotated[float, Query(ge=1, le=100, description="Of the score, up or down")]
 
 
-class MerchantUsageItem(UsageFigures, Piece):
+class MerchantUsageItem(UsageFigures, UsagePiece):
     """What was not grouped by is null. A consumer is its pseudonym; a key comes with what its holder knows it by."""
 
     service: str | None = None
@@ -55,20 +57,20 @@ class MerchantUsageItem(UsageFigures, Piece):
     feature: str | None = None
 
 
-class MerchantUsageView(Answer):
+class MerchantUsageView(UsageAnswer):
     items: list[MerchantUsageItem]
     total: UsageFigures
 
 
-class TopItem(MerchantUsageItem):
+class MerchantTopItem(MerchantUsageItem):
     """`share` of the metric's whole, null when that is 0."""
 
     share: float | None
 
 
-class TopView(Answer):
+class MerchantTopView(UsageAnswer):
     metric: Metric
-    items: list[TopItem]
+    items: list[MerchantTopItem]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ async def usage(request: Request) -> MerchantUsage:
 
 async def scope(
     usage: Annotated[MerchantUsage, Depends(usage)],
-    merchant_id: str,
+    merchant_id: MerchantId,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
     pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
     api_key: Name | None = None,
@@ -107,7 +109,7 @@ Scoped = Annotated[Scope, Depends(scope)]
 
 
 @router.get(HOME, response_model=MerchantUsageView, responses=TABLE)
-async def merchant_usage(
+async def read_merchant_usage(
     caller: Reader, scope: Scoped, asked: Asked, csv: Csv, group_by: Grouping = "service"
 ) -> MerchantUsageView | StreamingResponse:
     """Sums of usage, grouped. `pseudonym` looks at one consumer."""
@@ -115,11 +117,11 @@ async def merchant_usage(
 
 
 @router.get(SERVICE, response_model=MerchantUsageView, responses=TABLE)
-async def service_usage(
+async def read_service_usage(
     caller: Reader,
     usage: Annotated[MerchantUsage, Depends(usage)],
-    merchant_id: str,
-    service_id: str,
+    merchant_id: MerchantId,
+    service_id: ServiceId,
     asked: Asked,
     csv: Csv,
     group_by: Grouping = "day",
@@ -130,51 +132,53 @@ async def service_usage(
 
 
 @router.get(f"{HOME}/months", response_model=MerchantUsageView, responses=TABLE)
-async def merchant_months(
+async def read_merchant_usage_months(
     caller: Reader, scope: Scoped, months: Months, csv: Csv
 ) -> MerchantUsageView | StreamingResponse:
     """The monthly history, this month included."""
     return await _summary(scope, months, "month", csv=csv)
 
 
-@router.get(f"{HOME}/top", response_model=TopView, responses=TABLE)
-async def merchant_top(
+@router.get(f"{HOME}/top", response_model=MerchantTopView, responses=TABLE)
+async def read_merchant_usage_top(
     caller: Reader,
     scope: Scoped,
     asked: Asked,
     csv: Csv,
     by: Literal["consumer", "api_key", "service", "image", "version", "feature"] = "consumer",
     metric: Metric = "requests",
-    limit: Annotated[int, Query(ge=1, le=100)] = 10,
-) -> TopView | StreamingResponse:
+    limit: PageSize = 10,
+) -> MerchantTopView | StreamingResponse:
     """The consumers, keys or services with most of a metric."""
     selection = UsageSelection(asked.window(), (by,), scope.only)
     named = await scope.usage.pseudonymous(scope.merchant_id, selection, scope.pseudonym)
     found = [{**named.row(selection, group), "share": share} for group, share in largest(named.summed, metric, limit)]
     as_of = named.summed.as_of
     if csv:
-        return table("usage-top", selection.window, as_of, TopItem, found)
-    return TopView(**frame(selection.window, as_of), metric=metric, items=items(TopItem, found))
+        return table("usage-top", selection.window, as_of, MerchantTopItem, found)
+    return MerchantTopView(**frame(selection.window, as_of), metric=metric, items=items(MerchantTopItem, found))
 
 
-@router.get(f"{HOME}/trend", response_model=Trend, responses=TABLE)
-async def merchant_trend(caller: Reader, scope: Scoped, asked: Asked, csv: Csv) -> Trend | StreamingResponse:
+@router.get(f"{HOME}/trend", response_model=UsageTrend, responses=TABLE)
+async def read_merchant_usage_trend(
+    caller: Reader, scope: Scoped, asked: Asked, csv: Csv
+) -> UsageTrend | StreamingResponse:
     """This period beside the equally long one before it."""
     return await trend(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
 
 
-@router.get(f"{HOME}/distribution", response_model=Distribution, responses=TABLE)
-async def merchant_distribution(
+@router.get(f"{HOME}/distribution", response_model=UsageDistribution, responses=TABLE)
+async def read_merchant_usage_distribution(
     caller: Reader, scope: Scoped, asked: Asked, csv: Csv
-) -> Distribution | StreamingResponse:
+) -> UsageDistribution | StreamingResponse:
     """How requests spread over hours of the day and classes of statuses, and events over response times."""
     return await spread(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
 
 
-@router.get(f"{HOME}/spikes", response_model=SpikesAnswer, responses=TABLE)
-async def merchant_spikes(
+@router.get(f"{HOME}/spikes", response_model=UsageSpikes, responses=TABLE)
+async def read_merchant_usage_spikes(
     caller: Reader, scope: Scoped, asked: Asked, csv: Csv, threshold: Threshold = THRESHOLD
-) -> SpikesAnswer | StreamingResponse:
+) -> UsageSpikes | StreamingResponse:
     """Days whose requests stand out."""
     return await outliers(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), threshold, csv=csv)
 

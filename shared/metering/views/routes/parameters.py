@@ -46,14 +46,14 @@ class UsageFigures(View):
     p99_ms: float | None
 
 
-class Piece(View):
+class UsagePiece(View):
     """`start` is the first moment of the hour, day or month, `label` how it is called in the time zone."""
 
     start: str | None = None
     label: str | None = None
 
 
-class Answer(View):
+class UsageAnswer(View):
     """`to` is exclusive. What was counted before `as_of` is in the answer."""
 
     start: Annotated[str, Field(alias="from")]
@@ -62,39 +62,39 @@ class Answer(View):
     as_of: str
 
 
-class TrendItem(UsageFigures):
+class UsageTrendItem(UsageFigures):
     period: Literal["current", "previous"]
     start: Annotated[str, Field(alias="from")]
     to: str
 
 
-class Trend(Answer):
+class UsageTrend(UsageAnswer):
     """The range, and the equally long one before it. `change_percent` by metric, null where there was nothing."""
 
-    items: list[TrendItem]
+    items: list[UsageTrendItem]
     change_percent: dict[str, float | None]
 
 
-class Share(View):
+class DistributionShare(View):
     distribution: Literal["hour_of_day", "status_class", "response_time_ms"]
     name: Annotated[str, Field(alias="class")]
     count: int
     share: float | None
 
 
-class Distribution(Answer):
+class UsageDistribution(UsageAnswer):
     """Requests by local hour of the day and by class of status, events by class of response time."""
 
-    items: list[Share]
+    items: list[DistributionShare]
 
 
-class SpikeItem(Piece):
+class SpikeItem(UsagePiece):
     requests: int
     score: float
     direction: Literal["up", "down"]
 
 
-class SpikesAnswer(Answer):
+class UsageSpikes(UsageAnswer):
     """Days whose robust z-score of requests is at least `threshold`. Below `days_min` complete days with usage there
     are no scores: `median` and `spread` are null."""
 
@@ -189,7 +189,7 @@ def grouping(text: str, dimensions: tuple[Dimension, ...]) -> tuple[tuple[Dimens
 
 
 def frame(of: Window, as_of: str) -> dict[str, Any]:
-    """The fields of Answer."""
+    """The fields of UsageAnswer."""
     return {"start": format_time(of.start), "to": format_time(of.end), "time_zone": of.zone.key, "as_of": as_of}
 
 

@@ -8,19 +8,20 @@ from fastapi.responses import StreamingResponse
 
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
+from shared.kernel.http.parameters import PageSize
 from shared.metering.views.figures import Metric, figures, largest, rows
 from shared.metering.views.platform import PlatformUsage
 from shared.metering.views.routes.answers import trend
 from shared.metering.views.routes.parameters import (
     TABLE,
-    Answer,
     Asked,
     Csv,
     Months,
-    Piece,
     Range,
-    Trend,
+    UsageAnswer,
     UsageFigures,
+    UsagePiece,
+    UsageTrend,
     frame,
     grouping,
     items,
@@ -34,27 +35,27 @@ HOME = "/admin/usage"
 GROUP_BY = f"Any of {', '.join(DIMENSIONS)}, and one of hour, day, month; with commas"
 
 
-class PlatformUsageItem(UsageFigures, Piece):
+class PlatformUsageItem(UsageFigures, UsagePiece):
     """What was not grouped by is null."""
 
     merchant: str | None = None
     service: str | None = None
 
 
-class PlatformUsageView(Answer):
+class PlatformUsageView(UsageAnswer):
     items: list[PlatformUsageItem]
     total: UsageFigures
 
 
-class TopItem(PlatformUsageItem):
+class PlatformTopItem(PlatformUsageItem):
     """`share` of the metric's whole, null when that is 0."""
 
     share: float | None
 
 
-class TopView(Answer):
+class PlatformTopView(UsageAnswer):
     metric: Metric
-    items: list[TopItem]
+    items: list[PlatformTopItem]
 
 
 Reader = Annotated[Caller, Depends(allowed("usage.read_platform"))]
@@ -77,7 +78,7 @@ Only = Annotated[Mapping[Dimension, str], Depends(only)]
 
 
 @router.get(HOME, response_model=PlatformUsageView, responses=TABLE)
-async def platform_usage(
+async def read_platform_usage(
     caller: Reader,
     usage: Part,
     only: Only,
@@ -90,15 +91,15 @@ async def platform_usage(
 
 
 @router.get(f"{HOME}/months", response_model=PlatformUsageView, responses=TABLE)
-async def platform_months(
+async def read_platform_usage_months(
     caller: Reader, usage: Part, only: Only, months: Months, csv: Csv
 ) -> PlatformUsageView | StreamingResponse:
     """The monthly history, this month included."""
     return await _summary(usage, only, months, "month", csv=csv)
 
 
-@router.get(f"{HOME}/top", response_model=TopView, responses=TABLE)
-async def platform_top(
+@router.get(f"{HOME}/top", response_model=PlatformTopView, responses=TABLE)
+async def read_platform_usage_top(
     caller: Reader,
     usage: Part,
     only: Only,
@@ -106,8 +107,8 @@ async def platform_top(
     csv: Csv,
     by: Literal["merchant", "service"] = "service",
     metric: Metric = "requests",
-    limit: Annotated[int, Query(ge=1, le=100)] = 10,
-) -> TopView | StreamingResponse:
+    limit: PageSize = 10,
+) -> PlatformTopView | StreamingResponse:
     """The merchants or services with most of a metric."""
     window = asked.window()
     summed = await usage.sums(UsageSelection(window, (by,), only))
@@ -115,12 +116,14 @@ async def platform_top(
         {by: group.values[0], **figures(group.sums), "share": share} for group, share in largest(summed, metric, limit)
     ]
     if csv:
-        return table("usage-top", window, summed.as_of, TopItem, found)
-    return TopView(**frame(window, summed.as_of), metric=metric, items=items(TopItem, found))
+        return table("usage-top", window, summed.as_of, PlatformTopItem, found)
+    return PlatformTopView(**frame(window, summed.as_of), metric=metric, items=items(PlatformTopItem, found))
 
 
-@router.get(f"{HOME}/trend", response_model=Trend, responses=TABLE)
-async def platform_trend(caller: Reader, usage: Part, only: Only, asked: Asked, csv: Csv) -> Trend | StreamingResponse:
+@router.get(f"{HOME}/trend", response_model=UsageTrend, responses=TABLE)
+async def read_platform_usage_trend(
+    caller: Reader, usage: Part, only: Only, asked: Asked, csv: Csv
+) -> UsageTrend | StreamingResponse:
     """This period beside the equally long one before it."""
     return await trend(usage.sums, asked, UsageSelection(asked.window(), (), only), csv=csv)
 
