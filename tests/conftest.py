@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, settings
 
 # Before anything imports them: pytest tells what an assertion in them saw.
 pytest.register_assert_rewrite("tests.support")
-pytest_plugins = ["tests.support.fixtures.api", "tests.support.fixtures.embedded"]
+pytest_plugins = ["tests.support.fixtures.api", "tests.support.fixtures.embedded", "tests.support.two_workers"]
 
 # How long an example takes depends on what else the machine does; a test that hangs has pytest's timeout.
 settings.register_profile("ams", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,5 +1,6 @@
 """A port for a process that must be told its own beforehand, and that keeps it however often it starts again."""
 
+import os
 import random
 import socket
 from collections import deque
@@ -8,6 +9,10 @@ _NEVER_GIVEN_OUT = range(20_000, 32_768)
 """Below what Linux and macOS give to whoever asks for any port, and to every client: nobody comes by one of these
 between the look and the start, nor between two starts. Browsers refuse none of them."""
 
+_WORKERS_MAX = 8
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS_MAX
+_OURS = _NEVER_GIVEN_OUT[_WORKER::_WORKERS_MAX]  # workers of one test run do not know what others were given
+
 _chance = random.SystemRandom()  # `random` itself starts from the same seed in every run that repeats another
 _given: deque[int] = deque(maxlen=1_000)
 
@@ -15,7 +20,7 @@ _given: deque[int] = deque(maxlen=1_000)
 def free_port() -> int:
     """Of 127.0.0.1. None of the last thousand that were returned, which may not be in use yet."""
     while True:
-        port = _chance.choice(_NEVER_GIVEN_OUT)
+        port = _chance.choice(_OURS)
         if port not in _given and _is_free(port):
             _given.append(port)
             return port
