@@ -1,4 +1,4 @@
-"""Being in a project at the very moment in which something is committed."""
+"""A transaction that holds only while somebody is a member of a project."""
 
 from collections.abc import Sequence
 
@@ -12,8 +12,12 @@ from shared.platform.documents import Operation, Replace
 async def assert_still_member(
     store: AccessStore, consumer_id: str, project_id: str | None, account: Account
 ) -> Sequence[Operation]:
-    """To be put into a transaction that shows `account` a secret: it then fails if they were removed meanwhile, and a
-    removal that comes later finds the key to disable it. Raises Problem 404 when they are gone already."""
+    """The writes that make a transaction fail when `account` is no longer a member of the project as it commits.
+
+    They go into every transaction that shows the account a secret of a key: then a removal either comes first, and the
+    transaction fails, or comes later, and finds the key to disable it. There are none for the consumer's own account.
+    Raises Problem 404 when the account is no member already.
+    """
     if account.consumer_id == consumer_id:
         return ()
     if project_id is None:

@@ -1,7 +1,7 @@
-"""Looking at every rule: what is reached is told once per rule and period, whatever dies in between.
+"""Evaluating every rule: a threshold that is reached is announced once per rule and period, whatever dies in between.
 
 The order of durable steps: one transaction creates the document that says "fired" together with its mails and webhook
-events; it can be created once. So two timers at once, or one that is killed and repeated, tell once.
+events; it can be created once. So two timers at once, or one that is killed and repeated, announce it once.
 """
 
 import asyncio
@@ -63,22 +63,22 @@ class Evaluator:
         self._now = now
 
     async def run(self) -> int:
-        """How many rules fired."""
+        """Evaluate all enabled rules; returns how many fired."""
         limit = asyncio.Semaphore(RULES_AT_ONCE_MAX)
 
-        async def look(rule: Rule) -> bool:
+        async def evaluate(rule: Rule) -> bool:
             async with limit:
                 try:
-                    return await self.look(rule)
+                    return await self.evaluate(rule)
                 except (Unavailable, Problem) as error:  # such as too much usage to sum up, or an owner that is gone
                     _logger.warning("alert rule %s is looked at again in the next run: %s", rule.id, error)
                     return False
 
         rules = [rule async for rule in self._store.all_rules() if rule.status == "enabled"]
-        return sum(await asyncio.gather(*(look(rule) for rule in rules)))
+        return sum(await asyncio.gather(*(evaluate(rule) for rule in rules)))
 
-    async def look(self, rule: Rule) -> bool:
-        """Whether the rule fired just now."""
+    async def evaluate(self, rule: Rule) -> bool:
+        """Evaluate one rule in its present period; returns whether it fired just now. Raises Problem, Unavailable."""
         now = self._now()
         period = format_time(now)[: 10 if rule.window == "day" else 7]
         if await self._store.has_fired(rule.owner_id, rule.id, period):
@@ -111,10 +111,10 @@ class Evaluator:
         )
         tasks: list[Task] = []
         if rule.mail:
-            tasks += await self._recipients.mails(rule, *_letter(rule, period, value))
+            tasks += await self._recipients.mails(rule, *_mail_text(rule, period, value))
         if rule.webhook:
-            told = fired.model_dump(mode="json", exclude={"kind"})
-            tasks.append(emit(rule.owner_id, "alert.fired", told, now))
+            payload = fired.model_dump(mode="json", exclude={"kind"})
+            tasks.append(emit(rule.owner_id, "alert.fired", payload, now))
         write = Create(fired_document(rule.id, period), fired.to_json(), FIRED_KEPT_S)
         change = Change(SYSTEM, "alert.fire", f"alert:{rule.id}", {}, {"period": period, "value": str(value)})
         try:
@@ -128,7 +128,7 @@ def _percent(part: int, whole: int) -> Decimal:
     return (Decimal(100 * part) / Decimal(whole)).quantize(Decimal("0.01"))
 
 
-def _letter(rule: Rule, period: str, value: Decimal) -> tuple[str, str]:
+def _mail_text(rule: Rule, period: str, value: Decimal) -> tuple[str, str]:
     name = " ".join(rule.name.split())  # people chose it: no header is smuggled in with it
     text = f"""Your alert rule "{name}" fired.
 

@@ -1,4 +1,4 @@
-"""To whom a fired rule is told. Addresses are read here and go nowhere else; one that was not verified gets nothing."""
+"""Who gets a mail when a rule fires. Addresses are read here and go nowhere else; an unverified one gets nothing."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from shared.identity.mail_task import mail
 from shared.identity.store import AccountStore
 
 
-class OwnersPeople:
-    """A consumer's owner, a merchant's people, or the platform's alert recipients."""
+class RuleRecipients:
+    """Finds them: a consumer's owner, a merchant's people, or the platform's alert recipients."""
 
     def __init__(
         self, accounts: AccountStore, access: AccessStore, catalog: CatalogStore, settings: PlatformSettingsStore

@@ -30,8 +30,8 @@ class Alerts(Metering):
     def evaluator(self) -> "Evaluator":
         from shared.alerts.evaluate import Evaluator
         from shared.alerts.meter import UsageMeter
-        from shared.alerts.recipients import OwnersPeople
+        from shared.alerts.recipients import RuleRecipients
 
         meter = UsageMeter(self.access, self.usage_reader, self.merchant_usage, self.platform_usage)
-        people = OwnersPeople(self.identity, self.access, self.catalog, self.platform_settings)
+        people = RuleRecipients(self.identity, self.access, self.catalog, self.platform_settings)
         return Evaluator(self.alert_store, self.journal, meter, people)

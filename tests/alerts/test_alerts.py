@@ -131,7 +131,7 @@ async def test_a_kill_after_it_fired_loses_neither_mail_nor_webhook(
     with monkeypatch.context() as patched:
         patched.setattr(world.api.app.journal, "_do_inline", dies)
         with pytest.raises(Killed):
-            await world.api.app.evaluator.look(held.value)
+            await world.api.app.evaluator.evaluate(held.value)
     assert receiver.requests == []
     moment = utc_now() + FIRST_DUE + timedelta(seconds=1)
     monkeypatch.setattr(world.api.app.journal, "_now", lambda: moment)

@@ -39,7 +39,7 @@ COUNTED: frozenset[ProblemCode] = frozenset(
         "quota_exceeded",
     }
 )
-"""The checks of consume. What is wrong with a body is told in the answer and not counted here."""
+"""The checks of consume. What is wrong with a body is said in the answer and not counted here."""
 
 FLUSH_S = 5.0
 COUNTS_MAX = 10_000
@@ -76,10 +76,10 @@ class RefusalCount:
     count: int
 
 
-_Place = tuple[str, str, str, str]
+_CountKey = tuple[str, str, str, str]
 """Consumer, key, hour (`YYYY-MM-DDTHH`) and code."""
 
-_Counts = dict[_Place, int]
+_Counts = dict[_CountKey, int]
 
 
 class Refusals:
@@ -169,10 +169,10 @@ class Refusals:
             for code, count in codes.items():
                 self._add((consumer_id, key_id, f"{day}T{hour}", code), count)
 
-    def _add(self, place: _Place, count: int) -> None:
+    def _add(self, key: _CountKey, count: int) -> None:
         """What is over the bound is lost: also what comes back from a store that is down, or memory would fill."""
-        if place in self._counts or len(self._counts) < COUNTS_MAX:
-            self._counts[place] = self._counts.get(place, 0) + count
+        if key in self._counts or len(self._counts) < COUNTS_MAX:
+            self._counts[key] = self._counts.get(key, 0) + count
 
 
 class ConflictError(Exception):

@@ -91,7 +91,7 @@ class Grants:
         """The consumer gives it up; its keys lose the service at once. Raises Problem 404, 409, 412, 428."""
         held = await self.read(consumer_id, service_id)
         check_match(if_match, held.etag)
-        return await self._decide(actor, "grant.leave", held, "withdrawn", None, tell=False)
+        return await self._decide(actor, "grant.leave", held, "withdrawn", None, notify=False)
 
     async def restrict_to_projects(
         self, actor: Actor, consumer_id: str, service_id: str, project_ids: Sequence[str], if_match: str | None
@@ -146,7 +146,7 @@ class Grants:
                 detail += " It is for certain projects; whoever runs the organisation can add others."
             raise Problem(409, "grant_exists", detail)
         grant = await self._new_grant(consumer_id, service, note, project_id, held)
-        return await self._enter(actor, consumer, service, grant, held)
+        return await self._commit_request(actor, consumer, service, grant, held)
 
     async def _requestable(self, service: Service | None, held: Held[Grant] | None) -> Service:
         """Raises Problem 404 for what the consumer cannot see, 409 where the merchant takes nobody new."""
@@ -169,7 +169,9 @@ class Grants:
             service_id=service.id,
             merchant_id=service.merchant_id,
             status="approved" if at_once else "requested",
-            restricted=held.value.restricted if held is not None else await self._shut_out(consumer_id, service),
+            restricted=held.value.restricted
+            if held is not None
+            else await self._is_restricted_everywhere(consumer_id, service),
             project_ids=() if project_id is None else (project_id,),
             pseudonym=await self._pseudonyms.of(service.merchant_id, consumer_id),
             note=note,
@@ -178,13 +180,13 @@ class Grants:
             decided_at=now if at_once else None,
         )
 
-    async def _shut_out(self, consumer_id: str, service: Service) -> bool:
+    async def _is_restricted_everywhere(self, consumer_id: str, service: Service) -> bool:
         """A merchant who has restricted the consumer at every service means the new one too."""
         grants = await self._store.all_of(Grant, consumer_id, grant_document(""))
         others = [held.value.restricted for held in grants if held.value.merchant_id == service.merchant_id]
         return bool(others) and all(others)
 
-    async def _enter(
+    async def _commit_request(
         self, actor: Actor, consumer: Consumer, service: Service, grant: Grant, held: Held[Grant] | None
     ) -> Held[Grant]:
         before = None if held is None else held.value
@@ -193,7 +195,7 @@ class Grants:
         if grant.status == "approved":
             reason = "the service approves at once"
             changes.append(changed(SYSTEM, "grant.approve", _resource(grant), requested, grant, reason=reason))
-            tasks = await self._tell_decided(grant, service)
+            tasks = await self._decision_mails(grant, service)
         else:
             subject = f"Access requested: {one_line(service.name)}"
             text = f"{one_line(consumer.name)} asks for access to {one_line(service.name)} ({service.slug}).\n"
@@ -211,7 +213,7 @@ class Grants:
         status: GrantStatus,
         reason: str | None,
         *,
-        tell: bool = True,
+        notify: bool = True,
     ) -> Held[Grant]:
         before = held.value
         if before.status not in (OPEN if status == "withdrawn" else ("requested",)):
@@ -219,7 +221,7 @@ class Grants:
         # The time of the approval stays with what was approved: a merchant's subscribers are known by it.
         decided = before.decided_at or (None if status == "withdrawn" else self._now())
         after = before.model_copy(update={"status": status, "reason": reason, "review": None, "decided_at": decided})
-        tasks = await self._tell_decided(after, await self._catalog.service(after.service_id)) if tell else []
+        tasks = await self._decision_mails(after, await self._catalog.service(after.service_id)) if notify else []
         return await self._write(actor, action, held, after, reason=reason, tasks=tasks)
 
     async def _write(
@@ -237,7 +239,7 @@ class Grants:
         etags = await self._journal.commit(ACCESS, after.consumer_id, [write], change, tasks=tasks)
         return Held(after, etags[0])
 
-    async def _tell_decided(self, grant: Grant, service: Service | None) -> Sequence[Task]:
+    async def _decision_mails(self, grant: Grant, service: Service | None) -> Sequence[Task]:
         name = grant.service_id if service is None else one_line(service.name)
         text = f"Your access to {name} is {grant.status}.\n"
         if grant.reason is not None:

@@ -50,6 +50,8 @@ class Shown:
 
 
 class KeyIssuing:
+    """Makes keys, and shows each once."""
+
     def __init__(
         self,
         store: AccessStore,
@@ -80,16 +82,16 @@ class KeyIssuing:
     async def _commit(
         self, actor: Actor, creator: Account, consumer_id: str, key_id: str, plan: KeyPlan, secret: Secret
     ) -> Held[ApiKey]:
-        # The turns come before anything is counted or read: another creation, or the project's deletion, meets them.
-        turns = [await guard_count(self._store, consumer_id, "keys")]
+        # The guards come before anything is counted or read: another creation, or the project's deletion, meets them.
+        guards = [await guard_count(self._store, consumer_id, "keys")]
         if plan.project_id is not None:
-            turns.append(await guard_count(self._store, consumer_id, f"members:{plan.project_id}"))
+            guards.append(await guard_count(self._store, consumer_id, f"members:{plan.project_id}"))
         await self._check(consumer_id, plan)
         await self._check_room(consumer_id)
-        there = await assert_still_member(self._store, consumer_id, plan.project_id, creator)
+        membership = await assert_still_member(self._store, consumer_id, plan.project_id, creator)
         key = self._key(consumer_id, key_id, plan, secret, creator)
         change = key_change(actor, "key.create", None, key)
-        writes = [Create(key_document(key_id), key.to_json()), *turns, *there]
+        writes = [Create(key_document(key_id), key.to_json()), *guards, *membership]
         etags = await self._journal.commit(ACCESS, consumer_id, writes, change)
         return Held(key, etags[0])
 
@@ -110,7 +112,7 @@ class KeyIssuing:
         return project
 
     async def _check_room(self, consumer_id: str) -> None:
-        """Revoked keys take no place."""
+        """Raises Problem 409 `limit_reached` when there are as many keys as may be; revoked ones do not count."""
         keys = await self._store.all_of(ApiKey, consumer_id, key_document(""))
         limit = (await self._settings.current()).keys_per_consumer_max
         if sum(held.value.status != "revoked" for held in keys) >= limit:

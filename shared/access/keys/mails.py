@@ -10,19 +10,22 @@ from shared.identity.mail_task import mail, one_line
 
 
 class KeyMails:
+    """Writes mails about a key."""
+
     def __init__(self, store: AccessStore, mails: AccessMails) -> None:
         self._store = store
         self._mails = mails
 
     async def about(self, key: ApiKey, subject: str, text: str) -> Sequence[Task]:
-        """`text` follows on what names the key: never the key itself."""
+        """Mails to the key's consumer and to the owner of its project. `text` follows a line that names the key; the
+        key itself is never in it."""
         consumer = await self._store.consumer(key.consumer_id)
         named = f"API key {one_line(key.name)} ({key.id}, {key.prefix}…{key.last4})"
         subject, text = f"{subject}: {one_line(key.name)}", f"{named}\n\n{text}\n"
         tasks = await self._mails.to_consumer(consumer, subject, text)
-        told = {task.data["to"] for task in tasks}
+        addressed = {task.data["to"] for task in tasks}
         owner = await self._project_owner(key)
-        if owner is not None and owner.email is not None and owner.email not in told:
+        if owner is not None and owner.email is not None and owner.email not in addressed:
             tasks.append(mail(owner.email, subject, text))
         return tasks
 

@@ -60,12 +60,12 @@ class Rotation:
         if key.status == "revoked" or key.expired(now):
             state = key.status if key.status == "revoked" else "expired"
             raise Problem(409, "state_invalid", f"A key that is {state} cannot be rotated. Make a new one.")
-        there = await assert_still_member(self._store, consumer_id, key.project_id, account)
+        membership = await assert_still_member(self._store, consumer_id, key.project_id, account)
         secret = await self._secrets.reserve(consumer_id, key_id, key.environment)
         after = _rotated(key, secret, account.id, now, timedelta(hours=overlap_hours))
         try:
             written = await self._writer.write(
-                actor, "key.rotate", held, after, tasks=_forgotten(key, after, now), more=there
+                actor, "key.rotate", held, after, tasks=_forgotten(key, after, now), more=membership
             )
         except Problem:  # of anything else one cannot tell whether it was committed
             await self._secrets.drop(secret)

@@ -110,32 +110,34 @@ class LeakReports:
         revokes = (await self._settings.current()).leaked_key_action == "revoke"
         if key.status == "revoked" or (key.leaked_at is not None and not revokes):
             return
-        place = _place(found.url)
+        found_at = _one_line_url(found.url)
         if not revokes:
-            text = f"It was found in public ({place}). Whoever has it can use it: rotate it without an overlap."
-            await self._write(actor, "key.report_leak", held, {"leaked_at": self._now()}, place, text)
+            text = f"It was found in public ({found_at}). Whoever has it can use it: rotate it without an overlap."
+            await self._write(actor, "key.report_leak", held, {"leaked_at": self._now()}, found_at, text)
             return
-        update = {**REVOKED, "leaked_at": self._now(), "reason": f"found in public: {place}"}
-        text = f"It was found in public ({place}) and is revoked. Make a new key, and keep it out of what is published."
-        await self._write(actor, "key.revoke", held, update, place, text)
+        update = {**REVOKED, "leaked_at": self._now(), "reason": f"found in public: {found_at}"}
+        text = (
+            f"It was found in public ({found_at}) and is revoked. Make a new key, and keep it out of what is published."
+        )
+        await self._write(actor, "key.revoke", held, update, found_at, text)
 
     async def _end_previous(self, actor: Actor, held: Held[ApiKey], found: LeakedSecret) -> None:
         if held.value.status == "revoked":
             return
-        place, update = _place(found.url), {"previous_hash": None, "previous_until": None}
-        text = f"Its secret before the last rotation was found in public ({place}), and works no longer."
-        await self._write(actor, "key.end_previous", held, update, place, text)
+        found_at, update = _one_line_url(found.url), {"previous_hash": None, "previous_until": None}
+        text = f"Its secret before the last rotation was found in public ({found_at}), and works no longer."
+        await self._write(actor, "key.end_previous", held, update, found_at, text)
 
     async def _write(
-        self, actor: Actor, action: str, held: Held[ApiKey], update: dict[str, Any], place: str, text: str
+        self, actor: Actor, action: str, held: Held[ApiKey], update: dict[str, Any], found_at: str, text: str
     ) -> None:
         tasks = list(await self._mails.about(held.value, "API key found in public", text))
         if "previous_hash" in update and held.value.previous_hash is not None:
             tasks.append(forget(held.value.previous_hash))
         after = held.value.model_copy(update=update)
-        await self._writer.write(actor, action, held, after, reason=f"found in public: {place}", tasks=tasks)
+        await self._writer.write(actor, action, held, after, reason=f"found in public: {found_at}", tasks=tasks)
 
 
-def _place(url: str) -> str:
-    """As it may stand in a mail: on one line, and not without end."""
+def _one_line_url(url: str) -> str:
+    """The URL as it may stand in a mail: on one line, and not without end."""
     return " ".join(url.split())[:URL_CHARACTERS_MAX] or "no address given"

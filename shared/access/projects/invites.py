@@ -53,7 +53,7 @@ class ProjectInvites:
         store: AccessStore,
         accounts: AccountStore,
         members: Members,
-        places: Seats,
+        seats: Seats,
         journal: Journal,
         settings: PlatformSettingsStore,
         public_url: str,
@@ -63,7 +63,7 @@ class ProjectInvites:
         self._store = store
         self._accounts = accounts
         self._members = members
-        self._places = places
+        self._seats = seats
         self._journal = journal
         self._settings = settings
         self._public_url = public_url
@@ -146,7 +146,7 @@ class ProjectInvites:
     async def _send(
         self, inviter: Account, actor: Actor, consumer_id: str, project_id: str, email: str, role: ProjectRole
     ) -> None:
-        place = await self._places.take(consumer_id, project_id, email)
+        seat = await self._seats.find(consumer_id, project_id, email)
         days = (await self._settings.current()).invite_days
         now, code = self._now(), secrets.token_urlsafe(CODE_BYTES)
         invite = ProjectInvite(
@@ -163,9 +163,9 @@ class ProjectInvites:
         await self._journal.commit(INVITES, invite.id, [Create(invite.id, pointer, days * DAY_S)])
         create = Create(invite_document(project_id, invite.id), invite.to_json(), days * DAY_S)
         change = changed(actor, "member.invite", f"project:{project_id}", None, invite, secret=_PERSONAL)
-        text = self._text(inviter, place.project, invite, code)
-        letter = mail(email, f"An invite to {one_line(place.project.name)}", text)
-        await self._journal.commit(ACCESS, consumer_id, [create, *place.writes], change, tasks=[letter])
+        text = self._text(inviter, seat.project, invite, code)
+        invitation = mail(email, f"An invite to {one_line(seat.project.name)}", text)
+        await self._journal.commit(ACCESS, consumer_id, [create, *seat.writes], change, tasks=[invitation])
 
     def _text(self, inviter: Account, project: Project, invite: ProjectInvite, code: str) -> str:
         who = inviter.email if inviter.email_verified and inviter.email is not None else "Somebody"

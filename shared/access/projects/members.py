@@ -37,12 +37,12 @@ class Members:
         self,
         store: AccessStore,
         journal: Journal,
-        places: Seats,
+        seats: Seats,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
         self._journal = journal
-        self._places = places
+        self._seats = seats
         self._now = now
 
     async def read(self, consumer_id: str, project_id: str, account_id: str) -> Held[Member]:
@@ -116,8 +116,8 @@ class Members:
             former = owner.value.model_copy(update={"role": "manager"})
             writes.append(Replace(member_document(project_id, former.account_id), former.to_json(), owner.etag))
             before = {"owner": former.account_id}
-            tasks = _tell(former, f"{one_line(project.name)} has a new owner", f"{one_line(after.name)} owns it now.")
-        tasks += _tell(after, f"You own {one_line(project.name)}", "The project's ownership was transferred to you.")
+            tasks = _mail(former, f"{one_line(project.name)} has a new owner", f"{one_line(after.name)} owns it now.")
+        tasks += _mail(after, f"You own {one_line(project.name)}", "The project's ownership was transferred to you.")
         change = Change(actor, "project.transfer", f"project:{project_id}", before, {"owner": account_id})
         etags = await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=tasks)
         return Held(after, etags[0])
@@ -147,7 +147,7 @@ class Members:
         """`add` once; invites to the same address are used up with it. Raises Problem 404, also when there is no such
         invite any more; 409 `conflict`, `limit_reached`."""
         email = account.email if account.email_verified else None
-        place = await self._places.take(consumer_id, project_id, email, invite_id)
+        seat = await self._seats.find(consumer_id, project_id, email, invite_id)
         at = member_document(project_id, account.id)
         if (held := await self._store.held(Member, consumer_id, at)) is not None:
             return held
@@ -161,11 +161,11 @@ class Members:
             joined_at=self._now(),
         )
         change = changed(actor, "member.add", _resource(member), None, member, secret=_PERSONAL)
-        name = one_line(place.project.name)
+        name = one_line(seat.project.name)
         text = f"You are a {role} of the project {name} now."
         tasks = [follow_membership(consumer_id, project_id, account.id)]
-        tasks += _tell(member, f"You are in {name}", text)
-        writes = [Create(at, member.to_json()), *place.writes]
+        tasks += _mail(member, f"You are in {name}", text)
+        writes = [Create(at, member.to_json()), *seat.writes]
         etags = await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=tasks)
         return Held(member, etags[0])
 
@@ -185,12 +185,12 @@ class Members:
             tasks.append(Task(KEYS_TASK, data))
         gone = changed(actor, action, _resource(member), member, None, secret=_PERSONAL)
         change = Change(actor, action, gone.resource, gone.before, {"disabled_key_ids": ids})
-        tasks += _tell(member, f"You are no longer in {one_line(project.name)}", "You have no access to it any more.")
-        tasks += await self._tell_owner(member, project, ids)
+        tasks += _mail(member, f"You are no longer in {one_line(project.name)}", "You have no access to it any more.")
+        tasks += await self._mail_owner(member, project, ids)
         delete = Delete(member_document(project_id, account_id), held.etag)
         await self._journal.commit(ACCESS, consumer_id, [delete, *writes], change, tasks=tasks)
 
-    async def _tell_owner(self, gone: Member, project: Project, key_ids: Sequence[str]) -> list[Task]:
+    async def _mail_owner(self, gone: Member, project: Project, key_ids: Sequence[str]) -> list[Task]:
         owner = await self._owner(gone.consumer_id, gone.project_id)
         if owner is None:
             return []
@@ -198,7 +198,7 @@ class Members:
         if key_ids:
             text += "\n\nKeys that they had made are disabled, since they know them: " + ", ".join(key_ids)
             text += ".\nRotate and enable those that are still needed."
-        return _tell(owner.value, f"{one_line(gone.name)} left {one_line(project.name)}", text)
+        return _mail(owner.value, f"{one_line(gone.name)} left {one_line(project.name)}", text)
 
     async def _keys_made_by(self, consumer_id: str, project_id: str, account_id: str) -> list[Held[ApiKey]]:
         keys = await self._store.all_of(ApiKey, consumer_id, "key:")
@@ -227,7 +227,8 @@ def _disabled(keys: Sequence[Held[ApiKey]]) -> tuple[list[Operation], list[str]]
     return [replace_key(key, key.value.model_copy(update=update)) for key in keys], [key.value.id for key in keys]
 
 
-def _tell(member: Member, subject: str, text: str) -> list[Task]:
+def _mail(member: Member, subject: str, text: str) -> list[Task]:
+    """A mail to a member; none when no verified address is known of them."""
     return [] if member.email is None else [mail(member.email, subject, text + "\n")]
 
 

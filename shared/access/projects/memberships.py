@@ -25,7 +25,7 @@ def follow_membership(consumer_id: str, project_id: str, account_id: str) -> Tas
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
+class JoinedProject:
     """`role` is `own` in one's own tenant."""
 
     project: Project
@@ -51,15 +51,15 @@ class Memberships:
             if (again is None) == (member is None):
                 return
 
-    async def page(self, account: Account, limit: int, cursor: str | None) -> Page[Joined]:
+    async def page(self, account: Account, limit: int, cursor: str | None) -> Page[JoinedProject]:
         """The projects of one's own tenant, then those of others. A page may be short and still not be the last. Raises
         Problem 400 `cursor_invalid`."""
         asked = f"joined:{account.id}"
         part, after = _position(asked, cursor)
-        found: list[Joined] = []
+        found: list[JoinedProject] = []
         if part == "own":
             held = await self._store.first(Project, _after(account.consumer_id, project_document(""), after, limit))
-            found += [Joined(each.value, "own") for each in held]
+            found += [JoinedProject(each.value, "own") for each in held]
             if len(found) == limit:
                 last = project_document(found[-1].project.id)
                 return Page(tuple(found), encode_cursor(asked, ["own", last]))
@@ -72,13 +72,13 @@ class Memberships:
         following = None if page.cursor is None else encode_cursor(asked, ["others", page.items[-1].id])
         return Page(tuple(found), following)
 
-    async def _joined(self, account: Account, membership: Membership) -> Joined | None:
+    async def _joined(self, account: Account, membership: Membership) -> JoinedProject | None:
         consumer_id, project_id = membership.consumer_id, membership.project_id
         member = await self._store.member(consumer_id, project_id, account.id)
         project = await self._store.project(consumer_id, project_id)
         if member is None or project is None or consumer_id == account.consumer_id:  # that one is listed as one's own
             return None
-        return Joined(project, member.role)
+        return JoinedProject(project, member.role)
 
     async def _forget(self, account_id: str, at: str) -> None:
         try:

@@ -12,23 +12,26 @@ from shared.platform.documents import Delete, Operation
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """`writes` go into the transaction that fills it: they use the open invites of the address up."""
+class Seat:
+    """A free seat in a project. `writes` go into the transaction that takes it: they fail it if another took a seat at
+    the same time, and use up the open invites to the address."""
 
     project: Project
     writes: tuple[Operation, ...]
 
 
 class Seats:
+    """Finds seats in projects."""
+
     def __init__(self, store: AccessStore, settings: PlatformSettingsStore) -> None:
         self._store = store
         self._settings = settings
 
-    async def take(self, consumer_id: str, project_id: str, email: str | None, invite_id: str | None = None) -> Place:
-        """A place for whoever owns this verified address, by an invite when it is given. Raises Problem 404; 409
-        `limit_reached`."""
-        # The turn comes before the project is read: deleting the project takes it too.
-        turn = await guard_count(self._store, consumer_id, f"members:{project_id}")
+    async def find(self, consumer_id: str, project_id: str, email: str | None, invite_id: str | None = None) -> Seat:
+        """A seat for whoever owns this verified address, by an invite when it is given. An invite to the address holds
+        a seat for it. Raises Problem 404, also when there is no such invite; 409 `limit_reached`."""
+        # Before the project is read: deleting the project replaces the guard too.
+        guard = await guard_count(self._store, consumer_id, f"members:{project_id}")
         project = await self._store.project(consumer_id, project_id)
         if project is None:
             raise not_found()
@@ -43,4 +46,4 @@ class Seats:
             detail = f"The project has {limit} members and open invites already, which is the most."
             raise Problem(409, "limit_reached", detail)
         deletes = [Delete(invite_document(project_id, held.value.id), held.etag) for held in used]
-        return Place(project, (turn, *deletes))
+        return Seat(project, (guard, *deletes))

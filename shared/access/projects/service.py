@@ -101,8 +101,8 @@ class Projects:
     async def delete(self, actor: Actor, consumer_id: str, project_id: str, if_match: str | None) -> None:
         """Its people lose it at once. Raises Problem 404, 412, 428; 409 `project_in_use` while it has a key that is not
         revoked, since what was granted to a project must not be used outside of it."""
-        # The turn comes first: whoever is adding somebody, or removes the project too, meets it.
-        turn = await guard_count(self._store, consumer_id, f"members:{project_id}", last=True)
+        # The guard comes first: whoever is adding somebody, or removes the project too, meets it.
+        guard = await guard_count(self._store, consumer_id, f"members:{project_id}", last=True)
         held = await self.read(consumer_id, project_id)
         check_match(if_match, held.etag)
         keys = await self._store.all_of(ApiKey, consumer_id, "key:")
@@ -110,7 +110,7 @@ class Projects:
             raise Problem(409, "project_in_use", "The project has keys that are not revoked. Revoke them first.")
         change = changed(actor, "project.delete", f"project:{project_id}", held.value, None)
         clear = Task(CLEAR_TASK, {"consumer_id": consumer_id, "project_id": project_id})
-        writes = [Delete(project_document(project_id), held.etag), turn]
+        writes = [Delete(project_document(project_id), held.etag), guard]
         await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=[clear])
 
     async def on_clear(self, task_id: str, data: dict[str, Any]) -> None:
@@ -126,7 +126,7 @@ class Projects:
             await self._journal.commit(ACCESS, consumer_id, [Delete(invite_document(project_id, invite.value.id))])
 
     async def _create(self, actor: Actor, project: Project, owner: Member) -> Held[Project]:
-        turn = await guard_count(self._store, project.consumer_id, "projects")
+        guard = await guard_count(self._store, project.consumer_id, "projects")
         if await self._store.consumer(project.consumer_id) is None:
             raise not_found()
         limit = (await self._settings.current()).projects_per_consumer_max
@@ -135,7 +135,7 @@ class Projects:
         writes = [
             Create(project_document(project.id), project.to_json()),
             Create(member_document(project.id, owner.account_id), owner.to_json()),
-            turn,
+            guard,
         ]
         change = changed(actor, "project.create", f"project:{project.id}", None, project)
         etags = await self._journal.commit(ACCESS, project.consumer_id, writes, change)

@@ -25,7 +25,7 @@ from shared.metering.counters import counter_key
 from shared.metering.counting.parked import Parked
 from shared.metering.counting.record_ids import record_id
 from shared.metering.counting.refusals import EventCheck, Refusal
-from shared.metering.counting.writer import Entry, UsageWriter, chunks
+from shared.metering.counting.writer import CountableEvent, UsageWriter, chunks
 from shared.metering.events import decode_event, partition_of
 from shared.platform.documents import Documents
 
@@ -73,7 +73,7 @@ class Aggregator:
         partitions = await self._sort(batch, outcome)
         limit = asyncio.Semaphore(PARTITIONS_AT_ONCE_MAX)
 
-        async def count(partition: str, entries: dict[str, Entry]) -> None:
+        async def count(partition: str, entries: dict[str, CountableEvent]) -> None:
             async with limit:
                 for chunk in chunks(list(entries.values())):
                     counted = await self._writer.write(partition, chunk)
@@ -91,9 +91,9 @@ class Aggregator:
         AGGREGATE_SECONDS.observe(time.perf_counter() - started)
         return outcome
 
-    async def _sort(self, batch: Sequence[RawEvent], outcome: BatchOutcome) -> dict[str, dict[str, Entry]]:
+    async def _sort(self, batch: Sequence[RawEvent], outcome: BatchOutcome) -> dict[str, dict[str, CountableEvent]]:
         """Events that can be counted by partition and record id, the first of each id; the others are parked."""
-        partitions: dict[str, dict[str, Entry]] = {}
+        partitions: dict[str, dict[str, CountableEvent]] = {}
         self._check.begin_batch()
         for raw in batch:
             try:
@@ -111,7 +111,7 @@ class Aggregator:
             if id in entries:
                 outcome.duplicates += 1
             else:
-                entries[id] = Entry(counter_key(event), id, raw.body, event)
+                entries[id] = CountableEvent(counter_key(event), id, raw.body, event)
         return partitions
 
     async def _park(self, raw: RawEvent, refusal: Refusal) -> None:

@@ -35,7 +35,7 @@ RECORD_BYTES_PER_TRANSACTION_MAX = 500_000
 """Leaves room for the records' counters under the port's limit."""
 
 
-class Entry(NamedTuple):
+class CountableEvent(NamedTuple):
     """One event, the day counter it belongs to, its record's id, and its bytes, which become the record."""
 
     key: CounterKey
@@ -71,7 +71,7 @@ class UsageWriter:
         self._now = now
         self._cached: OrderedDict[tuple[str, str], tuple[bytes, str]] = OrderedDict()
 
-    async def write(self, partition: str, entries: Sequence[Entry]) -> int:
+    async def write(self, partition: str, entries: Sequence[CountableEvent]) -> int:
         """Count those of the entries (of one of `chunks`) that are new; returns how many these are. Raises
         DocumentsUnavailable, also when the partition's counters keep changing."""
         remaining = list(entries)
@@ -95,7 +95,7 @@ class UsageWriter:
             return len(remaining)
         raise DocumentsUnavailable(f"counters of one partition kept changing for {ATTEMPTS_MAX} attempts")
 
-    async def _transaction(self, partition: str, entries: Sequence[Entry]) -> _Transaction:
+    async def _transaction(self, partition: str, entries: Sequence[CountableEvent]) -> _Transaction:
         # By id, which leaves out the project and the merchant: should one of them change, the counter goes on.
         counters: dict[str, tuple[Counter, str | None]] = {}
         for key, buckets in with_months(sum_events((entry.key, entry.event) for entry in entries)).items():
@@ -131,7 +131,7 @@ class UsageWriter:
         for counter in counters:
             self._cached.pop((partition, counter.id), None)
 
-    async def _without_counted(self, partition: str, entries: Sequence[Entry]) -> list[Entry]:
+    async def _without_counted(self, partition: str, entries: Sequence[CountableEvent]) -> list[CountableEvent]:
         ids = tuple(entry.record_id for entry in entries)
         query = Query(partition, (Where("id", "in", ids),), limit=len(ids))
         page = await self._documents.query(USAGE, query)
@@ -139,10 +139,10 @@ class UsageWriter:
         return [entry for entry in entries if entry.record_id not in counted]
 
 
-def chunks(entries: list[Entry]) -> list[list[Entry]]:
+def chunks(entries: list[CountableEvent]) -> list[list[CountableEvent]]:
     """A partition's events, cut so that each transaction has room for its records and their counters. Sorts them."""
     entries.sort(key=attrgetter("key"))  # few counters a chunk
-    cut: list[list[Entry]] = []
+    cut: list[list[CountableEvent]] = []
     keys: set[CounterKey] = set()
     operations = record_bytes = 0
     for entry in entries:
