@@ -32,7 +32,9 @@ async def _publish(app: Application, count: int, consumers: int, *, random_ids: 
     for first in range(0, count, PER_BATCH):
         number = first // PER_BATCH % consumers
         ids = _ids(run, first, min(PER_BATCH, count - first), random_ids=random_ids)
-        await app.events.publish(partition_of(f"con_{number}", 0), [_event(event_id, number, now) for event_id in ids])
+        await app.ports.events.publish(
+            partition_of(f"con_{number}", 0), [_event(event_id, number, now) for event_id in ids]
+        )
 
 
 def _ids(run: int, first: int, count: int, *, random_ids: bool) -> Iterator[str]:
@@ -75,7 +77,7 @@ async def _measure(app: Application, function: IndexedFunction, count: int) -> d
     batch_events_max = read_host_file(ROOT).extensions.event_hubs.max_event_batch_size
     gc.collect()
     started, used = time.perf_counter(), time.process_time()
-    await consume(app.events, replace(function, call=counting), stop, batch_events_max)
+    await consume(app.ports.events, replace(function, call=counting), stop, batch_events_max)
     elapsed, used = time.perf_counter() - started, time.process_time() - used
     return {"events": count, "per_s": count / elapsed, "per_core_s": count / used}
 

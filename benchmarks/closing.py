@@ -94,11 +94,11 @@ def _application(folder: Path) -> Application:
 
 async def _close(folder: Path, *, documents: bool) -> dict[str, float]:
     app = _application(folder)
-    app.closer.now = lambda: AFTER
-    closed, figures = await _timed(app.closer.run(), "")
+    app.billing.closer.now = lambda: AFTER
+    closed, figures = await _timed(app.billing.closer.run(), "")
     filed: dict[str, float] = {}
     if documents:
-        invoices, filed = await _timed(app.filer.run(), "documents_")
+        invoices, filed = await _timed(app.billing.filer.run(), "documents_")
         filed = {"documents_of": invoices, **filed}
     await app.close()
     return {"closes": closed, **figures, **filed}
@@ -130,11 +130,13 @@ async def _seed(folder: Path, invoices: int, merchants: int, records: int) -> No
 async def _put_merchant(app: Application, number: int) -> None:
     merchant_id, service_id = f"mer_{number}", f"svc_{number}"
     start = period(MONTH, "UTC").start
-    await app.catalog.put_merchant(Merchant(id=merchant_id, slug=f"m-{number}", name=f"M {number}", status="active"))
+    await app.catalog.store.put_merchant(
+        Merchant(id=merchant_id, slug=f"m-{number}", name=f"M {number}", status="active")
+    )
     service = Service(id=service_id, merchant_id=merchant_id, slug=f"s-{number}", name="Service", status="active")
-    await app.catalog.put_service(service)
+    await app.catalog.store.put_service(service)
     profile = BillingProfile(merchant_id=merchant_id, number_prefix=f"M{number % 100}", billing_from=start)
-    await app.documents.upsert(BILLING, merchant_id, PROFILE, profile.to_json())
+    await app.ports.documents.upsert(BILLING, merchant_id, PROFILE, profile.to_json())
     charge = {"id": "calls", "name": "Calls", "metric": "requests", "model": "per_unit", "unit_price": "0.01"}
     plan = Plan(
         service_id=service_id,
@@ -147,7 +149,7 @@ async def _put_merchant(app: Application, number: int) -> None:
         created_at=start,
         created_by="bench",
     )
-    await app.documents.upsert(BILLING, merchant_id, plan_document(service_id, 1), plan.to_json())
+    await app.ports.documents.upsert(BILLING, merchant_id, plan_document(service_id, 1), plan.to_json())
 
 
 async def _put_consumer(app: Application, number: int, merchant: int, records: int) -> None:
@@ -164,14 +166,14 @@ async def _put_consumer(app: Application, number: int, merchant: int, records: i
         Upsert("consumer", Consumer(id=consumer_id, name=f"Consumer {number}").to_json()),
         Upsert(f"grant:{grant.service_id}", grant.to_json()),
     ]
-    await app.documents.transact(ACCESS, consumer_id, made)
+    await app.ports.documents.transact(ACCESS, consumer_id, made)
     events = [_event(number, merchant, n) for n in range(records)]
     operations: list[Operation] = [Create(record_id(event.source, event.id), encode_event(event)) for event in events]
     for key, buckets in sum_events((counter_key(event), event) for event in events).items():
         counter = Counter.empty(key)
         counter.buckets = buckets
         operations.append(Create(key.id, encode_counter(counter)))
-    await app.documents.transact(USAGE, f"{consumer_id}:0", operations)
+    await app.ports.documents.transact(USAGE, f"{consumer_id}:0", operations)
 
 
 def _event(number: int, merchant: int, n: int) -> UsageEvent:
@@ -199,7 +201,7 @@ async def _check(folder: Path, invoices: int, merchants: int, records: int) -> N
         for merchant in range(merchants):
             numbers, cursor = [], None
             while True:
-                page = await app.invoice_store.merchant_invoices(f"mer_{merchant}", (), 1_000, cursor)
+                page = await app.billing.invoice_store.merchant_invoices(f"mer_{merchant}", (), 1_000, cursor)
                 numbers += [int(held.value.number[-6:]) for held in page.items]
                 total += sum((held.value.total for held in page.items), Decimal(0))
                 cursor = page.cursor

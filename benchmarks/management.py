@@ -84,12 +84,12 @@ async def _seed(data: Path, services: int, keys: int) -> None:
     app = Application(load_settings({"AMS_PROFILE": "local", "AMS_DATA": str(data), "AMS_OIDC_ISSUERS": "[]"}))
     try:
         merchants = [_merchant(number) for number in range(MERCHANTS_OF_SERVICES)]
-        await _all((app.catalog.put_merchant(merchant) for merchant in merchants), len(merchants), "merchants")
+        await _all((app.catalog.store.put_merchant(merchant) for merchant in merchants), len(merchants), "merchants")
         await _all((_put_service(app, number) for number in range(services)), services, "services")
-        hasher = await app.load_hasher()
+        hasher = await app.access.load_hasher()
         await _all((_put_consumer(app, hasher, n, services) for n in range(keys // 2)), keys // 2, "consumers")
         await _all((_put_counters(app, n, services) for n in range(WITH_COUNTERS)), WITH_COUNTERS, "counters")
-        await app.rollups.run()
+        await app.metering.rollups.run()
     finally:
         await app.close()
 
@@ -120,8 +120,8 @@ async def _put_service(app: Application, number: int) -> None:
         created_at=utc_now(),
     )
     owner = json.dumps({"service_id": service.id}).encode()
-    await app.documents.upsert(SLUGS, service.slug, service.slug, owner)
-    await app.documents.upsert(SERVICES, service.id, service.id, service.to_json())
+    await app.ports.documents.upsert(SLUGS, service.slug, service.slug, owner)
+    await app.ports.documents.upsert(SERVICES, service.id, service.id, service.to_json())
 
 
 async def _put_consumer(app: Application, hasher: KeyHasher, number: int, services: int) -> None:
@@ -149,8 +149,8 @@ async def _put_consumer(app: Application, hasher: KeyHasher, number: int, servic
         )
         made.append(Upsert(f"key:{key.id}", key.to_json()))
         owner = json.dumps({"consumer_id": consumer_id, "key_id": key.id}).encode()
-        await app.documents.upsert(KEY_HASHES, key.hash, key.hash, owner)
-    await app.documents.transact(ACCESS, consumer_id, made)
+        await app.ports.documents.upsert(KEY_HASHES, key.hash, key.hash, owner)
+    await app.ports.documents.transact(ACCESS, consumer_id, made)
 
 
 async def _put_counters(app: Application, number: int, services: int) -> None:
@@ -167,7 +167,7 @@ async def _put_counters(app: Application, number: int, services: int) -> None:
                 buckets={f"{hour:02d}:15": Bucket(requests=7, events=7, status={"200": 7}) for hour in range(6, 18)},
             )
             made.append(Upsert(counter.key.id, encode_counter(counter)))
-    await app.documents.transact(USAGE, f"con_{number}:0", made)
+    await app.ports.documents.transact(USAGE, f"con_{number}:0", made)
 
 
 async def _ask(ams: Ams, issuer: Issuer, rate: float, seconds: float) -> dict[str, Any]:
@@ -193,10 +193,10 @@ async def _adopt(data: Path, accounts: dict[str, dict[str, Any]]) -> None:
     app = Application(load_settings({"AMS_PROFILE": "local", "AMS_DATA": str(data), "AMS_OIDC_ISSUERS": "[]"}))
     try:
         for name, change in (("merchant", {"merchant_ids": ("mer_1",)}), ("consumer", {"consumer_id": "con_1"})):
-            held = await app.identity.account(accounts[name]["id"])
+            held = await app.identity.store.account(accounts[name]["id"])
             assert held is not None, "the first request makes the account"
             after = held.value.model_copy(update=change)
-            await app.documents.upsert(ACCOUNTS, after.id, ACCOUNT_DOCUMENT, after.to_json())
+            await app.ports.documents.upsert(ACCOUNTS, after.id, ACCOUNT_DOCUMENT, after.to_json())
     finally:
         await app.close()
     await asyncio.sleep(2)  # what the workers remember of accounts is over

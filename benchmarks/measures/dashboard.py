@@ -85,13 +85,13 @@ def measure(scale: Scale) -> Result:
 
 async def _measure(folder: Path, scale: Scale) -> list[dict[str, float]]:
     app = Application(load_settings({"AMS_PROFILE": "local", "AMS_DATA": str(folder), "AMS_OIDC_ISSUERS": "[]"}))
-    app.__dict__["authority"] = Trusting()
+    app.identity.__dict__["authority"] = Trusting()
     try:
         keys = await _seed(app, scale)
         started = time.perf_counter()
-        await app.rollups.run()
+        await app.metering.rollups.run()
         derive_s = time.perf_counter() - started
-        pseudonym = await app.pseudonyms.of("mer_1", "con_1")
+        pseudonym = await app.access.pseudonyms.of("mer_1", "con_1")
         questions = _questions(pseudonym, "key_1")
         expected = {
             "consumer": keys["mine"] * SERVICES * DAYS * len(QUARTERS) * REQUESTS,
@@ -164,8 +164,8 @@ def _p95(values: Sequence[float]) -> float:
 async def _seed(app: Application, scale: Scale) -> dict[str, int]:
     """How many keys there are; their counters were written as the aggregator does."""
     keys, subscribers = scale.amount(KEYS, 2), scale.amount(SUBSCRIBERS, 2)
-    await app.catalog.put_merchant(Merchant(id="mer_1", slug="bench", name="Bench", status="active"))
-    await app.catalog.put_service(Service(id="svc_busy", merchant_id="mer_1", slug="busy", name="Busy"))
+    await app.catalog.store.put_merchant(Merchant(id="mer_1", slug="bench", name="Bench", status="active"))
+    await app.catalog.store.put_service(Service(id="svc_busy", merchant_id="mer_1", slug="busy", name="Busy"))
     await _seed_consumer(app, "con_big", keys, [(f"svc_{n}", "mer_2") for n in range(SERVICES)])
     for number in range(subscribers):
         await _seed_consumer(app, f"con_{number}", KEYS_PER_SUBSCRIBER, [("svc_busy", "mer_1")])
@@ -173,15 +173,15 @@ async def _seed(app: Application, scale: Scale) -> dict[str, int]:
 
 
 async def _seed_consumer(app: Application, consumer_id: str, keys: int, services: Sequence[tuple[str, str]]) -> None:
-    await app.access.put_consumer(Consumer(id=consumer_id, name=consumer_id))
+    await app.access.store.put_consumer(Consumer(id=consumer_id, name=consumer_id))
     for service_id, merchant_id in services:
-        pseudonym = await app.pseudonyms.of(merchant_id, consumer_id)
-        await app.access.put_grant(
+        pseudonym = await app.access.pseudonyms.of(merchant_id, consumer_id)
+        await app.access.store.put_grant(
             Grant(consumer_id=consumer_id, service_id=service_id, merchant_id=merchant_id, pseudonym=pseudonym)
         )
     for n in range(keys):
         key_id = f"key_{n}" if consumer_id == "con_big" else f"key_{consumer_id}_{n}"
-        await app.access.add_key(
+        await app.access.store.add_key(
             ApiKey(
                 id=key_id,
                 consumer_id=consumer_id,
@@ -193,7 +193,7 @@ async def _seed_consumer(app: Application, consumer_id: str, keys: int, services
         )
         counters = _counters(consumer_id, key_id, services)
         while chunk := list(islice(counters, 100)):
-            await app.documents.transact(USAGE, f"{consumer_id}:0", chunk)
+            await app.ports.documents.transact(USAGE, f"{consumer_id}:0", chunk)
 
 
 def _counters(consumer_id: str, key_id: str, services: Sequence[tuple[str, str]]) -> Iterator[Operation]:

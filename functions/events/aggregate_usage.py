@@ -28,4 +28,4 @@ CONSUMER_GROUP = "aggregate"
 )
 async def aggregate_usage(events: List[func.EventHubEvent]) -> None:
     """Raises when infrastructure fails, so that the same batch comes again; a bad event is parked instead."""
-    await application().aggregator.apply([RawEvent(event.get_body(), event.partition_key) for event in events])
+    await application().metering.aggregator.apply([RawEvent(event.get_body(), event.partition_key) for event in events])

@@ -72,7 +72,7 @@ class _Exchange:
 
     async def report(self, kind: ReportKind) -> func.HttpResponse:
         try:
-            consume = application().consume  # the first call opens the stores, which may refuse
+            consume = application().metering.consume  # the first call opens the stores, which may refuse
             holder = await consume.identify(self._req.headers)
             receipt = await consume.report(holder, kind, body_chunks(self._req), self._content_length())
         except Exception as error:  # noqa: BLE001 - sorted out in one place
@@ -81,7 +81,7 @@ class _Exchange:
 
     async def forward(self, service: str | None, path: str) -> func.HttpResponse:
         try:
-            consume = application().consume
+            consume = application().metering.consume
             holder = await consume.identify(self._req.headers)
             if not service:
                 raise _no_service()

@@ -35,7 +35,7 @@ async def downloads(req: func.HttpRequest) -> func.HttpResponse:
 
 
 async def _download(req: func.HttpRequest) -> func.HttpResponse:
-    local = application().local_downloads
+    local = application().ports.local_downloads
     found = None if local is None else await local.open(req.route_params.get("name", ""), req.params)
     if found is None:
         raise not_found()

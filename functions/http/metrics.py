@@ -15,7 +15,7 @@ blueprint = func.Blueprint()
 async def metrics(req: func.HttpRequest) -> func.HttpResponse:
     """The text exposition of all processes. The lag is measured when it is asked for."""
     try:
-        lag = await application().events.lag(CONSUMER_GROUP)
+        lag = await application().ports.events.lag(CONSUMER_GROUP)
     except Unavailable:
         STREAM_LAG_EVENTS.set(float("nan"))
         STREAM_LAG_SECONDS.set(float("nan"))

@@ -64,14 +64,14 @@ async def robots(req: func.HttpRequest) -> func.HttpResponse:
 async def sitemap(req: func.HttpRequest) -> func.HttpResponse:
     """Every page that search engines should know; beyond 50,000, an index of what is at `?part=<n>`."""
     part = req.params.get("part", "")
-    return await _answer(req, lambda _: application().sitemap.page(int(part) if part.isdecimal() else None))
+    return await _answer(req, lambda _: application().catalog.sitemap.page(int(part) if part.isdecimal() else None))
 
 
 async def _answer(
     req: func.HttpRequest, render: Callable[[Pages], Awaitable[HtmlPage]], cached: str = CACHED
 ) -> func.HttpResponse:
     try:
-        pages = application().pages  # the first call opens the stores, which may refuse
+        pages = application().catalog.pages  # the first call opens the stores, which may refuse
         page = await _rendered(pages, render)
     except Unavailable as error:
         _logger.warning("a page is unavailable: %s", error)

@@ -12,4 +12,4 @@ blueprint = func.Blueprint()
 async def close_months(timer: func.TimerRequest) -> None:
     """Every hour, since months end in every time zone. Running twice bills nothing twice, and a run that was missed or
     killed is made up for."""
-    await application().closer.run()
+    await application().billing.closer.run()

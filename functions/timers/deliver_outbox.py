@@ -11,4 +11,4 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger(arg_name="timer", schedule="15 * * * * *", run_on_startup=False, use_monitor=False)
 async def deliver_outbox(timer: func.TimerRequest) -> None:
     """Every minute. Safe to run twice at once: tasks are leased, and doing one twice changes nothing."""
-    await application().journal.deliver_due()
+    await application().audit.journal.deliver_due()

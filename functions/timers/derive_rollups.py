@@ -11,4 +11,4 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger(arg_name="timer", schedule="15 * * * * *", run_on_startup=False, use_monitor=False)
 async def derive_rollups(timer: func.TimerRequest) -> None:
     """Every minute. Running twice changes nothing, and a run that was missed is made up for by the next one."""
-    await application().rollups.run()
+    await application().metering.rollups.run()

@@ -11,4 +11,4 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger(arg_name="timer", schedule="30 * * * * *", run_on_startup=False, use_monitor=False)
 async def evaluate_alerts(timer: func.TimerRequest) -> None:
     """Every minute. A rule fires once in a period, however often this runs."""
-    await application().evaluator.run()
+    await application().alerts.evaluator.run()

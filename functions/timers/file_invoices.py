@@ -12,5 +12,5 @@ blueprint = func.Blueprint()
 async def file_invoices(timer: func.TimerRequest) -> None:
     """Every minute. Does not wait for them: the host's limit for a function is not one for 100,000 documents."""
     app = application()
-    if await app.filer.any_due():
-        app.filing_runner.start()
+    if await app.billing.filer.any_due():
+        app.billing.filing_runner.start()

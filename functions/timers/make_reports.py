@@ -12,6 +12,6 @@ blueprint = func.Blueprint()
 async def make_reports(timer: func.TimerRequest) -> None:
     """Every minute. Does not wait for them: the host's limit for a function is not one for a report."""
     app = application()
-    await app.report_scheduler.run()
-    if await app.report_store.any_due():
-        app.report_runner.start()
+    await app.reports.scheduler.run()
+    if await app.reports.store.any_due():
+        app.reports.runner.start()

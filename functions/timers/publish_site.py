@@ -11,4 +11,4 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger(arg_name="timer", schedule="0 7 * * * *", run_on_startup=False, use_monitor=False)
 async def publish_site(timer: func.TimerRequest) -> None:
     """At 7 minutes past every hour. Single pages are written when they change; running twice changes nothing."""
-    await application().publisher.publish_site()
+    await application().catalog.publisher.publish_site()

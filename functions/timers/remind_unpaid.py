@@ -11,4 +11,4 @@ blueprint = func.Blueprint()
 @blueprint.timer_trigger(arg_name="timer", schedule="0 30 7 * * *", run_on_startup=False, use_monitor=True)
 async def remind_unpaid(timer: func.TimerRequest) -> None:
     """Every day at 7:30 UTC. Running twice reminds once, and a run that was missed is made up for."""
-    await application().reminders.run()
+    await application().billing.reminders.run()

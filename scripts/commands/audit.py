@@ -56,7 +56,7 @@ def print_anchor() -> None:
 
 
 async def _verify(anchors: dict[str, Head]) -> tuple[int, list[str]]:
-    log = application().audit_log
+    log = application().audit.log
     found, faults = 0, []
     for month in sorted({*await log.months(), *anchors}):
         head = await log.head(month)
@@ -66,7 +66,7 @@ async def _verify(anchors: dict[str, Head]) -> tuple[int, list[str]]:
 
 
 async def _heads() -> list[Head]:
-    log = application().audit_log
+    log = application().audit.log
     return [await log.head(month) for month in await log.months()]
 
 

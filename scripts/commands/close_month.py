@@ -88,17 +88,17 @@ async def _close(month: str, merchant: str | None, export_to: Path | None, *, ea
     found: list[Closed] = []
     try:
         profiles = [
-            profile async for profile in app.profile_store.profiles() if merchant in (None, profile.merchant_id)
+            profile async for profile in app.billing.profile_store.profiles() if merchant in (None, profile.merchant_id)
         ]
         if not profiles:
             errors.print(f"{merchant or 'no merchant'} has {'no' if merchant else 'a'} billing profile")
         for profile in profiles:
             found += await _close_merchant(app, profile, month, early=early)
-        await app.filer.run()
+        await app.billing.filer.run()
         if export_to is not None:
             for one in found:
                 await _export(app, one.invoices, export_to)
-        await app.journal.deliver_due()
+        await app.audit.journal.deliver_due()
     finally:
         await close()
     return found
@@ -106,9 +106,9 @@ async def _close(month: str, merchant: str | None, export_to: Path | None, *, ea
 
 async def _close_merchant(app: Application, profile: BillingProfile, month: str, *, early: bool) -> list[Closed]:
     found = []
-    while (due := await app.closer.next_period(profile)).name <= month:
+    while (due := await app.billing.closer.next_period(profile)).name <= month:
         try:
-            closed = await app.closer.close(profile, due, early=early or _may_be_early(app))
+            closed = await app.billing.closer.close(profile, due, early=early or _may_be_early(app))
         except PeriodNotBegun as error:
             errors.print(f"{profile.merchant_id}: {error}.")
             break
@@ -125,7 +125,7 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
             break
     if month < (first := name_at(profile.billing_from, profile.time_zone, profile.anchor_day)):
         errors.print(f"{profile.merchant_id}: billing began with {first}")
-    known = await app.close_store.close(profile.merchant_id, month)
+    known = await app.billing.close_store.close(profile.merchant_id, month)
     if known is not None and month not in {one.close.period for one in found}:
         found.append(Closed(known.value, await _invoices(app, known.value)))
     return found
@@ -136,15 +136,18 @@ async def _export(app: Application, invoices: Sequence[Invoice], folder: Path) -
     for invoice in track(
         invoices, description="export", console=errors, transient=True, disable=not errors.is_terminal
     ):
-        for name in (await app.document_cache.get(invoice, "pdf"), await app.document_cache.get(invoice, "json")):
-            blob = await app.blobs.get(name)
+        for name in (
+            await app.billing.document_cache.get(invoice, "pdf"),
+            await app.billing.document_cache.get(invoice, "json"),
+        ):
+            blob = await app.ports.blobs.get(name)
             assert blob is not None, "it was made just now"
             (folder / f"{invoice.number}{Path(name).suffix}").write_bytes(blob.data)
-        consumer = await app.access.consumer(invoice.consumer_id)
+        consumer = await app.access.store.consumer(invoice.consumer_id)
         assert consumer is not None, "consumers are never deleted"
         for proof in invoice.records:
             with (folder / f"{invoice.number}.records-{proof.period}.csv").open("wb") as file:
-                async for piece in export_csv(proven_records(app.documents, consumer, proof)):
+                async for piece in export_csv(proven_records(app.ports.documents, consumer, proof)):
                     file.write(piece)
 
 
@@ -158,7 +161,7 @@ async def _invoices(app: Application, of: Close) -> list[Invoice]:
     cursor = None
     while True:
         where = (Where("period", "=", of.period),)
-        page = await app.invoice_store.merchant_invoices(of.merchant_id, where, 1_000, cursor)
+        page = await app.billing.invoice_store.merchant_invoices(of.merchant_id, where, 1_000, cursor)
         found += [held.value for held in page.items]
         cursor = page.cursor
         if cursor is None:

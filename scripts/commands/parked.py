@@ -76,7 +76,7 @@ def replay(
 @asynccontextmanager
 async def _parked() -> AsyncIterator[Parked]:
     try:
-        yield application().parked
+        yield application().metering.parked
     finally:
         await close()
 

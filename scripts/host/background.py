@@ -45,8 +45,8 @@ async def work(options: Options, lifeline: int | None) -> None:
 
         # From here on this process ships what dead workers left in their spools, also when nobody calls.
         with contextlib.suppress(Unavailable):
-            await application().spool.ready()
-        events = application().events
+            await application().ports.spool.ready()
+        events = application().ports.events
         batch_events_max = read_host_file(options.root).extensions.event_hubs.max_event_batch_size
         tasks += [asyncio.create_task(consume(events, function, stop, batch_events_max)) for function in hubs]
     stopped = asyncio.create_task(stop.wait())

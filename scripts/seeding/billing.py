@@ -55,11 +55,11 @@ async def put_billing(app: Application, merchant_id: str, described: DescribedBi
     begin = _begin(described.time_zone)
     profile = BillingProfile(merchant_id=merchant_id, billing_from=begin, **described.model_dump())
     with contextlib.suppress(DocumentExists):
-        await app.documents.create(BILLING, merchant_id, PROFILE, profile.to_json())
+        await app.ports.documents.create(BILLING, merchant_id, PROFILE, profile.to_json())
 
 
 async def put_prices(app: Application, merchant_id: str, service_id: str, described: DescribedPrices) -> None:
-    held = await app.profile_store.profile(merchant_id)
+    held = await app.billing.profile_store.profile(merchant_id)
     plan = Plan(
         service_id=service_id,
         merchant_id=merchant_id,
@@ -72,4 +72,4 @@ async def put_prices(app: Application, merchant_id: str, service_id: str, descri
         created_by="seed",
     )
     with contextlib.suppress(DocumentExists):
-        await app.documents.create(BILLING, merchant_id, plan_document(service_id, 1), plan.to_json())
+        await app.ports.documents.create(BILLING, merchant_id, plan_document(service_id, 1), plan.to_json())

@@ -48,7 +48,7 @@ class Loader:
 
     async def _load_shops(self, market: Market) -> None:
         """Merchants and services. What the API wrote beside the file's fields, such as a logo, stays."""
-        catalog = self._app.catalog
+        catalog = self._app.catalog.store
         try:
             for merchant in market.merchants:
                 known = await catalog.merchant(merchant.id)
@@ -64,13 +64,13 @@ class Loader:
             raise MarketError(str(error)) from None
 
     async def _service(self, reference: str) -> Service:
-        service = await self._app.catalog.find_service(reference)
+        service = await self._app.catalog.store.find_service(reference)
         if service is None:
             raise MarketError(f"consumers: there is no service {reference}")
         return service
 
     async def _load_consumer(self, described: DescribedConsumer, services: dict[str, Service]) -> None:
-        access = self._app.access
+        access = self._app.access.store
         consumer = Consumer.model_validate(described.model_dump(include={"id", "name", "status", "shards"}))
         await access.put_consumer(consumer)
         for project in described.projects:
@@ -81,7 +81,7 @@ class Loader:
                     consumer_id=consumer.id,
                     service_id=services[grant.service].id,
                     merchant_id=services[grant.service].merchant_id,
-                    pseudonym=await self._app.pseudonyms.of(services[grant.service].merchant_id, consumer.id),
+                    pseudonym=await self._app.access.pseudonyms.of(services[grant.service].merchant_id, consumer.id),
                     status=grant.status,
                     restricted=grant.restricted,
                 )
@@ -110,7 +110,7 @@ class Loader:
             limits=described.limits,
         )
         try:
-            await self._app.access.add_key(key)
+            await self._app.access.store.add_key(key)
         except DocumentExists:
             return
         self.shown.append({"consumer": consumer_id, "id": key.id, "name": key.name, "key": clear})
@@ -144,7 +144,7 @@ async def seed(market: Market) -> list[dict[str, str]]:
     """Load a market into this process's application. Returns the clear keys that were made."""
     app = application()
     try:
-        loader = Loader(app, await app.load_hasher())
+        loader = Loader(app, await app.access.load_hasher())
         with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
             await loader.load(market, progress)
         return loader.shown

@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, Field
 
 from shared.alerts.models import Metric, OwnerKind, Rule, Threshold, Window
+from shared.alerts.parts import AlertParts
 from shared.alerts.service import AlertRules
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
@@ -15,6 +16,7 @@ from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import AlertRuleId, ConsumerId, MerchantId
 from shared.kernel.http.operation_ids import owned_operation_id
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 from shared.webhooks.models import PLATFORM_OWNER
 
@@ -85,11 +87,7 @@ class FiredAlertList(View):
     next_cursor: str | None
 
 
-async def desk(request: Request) -> AlertRules:
-    return request.app.state.parts.alerts  # type: ignore[no-any-return]  # set by create_app
-
-
-Desk = Annotated[AlertRules, Depends(desk)]
+AlertRulesPart = Annotated[AlertRules, Depends(provided(AlertParts, lambda alerts: alerts.rules))]
 
 
 def _view(rule: Rule) -> AlertRuleView:
@@ -121,41 +119,41 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
 
     @router.post("/alerts", status_code=201)
     async def add_alert(
-        caller: Allowed, owner_id: Owner, desk: Desk, body: AlertRuleInput, response: Response
+        caller: Allowed, owner_id: Owner, service: AlertRulesPart, body: AlertRuleInput, response: Response
     ) -> AlertRuleView:
         """Add a rule: it is told once in each period in which the threshold is reached."""
-        return _answer(await desk.add(caller.actor, kind, owner_id, body.model_dump()), response)
+        return _answer(await service.add(caller.actor, kind, owner_id, body.model_dump()), response)
 
     @router.get("/alerts")
-    async def list_alerts(caller: Allowed, owner_id: Owner, desk: Desk) -> AlertRuleList:
+    async def list_alerts(caller: Allowed, owner_id: Owner, service: AlertRulesPart) -> AlertRuleList:
         """All rules, oldest first."""
-        return AlertRuleList(items=[_view(rule) for rule in await desk.list(owner_id)])
+        return AlertRuleList(items=[_view(rule) for rule in await service.list(owner_id)])
 
     @router.get("/alerts/fired")
     async def list_fired_alerts(
         caller: Allowed,
         owner_id: Owner,
-        desk: Desk,
+        service: AlertRulesPart,
         limit: PageSize = 20,
         cursor: Cursor = None,
     ) -> FiredAlertList:
         """What fired, the latest period first."""
-        page = await desk.fired(owner_id, limit, cursor)
+        page = await service.fired(owner_id, limit, cursor)
         items = [FiredAlertView.model_validate(one.model_dump(mode="json")) for one in page.items]
         return FiredAlertList(items=items, next_cursor=page.cursor)
 
     @router.get("/alerts/{rule_id}")
     async def read_alert(
-        caller: Allowed, owner_id: Owner, desk: Desk, rule_id: AlertRuleId, response: Response
+        caller: Allowed, owner_id: Owner, service: AlertRulesPart, rule_id: AlertRuleId, response: Response
     ) -> AlertRuleView:
         """One rule."""
-        return _answer(await desk.find(owner_id, rule_id), response)
+        return _answer(await service.find(owner_id, rule_id), response)
 
     @router.patch("/alerts/{rule_id}")
     async def change_alert(
         caller: Allowed,
         owner_id: Owner,
-        desk: Desk,
+        service: AlertRulesPart,
         rule_id: AlertRuleId,
         body: AlertRuleChange,
         response: Response,
@@ -163,14 +161,14 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
     ) -> AlertRuleView:
         """Change a rule, or switch it off or on."""
         values = body.model_dump(exclude_unset=True, exclude_none=True)
-        return _answer(await desk.update(caller.actor, owner_id, rule_id, values, if_match), response)
+        return _answer(await service.update(caller.actor, owner_id, rule_id, values, if_match), response)
 
     @router.delete("/alerts/{rule_id}", status_code=204)
     async def delete_alert(
-        caller: Allowed, owner_id: Owner, desk: Desk, rule_id: AlertRuleId, if_match: IfMatch = None
+        caller: Allowed, owner_id: Owner, service: AlertRulesPart, rule_id: AlertRuleId, if_match: IfMatch = None
     ) -> None:
         """Delete a rule."""
-        await desk.remove(caller.actor, owner_id, rule_id, if_match)
+        await service.remove(caller.actor, owner_id, rule_id, if_match)
 
     return router
 

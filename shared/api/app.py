@@ -1,6 +1,6 @@
 """The FastAPI application factory: routers, problem+json for every error, OpenAPI 3.1 at /api/v1/openapi.json."""
 
-from fastapi import Depends, FastAPI
+from fastapi import Depends
 
 from shared.access.consumers import routes as consumers
 from shared.access.gate import routes as refusals
@@ -17,9 +17,9 @@ from shared.api.answers import answer_errors
 from shared.api.edge import Edge
 from shared.api.idempotency import Idempotency
 from shared.api.openapi.document import describe
-from shared.api.parts import Parts
 from shared.api.query import only_known_query
 from shared.api.routes import audit, docs, settings
+from shared.audit.parts import AuditParts
 from shared.billing.documents import routes as documents
 from shared.billing.month_close import routes as closes
 from shared.billing.prices import calculator_routes as pricing
@@ -35,7 +35,9 @@ from shared.catalog.services import routes as services
 from shared.catalog.upstreams import routes as service_parts
 from shared.identity.accounts import admin_routes as accounts
 from shared.identity.accounts import routes as me
+from shared.identity.parts import IdentityParts
 from shared.kernel.http.operation_ids import operation_id
+from shared.kernel.http.provided import PartsApi
 from shared.metering.consume import routes as explain
 from shared.metering.views.routes import consumer, holder, merchant, platform
 from shared.reports import routes as reports
@@ -82,9 +84,10 @@ ROUTERS = (
 )
 
 
-def create_app(parts: Parts) -> FastAPI:
-    """Routes find what they need, and who calls, in `app.state.parts`."""
-    app = FastAPI(
+def create_app(*parts: object) -> PartsApi:
+    """The API with the parts of every noun (`<noun>.parts`), in any order. Without them it can only be described."""
+    app = PartsApi(
+        parts,
         title="AMS",
         version=VERSION,
         openapi_url="/api/v1/openapi.json",
@@ -93,12 +96,15 @@ def create_app(parts: Parts) -> FastAPI:
         redirect_slashes=False,
         generate_unique_id_function=operation_id,
     )
-    app.state.parts = parts
     for router in ROUTERS:
         app.include_router(router, prefix="/api/v1", dependencies=[Depends(only_known_query)])
     app.include_router(docs.router, prefix="/api")
     describe(app)
     answer_errors(app)
-    app.add_middleware(Idempotency, documents=lambda: parts.documents, authority=lambda: parts.authority)
+    app.add_middleware(
+        Idempotency,
+        documents=lambda: app.of(AuditParts).documents,
+        authority=lambda: app.of(IdentityParts).authority,
+    )
     app.add_middleware(Edge)  # outermost: it was added last
     return app

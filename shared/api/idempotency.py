@@ -28,7 +28,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.api.answers import problem_response
-from shared.identity.guard import Authority
+from shared.identity.authority import Authority
 from shared.identity.permissions import PUBLIC_ROUTES
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import StoredModel

@@ -1,10 +1,10 @@
-"""The lowest part of the application: its settings, and an adapter for every port, by profile."""
+"""An adapter for every port, chosen by the profile that the settings name."""
 
 import os
 import secrets
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shared.bootstrap import azure
 from shared.platform.blobs import Blobs
@@ -25,32 +25,52 @@ if TYPE_CHECKING:
 LINK_SECRET = "download-links"  # noqa: S105 - its name, not its value
 
 
-@dataclass
-class Adapters:
-    """The ports, each opened when first used; the adapter is imported where it is chosen."""
+class Closing(Protocol):
+    """An adapter that has something to close."""
 
-    settings: Settings
+    async def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closing)
+
+
+class Adapters:
+    """The ports (`shared.platform.Ports`), each opened when it is first used and closed in the reverse order.
+
+    An adapter is imported where it is chosen."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._open = AsyncExitStack()
+
+    async def close(self) -> None:
+        """Close what was opened, the latest first: the spool ships to the stream, so it was opened after it."""
+        await self._open.aclose()
+
+    def _opened(self, adapter: C) -> C:
+        self._open.push_async_callback(adapter.close)
+        return adapter
 
     @cached_property
     def documents(self) -> Documents:
         if self.settings.ams_profile == "azure":
-            return azure.cosmos(self.settings)
+            return self._opened(azure.cosmos(self.settings))
         from shared.platform.documents.sqlite import SqliteDocuments
 
-        return SqliteDocuments(self.settings.ams_data / "documents.db")
+        return self._opened(SqliteDocuments(self.settings.ams_data / "documents.db"))
 
     @cached_property
     def events(self) -> Events:
         if self.settings.ams_profile == "azure":
-            return azure.event_hubs(self.settings)
+            return self._opened(azure.event_hubs(self.settings))
         from shared.platform.events.log import EventLog
 
-        return EventLog(self.settings.ams_data / "events.db", self.settings.ams_event_partitions)
+        return self._opened(EventLog(self.settings.ams_data / "events.db", self.settings.ams_event_partitions))
 
     @cached_property
     def blobs(self) -> Blobs:
         local = self.local_downloads
-        return azure.blobs(self.settings) if local is None else local.blobs
+        return self._opened(azure.blobs(self.settings) if local is None else local.blobs)
 
     @cached_property
     def local_downloads(self) -> "LocalDownloads | None":
@@ -77,64 +97,66 @@ class Adapters:
     def site(self) -> Blobs:
         """The static site's files: of an account's static website, or in a folder."""
         if self.settings.ams_profile == "azure":
-            return azure.blobs(self.settings, azure.SITE_CONTAINER)
+            return self._opened(azure.blobs(self.settings, azure.SITE_CONTAINER))
         from shared.platform.blobs.files import FileBlobs
 
-        return FileBlobs(self.settings.ams_data / "site")
+        return self._opened(FileBlobs(self.settings.ams_data / "site"))
 
     @cached_property
     def secrets(self) -> Secrets:
         if self.settings.ams_keyvault_url is not None:
-            return azure.key_vault(self.settings)
+            return self._opened(azure.key_vault(self.settings))
         from shared.platform.secrets.environment import EnvironmentSecrets
 
         environment = EnvironmentSecrets(os.environ)
         if self.settings.ams_profile == "azure":
-            return environment  # an instance's own disk would keep a secret from the others
+            return self._opened(environment)  # an instance's own disk would keep a secret from the others
         from shared.platform.secrets.files import FileSecrets
 
-        return FileSecrets(self.settings.ams_data / "secrets", environment)
+        return self._opened(FileSecrets(self.settings.ams_data / "secrets", environment))
 
     @cached_property
     def limits(self) -> Limits:
         from shared.platform.limits.memory import MemoryLimits
 
-        return MemoryLimits(self.settings.ams_data / "limits.bin")
+        return self._opened(MemoryLimits(self.settings.ams_data / "limits.bin"))
 
     @cached_property
     def spool(self) -> Spool:
         from shared.platform.spool.sqlite import SqliteSpool
 
-        return SqliteSpool(self.settings.ams_data / "spool", self.events.publish, self.settings.ams_spool_events_max)
+        return self._opened(
+            SqliteSpool(self.settings.ams_data / "spool", self.events.publish, self.settings.ams_spool_events_max)
+        )
 
     @cached_property
     def upstream(self) -> Upstream:
         from shared.platform.upstream.http import HttpUpstream
 
-        return HttpUpstream(allow_private=self.settings.ams_upstream_allow_private)
+        return self._opened(HttpUpstream(allow_private=self.settings.ams_upstream_allow_private))
 
     @cached_property
     def provider_http(self) -> Upstream:
         """To the sign-in providers and reporters' keys: any address, because the operator names them."""
         from shared.platform.upstream.http import HttpUpstream
 
-        return HttpUpstream(allow_private=True)
+        return self._opened(HttpUpstream(allow_private=True))
 
     @cached_property
     def mail(self) -> Mail:
-        return _mail(self.settings)
+        return self._opened(_mail(self.settings))
 
     @cached_property
     def gateway(self) -> Gateway:
         from shared.platform.gateways.none import NoGateway
 
-        return NoGateway()
+        return self._opened(NoGateway())
 
     @cached_property
     def search_index(self) -> SearchIndex:
         from shared.platform.search.fts import FtsIndex
 
-        return FtsIndex()
+        return self._opened(FtsIndex())
 
 
 def _mail(settings: Settings) -> Mail:

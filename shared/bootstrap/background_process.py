@@ -11,8 +11,8 @@ from shared.bootstrap import Application, application, close
 
 NICENESS = 19
 WORK: dict[str, Callable[[Application], Awaitable[object]]] = {
-    "reports": lambda app: app.report_maker.run(),
-    "invoice-documents": lambda app: app.filer.run(),
+    "reports": lambda app: app.reports.maker.run(),
+    "invoice-documents": lambda app: app.billing.filer.run(),
 }
 
 

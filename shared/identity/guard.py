@@ -5,36 +5,23 @@ action up in the permission table. A test lists the routes and fails for one tha
 `PUBLIC_ROUTES`.
 """
 
-from collections.abc import Mapping
-from typing import Annotated, Protocol, get_args
+from typing import Annotated, get_args
 
 from fastapi import Header, Request, Security
 from fastapi.security import HTTPBearer
 
 from shared.identity.models import Caller, Role, Signed
+from shared.identity.parts import IdentityParts
 from shared.identity.permissions import PERMISSIONS, Relation, decide
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.problems import not_found as not_found  # routes take it from here
+from shared.kernel.http.provided import parts_of
 from shared.kernel.ids import new_id
 
 ROLE_HEADER = "X-AMS-Role"
 _token = HTTPBearer(
     scheme_name="SignIn", auto_error=False, description="An access token of the sign-in provider (OpenID Connect)."
 )
-
-
-class Authority(Protocol):
-    """Found as `app.state.parts.authority`."""
-
-    async def authenticate(self, headers: Mapping[str, str]) -> Signed:
-        """Raises Problem 401 `token_missing`, `token_invalid`; 403 `account_suspended`; 503."""
-        ...
-
-    async def relations(
-        self, signed: Signed, path: Mapping[str, str], query: Mapping[str, str]
-    ) -> frozenset[tuple[Role, Relation]]:
-        """What the account is to the object that the path names. Empty: nothing, or there is no such object."""
-        ...
 
 
 class Allowed:
@@ -53,7 +40,7 @@ class Allowed:
             str | None, Header(alias=ROLE_HEADER, description="Act in this role only: admin, merchant or consumer.")
         ] = None,
     ) -> Caller:
-        authority: Authority = request.app.state.parts.authority
+        authority = parts_of(request, IdentityParts).authority
         signed = await authority.authenticate(request.headers)
         held = await authority.relations(signed, request.path_params, request.query_params)
         if active_role is not None:

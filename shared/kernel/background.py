@@ -53,6 +53,10 @@ class Runner:
             await asyncio.gather(self._task, return_exceptions=True)
 
 
+MakeRunner = Callable[[str, Callable[[], Awaitable[object]]], Runner]
+"""Makes the runner of a work, by its name, and what does it."""
+
+
 async def in_own_process(module: str, *arguments: str) -> None:
     """Run `python -m module`, which has this process's settings, to its end. Raises RuntimeError when it fails. A
     process of its own has an interpreter lock of its own, and a lower priority: consume does not wait for it."""

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, Field, PlainValidator
 
 from shared.downloads.service import Link
@@ -16,6 +16,7 @@ from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, MerchantId, ReportId, ReportScheduleId
 from shared.kernel.http.operation_ids import owned_operation_id
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 from shared.reports.models import (
     PSEUDONYMS_MAX,
@@ -27,6 +28,7 @@ from shared.reports.models import (
     Schedule,
     Status,
 )
+from shared.reports.parts import ReportParts
 from shared.reports.service import ReportRequest, Reports
 from shared.webhooks.models import PLATFORM_OWNER
 
@@ -140,11 +142,7 @@ class DownloadLinkView(View):
         return cls(url=link.url, expires_at=link.expires_at)
 
 
-async def desk(request: Request) -> Reports:
-    return request.app.state.parts.reports  # type: ignore[no-any-return]  # set by create_app
-
-
-Desk = Annotated[Reports, Depends(desk)]
+ReportsPart = Annotated[Reports, Depends(provided(ReportParts, lambda reports: reports.service))]
 
 
 def _view(report: Report) -> ReportView:
@@ -182,63 +180,65 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
 
     @router.post("/reports", status_code=202)
     async def ask_report(
-        caller: Allowed, owner_id: Owner, desk: Desk, body: ReportInput, response: Response
+        caller: Allowed, owner_id: Owner, service: ReportsPart, body: ReportInput, response: Response
     ) -> ReportView:
         """Have a report made. It is made in the background; ask for it until it is done, or wait for the mail or the
         webhook `report.ready`."""
-        return _answer(await desk.ask(caller.actor, kind, owner_id, body.request()), response)
+        return _answer(await service.ask(caller.actor, kind, owner_id, body.request()), response)
 
     @router.get("/reports")
     async def list_reports(
         caller: Allowed,
         owner_id: Owner,
-        desk: Desk,
+        service: ReportsPart,
         limit: PageSize = 20,
         cursor: Cursor = None,
     ) -> ReportList:
         """The latest first; with a consumer's are those that merchants share with it."""
-        page = await desk.list(owner_id, limit, cursor)
+        page = await service.list(owner_id, limit, cursor)
         return ReportList(items=[_view(report) for report in page.items], next_cursor=page.cursor)
 
     @router.get("/reports/{report_id}")
     async def read_report(
-        caller: Allowed, owner_id: Owner, desk: Desk, report_id: ReportId, response: Response
+        caller: Allowed, owner_id: Owner, service: ReportsPart, report_id: ReportId, response: Response
     ) -> ReportView:
         """One report, with its progress."""
-        return _answer(await desk.find(owner_id, report_id), response)
+        return _answer(await service.find(owner_id, report_id), response)
 
     @router.get("/reports/{report_id}/download")
-    async def download_report(caller: Allowed, owner_id: Owner, desk: Desk, report_id: ReportId) -> DownloadLinkView:
+    async def download_report(
+        caller: Allowed, owner_id: Owner, service: ReportsPart, report_id: ReportId
+    ) -> DownloadLinkView:
         """A link to the document, for minutes. 409 `state_invalid` before the report is done."""
-        return DownloadLinkView.of(await desk.link(caller.actor, owner_id, report_id))
+        return DownloadLinkView.of(await service.link(caller.actor, owner_id, report_id))
 
     @router.delete("/reports/{report_id}", status_code=204)
     async def delete_report(
-        caller: Allowed, owner_id: Owner, desk: Desk, report_id: ReportId, if_match: IfMatch = None
+        caller: Allowed, owner_id: Owner, service: ReportsPart, report_id: ReportId, if_match: IfMatch = None
     ) -> None:
         """Delete a report with its document; what is shared goes with it. A consumer deletes its own view only."""
-        await desk.remove(caller.actor, owner_id, report_id, if_match)
+        await service.remove(caller.actor, owner_id, report_id, if_match)
 
     @router.get("/report-schedules")
-    async def list_report_schedules(caller: Allowed, owner_id: Owner, desk: Desk) -> ReportScheduleList:
+    async def list_report_schedules(caller: Allowed, owner_id: Owner, service: ReportsPart) -> ReportScheduleList:
         """What is made of each month, oldest first."""
-        return ReportScheduleList(items=[_schedule_view(schedule) for schedule in await desk.schedules(owner_id)])
+        return ReportScheduleList(items=[_schedule_view(schedule) for schedule in await service.schedules(owner_id)])
 
     @router.get("/report-schedules/{schedule_id}")
     async def read_report_schedule(
-        caller: Allowed, owner_id: Owner, desk: Desk, schedule_id: ReportScheduleId, response: Response
+        caller: Allowed, owner_id: Owner, service: ReportsPart, schedule_id: ReportScheduleId, response: Response
     ) -> ReportScheduleView:
         """One schedule."""
-        held = await desk.find_schedule(owner_id, schedule_id)
+        held = await service.find_schedule(owner_id, schedule_id)
         response.headers["ETag"] = entity_tag(held.etag)
         return _schedule_view(held.value)
 
     @router.delete("/report-schedules/{schedule_id}", status_code=204)
     async def delete_report_schedule(
-        caller: Allowed, owner_id: Owner, desk: Desk, schedule_id: ReportScheduleId, if_match: IfMatch = None
+        caller: Allowed, owner_id: Owner, service: ReportsPart, schedule_id: ReportScheduleId, if_match: IfMatch = None
     ) -> None:
         """Make no more. What was made stays."""
-        await desk.remove_schedule(caller.actor, owner_id, schedule_id, if_match)
+        await service.remove_schedule(caller.actor, owner_id, schedule_id, if_match)
 
     return router
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, Field
 
 from shared.identity.guard import allowed
@@ -13,8 +13,10 @@ from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, DeliveryId, MerchantId, WebhookId
 from shared.kernel.http.operation_ids import owned_operation_id
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 from shared.webhooks.models import PLATFORM_OWNER, Attempt, Delivery, Subscription, Webhook, WebhookUrl
+from shared.webhooks.parts import WebhookParts
 from shared.webhooks.service import Webhooks
 
 Events = Annotated[tuple[Subscription, ...], Field(min_length=1, examples=[["alert.fired"]])]
@@ -75,11 +77,7 @@ class DeliveryList(View):
     next_cursor: str | None
 
 
-async def desk(request: Request) -> Webhooks:
-    return request.app.state.parts.webhooks  # type: ignore[no-any-return]  # set by create_app
-
-
-Desk = Annotated[Webhooks, Depends(desk)]
+WebhooksPart = Annotated[Webhooks, Depends(provided(WebhookParts, lambda webhooks: webhooks.service))]
 
 
 def _view(held: Held[Webhook], response: Response) -> WebhookView:
@@ -111,30 +109,30 @@ def _routes(prefix: str, action: str, kind: str, owner: Callable[..., Awaitable[
 
     @router.post("/webhooks", status_code=201)
     async def add_webhook(
-        caller: Allowed, owner_id: Owner, desk: Desk, body: WebhookInput, response: Response
+        caller: Allowed, owner_id: Owner, service: WebhooksPart, body: WebhookInput, response: Response
     ) -> WebhookWithSecret:
         """Have events posted to a URL. The secret in the answer verifies their signatures; it is shown this once."""
-        held, secret = await desk.add(caller.actor, owner_id, body.url, body.description, body.events)
+        held, secret = await service.add(caller.actor, owner_id, body.url, body.description, body.events)
         return WebhookWithSecret(**_view(held, response).model_dump(), secret=secret)
 
     @router.get("/webhooks")
-    async def list_webhooks(caller: Allowed, owner_id: Owner, desk: Desk) -> WebhookList:
+    async def list_webhooks(caller: Allowed, owner_id: Owner, service: WebhooksPart) -> WebhookList:
         """All webhooks, oldest first."""
-        held = await desk.list(owner_id)
+        held = await service.list(owner_id)
         return WebhookList(items=[WebhookView.model_validate(one.value.model_dump()) for one in held])
 
     @router.get("/webhooks/{webhook_id}")
     async def read_webhook(
-        caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId, response: Response
+        caller: Allowed, owner_id: Owner, service: WebhooksPart, webhook_id: WebhookId, response: Response
     ) -> WebhookView:
         """One webhook."""
-        return _view(await desk.find(owner_id, webhook_id), response)
+        return _view(await service.find(owner_id, webhook_id), response)
 
     @router.patch("/webhooks/{webhook_id}")
     async def change_webhook(
         caller: Allowed,
         owner_id: Owner,
-        desk: Desk,
+        service: WebhooksPart,
         webhook_id: WebhookId,
         body: WebhookChange,
         response: Response,
@@ -142,55 +140,55 @@ def _routes(prefix: str, action: str, kind: str, owner: Callable[..., Awaitable[
     ) -> WebhookView:
         """Change a webhook, or switch it off or on."""
         values = body.model_dump(exclude_unset=True, exclude_none=True)
-        return _view(await desk.update(caller.actor, owner_id, webhook_id, values, if_match), response)
+        return _view(await service.update(caller.actor, owner_id, webhook_id, values, if_match), response)
 
     @router.delete("/webhooks/{webhook_id}", status_code=204)
     async def delete_webhook(
         caller: Allowed,
         owner_id: Owner,
-        desk: Desk,
+        service: WebhooksPart,
         webhook_id: WebhookId,
         if_match: IfMatch = None,
     ) -> None:
         """Delete a webhook. Nothing more is posted to it."""
-        await desk.remove(caller.actor, owner_id, webhook_id, if_match)
+        await service.remove(caller.actor, owner_id, webhook_id, if_match)
 
     @router.post("/webhooks/{webhook_id}/rotate-secret")
     async def rotate_secret(
-        caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId, response: Response
+        caller: Allowed, owner_id: Owner, service: WebhooksPart, webhook_id: WebhookId, response: Response
     ) -> WebhookWithSecret:
         """A new secret, shown this once. The old one signs beside it for 24 hours."""
-        held, secret = await desk.rotate(caller.actor, owner_id, webhook_id)
+        held, secret = await service.rotate(caller.actor, owner_id, webhook_id)
         return WebhookWithSecret(**_view(held, response).model_dump(), secret=secret)
 
     @router.post("/webhooks/{webhook_id}/test", status_code=202)
-    async def test_webhook(caller: Allowed, owner_id: Owner, desk: Desk, webhook_id: WebhookId) -> None:
+    async def test_webhook(caller: Allowed, owner_id: Owner, service: WebhooksPart, webhook_id: WebhookId) -> None:
         """Post a `ping`; its delivery is in the log soon after."""
-        await desk.test(caller.actor, owner_id, webhook_id)
+        await service.test(caller.actor, owner_id, webhook_id)
 
     @router.get("/webhooks/{webhook_id}/deliveries")
     async def list_deliveries(
         caller: Allowed,
         owner_id: Owner,
-        desk: Desk,
+        service: WebhooksPart,
         webhook_id: WebhookId,
         limit: PageSize = 20,
         cursor: Cursor = None,
     ) -> DeliveryList:
         """What was posted, newest first, with every attempt."""
-        page = await desk.deliveries(owner_id, webhook_id, limit, cursor)
+        page = await service.deliveries(owner_id, webhook_id, limit, cursor)
         return DeliveryList(items=[_delivery(one) for one in page.items], next_cursor=page.cursor)
 
     @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", status_code=202)
     async def redeliver_event(
         caller: Allowed,
         owner_id: Owner,
-        desk: Desk,
+        service: WebhooksPart,
         webhook_id: WebhookId,
         delivery_id: DeliveryId,
     ) -> DeliveryView:
         """Post it again, with the same id."""
-        return _delivery(await desk.redeliver(caller.actor, owner_id, webhook_id, delivery_id))
+        return _delivery(await service.redeliver(caller.actor, owner_id, webhook_id, delivery_id))
 
     return router
 

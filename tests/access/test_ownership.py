@@ -60,7 +60,7 @@ async def road(market: AccessMarket) -> str:
         expires_at=utc_now() + timedelta(days=1),
     )
     at = invite_document(project_id, INVITE)
-    await market.api.app.journal.commit(ACCESS, market.consumer_id, [Create(at, invite.to_json())])
+    await market.api.app.audit.journal.commit(ACCESS, market.consumer_id, [Create(at, invite.to_json())])
     return project_id
 
 

@@ -65,13 +65,13 @@ async def use(world: World, requests: int, **data: Any) -> None:
         project_id="prj_one",
         data={"requests": requests, **data},
     )
-    outcome = await world.api.app.aggregator.apply(raw(event))
+    outcome = await world.api.app.metering.aggregator.apply(raw(event))
     assert outcome.counted == 1
-    await world.api.app.rollups.run()
+    await world.api.app.metering.rollups.run()
 
 
 async def look(world: World) -> int:
-    fired = await world.api.app.evaluator.run()
+    fired = await world.api.app.alerts.evaluator.run()
     await world.api.drain()
     return int(fired)
 
@@ -107,7 +107,7 @@ async def test_many_timers_at_once_tell_once(world: World, receiver: Receiver) -
     )
     await add(world)
     await use(world, 20)
-    assert sum(await asyncio.gather(*(world.api.app.evaluator.run() for _ in range(20)))) == 1
+    assert sum(await asyncio.gather(*(world.api.app.alerts.evaluator.run() for _ in range(20)))) == 1
     await world.api.drain()
     assert len(receiver.requests) == 1
     assert len([m for m in world.api.mails() if m["Subject"].startswith("Alert")]) == 1
@@ -127,15 +127,15 @@ async def test_a_kill_after_it_fired_loses_neither_mail_nor_webhook(
     )
     rule = await add(world)
     await use(world, 20)
-    held = await world.api.app.alerts.find(world.ids["consumer_id"], rule["id"])
+    held = await world.api.app.alerts.rules.find(world.ids["consumer_id"], rule["id"])
     with monkeypatch.context() as patched:
-        patched.setattr(world.api.app.journal, "_do_inline", dies)
+        patched.setattr(world.api.app.audit.journal, "_do_inline", dies)
         with pytest.raises(Killed):
-            await world.api.app.evaluator.evaluate(held.value)
+            await world.api.app.alerts.evaluator.evaluate(held.value)
     assert receiver.requests == []
     moment = utc_now() + FIRST_DUE + timedelta(seconds=1)
-    monkeypatch.setattr(world.api.app.journal, "_now", lambda: moment)
-    await world.api.app.journal.deliver_due()
+    monkeypatch.setattr(world.api.app.audit.journal, "_now", lambda: moment)
+    await world.api.app.audit.journal.deliver_due()
     await world.api.drain()
     assert len(receiver.requests) == 1
     assert len([m for m in world.api.mails() if m["Subject"].startswith("Alert")]) == 1
@@ -166,10 +166,10 @@ async def test_what_a_rule_looks_at(
 
 
 async def test_a_share_of_a_keys_quota(world: World) -> None:
-    key = await world.api.app.access.key(world.ids["consumer_id"], "key_one")
+    key = await world.api.app.access.store.key(world.ids["consumer_id"], "key_one")
     assert key is not None
     limits = key.limits.model_copy(update={"quota_per_month": 200})
-    await world.api.app.access.put_key(key.model_copy(update={"limits": limits}))
+    await world.api.app.access.store.put_key(key.model_copy(update={"limits": limits}))
     await add(world, metric="quota_percent", window="month", threshold="50", api_key_id="key_one")
     await use(world, 99)
     assert await look(world) == 0

@@ -116,7 +116,7 @@ class TestIdempotency:
     async def test_what_is_kept_cannot_be_read_without_the_key(self, api: Api, ann: Person) -> None:
         answer = await ann.post(hooks(ann), json=WEBHOOK, headers={"Idempotency-Key": "one"})
         secret = answer.json()["secret"]
-        page = await api.app.documents.query(IDEMPOTENCY, Query(ann.account.id))
+        page = await api.app.ports.documents.query(IDEMPOTENCY, Query(ann.account.id))
         (kept,) = page.items
         assert secret.encode() not in kept.body
         assert b"whsec" not in kept.body

@@ -5,18 +5,16 @@ Whoever may not is told 401, 403, or, where even existence is private, 404, befo
 """
 
 import re
-from typing import cast
 
 import pytest
 
 from shared.api.app import create_app
 from shared.api.operations import ApiOperation, operations
-from shared.api.parts import Parts
 from shared.identity.permissions import PERMISSIONS
 from tests.support.api.harness import Api
 from tests.support.api.world import PERSONAS, World, make_world
 
-OPERATIONS = [one for one in operations(create_app(cast("Parts", None))) if one.action is not None]
+OPERATIONS = [one for one in operations(create_app()) if one.action is not None]
 PROJECT_ROLES = {"owner": "owner", "manager": "manager", "member": "member"}
 SMUGGLED = {"role": "admin", "status": "active", "id": "x", "owner_id": "x", "approved": True, "account_id": "x"}
 

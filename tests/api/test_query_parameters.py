@@ -2,8 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from types import SimpleNamespace
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -12,7 +11,9 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from shared.api.app import create_app
 from shared.api.query import query_parameters
+from shared.audit.parts import AuditParts
 from shared.identity.models import Account, Role, Signed
+from shared.identity.parts import IdentityParts
 from shared.identity.permissions import Relation
 from shared.kernel.clock import utc_now
 from tests.support.api.harness import Api
@@ -31,7 +32,21 @@ class Anybody:
         return frozenset((role, relation) for role in get_args(Role) for relation in get_args(Relation))
 
 
-APP = create_app(cast("Any", SimpleNamespace(authority=Anybody())))
+def _app() -> FastAPI:
+    nothing: Any = None
+    identity = IdentityParts(
+        nothing,
+        AuditParts(nothing),
+        oidc_issuers=(),
+        admins=(),
+        auth_cache_s=0,
+        first_tasks=lambda _: (),
+        authority=Anybody,
+    )
+    return create_app(identity)
+
+
+APP = _app()
 PREFIX = "/api/v1/"
 
 

@@ -33,7 +33,7 @@ class TestSettings:
         )
         assert answer.status_code == 200, answer.text
         assert answer.json() == {**before, "commission_percent": "12.5"}
-        assert str((await api.app.platform_settings.current()).commission_percent) == "12.5"
+        assert str((await api.app.audit.platform_settings.current()).commission_percent) == "12.5"
 
     async def test_a_change_is_audited_with_before_and_after(self, admin: Person) -> None:
         await admin.patch(SETTINGS, json={"invite_days": 3, "reason": "stricter"}, headers=await tag(admin))
@@ -91,7 +91,7 @@ class TestAudit:
     async def filled(self, api: Api, admin: Person) -> Person:
         for number in range(30):
             change = Change(SYSTEM, "thing.change", f"thing:{number}", {}, {"note": "=HYPERLINK(1)"}, reason="=1+1")
-            await api.app.audit_log.append(Entry.of(change, f"2026-{9 + number % 3:02d}-01T00:00:{number:02d}.000Z"))
+            await api.app.audit.log.append(Entry.of(change, f"2026-{9 + number % 3:02d}-01T00:00:{number:02d}.000Z"))
         return admin
 
     async def test_pages_go_through_everything_once(self, filled: Person) -> None:

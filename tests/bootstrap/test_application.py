@@ -18,7 +18,7 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Application:
 
 
 async def test_nothing_is_opened_before_it_is_used(app, tmp_path):
-    assert app.queries is app.queries
+    assert app.metering.queries is app.metering.queries
     assert [path.name for path in (tmp_path / "data").iterdir() if path.suffix == ".db"] == ["documents.db"]
     await app.close()
 
@@ -38,7 +38,7 @@ async def test_a_missing_pepper_is_told_by_readiness(app, monkeypatch):
 
 async def test_during_a_change_of_pepper_keys_are_found_under_both(tmp_path, app):
     changing = {"AMS_KEY_PEPPER_VERSION": "2", "AMS_KEY_PEPPER_PREVIOUS_VERSION": "1", "AMS_DATA": str(tmp_path)}
-    old, both = await app.load_hasher(), await Application(load_settings(changing)).load_hasher()
+    old, both = await app.access.load_hasher(), await Application(load_settings(changing)).load_hasher()
     assert both.hash("key").startswith("v2.")
     assert both.candidates("key") == [both.hash("key"), old.hash("key")]
 

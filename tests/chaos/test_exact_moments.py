@@ -106,9 +106,9 @@ async def _acknowledged(app: Application, keys: dict[str, str], seed: int) -> Le
     by_key: defaultdict[str, list[Event]] = defaultdict(list)
     for event in ledger.events:
         by_key[event.key.id].append(event)
-    reports = UsageReports(app.gate, app.limiter, app.events)
+    reports = UsageReports(app.access.gate, app.metering.limiter, app.ports.events)
     for key_id, events in by_key.items():
-        holder = await app.consume.identify({"x-ams-key": keys[key_id]})
+        holder = await app.metering.consume.identify({"x-ams-key": keys[key_id]})
         ledger.sending(events)
         body = b"[" + b",".join(event.encode() for event in events) + b"]"
         receipt = await reports.take(holder, body, batch=True)

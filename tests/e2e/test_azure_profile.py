@@ -61,8 +61,8 @@ async def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
             }.items():
                 monkeypatch.setenv(name, value)
             app = bootstrap.application()
-            assert isinstance(app.documents, CosmosDocuments)
-            await app.documents.ensure_containers()
+            assert isinstance(app.ports.documents, CosmosDocuments)
+            await app.ports.documents.ensure_containers()
             yield app
             await bootstrap.close()
 
@@ -70,14 +70,14 @@ async def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 async def _customer(app: Application) -> str:
     """One consumer with a key for one service; the clear key."""
     clear = new_key("live")
-    hasher = await app.load_hasher()
-    await app.catalog.put_merchant(Merchant(id="mer_1", slug="mer", name="Merchant", status="active"))
-    await app.catalog.put_service(
+    hasher = await app.access.load_hasher()
+    await app.catalog.store.put_merchant(Merchant(id="mer_1", slug="mer", name="Merchant", status="active"))
+    await app.catalog.store.put_service(
         Service(id="svc_1", merchant_id="mer_1", slug="ocr", name="OCR", type="image", status="active")
     )
-    await app.access.put_consumer(Consumer(id="con_1", name="Consumer"))
-    await app.access.put_grant(Grant(consumer_id="con_1", service_id="svc_1", status="approved"))
-    await app.access.add_key(
+    await app.access.store.put_consumer(Consumer(id="con_1", name="Consumer"))
+    await app.access.store.put_grant(Grant(consumer_id="con_1", service_id="svc_1", status="approved"))
+    await app.access.store.add_key(
         ApiKey(
             id="key_1",
             consumer_id="con_1",
@@ -118,7 +118,7 @@ async def test_reported_usage_is_counted_once_on_event_hubs_cosmos_and_blob(app:
         assert response.status_code == 202, response.get_body()
 
     # when the stream is consumed, every batch is delivered twice, and something unreadable is among them
-    await app.events.publish("con_1:0", [b"not an event"])
+    await app.ports.events.publish("con_1:0", [b"not an event"])
     stop = asyncio.Event()
     delivered = 0
 
@@ -131,16 +131,16 @@ async def test_reported_usage_is_counted_once_on_event_hubs_cosmos_and_blob(app:
         if delivered == 201:
             stop.set()
 
-    await asyncio.wait_for(app.events.consume(aggregate_usage.CONSUMER_GROUP, handler, stop), SECONDS_MAX)
+    await asyncio.wait_for(app.ports.events.consume(aggregate_usage.CONSUMER_GROUP, handler, stop), SECONDS_MAX)
 
     # then each event is counted once, and the unreadable one is parked
-    holder = await app.gate.identify(clear)
+    holder = await app.access.gate.identify(clear)
     now = utc_now().replace(minute=0, second=0, microsecond=0)
     start, end = now - timedelta(days=1), now + timedelta(days=1)
-    (group,) = await app.queries.summary(holder.consumer, "key_1", start, end, ["service"])
+    (group,) = await app.metering.queries.summary(holder.consumer, "key_1", start, end, ["service"])
     assert (group.sums.requests, group.sums.executions, group.sums.status) == (150, 300, {"200": 150})
-    (name,) = [name async for name in app.parked.names()]
-    parked = await app.parked.get(name)
+    (name,) = [name async for name in app.metering.parked.names()]
+    parked = await app.metering.parked.get(name)
     assert parked is not None
     assert (parked.reason, parked.body) == ("unreadable", b"not an event")
 

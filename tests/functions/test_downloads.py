@@ -21,8 +21,8 @@ def linked(host: Host, name: str, data: bytes, expires_s: int = 60) -> str:
 
     async def make() -> str:
         app = Application(load_settings({"AMS_DATA": str(host.data)}))
-        await app.blobs.put(name, data, content_type="text/csv; charset=utf-8", overwrite=True)
-        url = await app.blobs.link(name, expires_s=expires_s, filename="usage.csv")
+        await app.ports.blobs.put(name, data, content_type="text/csv; charset=utf-8", overwrite=True)
+        url = await app.ports.blobs.link(name, expires_s=expires_s, filename="usage.csv")
         await app.close()
         return url
 
@@ -75,7 +75,7 @@ def test_a_blob_that_was_deleted_is_not_found(host: Host) -> None:
 
     async def delete() -> None:
         app = Application(load_settings({"AMS_DATA": str(host.data)}))
-        await app.blobs.delete("gone")
+        await app.ports.blobs.delete("gone")
         await app.close()
 
     asyncio.run(delete())

@@ -43,13 +43,13 @@ async def usage(market: Any) -> Used:
 
 @pytest.fixture
 async def pseudonym(usage: Used) -> str:
-    return await usage.api.app.pseudonyms.of("mer_1", usage.consumer_id)
+    return await usage.api.app.access.pseudonyms.of("mer_1", usage.consumer_id)
 
 
 async def settled(api: Api) -> None:
     """What was asked for is made, and everybody was told."""
     await api.drain()
-    await api.app.report_runner.drain()
+    await api.app.reports.runner.drain()
     await api.drain()
 
 
@@ -75,8 +75,8 @@ async def downloaded(api: Api, person: Person, home: str, report_id: str) -> tup
     answer = await person.get(f"{home}/reports/{report_id}/download")
     assert answer.status_code == 200, answer.text
     parts = urlsplit(answer.json()["url"])
-    assert api.app.local_downloads is not None
-    found = await api.app.local_downloads.open(parts.path.removeprefix(PATH), dict(parse_qsl(parts.query)))
+    assert api.app.ports.local_downloads is not None
+    found = await api.app.ports.local_downloads.open(parts.path.removeprefix(PATH), dict(parse_qsl(parts.query)))
     assert found is not None
     return b"".join([chunk async for chunk in found.opened.chunks]), dict(found.headers)
 
@@ -88,7 +88,7 @@ async def table(usage: Used, person: Person, home: str, **changes: Any) -> list[
 
 
 async def in_store(usage: Used, report_id: str, owner_id: str = "mer_1") -> Report:
-    held = await usage.api.app.report_store.report(owner_id, report_id)
+    held = await usage.api.app.reports.store.report(owner_id, report_id)
     assert held is not None
     return held.value
 
@@ -130,8 +130,8 @@ async def test_a_consumers_report_is_of_what_it_names(usage: Used) -> None:
 
 
 async def test_the_platforms_report_is_of_everybody(usage: Used) -> None:
-    usage.api.app.rollups._now = lambda: utc_now() + timedelta(seconds=5)
-    await usage.api.app.rollups.run()
+    usage.api.app.metering.rollups._now = lambda: utc_now() + timedelta(seconds=5)
+    await usage.api.app.metering.rollups.run()
     rows = await table(usage, usage.root, ADMIN, by=["merchant", "service"])
     assert [(row["merchant"], row["service"], row["requests"]) for row in rows] == [
         ("mer_1", "svc_maps", "4"),
@@ -143,13 +143,13 @@ async def test_the_platforms_report_is_of_everybody(usage: Used) -> None:
 
 async def test_a_group_of_consumers_is_summed_up(usage: Used, pseudonym: str) -> None:
     bea = (await usage.api.sign_in("Bea")).account.consumer_id
-    other = await usage.api.app.pseudonyms.of("mer_1", bea)
+    other = await usage.api.app.access.pseudonyms.of("mer_1", bea)
     await usage.api.drain()
-    await usage.api.app.access.put_grant(
+    await usage.api.app.access.store.put_grant(
         Grant(consumer_id=bea, service_id="svc_maps", merchant_id="mer_1", status="approved", pseudonym=other)
     )
     key = ApiKey(id="key_bea", consumer_id=bea, hash="bea", prefix="ams_live_beaa", last4="beaa", name="key_bea")
-    await usage.api.app.access.add_key(key)
+    await usage.api.app.access.store.add_key(key)
     await used(usage, "bea", "key_bea", consumer_id=bea, data={"requests": 10})
     both = {"pseudonyms": [pseudonym, other]}
     assert [row["requests"] for row in await table(usage, usage.mia, MERCHANT, by=[], subject=both)] == ["15"]
@@ -254,7 +254,7 @@ async def test_what_makes_no_sense_is_refused_by_field_and_rule(
 
 
 async def test_only_so_many_are_made_at_once(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage.api.app.report_runner, "start", lambda: None)
+    monkeypatch.setattr(usage.api.app.reports.runner, "start", lambda: None)
     for _ in range(10):
         await asked(usage.mia, MERCHANT)
     answer = await usage.mia.post(f"{MERCHANT}/reports", json=ASKED)
@@ -263,7 +263,7 @@ async def test_only_so_many_are_made_at_once(usage: Used, monkeypatch: pytest.Mo
 
 
 async def test_what_is_not_done_cannot_be_downloaded(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage.api.app.report_runner, "start", lambda: None)
+    monkeypatch.setattr(usage.api.app.reports.runner, "start", lambda: None)
     view = await asked(usage.mia, MERCHANT)
     answer = await usage.mia.get(f"{MERCHANT}/reports/{view['id']}/download")
     assert (answer.status_code, answer.json()["code"]) == (409, "state_invalid")
@@ -274,7 +274,7 @@ async def test_what_is_not_done_cannot_be_downloaded(usage: Used, monkeypatch: p
 
 
 async def test_the_latest_is_first_page_by_page(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage.api.app.report_runner, "start", lambda: None)
+    monkeypatch.setattr(usage.api.app.reports.runner, "start", lambda: None)
     ids = [(await asked(usage.mia, MERCHANT, name=f"{n}"))["id"] for n in range(5)]
     seen, cursor = [], None
     for _ in range(3):
@@ -293,14 +293,14 @@ async def test_a_deleted_report_is_gone_with_its_document(usage: Used) -> None:
     path = f"{MERCHANT}/reports/{view['id']}"
     blob = (await in_store(usage, view["id"])).blob
     assert blob is not None
-    assert await usage.api.app.blobs.get(blob) is not None
+    assert await usage.api.app.ports.blobs.get(blob) is not None
     assert (await usage.mia.delete(path)).status_code == 428
     assert (await usage.mia.delete(path, headers={"If-Match": '"other"'})).status_code == 412
     tag = (await usage.mia.get(path)).headers["etag"]
     assert (await usage.mia.delete(path, headers={"If-Match": tag})).status_code == 204
     await settled(usage.api)
     assert (await usage.mia.get(path)).status_code == 404
-    assert await usage.api.app.blobs.get(blob) is None
+    assert await usage.api.app.ports.blobs.get(blob) is None
 
 
 # Sharing
@@ -356,12 +356,12 @@ async def test_a_ready_report_is_posted_to_webhooks(usage: Used) -> None:
 async def test_who_left_the_merchant_is_not_told(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
     from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 
-    start = usage.api.app.report_runner.start
-    monkeypatch.setattr(usage.api.app.report_runner, "start", lambda: None)
+    start = usage.api.app.reports.runner.start
+    monkeypatch.setattr(usage.api.app.reports.runner, "start", lambda: None)
     await asked(usage.mia, MERCHANT)
     await usage.api.drain()
     account = (await usage.mia.reload()).model_copy(update={"merchant_ids": ()})
-    await usage.api.app.documents.upsert(ACCOUNTS, account.id, ACCOUNT_DOCUMENT, account.to_json())
+    await usage.api.app.ports.documents.upsert(ACCOUNTS, account.id, ACCOUNT_DOCUMENT, account.to_json())
     start()
     await settled(usage.api)
     assert [mail["To"] for mail in usage.api.mails() if "Report ready" in mail["Subject"]] == []
@@ -372,25 +372,25 @@ async def test_who_left_the_merchant_is_not_told(usage: Used, monkeypatch: pytes
 
 async def test_a_report_that_nobody_finished_is_made_by_the_timer(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process is killed right after the answer: nothing in the background ran."""
-    monkeypatch.setattr(usage.api.app.report_runner, "start", lambda: None)
+    monkeypatch.setattr(usage.api.app.reports.runner, "start", lambda: None)
     view = await asked(usage.mia, MERCHANT)
-    assert await usage.api.app.report_store.any_due()
-    assert await usage.api.app.report_maker.run() == 1
+    assert await usage.api.app.reports.store.any_due()
+    assert await usage.api.app.reports.maker.run() == 1
     await settled(usage.api)
     assert (await in_store(usage, view["id"])).status == "done"
-    assert not await usage.api.app.report_store.any_due()
+    assert not await usage.api.app.reports.store.any_due()
 
 
 async def test_two_timers_at_once_make_one_document(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage.api.app.report_runner, "start", lambda: None)
+    monkeypatch.setattr(usage.api.app.reports.runner, "start", lambda: None)
     view = await asked(usage.mia, MERCHANT)
     await usage.api.drain()
-    ended = await asyncio.gather(*(usage.api.app.report_maker.run() for _ in range(5)))
+    ended = await asyncio.gather(*(usage.api.app.reports.maker.run() for _ in range(5)))
     await settled(usage.api)
     assert sum(ended) == 1
     report = await in_store(usage, view["id"])
     assert (report.status, report.attempt) == ("done", 1)
-    assert [name async for name in usage.api.app.blobs.list("reports/")] == [report.blob]
+    assert [name async for name in usage.api.app.ports.blobs.list("reports/")] == [report.blob]
     assert len([mail for mail in usage.api.mails() if "Report ready" in mail["Subject"]]) == 1
     assert len(await entries(usage, "report.finish")) == 1
 
@@ -405,23 +405,23 @@ async def test_a_maker_that_is_killed_is_taken_over_once_its_lease_is_over(
     usage: Used, monkeypatch: pytest.MonkeyPatch, moment: str, format: str
 ) -> None:
     app = usage.api.app
-    monkeypatch.setattr(app.report_runner, "start", lambda: None)
+    monkeypatch.setattr(app.reports.runner, "start", lambda: None)
     view = await asked(usage.mia, MERCHANT, format=format)
     await usage.api.drain()
     with monkeypatch.context() as patched:
         _kill_at(patched, app, moment)
         with pytest.raises(Killed):
-            await app.report_maker.run()
+            await app.reports.maker.run()
     dead = await in_store(usage, view["id"])
     assert dead.status == "running"
-    assert await app.report_maker.run() == 0, "its lease is not over"
+    assert await app.reports.maker.run() == 0, "its lease is not over"
 
-    app.report_maker.now = lambda: utc_now() + timedelta(seconds=maker.LEASE_S + 1)
-    assert await app.report_maker.run() == 1
+    app.reports.maker.now = lambda: utc_now() + timedelta(seconds=maker.LEASE_S + 1)
+    assert await app.reports.maker.run() == 1
     await settled(usage.api)
     report = await in_store(usage, view["id"])
     assert (report.status, report.attempt) == ("done", 2)
-    assert [name async for name in app.blobs.list("reports/")] == [report.blob], "nothing is left of the first"
+    assert [name async for name in app.ports.blobs.list("reports/")] == [report.blob], "nothing is left of the first"
     assert (await downloaded(usage.api, usage.mia, MERCHANT, view["id"]))[0]
 
 
@@ -430,45 +430,45 @@ def _kill_at(patched: pytest.MonkeyPatch, app: Any, moment: str) -> None:
         raise Killed
 
     if moment == "reading":
-        patched.setattr(app.report_sources, "read", killed)
+        patched.setattr(app.reports.sources, "read", killed)
     elif moment == "writing":
-        patched.setattr(app.blobs, "put", killed)
-        patched.setattr(app.blobs, "put_stream", killed)
+        patched.setattr(app.ports.blobs, "put", killed)
+        patched.setattr(app.ports.blobs, "put_stream", killed)
     elif moment == "written":
-        patched.setattr(app.report_maker.notices, "ready", killed)
+        patched.setattr(app.reports.maker.notices, "ready", killed)
     else:
-        patched.setattr(app.journal, "commit", killed)
+        patched.setattr(app.audit.journal, "commit", killed)
 
 
 async def test_who_lost_its_lease_takes_away_what_it_wrote(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first sleeps before it finishes; meanwhile another makes the report."""
     app = usage.api.app
-    monkeypatch.setattr(app.report_runner, "start", lambda: None)
+    monkeypatch.setattr(app.reports.runner, "start", lambda: None)
     view = await asked(usage.mia, MERCHANT)
     await usage.api.drain()
-    ready, other = app.report_maker.notices.ready, []
+    ready, other = app.reports.maker.notices.ready, []
 
     async def slow(report: Report, at: datetime) -> Any:
         if not other:
             other.append(True)
             later = maker.ReportMaker(
-                app.report_store,
-                app.report_sources,
-                app.blobs,
-                app.journal,
-                app.report_maker.notices,
-                app.report_maker.render,
+                app.reports.store,
+                app.reports.sources,
+                app.ports.blobs,
+                app.audit.journal,
+                app.reports.maker.notices,
+                app.reports.maker.render,
                 lambda: utc_now() + timedelta(hours=1),
             )
             assert await later.run() == 1
         return await ready(report, at)
 
-    monkeypatch.setattr(app.report_maker.notices, "ready", slow)
-    await app.report_maker.run()
+    monkeypatch.setattr(app.reports.maker.notices, "ready", slow)
+    await app.reports.maker.run()
     await settled(usage.api)
     report = await in_store(usage, view["id"])
     assert (report.status, report.attempt) == ("done", 2)
-    assert [name async for name in app.blobs.list("reports/")] == [report.blob]
+    assert [name async for name in app.ports.blobs.list("reports/")] == [report.blob]
     assert len([mail for mail in usage.api.mails() if "Report ready" in mail["Subject"]]) == 1
 
 
@@ -476,25 +476,25 @@ async def test_a_report_that_is_deleted_while_it_is_made_leaves_nothing(
     usage: Used, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = usage.api.app
-    monkeypatch.setattr(app.report_runner, "start", lambda: None)
+    monkeypatch.setattr(app.reports.runner, "start", lambda: None)
     view = await asked(usage.mia, MERCHANT)
     await usage.api.drain()
-    ready = app.report_maker.notices.ready
+    ready = app.reports.maker.notices.ready
 
     async def deleted(report: Report, at: datetime) -> Any:
-        await app.journal.commit(REPORTS, "mer_1", [Delete(report_document(report.id))])
+        await app.audit.journal.commit(REPORTS, "mer_1", [Delete(report_document(report.id))])
         return await ready(report, at)
 
-    monkeypatch.setattr(app.report_maker.notices, "ready", deleted)
-    await app.report_maker.run()
+    monkeypatch.setattr(app.reports.maker.notices, "ready", deleted)
+    await app.reports.maker.run()
     await settled(usage.api)
     assert (await usage.mia.get(f"{MERCHANT}/reports/{view['id']}")).status_code == 404
-    assert [name async for name in app.blobs.list("reports/")] == []
+    assert [name async for name in app.ports.blobs.list("reports/")] == []
 
 
 async def test_a_store_that_is_down_puts_a_report_off(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
     app = usage.api.app
-    monkeypatch.setattr(app.report_runner, "start", lambda: None)
+    monkeypatch.setattr(app.reports.runner, "start", lambda: None)
     view = await asked(usage.mia, MERCHANT)
     await usage.api.drain()
 
@@ -502,29 +502,29 @@ async def test_a_store_that_is_down_puts_a_report_off(usage: Used, monkeypatch: 
         raise BlobsUnavailable("the disk is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr(app.blobs, "put_stream", down)
-        assert await app.report_maker.run() == 0
+        patched.setattr(app.ports.blobs, "put_stream", down)
+        assert await app.reports.maker.run() == 0
     report = await in_store(usage, view["id"])
     assert report.status == "queued"
     assert report.due is not None
     assert report.due > format_time(utc_now() + timedelta(seconds=30))
-    app.report_maker.now = lambda: utc_now() + timedelta(minutes=3)
-    assert await app.report_maker.run() == 1
+    app.reports.maker.now = lambda: utc_now() + timedelta(minutes=3)
+    assert await app.reports.maker.run() == 1
 
 
 async def test_a_report_that_kills_whoever_makes_it_is_given_up(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
     app = usage.api.app
-    monkeypatch.setattr(app.report_runner, "start", lambda: None)
+    monkeypatch.setattr(app.reports.runner, "start", lambda: None)
     view = await asked(usage.mia, MERCHANT)
     await usage.api.drain()
     with monkeypatch.context() as patched:
         _kill_at(patched, app, "reading")
         for number in range(maker.ATTEMPTS_MAX):
-            app.report_maker.now = lambda number=number: utc_now() + timedelta(hours=number)
+            app.reports.maker.now = lambda number=number: utc_now() + timedelta(hours=number)
             with pytest.raises(Killed):
-                await app.report_maker.run()
-        app.report_maker.now = lambda: utc_now() + timedelta(hours=maker.ATTEMPTS_MAX)
-        assert await app.report_maker.run() == 1
+                await app.reports.maker.run()
+        app.reports.maker.now = lambda: utc_now() + timedelta(hours=maker.ATTEMPTS_MAX)
+        assert await app.reports.maker.run() == 1
     failed = (await usage.mia.get(f"{MERCHANT}/reports/{view['id']}")).json()
     assert (failed["status"], "never came to an end" in failed["error"]) == ("failed", True)
 
@@ -555,7 +555,7 @@ async def scheduled(usage: Used, stopped: datetime) -> dict[str, Any]:
 
 
 def at(usage: Used, moment: datetime) -> ReportScheduler:
-    return ReportScheduler(usage.api.app.report_store, usage.api.app.journal, lambda: moment)
+    return ReportScheduler(usage.api.app.reports.store, usage.api.app.audit.journal, lambda: moment)
 
 
 def _after(months: int) -> datetime:
@@ -605,13 +605,13 @@ async def test_a_kill_between_schedule_and_report_loses_nothing(
     usage: Used, scheduled: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both are one transaction; what starts the maker is not needed."""
-    monkeypatch.setattr(usage.api.app.report_runner, "start", lambda: None)
+    monkeypatch.setattr(usage.api.app.reports.runner, "start", lambda: None)
     moment = _after(1) + timedelta(hours=2)
     assert await at(usage, moment).run() == 1
     await usage.api.drain()
-    usage.api.app.report_maker.now = lambda: moment
-    assert await usage.api.app.report_maker.run() == 1
-    held = await usage.api.app.report_store.schedule("mer_1", scheduled["id"])
+    usage.api.app.reports.maker.now = lambda: moment
+    assert await usage.api.app.reports.maker.run() == 1
+    held = await usage.api.app.reports.store.schedule("mer_1", scheduled["id"])
     assert held is not None
     assert schedule_document(held.value.id)
     assert datetime.fromisoformat(held.value.due) > moment.replace(tzinfo=UTC)

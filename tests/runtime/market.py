@@ -22,7 +22,7 @@ class Ams(NamedTuple):
 
 async def seed(application: Application, upstream: str) -> str:
     """One merchant whose service `echo` goes to `upstream`, and one consumer with a key for it: the clear key."""
-    await application.catalog.put_merchant(Merchant(id="mer_one", slug="one", name="One", status="active"))
+    await application.catalog.store.put_merchant(Merchant(id="mer_one", slug="one", name="One", status="active"))
     service = Service(
         id="svc_echo",
         merchant_id="mer_one",
@@ -31,11 +31,11 @@ async def seed(application: Application, upstream: str) -> str:
         status="active",
         upstream=Upstream(base_url=upstream),
     )
-    await application.catalog.put_service(service)
-    await application.access.put_consumer(Consumer(id="con_one", name="Consumer One"))
-    await application.access.put_grant(Grant(consumer_id="con_one", service_id=service.id, status="approved"))
+    await application.catalog.store.put_service(service)
+    await application.access.store.put_consumer(Consumer(id="con_one", name="Consumer One"))
+    await application.access.store.put_grant(Grant(consumer_id="con_one", service_id=service.id, status="approved"))
     clear = new_key("live")
-    hasher = await application.load_hasher()
+    hasher = await application.access.load_hasher()
     key = ApiKey(
         id="key_one",
         consumer_id="con_one",
@@ -45,7 +45,7 @@ async def seed(application: Application, upstream: str) -> str:
         name="only key",
         service_ids=(service.id,),
     )
-    await application.access.add_key(key)
+    await application.access.store.add_key(key)
     return clear
 
 

@@ -29,7 +29,7 @@ async def _stream(ams: Ams, count: int) -> list[StreamEvent]:
             stop.set()
 
     async with asyncio.timeout(ARRIVES_S):
-        await ams.application.events.consume("test", take, stop)
+        await ams.application.ports.events.consume("test", take, stop)
     return found
 
 
@@ -160,7 +160,7 @@ async def test_bytes_that_are_no_event_are_parked_as_they_are(worker: Worker, am
 
     await worker.events("aggregate_usage", [good._replace(body=poison), good])
 
-    parked = [await ams.application.parked.get(name) async for name in ams.application.parked.names()]
+    parked = [await ams.application.metering.parked.get(name) async for name in ams.application.metering.parked.names()]
     assert [(event.body, event.reason, event.partition_key) for event in parked if event] == [
         (poison, "unreadable", good.partition_key)
     ]
@@ -189,6 +189,6 @@ async def test_the_timer_reconciles_a_closed_day(worker: Worker, ams: Ams) -> No
 
     await worker.timer("reconcile_usage")
 
-    report = await ams.application.reconciler.report(two_days_ago.date())
+    report = await ams.application.metering.reconciler.report(two_days_ago.date())
     assert report is not None
     assert (report.records, report.differences, report.final) == (2, (), False)

@@ -44,15 +44,15 @@ async def add(person: Person, url: str) -> dict[str, str]:
 
 async def happen(api: Api, person: Person, data: dict[str, str] = DATA) -> None:
     owner = person.account.consumer_id
-    await api.app.journal.commit(ALERTS, owner, [], tasks=[emit(owner, "alert.fired", data, utc_now())])
+    await api.app.audit.journal.commit(ALERTS, owner, [], tasks=[emit(owner, "alert.fired", data, utc_now())])
     await api.drain()
 
 
 async def later(api: Api, seconds: float) -> None:
     """What the timer does then."""
     moment = utc_now() + timedelta(seconds=seconds)
-    api.app.journal._now = lambda: moment
-    await api.app.journal.deliver_due()
+    api.app.audit.journal._now = lambda: moment
+    await api.app.audit.journal.deliver_due()
     await api.drain()
 
 

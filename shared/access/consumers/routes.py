@@ -2,17 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, Field
 
 from shared.access.consumers.service import Consumers
 from shared.access.models import Consumer, ConsumerStatus
+from shared.access.parts import AccessParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, Reasoned, View
 
 router = APIRouter(tags=["consumers"])
@@ -47,17 +49,13 @@ class AdminConsumers(View):
     next_cursor: str | None
 
 
-async def consumers(request: Request) -> Consumers:
-    return request.app.state.parts.consumers  # type: ignore[no-any-return]  # set by create_app
-
-
-Part = Annotated[Consumers, Depends(consumers)]
+ConsumersPart = Annotated[Consumers, Depends(provided(AccessParts, lambda access: access.consumers))]
 
 
 @router.get("/consumers/{consumer_id}")
 async def read_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.read"))],
-    consumers: Part,
+    consumers: ConsumersPart,
     consumer_id: ConsumerId,
     response: Response,
 ) -> ConsumerView:
@@ -68,7 +66,7 @@ async def read_consumer(
 @router.patch("/consumers/{consumer_id}")
 async def update_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.update"))],
-    consumers: Part,
+    consumers: ConsumersPart,
     consumer_id: ConsumerId,
     change: ConsumerChange,
     response: Response,
@@ -82,7 +80,7 @@ async def update_consumer(
 @router.get("/admin/consumers")
 async def list_consumers(
     caller: Annotated[Caller, Depends(allowed("consumer.list"))],
-    consumers: Part,
+    consumers: ConsumersPart,
     status: ConsumerStatus | None = None,
     q: Annotated[str | None, Query(max_length=200, description="Part of the name, or the id")] = None,
     limit: PageSize = 20,
@@ -97,7 +95,7 @@ async def list_consumers(
 @router.post("/admin/consumers/{consumer_id}/suspend")
 async def suspend_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.decide"))],
-    consumers: Part,
+    consumers: ConsumersPart,
     consumer_id: ConsumerId,
     decision: Reasoned,
     response: Response,
@@ -109,7 +107,7 @@ async def suspend_consumer(
 @router.post("/admin/consumers/{consumer_id}/restore")
 async def restore_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.decide"))],
-    consumers: Part,
+    consumers: ConsumersPart,
     consumer_id: ConsumerId,
     decision: Reasoned,
     response: Response,

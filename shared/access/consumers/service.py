@@ -1,13 +1,14 @@
 """Tenants on the consuming side: what they say of themselves, and what the platform decides about them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from shared.access.mails import AccessMails
 from shared.access.models import Consumer, ConsumerStatus, Grant
 from shared.access.store import ACCESS, CONSUMER, SCAN_PAGE, AccessStore, grant_document
-from shared.audit.journal import Journal
+from shared.audit.journal import Journal, Task, create
 from shared.audit.models import Actor, changed
+from shared.identity.models import Account
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
@@ -100,3 +101,9 @@ class Consumers:
             rule = "must name merchants whose services this consumer has asked for"
             error = FieldError("shares_name_with", rule)
             raise Problem(400, "request_invalid", f"`shares_name_with` {rule}.", errors=(error,))
+
+
+def first_tasks(account: Account) -> Sequence[Task]:
+    """What an account leaves in the outbox when it comes into being: everybody is a consumer, so its tenant."""
+    consumer = Consumer(id=account.consumer_id, name=account.name, account_id=account.id, created_at=account.created_at)
+    return [create(ACCESS, consumer.id, "consumer", consumer)]

@@ -3,17 +3,18 @@
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, Field
 
 from shared.access.gate.refusals import DAYS_KEPT, Refusals
 from shared.access.keys.assignable import refused
-from shared.access.keys.routes import keys
-from shared.access.keys.service import Keys
+from shared.access.keys.routes import KeysPart
+from shared.access.parts import AccessParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.clock import utc_now
 from shared.kernel.http.fields import ConsumerId, KeyId
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import View
 
 router = APIRouter(tags=["keys"])
@@ -38,15 +39,14 @@ class RefusalsView(View):
     items: list[RefusalView]
 
 
-async def refusals(request: Request) -> Refusals:
-    return request.app.state.parts.refusals  # type: ignore[no-any-return]  # set by create_app
+RefusalsPart = Annotated[Refusals, Depends(provided(AccessParts, lambda access: access.refusals))]
 
 
 @router.get("/consumers/{consumer_id}/keys/{key_id}/refusals")
 async def read_refusals(
     caller: Annotated[Caller, Depends(allowed("key.refusals"))],
-    keys: Annotated[Keys, Depends(keys)],
-    refusals: Annotated[Refusals, Depends(refusals)],
+    keys: KeysPart,
+    refusals: RefusalsPart,
     consumer_id: ConsumerId,
     key_id: KeyId,
     first: Annotated[date | None, Query(alias="from", description="UTC day. Default: six days before `to`")] = None,

@@ -2,11 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, Field
 
 from shared.access.grants.service import Grants
 from shared.access.models import Grant, GrantStatus
+from shared.access.parts import AccessParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier
@@ -14,6 +15,7 @@ from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, ProjectId, ServiceId
 from shared.kernel.http.paging import Page
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, Reasoned, View
 
 router = APIRouter(tags=["access"])
@@ -73,18 +75,14 @@ class AccessRequests(View):
     next_cursor: str | None
 
 
-async def grants(request: Request) -> Grants:
-    return request.app.state.parts.grants  # type: ignore[no-any-return]  # set by create_app
-
-
-Part = Annotated[Grants, Depends(grants)]
+GrantsPart = Annotated[Grants, Depends(provided(AccessParts, lambda access: access.grants))]
 _DECIDER = Depends(allowed("grant.decide"))
 
 
 @router.post("/consumers/{consumer_id}/access-requests", status_code=201)
 async def request_access(
     caller: Annotated[Caller, Depends(allowed("grant.request"))],
-    grants: Part,
+    grants: GrantsPart,
     consumer_id: ConsumerId,
     asked: AccessRequest,
     response: Response,
@@ -97,7 +95,7 @@ async def request_access(
 @router.post("/consumers/{consumer_id}/projects/{project_id}/access-requests", status_code=201, tags=["projects"])
 async def request_access_for_project(
     caller: Annotated[Caller, Depends(allowed("grant.request_for_project"))],
-    grants: Part,
+    grants: GrantsPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     asked: ProjectAccessRequest,
@@ -110,7 +108,7 @@ async def request_access_for_project(
 @router.get("/consumers/{consumer_id}/grants")
 async def list_grants(
     caller: Annotated[Caller, Depends(allowed("grant.list"))],
-    grants: Part,
+    grants: GrantsPart,
     consumer_id: ConsumerId,
     status: GrantStatus | None = None,
     project_id: Annotated[str | None, Query(description="Only what this project's keys may use")] = None,
@@ -124,7 +122,7 @@ async def list_grants(
 @router.get("/consumers/{consumer_id}/grants/{service_id}")
 async def read_grant(
     caller: Annotated[Caller, Depends(allowed("grant.read"))],
-    grants: Part,
+    grants: GrantsPart,
     consumer_id: ConsumerId,
     service_id: ServiceId,
     response: Response,
@@ -137,7 +135,7 @@ async def read_grant(
 @router.delete("/consumers/{consumer_id}/grants/{service_id}")
 async def leave_service(
     caller: Annotated[Caller, Depends(allowed("grant.leave"))],
-    grants: Part,
+    grants: GrantsPart,
     consumer_id: ConsumerId,
     service_id: ServiceId,
     response: Response,
@@ -150,7 +148,7 @@ async def leave_service(
 @router.put("/consumers/{consumer_id}/grants/{service_id}/projects")
 async def restrict_grant_to_projects(
     caller: Annotated[Caller, Depends(allowed("grant.restrict"))],
-    grants: Part,
+    grants: GrantsPart,
     consumer_id: ConsumerId,
     service_id: ServiceId,
     projects: GrantProjects,
@@ -165,7 +163,7 @@ async def restrict_grant_to_projects(
 @router.get("/admin/access-requests")
 async def list_access_requests(
     caller: Annotated[Caller, Depends(allowed("grant.review"))],
-    grants: Part,
+    grants: GrantsPart,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> AccessRequests:
@@ -178,7 +176,7 @@ async def list_access_requests(
 @router.post("/admin/consumers/{consumer_id}/grants/{service_id}/approve")
 async def approve_grant(
     caller: Annotated[Caller, _DECIDER],
-    grants: Part,
+    grants: GrantsPart,
     consumer_id: ConsumerId,
     service_id: ServiceId,
     decision: GrantApproval,
@@ -191,7 +189,7 @@ async def approve_grant(
 @router.post("/admin/consumers/{consumer_id}/grants/{service_id}/deny")
 async def deny_grant(
     caller: Annotated[Caller, _DECIDER],
-    grants: Part,
+    grants: GrantsPart,
     consumer_id: ConsumerId,
     service_id: ServiceId,
     decision: Reasoned,
@@ -204,7 +202,7 @@ async def deny_grant(
 @router.post("/admin/consumers/{consumer_id}/grants/{service_id}/withdraw")
 async def withdraw_grant(
     caller: Annotated[Caller, _DECIDER],
-    grants: Part,
+    grants: GrantsPart,
     consumer_id: ConsumerId,
     service_id: ServiceId,
     decision: Reasoned,

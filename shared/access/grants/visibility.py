@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from shared.access.store import AccessStore
 from shared.catalog.models import Service
-from shared.identity.guard import Authority
+from shared.identity.authority import Authority
 from shared.kernel.errors import Problem
 
 

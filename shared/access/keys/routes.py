@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, Field
 
 from shared.access.keys.creation import KeyIssuing, KeyPlan, Shown
 from shared.access.keys.service import KeyFilter, Keys
 from shared.access.models import ApiKey, Environment, KeyStatus, Network
+from shared.access.parts import AccessParts
 from shared.catalog.models import Limits
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
@@ -16,6 +17,7 @@ from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, KeyId, ProjectId
 from shared.kernel.http.paging import Page
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["keys"])
@@ -140,14 +142,6 @@ class KeysView(View):
     next_cursor: str | None
 
 
-async def keys(request: Request) -> Keys:
-    return request.app.state.parts.keys  # type: ignore[no-any-return]  # set by create_app
-
-
-async def issuing(request: Request) -> KeyIssuing:
-    return request.app.state.parts.key_issuing  # type: ignore[no-any-return]  # set by create_app
-
-
 async def key_filter(
     status: KeyStatus | None = None,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
@@ -164,15 +158,15 @@ async def key_filter(
     )
 
 
-Desk = Annotated[Keys, Depends(keys)]
-Issuing = Annotated[KeyIssuing, Depends(issuing)]
+KeysPart = Annotated[Keys, Depends(provided(AccessParts, lambda access: access.keys))]
+KeyIssuingPart = Annotated[KeyIssuing, Depends(provided(AccessParts, lambda access: access.key_issuing))]
 Wanted = Annotated[KeyFilter, Depends(key_filter)]
 
 
 @router.post("/consumers/{consumer_id}/keys", status_code=201)
 async def create_key(
     caller: Annotated[Caller, Depends(allowed("key.create"))],
-    issuing: Issuing,
+    issuing: KeyIssuingPart,
     consumer_id: ConsumerId,
     new: NewKey,
     response: Response,
@@ -188,7 +182,7 @@ async def create_key(
 @router.post("/consumers/{consumer_id}/projects/{project_id}/keys", status_code=201)
 async def create_project_key(
     caller: Annotated[Caller, Depends(allowed("key.create"))],
-    issuing: Issuing,
+    issuing: KeyIssuingPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     new: NewProjectKey,
@@ -201,7 +195,7 @@ async def create_project_key(
 @router.get("/consumers/{consumer_id}/keys")
 async def list_keys(
     caller: Annotated[Caller, Depends(allowed("key.list"))],
-    keys: Desk,
+    keys: KeysPart,
     consumer_id: ConsumerId,
     wanted: Wanted,
     limit: PageSize = 20,
@@ -215,7 +209,7 @@ async def list_keys(
 @router.get("/consumers/{consumer_id}/keys/{key_id}")
 async def read_key(
     caller: Annotated[Caller, Depends(allowed("key.read"))],
-    keys: Desk,
+    keys: KeysPart,
     consumer_id: ConsumerId,
     key_id: KeyId,
     response: Response,
@@ -227,7 +221,7 @@ async def read_key(
 @router.patch("/consumers/{consumer_id}/keys/{key_id}")
 async def update_key(
     caller: Annotated[Caller, Depends(allowed("key.update"))],
-    keys: Desk,
+    keys: KeysPart,
     consumer_id: ConsumerId,
     key_id: KeyId,
     change: KeyChange,

@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
 from shared.access.keys.rotation import OVERLAP_HOURS, Rotation
 from shared.access.keys.routes import (
-    Desk,
+    KeysPart,
     KeysView,
     KeyView,
     ShownKeyView,
@@ -16,10 +16,12 @@ from shared.access.keys.routes import (
     page_view,
     shown_view,
 )
+from shared.access.parts import AccessParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.fields import ConsumerId, KeyId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, Reasoned
 
 router = APIRouter(tags=["keys"])
@@ -35,17 +37,13 @@ class KeyRotation(Input):
     overlap_hours: Annotated[int, Field(ge=0, le=8_760)] = OVERLAP_HOURS
 
 
-async def rotation(request: Request) -> Rotation:
-    return request.app.state.parts.rotation  # type: ignore[no-any-return]  # set by create_app
-
-
-Rotating = Annotated[Rotation, Depends(rotation)]
+RotationPart = Annotated[Rotation, Depends(provided(AccessParts, lambda access: access.rotation))]
 
 
 @router.post("/consumers/{consumer_id}/keys/{key_id}/disable")
 async def disable_key(
     caller: Annotated[Caller, Depends(allowed("key.set_enabled"))],
-    keys: Desk,
+    keys: KeysPart,
     consumer_id: ConsumerId,
     key_id: KeyId,
     stop: KeyStop,
@@ -58,7 +56,7 @@ async def disable_key(
 @router.post("/consumers/{consumer_id}/keys/{key_id}/enable")
 async def enable_key(
     caller: Annotated[Caller, Depends(allowed("key.set_enabled"))],
-    keys: Desk,
+    keys: KeysPart,
     consumer_id: ConsumerId,
     key_id: KeyId,
     response: Response,
@@ -70,7 +68,7 @@ async def enable_key(
 @router.post("/consumers/{consumer_id}/keys/{key_id}/revoke")
 async def revoke_key(
     caller: Annotated[Caller, Depends(allowed("key.revoke"))],
-    keys: Desk,
+    keys: KeysPart,
     consumer_id: ConsumerId,
     key_id: KeyId,
     decision: Reasoned,
@@ -83,7 +81,7 @@ async def revoke_key(
 @router.post("/consumers/{consumer_id}/keys/{key_id}/rotate")
 async def rotate_key(
     caller: Annotated[Caller, Depends(allowed("key.rotate"))],
-    rotation: Rotating,
+    rotation: RotationPart,
     consumer_id: ConsumerId,
     key_id: KeyId,
     wanted: KeyRotation,
@@ -100,7 +98,7 @@ async def rotate_key(
 @router.get("/admin/consumers/{consumer_id}/keys")
 async def list_consumer_keys(
     caller: Annotated[Caller, Depends(allowed("key.list_any"))],
-    keys: Desk,
+    keys: KeysPart,
     consumer_id: ConsumerId,
     wanted: Wanted,
     limit: PageSize = 20,
@@ -113,7 +111,7 @@ async def list_consumer_keys(
 @router.post("/admin/consumers/{consumer_id}/keys/{key_id}/force-rotate")
 async def force_key_rotation(
     caller: Annotated[Caller, Depends(allowed("key.force_rotate"))],
-    rotation: Rotating,
+    rotation: RotationPart,
     consumer_id: ConsumerId,
     key_id: KeyId,
     decision: Reasoned,

@@ -7,7 +7,9 @@ from fastapi import APIRouter, Depends, Header, Request
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from shared.access.leaks.service import REPORT_BYTES_MAX, TOKENS_MAX, Label, LeakedSecret, LeakReports
+from shared.access.parts import AccessParts
 from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import View
 
 router = APIRouter(tags=["keys"])
@@ -58,8 +60,7 @@ _BODY = {
 }
 
 
-async def leak_reports(request: Request) -> LeakReports:
-    return request.app.state.parts.leak_reports  # type: ignore[no-any-return]  # set by create_app
+LeakReportsPart = Annotated[LeakReports, Depends(provided(AccessParts, lambda access: access.leak_reports))]
 
 
 @router.post(
@@ -73,7 +74,7 @@ async def leak_reports(request: Request) -> LeakReports:
 )
 async def report_leaked_keys(
     request: Request,
-    leak_reports: Annotated[LeakReports, Depends(leak_reports)],
+    leak_reports: LeakReportsPart,
     github_public_key_identifier: Annotated[str | None, Header(max_length=200)] = None,
     github_public_key_signature: Annotated[
         str | None, Header(max_length=1_000, description="Base64 of an ECDSA signature over the raw body's SHA-256")

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.access.models import ProjectInvite, ProjectRole
+from shared.access.parts import AccessParts
 from shared.access.projects.invites import ProjectInvites
 from shared.identity.guard import allowed
 from shared.identity.models import Caller, clean_email
@@ -13,6 +14,7 @@ from shared.kernel.documents import Held
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, InviteId, ProjectId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["projects"])
@@ -68,18 +70,14 @@ class Joined(View):
     role: ProjectRole
 
 
-async def invites(request: Request) -> ProjectInvites:
-    return request.app.state.parts.project_invites  # type: ignore[no-any-return]  # set by create_app
-
-
-Part = Annotated[ProjectInvites, Depends(invites)]
+ProjectInvitesPart = Annotated[ProjectInvites, Depends(provided(AccessParts, lambda access: access.project_invites))]
 _LEADER = Depends(allowed("member.invite"))
 
 
 @router.post("/consumers/{consumer_id}/projects/{project_id}/invites", status_code=202)
 async def invite_member(
     caller: Annotated[Caller, _LEADER],
-    invites: Part,
+    invites: ProjectInvitesPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     new: NewProjectInvite,
@@ -93,7 +91,7 @@ async def invite_member(
 @router.get("/consumers/{consumer_id}/projects/{project_id}/invites")
 async def list_project_invites(
     caller: Annotated[Caller, _LEADER],
-    invites: Part,
+    invites: ProjectInvitesPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     limit: PageSize = 20,
@@ -108,7 +106,7 @@ async def list_project_invites(
 @router.get("/consumers/{consumer_id}/projects/{project_id}/invites/{invite_id}")
 async def read_project_invite(
     caller: Annotated[Caller, _LEADER],
-    invites: Part,
+    invites: ProjectInvitesPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     invite_id: InviteId,
@@ -121,7 +119,7 @@ async def read_project_invite(
 @router.delete("/consumers/{consumer_id}/projects/{project_id}/invites/{invite_id}", status_code=204)
 async def revoke_project_invite(
     caller: Annotated[Caller, _LEADER],
-    invites: Part,
+    invites: ProjectInvitesPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     invite_id: InviteId,
@@ -133,7 +131,9 @@ async def revoke_project_invite(
 
 @router.post("/project-invites/accept", responses={404: {"description": "There is no such invite for you."}})
 async def accept_project_invite(
-    caller: Annotated[Caller, Depends(allowed("member.accept"))], invites: Part, acceptance: InviteAcceptance
+    caller: Annotated[Caller, Depends(allowed("member.accept"))],
+    invites: ProjectInvitesPart,
+    acceptance: InviteAcceptance,
 ) -> Joined:
     """Join the project that a mail's link is for. The address that it was sent to must be one's own, verified."""
     held = await invites.accept(caller.actor, caller.account, acceptance.code)

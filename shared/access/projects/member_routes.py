@@ -2,10 +2,11 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime
 
 from shared.access.models import Member, ProjectRole
+from shared.access.parts import AccessParts
 from shared.access.projects.members import Members
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
@@ -13,6 +14,7 @@ from shared.kernel.documents import Held, Identifier
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import AccountId, ConsumerId, ProjectId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["projects"])
@@ -46,17 +48,13 @@ class MembersView(View):
     next_cursor: str | None
 
 
-async def members(request: Request) -> Members:
-    return request.app.state.parts.members  # type: ignore[no-any-return]  # set by create_app
-
-
-Part = Annotated[Members, Depends(members)]
+MembersPart = Annotated[Members, Depends(provided(AccessParts, lambda access: access.members))]
 
 
 @router.get("/consumers/{consumer_id}/projects/{project_id}/members")
 async def list_members(
     caller: Annotated[Caller, Depends(allowed("member.list"))],
-    members: Part,
+    members: MembersPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     limit: PageSize = 20,
@@ -71,7 +69,7 @@ async def list_members(
 @router.get("/consumers/{consumer_id}/projects/{project_id}/members/{account_id}")
 async def read_member(
     caller: Annotated[Caller, Depends(allowed("member.list"))],
-    members: Part,
+    members: MembersPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     account_id: AccountId,
@@ -84,7 +82,7 @@ async def read_member(
 @router.patch("/consumers/{consumer_id}/projects/{project_id}/members/{account_id}")
 async def change_member(
     caller: Annotated[Caller, Depends(allowed("member.update"))],
-    members: Part,
+    members: MembersPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     account_id: AccountId,
@@ -100,7 +98,7 @@ async def change_member(
 @router.delete("/consumers/{consumer_id}/projects/{project_id}/members/{account_id}", status_code=204)
 async def remove_member(
     caller: Annotated[Caller, Depends(allowed("member.remove"))],
-    members: Part,
+    members: MembersPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     account_id: AccountId,
@@ -113,7 +111,7 @@ async def remove_member(
 @router.post("/consumers/{consumer_id}/projects/{project_id}/leave", status_code=204)
 async def leave_project(
     caller: Annotated[Caller, Depends(allowed("member.leave"))],
-    members: Part,
+    members: MembersPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
 ) -> None:
@@ -124,7 +122,7 @@ async def leave_project(
 @router.post("/consumers/{consumer_id}/projects/{project_id}/transfer")
 async def transfer_project(
     caller: Annotated[Caller, Depends(allowed("project.transfer"))],
-    members: Part,
+    members: MembersPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     transfer: ProjectTransfer,

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, Field
 
 from shared.access.models import Project, ProjectRole
+from shared.access.parts import AccessParts
 from shared.access.projects.memberships import Memberships
 from shared.access.projects.service import Projects
 from shared.identity.guard import allowed
@@ -14,6 +15,7 @@ from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, ProjectId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["projects"])
@@ -65,21 +67,14 @@ class JoinedProjects(View):
     next_cursor: str | None
 
 
-async def projects(request: Request) -> Projects:
-    return request.app.state.parts.projects  # type: ignore[no-any-return]  # set by create_app
-
-
-async def memberships(request: Request) -> Memberships:
-    return request.app.state.parts.memberships  # type: ignore[no-any-return]  # set by create_app
-
-
-Part = Annotated[Projects, Depends(projects)]
+MembershipsPart = Annotated[Memberships, Depends(provided(AccessParts, lambda access: access.memberships))]
+ProjectsPart = Annotated[Projects, Depends(provided(AccessParts, lambda access: access.projects))]
 
 
 @router.get("/me/projects")
 async def list_joined_projects(
     caller: Annotated[Caller, Depends(allowed("project.list_joined"))],
-    memberships: Annotated[Memberships, Depends(memberships)],
+    memberships: MembershipsPart,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> JoinedProjects:
@@ -93,7 +88,7 @@ async def list_joined_projects(
 @router.post("/consumers/{consumer_id}/projects", status_code=201)
 async def create_project(
     caller: Annotated[Caller, Depends(allowed("project.create"))],
-    projects: Part,
+    projects: ProjectsPart,
     consumer_id: ConsumerId,
     new: NewProject,
     response: Response,
@@ -106,7 +101,7 @@ async def create_project(
 @router.get("/consumers/{consumer_id}/projects")
 async def list_projects(
     caller: Annotated[Caller, Depends(allowed("project.list"))],
-    projects: Part,
+    projects: ProjectsPart,
     consumer_id: ConsumerId,
     limit: PageSize = 20,
     cursor: Cursor = None,
@@ -120,7 +115,7 @@ async def list_projects(
 @router.get("/consumers/{consumer_id}/projects/{project_id}")
 async def read_project(
     caller: Annotated[Caller, Depends(allowed("project.read"))],
-    projects: Part,
+    projects: ProjectsPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     response: Response,
@@ -132,7 +127,7 @@ async def read_project(
 @router.patch("/consumers/{consumer_id}/projects/{project_id}")
 async def update_project(
     caller: Annotated[Caller, Depends(allowed("project.update"))],
-    projects: Part,
+    projects: ProjectsPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     change: ProjectChange,
@@ -148,7 +143,7 @@ async def update_project(
 @router.delete("/consumers/{consumer_id}/projects/{project_id}", status_code=204)
 async def delete_project(
     caller: Annotated[Caller, Depends(allowed("project.delete"))],
-    projects: Part,
+    projects: ProjectsPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     if_match: IfMatch = None,

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, Field
 
 from shared.access.models import ApiKey, Environment, KeyStatus
+from shared.access.parts import AccessParts
 from shared.access.subscribers.key_revocation import SubscriberKeys
 from shared.access.subscribers.service import GRANTS_AT_ONCE_MAX, Subscriber, Subscribers, SubscriberStatus, standing
 from shared.identity.guard import allowed
@@ -13,6 +14,7 @@ from shared.identity.models import Caller
 from shared.kernel.documents import Identifier
 from shared.kernel.http.fields import KeyId, MerchantId, Pseudonym
 from shared.kernel.http.parameters import Cursor, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Reasoned, View
 
 router = APIRouter(tags=["subscribers"])
@@ -66,21 +68,14 @@ class SubscribersView(View):
     next_cursor: str | None
 
 
-async def subscribers(request: Request) -> Subscribers:
-    return request.app.state.parts.subscribers  # type: ignore[no-any-return]  # set by create_app
-
-
-async def subscriber_keys(request: Request) -> SubscriberKeys:
-    return request.app.state.parts.subscriber_keys  # type: ignore[no-any-return]  # set by create_app
-
-
-Part = Annotated[Subscribers, Depends(subscribers)]
+SubscriberKeysPart = Annotated[SubscriberKeys, Depends(provided(AccessParts, lambda access: access.subscriber_keys))]
+SubscribersPart = Annotated[Subscribers, Depends(provided(AccessParts, lambda access: access.subscribers))]
 
 
 @router.get("/merchants/{merchant_id}/subscribers")
 async def list_subscribers(
     caller: Annotated[Caller, Depends(allowed("subscriber.list"))],
-    subscribers: Part,
+    subscribers: SubscribersPart,
     merchant_id: MerchantId,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
     status: SubscriberStatus | None = None,
@@ -95,7 +90,7 @@ async def list_subscribers(
 @router.get("/merchants/{merchant_id}/subscribers/{pseudonym}")
 async def read_subscriber(
     caller: Annotated[Caller, Depends(allowed("subscriber.list"))],
-    subscribers: Part,
+    subscribers: SubscribersPart,
     merchant_id: MerchantId,
     pseudonym: Pseudonym,
 ) -> SubscriberView:
@@ -106,7 +101,7 @@ async def read_subscriber(
 @router.post("/merchants/{merchant_id}/subscribers/{pseudonym}/restrict")
 async def restrict_subscriber(
     caller: Annotated[Caller, Depends(allowed("subscriber.restrict"))],
-    subscribers: Part,
+    subscribers: SubscribersPart,
     merchant_id: MerchantId,
     pseudonym: Pseudonym,
     restriction: Restriction,
@@ -119,7 +114,7 @@ async def restrict_subscriber(
 @router.post("/merchants/{merchant_id}/subscribers/{pseudonym}/unblock")
 async def unblock_subscriber(
     caller: Annotated[Caller, Depends(allowed("subscriber.restrict"))],
-    subscribers: Part,
+    subscribers: SubscribersPart,
     merchant_id: MerchantId,
     pseudonym: Pseudonym,
     restriction: Restriction,
@@ -132,7 +127,7 @@ async def unblock_subscriber(
 @router.post("/merchants/{merchant_id}/subscribers/{pseudonym}/keys/{key_id}/revoke")
 async def revoke_subscriber_key(
     caller: Annotated[Caller, Depends(allowed("key.revoke_for_service"))],
-    keys: Annotated[SubscriberKeys, Depends(subscriber_keys)],
+    keys: SubscriberKeysPart,
     merchant_id: MerchantId,
     pseudonym: Pseudonym,
     key_id: KeyId,

@@ -5,16 +5,18 @@ import io
 from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime
 
 from shared.audit.models import Entry
+from shared.audit.parts import AuditParts
 from shared.audit.search import AuditSearch, Wanted
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.csv_cells import safe_cell
 from shared.kernel.http.parameters import Cursor, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import View
 
 router = APIRouter(tags=["audit"])
@@ -46,8 +48,7 @@ class AuditEntries(View):
     next_cursor: str | None
 
 
-async def search(request: Request) -> AuditSearch:
-    return request.app.state.parts.audit_search  # type: ignore[no-any-return]  # set by create_app
+AuditSearchPart = Annotated[AuditSearch, Depends(provided(AuditParts, lambda audit: audit.search))]
 
 
 async def wanted(
@@ -63,7 +64,7 @@ async def wanted(
 @router.get("/admin/audit")
 async def list_audit(
     caller: Annotated[Caller, Depends(allowed("audit.read"))],
-    search: Annotated[AuditSearch, Depends(search)],
+    search: AuditSearchPart,
     wanted: Annotated[Wanted, Depends(wanted)],
     limit: PageSize = 50,
     cursor: Cursor = None,
@@ -81,7 +82,7 @@ async def list_audit(
 )
 async def export_audit(
     caller: Annotated[Caller, Depends(allowed("audit.read"))],
-    search: Annotated[AuditSearch, Depends(search)],
+    search: AuditSearchPart,
     wanted: Annotated[Wanted, Depends(wanted)],
     format: Annotated[Literal["ndjson", "csv"], Query(description="NDJSON can be verified offline")] = "ndjson",
 ) -> StreamingResponse:

@@ -2,14 +2,16 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import ConfigDict, Field
 
+from shared.audit.parts import AuditParts
 from shared.audit.platform import PlatformSettings, PlatformSettingsStore
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.parameters import IfMatch
+from shared.kernel.http.provided import provided
 
 router = APIRouter(tags=["platform settings"])
 
@@ -26,16 +28,14 @@ class PlatformSettingsChange(PlatformSettings):
     reason: Annotated[str, Field(min_length=1, max_length=1_000, description="For the audit log")]
 
 
-async def store(request: Request) -> PlatformSettingsStore:
-    return request.app.state.parts.platform_settings  # type: ignore[no-any-return]  # set by create_app
-
-
-Store = Annotated[PlatformSettingsStore, Depends(store)]
+PlatformSettingsStorePart = Annotated[
+    PlatformSettingsStore, Depends(provided(AuditParts, lambda audit: audit.platform_settings))
+]
 
 
 @router.get("/admin/settings")
 async def read_settings(
-    caller: Annotated[Caller, Depends(allowed("settings.read"))], store: Store, response: Response
+    caller: Annotated[Caller, Depends(allowed("settings.read"))], store: PlatformSettingsStorePart, response: Response
 ) -> PlatformSettingsView:
     """The platform's settings."""
     held = await store.held()
@@ -46,7 +46,7 @@ async def read_settings(
 @router.patch("/admin/settings")
 async def change_settings(
     caller: Annotated[Caller, Depends(allowed("settings.update"))],
-    store: Store,
+    store: PlatformSettingsStorePart,
     change: PlatformSettingsChange,
     response: Response,
     if_match: IfMatch = None,

@@ -2,30 +2,30 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 
 from shared.billing.documents.cache import Format, Side
 from shared.billing.documents.downloads import InvoiceDownloads
+from shared.billing.parts import BillingParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.fields import ConsumerId, CreditNoteId, InvoiceId, MerchantId
+from shared.kernel.http.provided import provided
 from shared.kernel.periods import Month
 from shared.reports.routes import DownloadLinkView
 
 router = APIRouter(tags=["invoices"])
 
 
-async def papers(request: Request) -> InvoiceDownloads:
-    return request.app.state.parts.invoice_downloads  # type: ignore[no-any-return]  # set by create_app
-
-
-Papers = Annotated[InvoiceDownloads, Depends(papers)]
+InvoiceDownloadsPart = Annotated[
+    InvoiceDownloads, Depends(provided(BillingParts, lambda billing: billing.invoice_downloads))
+]
 
 
 @router.get("/merchants/{merchant_id}/invoices/{invoice_id}/documents/{format}")
 async def download_merchants_invoice(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
-    papers: Papers,
+    papers: InvoiceDownloadsPart,
     merchant_id: MerchantId,
     invoice_id: InvoiceId,
     format: Format,
@@ -38,7 +38,7 @@ async def download_merchants_invoice(
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/documents/{format}")
 async def download_invoice(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
-    papers: Papers,
+    papers: InvoiceDownloadsPart,
     consumer_id: ConsumerId,
     invoice_id: InvoiceId,
     format: Format,
@@ -50,7 +50,7 @@ async def download_invoice(
 @router.get("/merchants/{merchant_id}/credit-notes/{note_id}/documents/{format}")
 async def download_merchants_note(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
-    papers: Papers,
+    papers: InvoiceDownloadsPart,
     merchant_id: MerchantId,
     note_id: CreditNoteId,
     format: Format,
@@ -62,7 +62,7 @@ async def download_merchants_note(
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes/{note_id}/documents/{format}")
 async def download_note(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
-    papers: Papers,
+    papers: InvoiceDownloadsPart,
     consumer_id: ConsumerId,
     invoice_id: InvoiceId,
     note_id: CreditNoteId,
@@ -75,7 +75,7 @@ async def download_note(
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/records.csv")
 async def download_invoice_records(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
-    papers: Papers,
+    papers: InvoiceDownloadsPart,
     consumer_id: ConsumerId,
     invoice_id: InvoiceId,
     period: Annotated[Month | None, Query(description="Default: the invoice's own; others where it corrects")] = None,

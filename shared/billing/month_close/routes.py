@@ -2,16 +2,18 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
 from shared.billing.invoices.views import BuyerInvoice, MerchantInvoice, buyer_view, merchant_view
 from shared.billing.month_close.models import Close, CloseStatus
 from shared.billing.month_close.previews import Previews
 from shared.billing.month_close.store import CloseStore
+from shared.billing.parts import BillingParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.fields import ConsumerId, MerchantId
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import View
 from shared.kernel.periods import Day, Month
 
@@ -48,18 +50,14 @@ class BuyerPreviews(View):
     items: list[BuyerInvoice]
 
 
-async def close_store(request: Request) -> CloseStore:
-    return request.app.state.parts.close_store  # type: ignore[no-any-return]  # set by create_app
-
-
-async def previews(request: Request) -> Previews:
-    return request.app.state.parts.previews  # type: ignore[no-any-return]  # set by create_app
+CloseStorePart = Annotated[CloseStore, Depends(provided(BillingParts, lambda billing: billing.close_store))]
+PreviewsPart = Annotated[Previews, Depends(provided(BillingParts, lambda billing: billing.previews))]
 
 
 @router.get("/merchants/{merchant_id}/closes")
 async def list_closes(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
-    store: Annotated[CloseStore, Depends(close_store)],
+    store: CloseStorePart,
     merchant_id: MerchantId,
 ) -> CloseList:
     """Every month that was closed or is being closed, the latest first."""
@@ -69,7 +67,7 @@ async def list_closes(
 @router.get("/merchants/{merchant_id}/invoice-previews")
 async def preview_for_merchant(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
-    previews: Annotated[Previews, Depends(previews)],
+    previews: PreviewsPart,
     merchant_id: MerchantId,
     pseudonym: Annotated[str, Query(max_length=64)],
     period: Month | None = None,
@@ -83,7 +81,7 @@ async def preview_for_merchant(
 @router.get("/consumers/{consumer_id}/invoice-previews")
 async def preview_for_consumer(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
-    previews: Annotated[Previews, Depends(previews)],
+    previews: PreviewsPart,
     consumer_id: ConsumerId,
 ) -> BuyerPreviews:
     """What the running months come to so far, one invoice for each merchant and currency."""

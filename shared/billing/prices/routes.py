@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import AwareDatetime, Field
 
 from shared.billing.charges import CHARGES_MAX, Charge
+from shared.billing.parts import BillingParts
 from shared.billing.prices.models import Plan
 from shared.billing.prices.service import Plans, PlanState, PlanVersion
 from shared.catalog.marketplace.routes import Visible, cacheable, caching
@@ -14,6 +15,7 @@ from shared.identity.models import Caller
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ServiceId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 from shared.kernel.money import Currency
 
@@ -62,54 +64,54 @@ class OfferView(View):
     next: PriceView | None
 
 
-async def desk(request: Request) -> Plans:
-    return request.app.state.parts.plans  # type: ignore[no-any-return]  # set by create_app
-
-
-Desk = Annotated[Plans, Depends(desk)]
+PlansPart = Annotated[Plans, Depends(provided(BillingParts, lambda billing: billing.plans))]
 Editor = Annotated[Caller, Depends(allowed("plan.manage"))]
 Reader = Annotated[Caller, Depends(allowed("plan.read"))]
 Number = Annotated[int, Path(ge=1, le=999_999)]
 
 
 @router.post("/services/{service_id}/plans", status_code=201)
-async def add_plan(caller: Editor, desk: Desk, service_id: ServiceId, body: PlanInput, response: Response) -> PlanView:
+async def add_plan(
+    caller: Editor, service: PlansPart, service_id: ServiceId, body: PlanInput, response: Response
+) -> PlanView:
     """Announce a version of the service's prices. Consumers who have access to it are told by mail."""
-    version = await desk.add(caller.actor, service_id, body.name, body.currency, body.charges, body.effective_from)
+    version = await service.add(caller.actor, service_id, body.name, body.currency, body.charges, body.effective_from)
     return _answer(version, response)
 
 
 @router.get("/services/{service_id}/plans")
 async def list_plans(
     caller: Reader,
-    desk: Desk,
+    service: PlansPart,
     service_id: ServiceId,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> PlansView:
     """All versions, the newest first."""
-    page = await desk.page(service_id, limit, cursor)
+    page = await service.page(service_id, limit, cursor)
     return PlansView(items=[_view(version) for version in page.items], next_cursor=page.cursor)
 
 
 @router.get("/services/{service_id}/plans/{number}")
-async def read_plan(caller: Reader, desk: Desk, service_id: ServiceId, number: Number, response: Response) -> PlanView:
+async def read_plan(
+    caller: Reader, service: PlansPart, service_id: ServiceId, number: Number, response: Response
+) -> PlanView:
     """One version."""
-    return _answer(await desk.read(service_id, number), response)
+    return _answer(await service.read(service_id, number), response)
 
 
 @router.delete("/services/{service_id}/plans/{number}", status_code=204)
 async def withdraw_plan(
-    caller: Editor, desk: Desk, service_id: ServiceId, number: Number, if_match: IfMatch = None
+    caller: Editor, service: PlansPart, service_id: ServiceId, number: Number, if_match: IfMatch = None
 ) -> None:
     """Withdraw a version that has not taken effect yet. Consumers who have access to the service are told by mail."""
-    await desk.withdraw(caller.actor, service_id, number, if_match)
+    await service.withdraw(caller.actor, service_id, number, if_match)
 
 
 @router.get("/catalog/services/{slug}/plan", response_model=OfferView, responses={304: {"description": "Not modified"}})
-async def show_catalog_prices(request: Request, desk: Desk, detail: Visible) -> Response:
+async def show_catalog_prices(request: Request, service: PlansPart, detail: Visible) -> Response:
     """What the service costs now, and what it will cost next, for those who may see the service."""
-    prices = await desk.current_prices(detail.service)
+    prices = await service.current_prices(detail.service)
     return cacheable(request, OfferView(current=_price(prices.current), next=_price(prices.next)), caching(detail))
 
 

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, Field
 
+from shared.billing.parts import BillingParts
 from shared.billing.profiles.models import BillingProfile, BuyerDetails, Terms
 from shared.billing.profiles.service import BillingSetup
 from shared.billing.tax.models import TaxRegistration
@@ -16,6 +17,7 @@ from shared.kernel.documents import Held
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, MerchantId
 from shared.kernel.http.parameters import IfMatch
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, Reasoned, View
 from shared.kernel.money import Percent
 
@@ -88,17 +90,13 @@ def _or_made(view: type[View]) -> dict[int | str, dict[str, Any]]:
     return {201: {"model": view, "description": "Made: there was none before"}}
 
 
-async def setup(request: Request) -> BillingSetup:
-    return request.app.state.parts.billing_setup  # type: ignore[no-any-return]  # set by create_app
-
-
-Setup = Annotated[BillingSetup, Depends(setup)]
+BillingSetupPart = Annotated[BillingSetup, Depends(provided(BillingParts, lambda billing: billing.setup))]
 
 
 @router.get("/merchants/{merchant_id}/billing")
 async def read_billing(
     caller: Annotated[Caller, Depends(allowed("billing.read"))],
-    setup: Setup,
+    setup: BillingSetupPart,
     merchant_id: MerchantId,
     response: Response,
 ) -> BillingProfileView:
@@ -109,7 +107,7 @@ async def read_billing(
 @router.put("/merchants/{merchant_id}/billing", responses=_or_made(BillingProfileView))
 async def put_billing(
     caller: Annotated[Caller, Depends(allowed("billing.manage"))],
-    setup: Setup,
+    setup: BillingSetupPart,
     merchant_id: MerchantId,
     body: BillingProfileInput,
     response: Response,
@@ -124,7 +122,7 @@ async def put_billing(
 @router.get("/admin/merchants/{merchant_id}/terms")
 async def read_terms(
     caller: Annotated[Caller, Depends(allowed("terms.manage"))],
-    setup: Setup,
+    setup: BillingSetupPart,
     merchant_id: MerchantId,
     response: Response,
 ) -> TermsView:
@@ -135,7 +133,7 @@ async def read_terms(
 @router.put("/admin/merchants/{merchant_id}/terms", responses=_or_made(TermsView))
 async def put_terms(
     caller: Annotated[Caller, Depends(allowed("terms.manage"))],
-    setup: Setup,
+    setup: BillingSetupPart,
     merchant_id: MerchantId,
     body: TermsInput,
     response: Response,
@@ -149,7 +147,7 @@ async def put_terms(
 @router.get("/consumers/{consumer_id}/billing")
 async def read_buyer(
     caller: Annotated[Caller, Depends(allowed("buyer.manage"))],
-    setup: Setup,
+    setup: BillingSetupPart,
     consumer_id: ConsumerId,
     response: Response,
 ) -> BuyerView:
@@ -160,7 +158,7 @@ async def read_buyer(
 @router.put("/consumers/{consumer_id}/billing", responses=_or_made(BuyerView))
 async def put_buyer(
     caller: Annotated[Caller, Depends(allowed("buyer.manage"))],
-    setup: Setup,
+    setup: BillingSetupPart,
     consumer_id: ConsumerId,
     body: BuyerInput,
     response: Response,

@@ -22,6 +22,7 @@ from shared.billing.invoices.views import (
     note_view,
     summary,
 )
+from shared.billing.parts import BillingParts
 from shared.billing.receivables.service import Receivables
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
@@ -31,6 +32,7 @@ from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, InvoiceId, MerchantId
 from shared.kernel.http.paging import Page
 from shared.kernel.http.parameters import Cursor, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, Reasoned, View
 from shared.kernel.ids import known_id, new_id
 from shared.kernel.money import Amount
@@ -70,21 +72,9 @@ class CreditNoteInput(Reasoned):
     amount: Amount
 
 
-async def invoice_store(request: Request) -> InvoiceStore:
-    return request.app.state.parts.invoice_store  # type: ignore[no-any-return]  # set by create_app
-
-
-async def invoice_listing(request: Request) -> InvoiceListing:
-    return request.app.state.parts.invoice_listing  # type: ignore[no-any-return]  # set by create_app
-
-
-async def receivables(request: Request) -> Receivables:
-    return request.app.state.parts.receivables  # type: ignore[no-any-return]  # set by create_app
-
-
-Store = Annotated[InvoiceStore, Depends(invoice_store)]
-Book = Annotated[InvoiceListing, Depends(invoice_listing)]
-Desk = Annotated[Receivables, Depends(receivables)]
+InvoiceStorePart = Annotated[InvoiceStore, Depends(provided(BillingParts, lambda billing: billing.invoice_store))]
+InvoiceListingPart = Annotated[InvoiceListing, Depends(provided(BillingParts, lambda billing: billing.invoice_listing))]
+ReceivablesPart = Annotated[Receivables, Depends(provided(BillingParts, lambda billing: billing.receivables))]
 Reader = Annotated[Caller, Depends(allowed("invoice.read"))]
 Manager = Annotated[Caller, Depends(allowed("invoice.manage"))]
 Buyer = Annotated[Caller, Depends(allowed("invoice.read_own"))]
@@ -93,7 +83,7 @@ Buyer = Annotated[Caller, Depends(allowed("invoice.read_own"))]
 @router.get("/merchants/{merchant_id}/invoices")
 async def list_merchant_invoices(
     caller: Reader,
-    book: Book,
+    book: InvoiceListingPart,
     merchant_id: MerchantId,
     status: InvoiceStatus | None = None,
     period: Month | None = None,
@@ -110,7 +100,7 @@ async def list_merchant_invoices(
 
 @router.get("/merchants/{merchant_id}/invoices/{invoice_id}")
 async def read_merchant_invoice(
-    caller: Reader, store: Store, merchant_id: MerchantId, invoice_id: InvoiceId, response: Response
+    caller: Reader, store: InvoiceStorePart, merchant_id: MerchantId, invoice_id: InvoiceId, response: Response
 ) -> MerchantInvoice:
     """An invoice with the merchant's side of it: commission, and what is left."""
     held = await store.invoice(merchant_id, invoice_id)
@@ -122,7 +112,7 @@ async def read_merchant_invoice(
 @router.post("/merchants/{merchant_id}/invoices/{invoice_id}/payments", status_code=201)
 async def record_payment(
     caller: Manager,
-    desk: Desk,
+    service: ReceivablesPart,
     merchant_id: MerchantId,
     invoice_id: InvoiceId,
     body: PaymentInput,
@@ -138,31 +128,41 @@ async def record_payment(
         recorded_at=utc_now(),
         recorded_by=caller.account.id,
     )
-    return _tagged(await desk.pay(caller.actor, merchant_id, invoice_id, payment), response)
+    return _tagged(await service.pay(caller.actor, merchant_id, invoice_id, payment), response)
 
 
 @router.post("/merchants/{merchant_id}/invoices/{invoice_id}/void")
 async def void_invoice(
-    caller: Manager, desk: Desk, merchant_id: MerchantId, invoice_id: InvoiceId, body: Reasoned, response: Response
+    caller: Manager,
+    service: ReceivablesPart,
+    merchant_id: MerchantId,
+    invoice_id: InvoiceId,
+    body: Reasoned,
+    response: Response,
 ) -> MerchantInvoice:
     """Nothing is owed any more. The number stays, and the usage is not billed again. The buyer is told by mail."""
-    return _tagged(await desk.void(caller.actor, merchant_id, invoice_id, body.reason), response)
+    return _tagged(await service.void(caller.actor, merchant_id, invoice_id, body.reason), response)
 
 
 @router.post("/merchants/{merchant_id}/invoices/{invoice_id}/credit-notes", status_code=201)
 async def give_credit_note(
-    caller: Manager, desk: Desk, merchant_id: MerchantId, invoice_id: InvoiceId, body: CreditNoteInput, request: Request
+    caller: Manager,
+    service: ReceivablesPart,
+    merchant_id: MerchantId,
+    invoice_id: InvoiceId,
+    body: CreditNoteInput,
+    request: Request,
 ) -> CreditNoteView:
     """Take back some of an invoice, or all. It lowers what is to be paid; what is over is credit for the consumer's
     next invoice. The buyer is told by mail."""
     note_id = _once("crn", caller, request)
-    note, _ = await desk.credit(caller.actor, merchant_id, invoice_id, body.amount, body.reason, note_id=note_id)
+    note, _ = await service.credit(caller.actor, merchant_id, invoice_id, body.amount, body.reason, note_id=note_id)
     return note_view(note)
 
 
 @router.get("/merchants/{merchant_id}/credit-notes")
 async def list_merchant_notes(
-    caller: Reader, book: Book, merchant_id: MerchantId, limit: PageSize = 20, cursor: Cursor = None
+    caller: Reader, book: InvoiceListingPart, merchant_id: MerchantId, limit: PageSize = 20, cursor: Cursor = None
 ) -> CreditNotesView:
     """A merchant's credit notes, the newest number first."""
     return _notes(await book.notes_of_merchant(merchant_id, limit, cursor))
@@ -171,7 +171,7 @@ async def list_merchant_notes(
 @router.get("/consumers/{consumer_id}/invoices")
 async def list_consumer_invoices(
     caller: Buyer,
-    book: Book,
+    book: InvoiceListingPart,
     consumer_id: ConsumerId,
     status: InvoiceStatus | None = None,
     period: Month | None = None,
@@ -185,7 +185,7 @@ async def list_consumer_invoices(
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}")
 async def read_consumer_invoice(
-    caller: Buyer, store: Store, consumer_id: ConsumerId, invoice_id: InvoiceId, response: Response
+    caller: Buyer, store: InvoiceStorePart, consumer_id: ConsumerId, invoice_id: InvoiceId, response: Response
 ) -> BuyerInvoice:
     """One invoice: its lines, what they come from, payments and credit notes."""
     held = await store.consumer_invoice(consumer_id, invoice_id)
@@ -198,7 +198,7 @@ async def read_consumer_invoice(
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes")
 async def list_consumer_notes(
     caller: Buyer,
-    book: Book,
+    book: InvoiceListingPart,
     consumer_id: ConsumerId,
     invoice_id: InvoiceId,
     limit: PageSize = 20,
@@ -211,7 +211,7 @@ async def list_consumer_notes(
 @router.get("/admin/invoices")
 async def list_all_invoices(
     caller: Annotated[Caller, Depends(allowed("invoice.list"))],
-    book: Book,
+    book: InvoiceListingPart,
     merchant_id: Annotated[str | None, Query(max_length=64)] = None,
     consumer_id: Annotated[str | None, Query(max_length=64)] = None,
     status: InvoiceStatus | None = None,

@@ -14,8 +14,10 @@ from shared.catalog.marketplace.details import Detail, Details, Visitors
 from shared.catalog.marketplace.pages import SUMMARY_CHARACTERS_MAX, merchant_path, service_path
 from shared.catalog.marketplace.search import Asked, Card, Catalogue, Results
 from shared.catalog.models import Limits, Merchant, PriceModel, ServiceType, Visibility
+from shared.catalog.parts import CatalogParts
 from shared.identity.guard import not_found
 from shared.kernel.http.parameters import Cursor, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import View
 from shared.platform.search import Sort
 
@@ -27,22 +29,9 @@ SERVICES_MAX = 100
 """Of a merchant, in its profile; the list of services has them all."""
 
 
-# Dependencies are `async`, or FastAPI would send each to a thread.
-async def catalogue(request: Request) -> Catalogue:
-    return request.app.state.parts.catalogue  # type: ignore[no-any-return]  # set by create_app
-
-
-async def details(request: Request) -> Details:
-    return request.app.state.parts.details  # type: ignore[no-any-return]  # set by create_app
-
-
-async def visitors(request: Request) -> Visitors:
-    return request.app.state.parts.visitors  # type: ignore[no-any-return]  # set by create_app
-
-
-AnyCatalogue = Annotated[Catalogue, Depends(catalogue)]
-AnyDetails = Annotated[Details, Depends(details)]
-AnyVisitors = Annotated[Visitors, Depends(visitors)]
+CataloguePart = Annotated[Catalogue, Depends(provided(CatalogParts, lambda catalog: catalog.search))]
+DetailsPart = Annotated[Details, Depends(provided(CatalogParts, lambda catalog: catalog.details))]
+VisitorsPart = Annotated[Visitors, Depends(provided(CatalogParts, lambda catalog: catalog.visitors))]
 
 
 class CatalogMerchant(View):
@@ -185,7 +174,7 @@ AnyFilters = Annotated[Filters, Depends(filters)]
 @router.get("/services", response_model=CatalogServices, responses={304: {"description": "Not modified"}})
 async def search_catalog_services(
     request: Request,
-    catalogue: AnyCatalogue,
+    catalogue: CataloguePart,
     filters: AnyFilters,
     sort: Annotated[Sort, Query(description="Without `q`, relevance is newest first")] = "relevance",
     facets: Annotated[bool, Query(description="Also count by type, category, tag, merchant and price model")] = False,
@@ -204,13 +193,13 @@ async def search_catalog_services(
 
 
 @router.get("/facets", response_model=CatalogFacets, responses={304: {"description": "Not modified"}})
-async def count_catalog_services(request: Request, catalogue: AnyCatalogue, filters: AnyFilters) -> Response:
+async def count_catalog_services(request: Request, catalogue: CataloguePart, filters: AnyFilters) -> Response:
     """How many services there are by type, category, tag, merchant and price model."""
     found = await catalogue.search(filters.sorted(), limit=1, facets=True)
     return cacheable(request, facets_view(found))
 
 
-async def visible(request: Request, details: AnyDetails, visitors: AnyVisitors, slug: str) -> Detail:
+async def visible(request: Request, details: DetailsPart, visitors: VisitorsPart, slug: str) -> Detail:
     """The service that the path names, if the caller may see it. Raises Problem 404."""
     detail = await details.service(slug) if "_" not in slug else None
     if detail is None:
@@ -238,7 +227,9 @@ def caching(detail: Detail) -> str:
 @router.get(
     "/merchants/{slug}", response_model=CatalogMerchantProfile, responses={304: {"description": "Not modified"}}
 )
-async def show_catalog_merchant(request: Request, details: AnyDetails, catalogue: AnyCatalogue, slug: str) -> Response:
+async def show_catalog_merchant(
+    request: Request, details: DetailsPart, catalogue: CataloguePart, slug: str
+) -> Response:
     """A merchant by its slug, with its services that everybody may see."""
     merchant = await details.merchant(slug)
     if merchant is None:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from shared.catalog.merchants.routes import Desk, MerchantView, fields
+from shared.catalog.merchants.routes import MerchantsPart, MerchantView, fields
 from shared.catalog.models import Merchant, MerchantStatus
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
@@ -44,7 +44,7 @@ def _answer(held: Held[Merchant], response: Response) -> MerchantForAdmins:
 @router.get("")
 async def list_merchants(
     caller: Annotated[Caller, Depends(allowed("merchant.list"))],
-    desk: Desk,
+    service: MerchantsPart,
     status: MerchantStatus | None = None,
     flagged: bool | None = None,
     slug: Annotated[str | None, Query(max_length=63, pattern="^[a-z0-9-]*$", description="What it starts with")] = None,
@@ -52,90 +52,90 @@ async def list_merchants(
     cursor: Cursor = None,
 ) -> MerchantList:
     """All merchants, by slug."""
-    page = await desk.page(status, flagged, slug, limit, cursor)
+    page = await service.page(status, flagged, slug, limit, cursor)
     return MerchantList(items=[_view(held.value) for held in page.items], next_cursor=page.cursor)
 
 
 @router.get("/{merchant_id}")
 async def read_merchant_for_admins(
     caller: Annotated[Caller, Depends(allowed("merchant.list"))],
-    desk: Desk,
+    service: MerchantsPart,
     merchant_id: MerchantId,
     response: Response,
 ) -> MerchantForAdmins:
     """One merchant, with what only admins see."""
-    return _answer(await desk.read(merchant_id), response)
+    return _answer(await service.read(merchant_id), response)
 
 
 @router.post("/{merchant_id}/activate")
 async def activate_merchant(
-    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Let a pending merchant offer its services. Its people are told by mail."""
-    return _answer(await desk.decide(caller.actor, merchant_id, "activate", why.reason), response)
+    return _answer(await service.decide(caller.actor, merchant_id, "activate", why.reason), response)
 
 
 @router.post("/{merchant_id}/reject")
 async def reject_merchant(
-    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Turn a pending merchant away, for good. Its people are told by mail."""
-    return _answer(await desk.decide(caller.actor, merchant_id, "reject", why.reason), response)
+    return _answer(await service.decide(caller.actor, merchant_id, "reject", why.reason), response)
 
 
 @router.post("/{merchant_id}/suspend")
 async def suspend_merchant(
-    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Stop an active merchant for a while: calls to its services are refused at once, and they leave the catalogue. Its
     people are told by mail."""
-    return _answer(await desk.decide(caller.actor, merchant_id, "suspend", why.reason), response)
+    return _answer(await service.decide(caller.actor, merchant_id, "suspend", why.reason), response)
 
 
 @router.post("/{merchant_id}/disable")
 async def disable_merchant(
-    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Stop an active or suspended merchant, meant to last; the effects are those of a suspension. Its people are told
     by mail."""
-    return _answer(await desk.decide(caller.actor, merchant_id, "disable", why.reason), response)
+    return _answer(await service.decide(caller.actor, merchant_id, "disable", why.reason), response)
 
 
 @router.post("/{merchant_id}/restore")
 async def restore_merchant(
-    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Make a suspended or disabled merchant active again. Its people are told by mail."""
-    return _answer(await desk.decide(caller.actor, merchant_id, "restore", why.reason), response)
+    return _answer(await service.decide(caller.actor, merchant_id, "restore", why.reason), response)
 
 
 @router.post("/{merchant_id}/flag")
 async def flag_merchant(
-    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Mark a merchant for review among admins. This has no effect of its own, and nobody else sees it."""
-    return _answer(await desk.mark(caller.actor, merchant_id, "flag", why.reason), response)
+    return _answer(await service.mark(caller.actor, merchant_id, "flag", why.reason), response)
 
 
 @router.post("/{merchant_id}/unflag")
 async def unflag_merchant(
-    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Take the mark away."""
-    return _answer(await desk.mark(caller.actor, merchant_id, "unflag", why.reason), response)
+    return _answer(await service.mark(caller.actor, merchant_id, "unflag", why.reason), response)
 
 
 @router.post("/{merchant_id}/block-subscriptions")
 async def block_subscriptions(
-    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Refuse new access requests to the merchant's services; existing grants go on. Its people are told by mail."""
-    return _answer(await desk.mark(caller.actor, merchant_id, "block-subscriptions", why.reason), response)
+    return _answer(await service.mark(caller.actor, merchant_id, "block-subscriptions", why.reason), response)
 
 
 @router.post("/{merchant_id}/allow-subscriptions")
 async def allow_subscriptions(
-    caller: Decider, desk: Desk, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Take access requests again. Its people are told by mail."""
-    return _answer(await desk.mark(caller.actor, merchant_id, "allow-subscriptions", why.reason), response)
+    return _answer(await service.mark(caller.actor, merchant_id, "allow-subscriptions", why.reason), response)

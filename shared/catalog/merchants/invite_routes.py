@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, Field
 
 from shared.catalog.merchants.invites import Invites, InviteStatus
+from shared.catalog.parts import CatalogParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller, Email, MerchantInvite
 from shared.kernel.clock import utc_now
@@ -13,6 +14,7 @@ from shared.kernel.documents import Held
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import InviteId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(prefix="/admin/invites", tags=["invites"])
@@ -52,11 +54,7 @@ class MerchantInviteList(View):
     next_cursor: str | None
 
 
-async def invites(request: Request) -> Invites:
-    return request.app.state.parts.invites  # type: ignore[no-any-return]  # set by create_app
-
-
-Desk = Annotated[Invites, Depends(invites)]
+InvitesPart = Annotated[Invites, Depends(provided(CatalogParts, lambda catalog: catalog.invites))]
 
 
 def _view(invite: MerchantInvite) -> MerchantInviteView:
@@ -72,44 +70,47 @@ def _answer(held: Held[MerchantInvite], response: Response) -> MerchantInviteVie
 @router.post("", status_code=201)
 async def create_merchant_invite(
     caller: Annotated[Caller, Depends(allowed("invite.create"))],
-    desk: Desk,
+    service: InvitesPart,
     body: NewMerchantInvite,
     response: Response,
 ) -> MerchantInviteWithCode:
     """Invite a merchant. The code is in the answer this once, and in the mail."""
     email = None if body.email is None else body.email.lower()
-    held, code = await desk.create(caller.actor, email, body.note, body.days)
+    held, code = await service.create(caller.actor, email, body.note, body.days)
     return MerchantInviteWithCode(**_answer(held, response).model_dump(), code=code)
 
 
 @router.get("")
 async def list_merchant_invites(
     caller: Annotated[Caller, Depends(allowed("invite.list"))],
-    desk: Desk,
+    service: InvitesPart,
     status: InviteStatus | None = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> MerchantInviteList:
     """All invites, newest first."""
-    page = await desk.page(status, limit, cursor)
+    page = await service.page(status, limit, cursor)
     return MerchantInviteList(items=[_view(invite) for invite in page.items], next_cursor=page.cursor)
 
 
 @router.get("/{invite_id}")
 async def read_merchant_invite(
-    caller: Annotated[Caller, Depends(allowed("invite.list"))], desk: Desk, invite_id: InviteId, response: Response
+    caller: Annotated[Caller, Depends(allowed("invite.list"))],
+    service: InvitesPart,
+    invite_id: InviteId,
+    response: Response,
 ) -> MerchantInviteView:
     """One invite."""
-    return _answer(await desk.read(invite_id), response)
+    return _answer(await service.read(invite_id), response)
 
 
 @router.post("/{invite_id}/revoke")
 async def revoke_merchant_invite(
     caller: Annotated[Caller, Depends(allowed("invite.revoke"))],
-    desk: Desk,
+    service: InvitesPart,
     invite_id: InviteId,
     response: Response,
     if_match: IfMatch = None,
 ) -> MerchantInviteView:
     """Nobody can use it any more."""
-    return _answer(await desk.revoke(caller.actor, invite_id, if_match), response)
+    return _answer(await service.revoke(caller.actor, invite_id, if_match), response)

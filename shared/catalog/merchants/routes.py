@@ -9,6 +9,7 @@ from shared.catalog.logos import FOLDER
 from shared.catalog.merchants.registration import Registration
 from shared.catalog.merchants.service import Merchants
 from shared.catalog.models import Address, Merchant, MerchantStatus
+from shared.catalog.parts import CatalogParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.countries import check_country
@@ -17,6 +18,7 @@ from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import MerchantId
 from shared.kernel.http.parameters import IfMatch, IfNoneMatch
 from shared.kernel.http.problems import not_found
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 from shared.platform.blobs import Blobs
 
@@ -72,19 +74,9 @@ class OwnMerchants(View):
     items: list[MerchantView]
 
 
-async def merchants(request: Request) -> Merchants:
-    return request.app.state.parts.merchants  # type: ignore[no-any-return]  # set by create_app
-
-
-async def registration(request: Request) -> Registration:
-    return request.app.state.parts.registration  # type: ignore[no-any-return]  # set by create_app
-
-
-async def blobs(request: Request) -> Blobs:
-    return request.app.state.parts.blobs  # type: ignore[no-any-return]  # set by create_app
-
-
-Desk = Annotated[Merchants, Depends(merchants)]
+RegistrationPart = Annotated[Registration, Depends(provided(CatalogParts, lambda catalog: catalog.registration))]
+BlobsPart = Annotated[Blobs, Depends(provided(CatalogParts, lambda catalog: catalog.blobs))]
+MerchantsPart = Annotated[Merchants, Depends(provided(CatalogParts, lambda catalog: catalog.merchants))]
 
 
 def fields(merchant: Merchant) -> dict[str, Any]:
@@ -108,7 +100,7 @@ def _answer(held: Held[Merchant], response: Response) -> MerchantView:
 )
 async def register_merchant(
     caller: Annotated[Caller, Depends(allowed("merchant.register"))],
-    registration: Annotated[Registration, Depends(registration)],
+    registration: RegistrationPart,
     body: NewMerchant,
 ) -> MerchantView:
     """Become a merchant with an invite. An admin activates it, unless the platform's settings do so at once."""
@@ -127,27 +119,27 @@ async def register_merchant(
 
 @router.get("/me/merchants")
 async def list_own_merchants(
-    caller: Annotated[Caller, Depends(allowed("merchant.list_own"))], desk: Desk
+    caller: Annotated[Caller, Depends(allowed("merchant.list_own"))], service: MerchantsPart
 ) -> OwnMerchants:
     """The merchants that you act for."""
-    return OwnMerchants(items=[_view(merchant) for merchant in await desk.of(caller.account)])
+    return OwnMerchants(items=[_view(merchant) for merchant in await service.of(caller.account)])
 
 
 @router.get("/merchants/{merchant_id}")
 async def read_merchant(
     caller: Annotated[Caller, Depends(allowed("merchant.read"))],
-    desk: Desk,
+    service: MerchantsPart,
     merchant_id: MerchantId,
     response: Response,
 ) -> MerchantView:
     """A merchant's profile and state."""
-    return _answer(await desk.read(merchant_id), response)
+    return _answer(await service.read(merchant_id), response)
 
 
 @router.patch("/merchants/{merchant_id}")
 async def change_merchant(
     caller: Annotated[Caller, Depends(allowed("merchant.update"))],
-    desk: Desk,
+    service: MerchantsPart,
     merchant_id: MerchantId,
     body: MerchantChange,
     response: Response,
@@ -156,7 +148,7 @@ async def change_merchant(
     """Change the profile."""
     values = body.model_dump(exclude_unset=True)
     given = {name: value for name, value in values.items() if value is not None or name == "address"}
-    return _answer(await desk.update(caller.actor, merchant_id, given, if_match), response)
+    return _answer(await service.update(caller.actor, merchant_id, given, if_match), response)
 
 
 @router.put(
@@ -173,7 +165,7 @@ async def change_merchant(
 )
 async def set_merchant_logo(
     caller: Annotated[Caller, Depends(allowed("merchant.update"))],
-    desk: Desk,
+    service: MerchantsPart,
     merchant_id: MerchantId,
     request: Request,
     response: Response,
@@ -181,19 +173,19 @@ async def set_merchant_logo(
 ) -> MerchantView:
     """Set the logo: the picture itself is the body, PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024 pixels. It is
     drawn anew, so nothing but its pixels is kept."""
-    return _answer(await desk.set_logo(caller.actor, merchant_id, await request.body(), if_match), response)
+    return _answer(await service.set_logo(caller.actor, merchant_id, await request.body(), if_match), response)
 
 
 @router.delete("/merchants/{merchant_id}/logo")
 async def remove_merchant_logo(
     caller: Annotated[Caller, Depends(allowed("merchant.update"))],
-    desk: Desk,
+    service: MerchantsPart,
     merchant_id: MerchantId,
     response: Response,
     if_match: IfMatch = None,
 ) -> MerchantView:
     """Take the logo away."""
-    return _answer(await desk.set_logo(caller.actor, merchant_id, None, if_match), response)
+    return _answer(await service.set_logo(caller.actor, merchant_id, None, if_match), response)
 
 
 @router.get(
@@ -202,7 +194,7 @@ async def remove_merchant_logo(
     responses={200: {"content": {"image/png": {}}, "description": "The picture"}},
 )
 async def read_logo(
-    blobs: Annotated[Blobs, Depends(blobs)],
+    blobs: BlobsPart,
     name: Annotated[str, Path(pattern=r"^[0-9a-f]{40}\.png$")],
     if_none_match: IfNoneMatch = None,
 ) -> Response:

@@ -2,10 +2,11 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import JsonValue
 
 from shared.catalog.models import ServiceStatus, Visibility
+from shared.catalog.parts import CatalogParts
 from shared.catalog.services.reviews import Review, Reviews
 from shared.catalog.services.routes import (
     OptionalReason,
@@ -19,6 +20,7 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.fields import ServiceId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Reasoned, View
 
 router = APIRouter(prefix="/admin/services", tags=["service reviews"])
@@ -50,18 +52,14 @@ class ServiceReviewsView(View):
     next_cursor: str | None
 
 
-async def reviews(request: Request) -> Reviews:
-    return request.app.state.parts.reviews  # type: ignore[no-any-return]  # set by create_app
-
-
-Part = Annotated[Reviews, Depends(reviews)]
+ReviewsPart = Annotated[Reviews, Depends(provided(CatalogParts, lambda catalog: catalog.reviews))]
 Decider = Annotated[Caller, Depends(allowed("service.decide"))]
 
 
 @router.get("")
 async def list_all_services(
     caller: Annotated[Caller, Depends(allowed("service.review"))],
-    reviews: Part,
+    reviews: ReviewsPart,
     status: ServiceStatus | None = None,
     merchant: Annotated[str | None, Query(max_length=64, description="Id of a merchant")] = None,
     limit: PageSize = 20,
@@ -75,7 +73,7 @@ async def list_all_services(
 @router.get("/review")
 async def list_reviews(
     caller: Annotated[Caller, Depends(allowed("service.review"))],
-    reviews: Part,
+    reviews: ReviewsPart,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> ServiceReviewsView:
@@ -87,7 +85,7 @@ async def list_reviews(
 @router.post("/{service_id}/approve")
 async def approve_service(
     caller: Decider,
-    reviews: Part,
+    reviews: ReviewsPart,
     service_id: ServiceId,
     why: OptionalReason,
     response: Response,
@@ -100,7 +98,12 @@ async def approve_service(
 
 @router.post("/{service_id}/reject")
 async def reject_service(
-    caller: Decider, reviews: Part, service_id: ServiceId, why: Reasoned, response: Response, if_match: IfMatch = None
+    caller: Decider,
+    reviews: ReviewsPart,
+    service_id: ServiceId,
+    why: Reasoned,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> ServiceView:
     """Reject what waits. The merchant is told by mail, may mend it and submit it again."""
     return view(await reviews.reject(caller.actor, service_id, why.reason, if_match), response)
@@ -108,7 +111,7 @@ async def reject_service(
 
 @router.post("/{service_id}/disable")
 async def disable_service(
-    caller: Decider, reviews: Part, service_id: ServiceId, why: Reasoned, response: Response
+    caller: Decider, reviews: ReviewsPart, service_id: ServiceId, why: Reasoned, response: Response
 ) -> ServiceView:
     """Suspend an active service: its calls are refused at once. The merchant is told by mail."""
     return view(await reviews.disable(caller.actor, service_id, why.reason), response)
@@ -116,7 +119,7 @@ async def disable_service(
 
 @router.post("/{service_id}/restore")
 async def restore_service(
-    caller: Decider, reviews: Part, service_id: ServiceId, why: Reasoned, response: Response
+    caller: Decider, reviews: ReviewsPart, service_id: ServiceId, why: Reasoned, response: Response
 ) -> ServiceView:
     """Lift a suspension. The merchant is told by mail."""
     return view(await reviews.restore(caller.actor, service_id, why.reason), response)
@@ -125,7 +128,7 @@ async def restore_service(
 @router.put("/{service_id}/visibility")
 async def override_visibility(
     caller: Decider,
-    reviews: Part,
+    reviews: ReviewsPart,
     service_id: ServiceId,
     override: VisibilityOverride,
     response: Response,

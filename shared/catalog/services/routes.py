@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, ConfigDict, Field, JsonValue
 
 from shared.catalog.logos import logo_path
@@ -18,6 +18,7 @@ from shared.catalog.models import (
     TimeoutS,
     Visibility,
 )
+from shared.catalog.parts import CatalogParts
 from shared.catalog.services.service import Detail, Services
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
@@ -25,6 +26,7 @@ from shared.kernel.documents import Name, Slug
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import MerchantId, ServiceId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["services"])
@@ -149,17 +151,13 @@ class ServicesView(View):
     next_cursor: str | None
 
 
-async def services(request: Request) -> Services:
-    return request.app.state.parts.services  # type: ignore[no-any-return]  # set by create_app
-
-
-Part = Annotated[Services, Depends(services)]
+ServicesPart = Annotated[Services, Depends(provided(CatalogParts, lambda catalog: catalog.services))]
 
 
 @router.post("/merchants/{merchant_id}/services", status_code=201)
 async def create_service(
     caller: Annotated[Caller, Depends(allowed("service.create"))],
-    services: Part,
+    services: ServicesPart,
     merchant_id: MerchantId,
     new: NewService,
     response: Response,
@@ -172,7 +170,7 @@ async def create_service(
 @router.get("/merchants/{merchant_id}/services")
 async def list_services(
     caller: Annotated[Caller, Depends(allowed("service.list"))],
-    services: Part,
+    services: ServicesPart,
     merchant_id: MerchantId,
     status: ServiceStatus | None = None,
     limit: PageSize = 20,
@@ -186,7 +184,7 @@ async def list_services(
 @router.get("/services/{service_id}")
 async def read_service(
     caller: Annotated[Caller, Depends(allowed("service.read"))],
-    services: Part,
+    services: ServicesPart,
     service_id: ServiceId,
     response: Response,
 ) -> ServiceView:
@@ -197,7 +195,7 @@ async def read_service(
 @router.patch("/services/{service_id}")
 async def change_service(
     caller: Annotated[Caller, Depends(allowed("service.update"))],
-    services: Part,
+    services: ServicesPart,
     service_id: ServiceId,
     change: ServiceChange,
     response: Response,
@@ -212,7 +210,7 @@ async def change_service(
 @router.post("/services/{service_id}/submit")
 async def submit_service(
     caller: Annotated[Caller, Depends(allowed("service.submit"))],
-    services: Part,
+    services: ServicesPart,
     service_id: ServiceId,
     response: Response,
 ) -> ServiceView:
@@ -223,7 +221,7 @@ async def submit_service(
 @router.post("/services/{service_id}/withdraw")
 async def withdraw_service(
     caller: Annotated[Caller, Depends(allowed("service.submit"))],
-    services: Part,
+    services: ServicesPart,
     service_id: ServiceId,
     response: Response,
 ) -> ServiceView:
@@ -234,7 +232,7 @@ async def withdraw_service(
 @router.post("/services/{service_id}/retire")
 async def retire_service(
     caller: Annotated[Caller, Depends(allowed("service.retire"))],
-    services: Part,
+    services: ServicesPart,
     service_id: ServiceId,
     why: OptionalReason,
     response: Response,

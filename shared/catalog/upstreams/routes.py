@@ -7,7 +7,8 @@ from pydantic import AwareDatetime, Field
 
 from shared.catalog.models import HeaderName, Service
 from shared.catalog.openapi.service import Descriptions
-from shared.catalog.services.routes import Notes, Part, ServiceView, view
+from shared.catalog.parts import CatalogParts
+from shared.catalog.services.routes import Notes, ServicesPart, ServiceView, view
 from shared.catalog.services.service import Services
 from shared.catalog.upstreams.connection_test import ConnectionTest
 from shared.catalog.upstreams.secrets import UpstreamSecrets
@@ -16,6 +17,7 @@ from shared.identity.models import Caller
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ServiceId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(prefix="/services/{service_id}", tags=["services"])
@@ -111,20 +113,11 @@ class OperationsView(View):
     items: list[OperationView]
 
 
-async def descriptions(request: Request) -> Descriptions:
-    return request.app.state.parts.descriptions  # type: ignore[no-any-return]  # set by create_app
-
-
-async def secrets(request: Request) -> UpstreamSecrets:
-    return request.app.state.parts.upstream_secrets  # type: ignore[no-any-return]  # set by create_app
-
-
-async def connection(request: Request) -> ConnectionTest:
-    return request.app.state.parts.connection_test  # type: ignore[no-any-return]  # set by create_app
-
-
-Documents = Annotated[Descriptions, Depends(descriptions)]
-Vault = Annotated[UpstreamSecrets, Depends(secrets)]
+ConnectionTestPart = Annotated[ConnectionTest, Depends(provided(CatalogParts, lambda catalog: catalog.connection_test))]
+DescriptionsPart = Annotated[Descriptions, Depends(provided(CatalogParts, lambda catalog: catalog.descriptions))]
+UpstreamSecretsPart = Annotated[
+    UpstreamSecrets, Depends(provided(CatalogParts, lambda catalog: catalog.upstream_secrets))
+]
 Editor = Annotated[Caller, Depends(allowed("service.update"))]
 Reader = Annotated[Caller, Depends(allowed("service.read"))]
 Proposed = Annotated[bool, Query(description="As it would be with the changes that wait for approval")]
@@ -133,7 +126,7 @@ Proposed = Annotated[bool, Query(description="As it would be with the changes th
 @router.put("/logo", openapi_extra=_PICTURE)
 async def set_service_logo(
     caller: Editor,
-    services: Part,
+    services: ServicesPart,
     service_id: ServiceId,
     request: Request,
     response: Response,
@@ -146,7 +139,7 @@ async def set_service_logo(
 
 @router.delete("/logo")
 async def remove_service_logo(
-    caller: Editor, services: Part, service_id: ServiceId, response: Response, if_match: IfMatch = None
+    caller: Editor, services: ServicesPart, service_id: ServiceId, response: Response, if_match: IfMatch = None
 ) -> ServiceView:
     """Take the logo away."""
     return view(await services.set_logo(caller.actor, service_id, None, if_match), response)
@@ -155,7 +148,7 @@ async def remove_service_logo(
 @router.put("/openapi", openapi_extra=_DOCUMENT, responses=_TOO_OFTEN)
 async def import_openapi(
     caller: Annotated[Caller, Depends(allowed("service.import_openapi"))],
-    documents: Documents,
+    documents: DescriptionsPart,
     service_id: ServiceId,
     request: Request,
     response: Response,
@@ -170,7 +163,11 @@ async def import_openapi(
 
 @router.get("/openapi", responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}})
 async def read_openapi(
-    caller: Reader, services: Part, documents: Documents, service_id: ServiceId, proposed: Proposed = False
+    caller: Reader,
+    services: ServicesPart,
+    documents: DescriptionsPart,
+    service_id: ServiceId,
+    proposed: Proposed = False,
 ) -> Response:
     """The service's OpenAPI document, as JSON."""
     document = await documents.read(await _service(services, service_id, proposed))
@@ -179,7 +176,11 @@ async def read_openapi(
 
 @router.get("/operations")
 async def list_operations(
-    caller: Reader, services: Part, documents: Documents, service_id: ServiceId, proposed: Proposed = False
+    caller: Reader,
+    services: ServicesPart,
+    documents: DescriptionsPart,
+    service_id: ServiceId,
+    proposed: Proposed = False,
 ) -> OperationsView:
     """What the service's OpenAPI document offers, in its order; at most 500."""
     found = await documents.operations(await _service(services, service_id, proposed))
@@ -189,7 +190,7 @@ async def list_operations(
 @router.put("/upstream-secret")
 async def set_upstream_secret(
     caller: Editor,
-    vault: Vault,
+    vault: UpstreamSecretsPart,
     service_id: ServiceId,
     secret: UpstreamSecret,
     response: Response,
@@ -201,7 +202,7 @@ async def set_upstream_secret(
 
 @router.delete("/upstream-secret")
 async def remove_upstream_secret(
-    caller: Editor, vault: Vault, service_id: ServiceId, response: Response, if_match: IfMatch = None
+    caller: Editor, vault: UpstreamSecretsPart, service_id: ServiceId, response: Response, if_match: IfMatch = None
 ) -> ServiceView:
     """Send calls without that header again."""
     return view(await vault.remove(caller.actor, service_id, if_match), response)
@@ -210,7 +211,7 @@ async def remove_upstream_secret(
 @router.post("/test-connection", responses=_TOO_OFTEN)
 async def test_connection(
     caller: Annotated[Caller, Depends(allowed("service.test_connection"))],
-    test: Annotated[ConnectionTest, Depends(connection)],
+    test: ConnectionTestPart,
     service_id: ServiceId,
     asked: ConnectionInput,
 ) -> ConnectionView:
@@ -222,7 +223,7 @@ async def test_connection(
 
 @router.post("/versions", status_code=201)
 async def announce_version(
-    caller: Editor, services: Part, service_id: ServiceId, release: NewServiceVersion, response: Response
+    caller: Editor, services: ServicesPart, service_id: ServiceId, release: NewServiceVersion, response: Response
 ) -> ServiceVersionView:
     """Announce a version of a live service to its consumers. Approvals make versions by themselves."""
     detail, version = await services.release(caller.actor, service_id, release.version, release.notes)
@@ -233,7 +234,7 @@ async def announce_version(
 @router.get("/versions")
 async def list_versions(
     caller: Reader,
-    services: Part,
+    services: ServicesPart,
     service_id: ServiceId,
     limit: PageSize = 20,
     cursor: Cursor = None,

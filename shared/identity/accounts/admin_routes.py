@@ -6,28 +6,22 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, Field
 
 from shared.identity.accounts.routes import (
+    AccountsPart,
+    AccountStorePart,
     AccountView,
-    account_store,
+    SessionsPart,
     account_view,
-    accounts,
     answer,
     find_account,
-    sessions,
 )
-from shared.identity.accounts.service import Accounts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.identity.sign_in.sessions import Sessions
-from shared.identity.store import AccountStore
 from shared.kernel.http.etags import check_match, entity_tag
 from shared.kernel.http.fields import AccountId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Reasoned, View
 
 router = APIRouter(prefix="/admin/accounts", tags=["accounts"])
-
-Service = Annotated[Accounts, Depends(accounts)]
-Store = Annotated[AccountStore, Depends(account_store)]
 
 
 class LoginView(View):
@@ -55,7 +49,7 @@ class AdminRole(Reasoned):
 @router.get("")
 async def list_accounts(
     caller: Annotated[Caller, Depends(allowed("account.list"))],
-    accounts: Service,
+    accounts: AccountsPart,
     email: Annotated[str | None, Query(min_length=1, max_length=254, description="How the address starts")] = None,
     role: Annotated[Literal["admin"] | None, Query()] = None,
     limit: PageSize = 20,
@@ -68,7 +62,10 @@ async def list_accounts(
 
 @router.get("/{account_id}")
 async def read_account(
-    caller: Annotated[Caller, Depends(allowed("account.read"))], store: Store, account_id: AccountId, response: Response
+    caller: Annotated[Caller, Depends(allowed("account.read"))],
+    store: AccountStorePart,
+    account_id: AccountId,
+    response: Response,
 ) -> AccountDetail:
     """An account with its ways to sign in."""
     held = await find_account(store, account_id)
@@ -81,8 +78,8 @@ async def read_account(
 @router.post("/{account_id}/suspend")
 async def suspend_account(
     caller: Annotated[Caller, Depends(allowed("account.suspend"))],
-    store: Store,
-    accounts: Service,
+    store: AccountStorePart,
+    accounts: AccountsPart,
     account_id: AccountId,
     why: Reasoned,
     response: Response,
@@ -95,8 +92,8 @@ async def suspend_account(
 @router.post("/{account_id}/restore")
 async def restore_account(
     caller: Annotated[Caller, Depends(allowed("account.suspend"))],
-    store: Store,
-    accounts: Service,
+    store: AccountStorePart,
+    accounts: AccountsPart,
     account_id: AccountId,
     why: Reasoned,
     response: Response,
@@ -109,8 +106,8 @@ async def restore_account(
 @router.put("/{account_id}/admin-role")
 async def set_admin_role(
     caller: Annotated[Caller, Depends(allowed("account.set_admin"))],
-    store: Store,
-    accounts: Service,
+    store: AccountStorePart,
+    accounts: AccountsPart,
     account_id: AccountId,
     role: AdminRole,
     response: Response,
@@ -127,8 +124,8 @@ async def set_admin_role(
 @router.post("/{account_id}/end-sessions")
 async def end_account_sessions(
     caller: Annotated[Caller, Depends(allowed("account.end_sessions"))],
-    store: Store,
-    sessions: Annotated[Sessions, Depends(sessions)],
+    store: AccountStorePart,
+    sessions: SessionsPart,
     account_id: AccountId,
     why: Reasoned,
     response: Response,

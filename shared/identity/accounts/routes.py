@@ -2,18 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.identity.accounts.service import Accounts
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Account, AccountStatus, Caller, Role, Session
+from shared.identity.parts import IdentityParts
 from shared.identity.sign_in.sessions import Sessions
 from shared.identity.store import AccountStore
 from shared.kernel.documents import Held
 from shared.kernel.http.etags import check_match, entity_tag
 from shared.kernel.http.fields import AccountId, SessionId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["account"])
@@ -62,16 +64,9 @@ class AccountChange(Input):
     name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_printable)]
 
 
-async def account_store(request: Request) -> AccountStore:
-    return request.app.state.parts.identity  # type: ignore[no-any-return]  # set by create_app
-
-
-async def accounts(request: Request) -> Accounts:
-    return request.app.state.parts.accounts  # type: ignore[no-any-return]  # set by create_app
-
-
-async def sessions(request: Request) -> Sessions:
-    return request.app.state.parts.sessions  # type: ignore[no-any-return]  # set by create_app
+AccountStorePart = Annotated[AccountStore, Depends(provided(IdentityParts, lambda identity: identity.store))]
+AccountsPart = Annotated[Accounts, Depends(provided(IdentityParts, lambda identity: identity.accounts))]
+SessionsPart = Annotated[Sessions, Depends(provided(IdentityParts, lambda identity: identity.sessions))]
 
 
 def account_view(account: Account) -> AccountView:
@@ -95,7 +90,7 @@ async def find_account(store: AccountStore, account_id: AccountId) -> Held[Accou
 @router.get("/me")
 async def read_me(
     caller: Annotated[Caller, Depends(allowed("account.read_own"))],
-    store: Annotated[AccountStore, Depends(account_store)],
+    store: AccountStorePart,
     response: Response,
 ) -> AccountView:
     """Who is signed in, and in which roles they may act."""
@@ -105,8 +100,8 @@ async def read_me(
 @router.patch("/me")
 async def change_me(
     caller: Annotated[Caller, Depends(allowed("account.update_own"))],
-    store: Annotated[AccountStore, Depends(account_store)],
-    accounts: Annotated[Accounts, Depends(accounts)],
+    store: AccountStorePart,
+    accounts: AccountsPart,
     change: AccountChange,
     response: Response,
     if_match: IfMatch = None,
@@ -120,7 +115,7 @@ async def change_me(
 @router.get("/me/sessions")
 async def list_sessions(
     caller: Annotated[Caller, Depends(allowed("session.list"))],
-    sessions: Annotated[Sessions, Depends(sessions)],
+    sessions: SessionsPart,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> SessionList:
@@ -132,8 +127,8 @@ async def list_sessions(
 @router.delete("/me/sessions", status_code=204)
 async def end_sessions(
     caller: Annotated[Caller, Depends(allowed("session.end"))],
-    store: Annotated[AccountStore, Depends(account_store)],
-    sessions: Annotated[Sessions, Depends(sessions)],
+    store: AccountStorePart,
+    sessions: SessionsPart,
 ) -> None:
     """End all of one's sessions, this one too: every token that was issued until now is refused."""
     held = await find_account(store, caller.account.id)
@@ -143,7 +138,7 @@ async def end_sessions(
 @router.delete("/me/sessions/{session_id}", status_code=204)
 async def end_session(
     caller: Annotated[Caller, Depends(allowed("session.end"))],
-    sessions: Annotated[Sessions, Depends(sessions)],
+    sessions: SessionsPart,
     session_id: SessionId,
 ) -> None:
     """End one session. Its tokens are refused, and so are those that the provider renews for it."""

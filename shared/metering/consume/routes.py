@@ -7,8 +7,10 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from pydantic import Field, IPvAnyAddress
 
 from shared.access.keys.networks import parse_address
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 from shared.metering.consume.explain import Explainer
+from shared.metering.parts import MeteringParts
 
 router = APIRouter(tags=["consume"])
 own_header = APIKeyHeader(name="X-AMS-Key", scheme_name="AmsKey", auto_error=False)
@@ -42,14 +44,13 @@ class Explanation(View):
     checks: list[ExplainCheckView]
 
 
-async def explainer(request: Request) -> Explainer:
-    return request.app.state.parts.explainer  # type: ignore[no-any-return]  # set by create_app
+ExplainerPart = Annotated[Explainer, Depends(provided(MeteringParts, lambda metering: metering.explainer))]
 
 
 @router.post("/consume/explain", responses={429: {"description": "Too many questions about this key."}})
 async def explain_refusal(
     request: Request,
-    explainer: Annotated[Explainer, Depends(explainer)],
+    explainer: ExplainerPart,
     _key: Annotated[object, Security(own_header)],
     _token: Annotated[object, Security(bearer)],
     question: ExplainInput,

@@ -32,12 +32,12 @@ async def body_of(*events: dict[str, Any]) -> AsyncIterator[bytes]:
 
 async def refused(market: AccessMarket, clear: str) -> str:
     with pytest.raises(Problem) as caught:
-        await market.api.app.consume.identify({"x-ams-key": clear})
+        await market.api.app.metering.consume.identify({"x-ams-key": clear})
     return caught.value.code
 
 
 async def seen(market: AccessMarket, key: dict[str, Any], query: str = "") -> dict[str, int]:
-    await market.api.app.refusals.flush()
+    await market.api.app.access.refusals.flush()
     answer = await market.ann.get(f"{market.consumer}/keys/{key['id']}/refusals{query}")
     assert answer.status_code == 200, answer.text
     document = answer.json()
@@ -63,7 +63,7 @@ async def test_refusals_are_counted_by_code_and_hour(market: AccessMarket) -> No
 
 async def test_what_is_refused_after_the_key_was_identified_counts_too(market: AccessMarket) -> None:
     key = await created(market)
-    consume = market.api.app.consume
+    consume = market.api.app.metering.consume
     holder = await consume.identify({"x-ams-key": key["key"]})
     with pytest.raises(Problem):
         await consume.forward(holder, "nothing", None)  # type: ignore[arg-type]  # refused before it is looked at
@@ -81,14 +81,14 @@ async def test_keys_that_nobody_knows_are_nobodys(market: AccessMarket) -> None:
     key = await created(market)
     assert await refused(market, new_key("live")) == "key_unknown"
     assert await seen(market, key) == {}
-    assert market.api.app.refusals._counts == {}
+    assert market.api.app.access.refusals._counts == {}
 
 
 async def test_processes_add_up(market: AccessMarket) -> None:
     key = await created(market)
-    stored = await market.api.app.access.key(market.consumer_id, key["id"])
+    stored = await market.api.app.access.store.key(market.consumer_id, key["id"])
     assert stored is not None
-    processes = [Refusals(market.api.app.documents) for _ in range(5)]
+    processes = [Refusals(market.api.app.ports.documents) for _ in range(5)]
     for process in processes:
         for _ in range(20):
             process.note(stored, "rate_limited")
@@ -100,7 +100,7 @@ async def test_they_are_stored_without_anybody_asking(market: AccessMarket, monk
     monkeypatch.setattr(module, "FLUSH_S", 0.01)
     stored = await _stored(market)
     now = utc_now()
-    refusals = Refusals(market.api.app.documents, lambda: now)
+    refusals = Refusals(market.api.app.ports.documents, lambda: now)
     refusals.note(stored, "key_expired")
     flushing = refusals._flushing
     assert flushing is not None
@@ -113,7 +113,7 @@ async def test_they_are_stored_without_anybody_asking(market: AccessMarket, monk
 
 
 async def _stored(market: AccessMarket) -> ApiKey:
-    stored = await market.api.app.access.key(market.consumer_id, (await created(market))["id"])
+    stored = await market.api.app.access.store.key(market.consumer_id, (await created(market))["id"])
     assert stored is not None
     return stored
 
@@ -128,7 +128,7 @@ async def test_what_the_store_does_not_take_waits(market: AccessMarket) -> None:
         def __getattr__(self, name: str) -> Any:
             if self.fails:
                 raise DocumentsUnavailable("told to fail")
-            return getattr(market.api.app.documents, name)
+            return getattr(market.api.app.ports.documents, name)
 
     failing, now = Failing(), utc_now()
     refusals = Refusals(failing, lambda: now)  # the real store, except that it fails
@@ -143,7 +143,7 @@ async def test_what_the_store_does_not_take_waits(market: AccessMarket) -> None:
 
 async def test_memory_is_bounded(market: AccessMarket) -> None:
     stored = await _stored(market)
-    refusals = Refusals(market.api.app.documents)
+    refusals = Refusals(market.api.app.ports.documents)
     for number in range(COUNTS_MAX + 100):
         refusals.note(stored.model_copy(update={"id": f"key_{number}"}), "key_expired")
     refusals.note(stored, "made_up_code")
@@ -182,7 +182,7 @@ async def test_days_are_chosen(market: AccessMarket) -> None:
     app = market.api.app
     now = utc_now()
     for days in (0, 3, 10):
-        past = Refusals(app.documents, lambda days=days: now - timedelta(days=days))  # type: ignore[misc]  # bound now
+        past = Refusals(app.ports.documents, lambda days=days: now - timedelta(days=days))  # type: ignore[misc]  # bound now
         past.note(stored, "key_expired")
         await past.close()
     key, day = {"id": stored.id}, now.date()

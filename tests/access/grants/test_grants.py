@@ -10,7 +10,7 @@ from tests.support.api.access_market import AccessMarket
 
 
 async def log(market: AccessMarket, action: str) -> list[Entry]:
-    audit = market.api.app.audit_log
+    audit = market.api.app.audit.log
     return [entry for month in await audit.months() async for entry in audit.entries(month) if entry.action == action]
 
 
@@ -68,7 +68,7 @@ async def test_a_denial_needs_a_reason(market: AccessMarket) -> None:
 async def test_a_service_approves_at_once_where_the_platform_allows_it(
     market: AccessMarket, auto: bool, allowed: bool, status: str
 ) -> None:
-    await market.api.app.platform_settings.change(
+    await market.api.app.audit.platform_settings.change(
         SYSTEM, {"auto_approval_allowed": allowed}, if_match="*", reason="test"
     )
     await market.offer("fast", auto_approve=auto)

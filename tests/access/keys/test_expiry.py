@@ -45,8 +45,10 @@ async def _granted(market: AccessMarket) -> None:
 def notices(market: AccessMarket, days: float, documents: Any = None) -> ExpiryNotices:
     """As they run that many days from now."""
     app = market.api.app
-    writer = KeyWriter(app.access, app.journal if documents is None else Journal(documents, app.audit_log.append))
-    return ExpiryNotices(app.access, writer, app.key_mails, lambda: utc_now() + timedelta(days=days))
+    writer = KeyWriter(
+        app.access.store, app.audit.journal if documents is None else Journal(documents, app.audit.log.append)
+    )
+    return ExpiryNotices(app.access.store, writer, app.access.key_mails, lambda: utc_now() + timedelta(days=days))
 
 
 async def subjects(market: AccessMarket) -> list[str]:
@@ -86,7 +88,7 @@ async def test_a_key_that_is_gone_already_is_not_announced(market: AccessMarket)
     assert await notices(market, 61).run() == 0
     assert await notices(market, 62).run() == 0
     assert await subjects(market) == []
-    stored = await market.api.app.access.key(market.consumer_id, key["id"])
+    stored = await market.api.app.access.store.key(market.consumer_id, key["id"])
     assert stored is not None
     assert stored.expiry_day is None
 
@@ -102,17 +104,17 @@ async def test_a_rotation_starts_the_notices_again(market: AccessMarket) -> None
 async def test_a_run_that_is_killed_sends_no_notice_twice(market: AccessMarket) -> None:
     await created(market, ttl_days=60, name="job")
     app = market.api.app
-    dying = DyingDocuments(app.documents, "access")
+    dying = DyingDocuments(app.ports.documents, "access")
     dying.dead = True
     with pytest.raises(RuntimeError):
         await notices(market, 30, dying).run()
     assert await subjects(market) == []
     # Killed after the commit: the journal of this process knows no mail, so its task stays in the outbox.
-    assert await notices(market, 30, app.documents).run() == 1
+    assert await notices(market, 30, app.ports.documents).run() == 1
     assert await notices(market, 30).run() == 0
     later = utc_now() + timedelta(minutes=5)
-    journal = Journal(app.documents, app.audit_log.append, lambda: later)
-    journal.on("mail.send", app.journal._handlers["mail.send"])
+    journal = Journal(app.ports.documents, app.audit.log.append, lambda: later)
+    journal.on("mail.send", app.audit.journal._handlers["mail.send"])
     await asyncio.gather(journal.deliver_due(), journal.deliver_due())
     assert await subjects(market) == ["API key expires in 30 days: job"]
 

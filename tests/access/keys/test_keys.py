@@ -42,7 +42,7 @@ async def test_a_key_is_shown_once_and_works_when_the_answer_is_there(market: Ac
 
 async def test_neither_key_nor_hash_is_in_the_audit_log(market: AccessMarket) -> None:
     key = await created(market)
-    stored = await market.api.app.access.key(market.consumer_id, key["id"])
+    stored = await market.api.app.access.store.key(market.consumer_id, key["id"])
     assert stored is not None
     entries = (await market.root.get(f"/api/v1/admin/audit?resource=key:{key['id']}")).text
 
@@ -161,7 +161,9 @@ async def test_whoever_was_removed_while_they_made_a_key_gets_none(market: Acces
     await market.join(max_, road, "manager")
     app, actor = market.api.app, Actor(max_.account.id, "consumer")
     etag = (await market.ann.get(f"{market.consumer}/projects/{road}/members/{max_.account.id}")).headers["etag"]
-    await app.members.remove(Actor(market.ann.account.id, "consumer"), market.consumer_id, road, max_.account.id, etag)
+    await app.access.members.remove(
+        Actor(market.ann.account.id, "consumer"), market.consumer_id, road, max_.account.id, etag
+    )
     plan = KeyPlan(
         name="job",
         description="",
@@ -175,9 +177,9 @@ async def test_whoever_was_removed_while_they_made_a_key_gets_none(market: Acces
     )
 
     with pytest.raises(Problem) as caught:  # the guard had let them in before
-        await app.key_issuing.create(actor, max_.account, market.consumer_id, plan)
+        await app.access.key_issuing.create(actor, max_.account, market.consumer_id, plan)
     assert caught.value.status == 404
-    assert await app.access.all_of(ApiKey, market.consumer_id, "key:") == []
+    assert await app.access.store.all_of(ApiKey, market.consumer_id, "key:") == []
 
 
 async def test_the_limit_holds_when_keys_are_made_at_the_same_time(market: AccessMarket) -> None:
@@ -195,9 +197,9 @@ async def test_the_limit_holds_when_keys_are_made_at_the_same_time(market: Acces
 
 async def test_a_kill_before_the_commit_leaves_no_key(market: AccessMarket) -> None:
     app = market.api.app
-    dying = DyingDocuments(app.documents, "access")
-    journal = Journal(dying, app.audit_log.append)  # type: ignore[arg-type]  # the real store, but for its end
-    issuing = KeyIssuing(AccessStore(app.documents), app.key_secrets, journal, app.platform_settings)
+    dying = DyingDocuments(app.ports.documents, "access")
+    journal = Journal(dying, app.audit.log.append)  # type: ignore[arg-type]  # the real store, but for its end
+    issuing = KeyIssuing(AccessStore(app.ports.documents), app.access.key_secrets, journal, app.audit.platform_settings)
     plan = KeyPlan(
         name="job",
         description="",
@@ -219,7 +221,7 @@ async def test_a_kill_before_the_commit_leaves_no_key(market: AccessMarket) -> N
 
 async def test_a_key_of_an_answer_that_failed_leaves_no_hash(market: AccessMarket) -> None:
     reserved: list[str] = []
-    store = market.api.app.access
+    store = market.api.app.access.store
     add = store.add_hash
 
     async def noting(key_hash: str, owner: Any) -> None:
@@ -371,7 +373,7 @@ async def test_a_merchant_takes_its_services_from_one_key(market: AccessMarket) 
         await market.grant(service)
     key = await created(market, service_ids=["svc_maps", "svc_routes", "svc_other"])
     twin = await created(market)
-    pseudonym = await market.api.app.pseudonyms.of("mer_1", market.consumer_id)
+    pseudonym = await market.api.app.access.pseudonyms.of("mer_1", market.consumer_id)
     path = f"/api/v1/merchants/mer_1/subscribers/{pseudonym}/keys/{key['id']}/revoke"
 
     one = await market.mia.post(path, json={"service_ids": ["svc_maps"], "reason": "abuse"})
@@ -405,8 +407,8 @@ async def test_a_merchant_reaches_no_key_that_it_cannot_see(market: AccessMarket
     await market.offer("other", "mer_2")
     await market.grant("other")
     key = await created(market, service_ids=["svc_other"])
-    mine = await market.api.app.pseudonyms.of("mer_1", market.consumer_id)
-    theirs = await market.api.app.pseudonyms.of("mer_2", market.consumer_id)
+    mine = await market.api.app.access.pseudonyms.of("mer_1", market.consumer_id)
+    theirs = await market.api.app.access.pseudonyms.of("mer_2", market.consumer_id)
     for merchant, pseudonym in (("mer_1", mine), ("mer_1", theirs), ("mer_2", theirs)):
         path = f"/api/v1/merchants/{merchant}/subscribers/{pseudonym}/keys/{key['id']}/revoke"
         assert (await market.mia.post(path, json={"reason": "x"})).status_code == 404
@@ -416,6 +418,6 @@ async def test_a_merchant_reaches_no_key_that_it_cannot_see(market: AccessMarket
 async def test_nothing_of_a_key_in_the_store_is_its_clear_text(market: AccessMarket) -> None:
     key = await created(market)
     app = market.api.app
-    document = await app.documents.get(ACCESS, market.consumer_id, f"key:{key['id']}")
+    document = await app.ports.documents.get(ACCESS, market.consumer_id, f"key:{key['id']}")
     assert document is not None
     assert key["key"].encode() not in document.body

@@ -26,12 +26,12 @@ async def _granted(market: AccessMarket) -> None:
 async def works(market: AccessMarket, clear: str, after: timedelta = timedelta(0), cache_s: float = 0.0) -> str:
     """`ok`, or why consume would refuse the key that much later."""
     app = market.api.app
-    gate = Gate(app.access, app.catalog, app.load_hasher, cache_s, now=lambda: utc_now() + after)
-    market_gate, app.__dict__["gate"] = app.gate, gate
+    gate = Gate(app.access.store, app.catalog.store, app.access.load_hasher, cache_s, now=lambda: utc_now() + after)
+    market_gate, app.access.__dict__["gate"] = app.access.gate, gate
     try:
         return await market.call(clear)
     finally:
-        app.__dict__["gate"] = market_gate
+        app.access.__dict__["gate"] = market_gate
 
 
 async def test_both_secrets_work_until_the_overlap_ends(market: AccessMarket) -> None:
@@ -51,7 +51,7 @@ async def test_the_end_of_an_overlap_is_not_cached(market: AccessMarket) -> None
     key = await created(market)
     assert (await rotate(market, key, overlap_hours=1)).status_code == 200
     app, late = market.api.app, timedelta(0)
-    gate = Gate(app.access, app.catalog, app.load_hasher, 3_600.0, now=lambda: utc_now() + late)
+    gate = Gate(app.access.store, app.catalog.store, app.access.load_hasher, 3_600.0, now=lambda: utc_now() + late)
 
     assert (await gate.identify(key["key"])).key.id == key["id"]
     late = timedelta(hours=1, seconds=1)
@@ -98,7 +98,7 @@ async def test_one_of_many_rotations_wins(market: AccessMarket) -> None:
 
 async def _hashes(market: AccessMarket) -> list[str]:
     # Across tenants: the test counts all of them.
-    page = await market.api.app.documents.query(KEY_HASHES, Query(None, (), limit=1000))
+    page = await market.api.app.ports.documents.query(KEY_HASHES, Query(None, (), limit=1000))
     return [document.id for document in page.items]
 
 
@@ -107,19 +107,19 @@ async def test_hashes_that_no_key_names_are_cleared_away(market: AccessMarket) -
     second = await rotate(market, first)
     await rotate(market, {**second.json(), "etag": second.headers["etag"]}, overlap_hours=0)
     app, later = market.api.app, utc_now() + timedelta(days=2)
-    await app.journal.drain()
+    await app.audit.journal.drain()
     assert len(await _hashes(market)) == 3
-    journal = Journal(app.documents, app.audit_log.append, lambda: later)
+    journal = Journal(app.ports.documents, app.audit.log.append, lambda: later)
     await journal.deliver_due()
     assert len(await _hashes(market)) == 1
 
 
 async def test_the_time_to_live_starts_again(market: AccessMarket) -> None:
     key = await created(market, ttl_days=30)
-    stored = await market.api.app.access.key(market.consumer_id, key["id"])
+    stored = await market.api.app.access.store.key(market.consumer_id, key["id"])
     assert stored is not None
     soon = utc_now() + timedelta(hours=1)
-    await market.api.app.access.put_key(stored.model_copy(update={"expires_at": soon}))
+    await market.api.app.access.store.put_key(stored.model_copy(update={"expires_at": soon}))
 
     new = (await rotate(market, await read(market, key), overlap_hours=24)).json()
     assert timedelta(days=29, hours=23) < parse_time(new["expires_at"]) - utc_now() <= timedelta(days=30)
@@ -128,9 +128,9 @@ async def test_the_time_to_live_starts_again(market: AccessMarket) -> None:
 
 async def test_an_expired_key_is_not_rotated(market: AccessMarket) -> None:
     key = await created(market, ttl_days=30)
-    stored = await market.api.app.access.key(market.consumer_id, key["id"])
+    stored = await market.api.app.access.store.key(market.consumer_id, key["id"])
     assert stored is not None
-    await market.api.app.access.put_key(stored.model_copy(update={"expires_at": utc_now()}))
+    await market.api.app.access.store.put_key(stored.model_copy(update={"expires_at": utc_now()}))
     answer = await rotate(market, await read(market, key))
     assert (answer.status_code, answer.json()["code"]) == (409, "state_invalid")
 
@@ -166,9 +166,11 @@ async def test_if_match_is_required(market: AccessMarket) -> None:
 async def test_a_kill_before_the_commit_leaves_the_old_secret_alone(market: AccessMarket) -> None:
     key = await created(market)
     app = market.api.app
-    dying: Any = DyingDocuments(app.documents, "access")
-    writer = type(app.key_writer)(app.access, Journal(dying, app.audit_log.append))
-    rotation = Rotation(app.access, app.key_secrets, writer, app.platform_settings, app.key_mails)
+    dying: Any = DyingDocuments(app.ports.documents, "access")
+    writer = type(app.access.key_writer)(app.access.store, Journal(dying, app.audit.log.append))
+    rotation = Rotation(
+        app.access.store, app.access.key_secrets, writer, app.audit.platform_settings, app.access.key_mails
+    )
     dying.dead = True
     actor = Actor(market.ann.account.id, "consumer")
 
@@ -206,6 +208,6 @@ async def test_a_forced_rotation_shows_nobody_a_secret_and_ends_the_old_ones(mar
 
 
 async def test_nobody_has_a_key_that_hashes_to_none(market: AccessMarket) -> None:
-    hasher = await market.api.app.load_hasher()
+    hasher = await market.api.app.access.load_hasher()
     assert NO_SECRET not in hasher.candidates(NO_SECRET)
     assert (await create(market)).json()["needs_rotation"] is False

@@ -100,7 +100,7 @@ async def test_a_hundred_acceptances_at_once_are_one_membership(market: AccessMa
     assert {answer.status_code for answer in answers} == {200}  # repeating it does no harm
     members = (await market.ann.get(f"{market.consumer}/projects/{road}/members")).json()["items"]
     assert [member["name"] for member in members].count("Moe") == 1
-    audit = market.api.app.audit_log
+    audit = market.api.app.audit.log
     entries = [entry for month in await audit.months() async for entry in audit.entries(month)]
     assert [entry.action for entry in entries].count("member.add") == 1
     assert MOE not in "".join(entry.model_dump_json() for entry in entries if entry.action.startswith("member."))
@@ -155,9 +155,9 @@ async def test_a_revoked_or_expired_invite_is_worthless(market: AccessMarket) ->
     etag = (await market.ann.get(f"{path}/{one['id']}")).headers["ETag"]
     moe = await market.api.sign_in("Moe", email=MOE)
 
-    market.api.app.project_invites._now = lambda: utc_now() + timedelta(days=14)
+    market.api.app.access.project_invites._now = lambda: utc_now() + timedelta(days=14)
     assert (await accept(moe, code)).status_code == 404
-    market.api.app.project_invites._now = utc_now
+    market.api.app.access.project_invites._now = utc_now
     assert (await market.ann.delete(f"{path}/{one['id']}")).status_code == 428
     assert (await market.ann.delete(f"{path}/{one['id']}", headers={"If-Match": etag})).status_code == 204
     assert (await accept(moe, code)).status_code == 404
@@ -173,7 +173,7 @@ async def test_revoking_beats_an_acceptance_that_began_before(
     moe = await market.api.sign_in("Moe", email=MOE)
     path = f"{market.consumer}/projects/{road}/invites"
     [one] = (await market.ann.get(path)).json()["items"]
-    settings = market.api.app.platform_settings
+    settings = market.api.app.audit.platform_settings
     current, revoked = settings.current, []
 
     async def revoking_first() -> Any:
@@ -198,13 +198,13 @@ async def test_an_invite_dies_with_its_project(market: AccessMarket) -> None:
     assert (await market.ann.delete(f"{market.consumer}/projects/{road}", headers=ANY)).status_code == 204
 
     assert (await accept(moe, code)).status_code == 404
-    assert await market.api.app.access.all_of(ProjectInvite, market.consumer_id, f"invite:{road}:") == []
+    assert await market.api.app.access.store.all_of(ProjectInvite, market.consumer_id, f"invite:{road}:") == []
 
 
 async def test_open_invites_take_places_too(market: AccessMarket) -> None:
     road = await market.project()
     change = {"members_per_project_max": 2}
-    await market.api.app.platform_settings.change(SYSTEM, change, if_match="*", reason="test")
+    await market.api.app.audit.platform_settings.change(SYSTEM, change, if_match="*", reason="test")
     await market.api.sign_in("Zoe", email="zoe@known.example")
 
     assert (await invite(market, road)).status_code == 202
@@ -256,14 +256,14 @@ async def test_a_kill_after_inviting_loses_no_mail(api: Api) -> None:
 
         async def close(self) -> None: ...
 
-    api.app.__dict__["mail"], alive = DeadMail(), api.app.__dict__.pop("mail", None)
+    api.app.ports.__dict__["mail"], alive = DeadMail(), api.app.ports.__dict__.pop("mail", None)
     await invite(market, road)
     await api.drain()
     assert sent == [MOE]
-    del api.app.__dict__["mail"]
+    del api.app.ports.__dict__["mail"]
     assert alive is None
-    api.app.journal._now = lambda: utc_now() + timedelta(minutes=2)
-    await api.app.journal.deliver_due()
+    api.app.audit.journal._now = lambda: utc_now() + timedelta(minutes=2)
+    await api.app.audit.journal.deliver_due()
 
     [code] = await codes(market)
     moe = await api.sign_in("Moe", email=MOE)
@@ -271,8 +271,8 @@ async def test_a_kill_after_inviting_loses_no_mail(api: Api) -> None:
 
 
 async def test_a_kill_between_pointer_and_invite_leaves_nothing_that_works(api: Api) -> None:
-    documents = DyingDocuments(api.app.documents, "access")
-    api.app.__dict__["documents"] = documents
+    documents = DyingDocuments(api.app.ports.documents, "access")
+    api.app.ports.__dict__["documents"] = documents
     market = await open_access_market(api)
     road = await market.project()
     documents.dead = True

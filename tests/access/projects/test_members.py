@@ -44,7 +44,7 @@ async def team(market: AccessMarket) -> Team:
 
 
 async def log(market: AccessMarket, action: str) -> list[Entry]:
-    audit = market.api.app.audit_log
+    audit = market.api.app.audit.log
     return [entry for month in await audit.months() async for entry in audit.entries(month) if entry.action == action]
 
 
@@ -187,7 +187,7 @@ async def test_more_keys_than_one_transaction_takes_are_all_disabled(team: Team)
 
     assert (await team.market.ann.delete(team.of(team.max), headers=ANY)).status_code == 204
 
-    keys = [await team.market.api.app.access.key(team.market.consumer_id, f"key_{n:03}") for n in range(185)]
+    keys = [await team.market.api.app.access.store.key(team.market.consumer_id, f"key_{n:03}") for n in range(185)]
     assert {key.status for key in keys if key is not None} == {"disabled"}
     chunks = [entry.after["key_ids"] for entry in await log(team.market, "member.disable_keys")]
     assert sum(map(len, chunks)) == 95
@@ -199,28 +199,28 @@ async def test_a_kill_after_a_removal_disables_the_rest_of_the_keys_later(api: A
     made = {"project_id": team.project_id, "created_by": team.max.account.id}
     for n in range(95):
         await market.key(id=f"key_{n:03}", **made)
-    follow_up = api.app.members.on_disable_keys
+    follow_up = api.app.access.members.on_disable_keys
 
     async def killed(task_id: str, data: dict[str, Any]) -> None:
         raise RuntimeError("killed")
 
-    api.app.members.on_disable_keys = killed  # type: ignore[method-assign]
+    api.app.access.members.on_disable_keys = killed  # type: ignore[method-assign]
     assert (await market.ann.delete(team.of(team.max), headers=ANY)).status_code == 204
-    late = await api.app.access.key(market.consumer_id, "key_094")
+    late = await api.app.access.store.key(market.consumer_id, "key_094")
     assert late is not None
     assert late.status == "active"  # or the test would prove nothing
-    api.app.members.on_disable_keys = follow_up  # type: ignore[method-assign]
-    api.app.journal._now = lambda: utc_now() + timedelta(minutes=2)
-    await api.app.journal.deliver_due()
+    api.app.access.members.on_disable_keys = follow_up  # type: ignore[method-assign]
+    api.app.audit.journal._now = lambda: utc_now() + timedelta(minutes=2)
+    await api.app.audit.journal.deliver_due()
 
-    late = await api.app.access.key(market.consumer_id, "key_094")
+    late = await api.app.access.store.key(market.consumer_id, "key_094")
     assert late is not None
     assert late.status == "disabled"
 
 
 async def test_a_kill_before_the_list_follows_is_made_up_for(api: Api) -> None:
-    documents = DyingDocuments(api.app.documents, "accounts")
-    api.app.__dict__["documents"] = documents
+    documents = DyingDocuments(api.app.ports.documents, "accounts")
+    api.app.ports.__dict__["documents"] = documents
     market = await open_access_market(api)
     project_id, moe = await market.project(), await api.sign_in("Moe")
     documents.dead = True
@@ -229,14 +229,14 @@ async def test_a_kill_before_the_list_follows_is_made_up_for(api: Api) -> None:
     assert (await moe.get(f"{market.consumer}/projects/{project_id}")).status_code == 200  # they are in already
     assert (await moe.get("/api/v1/me/projects")).json()["items"] == []
     documents.dead = False
-    api.app.journal._now = lambda: utc_now() + timedelta(minutes=2)
-    await api.app.journal.deliver_due()
+    api.app.audit.journal._now = lambda: utc_now() + timedelta(minutes=2)
+    await api.app.audit.journal.deliver_due()
 
     assert [each["id"] for each in (await moe.get("/api/v1/me/projects")).json()["items"]] == [project_id]
 
 
 async def test_the_limit_of_members_holds_under_a_race(team: Team) -> None:
-    await team.market.api.app.platform_settings.change(
+    await team.market.api.app.audit.platform_settings.change(
         SYSTEM, {"members_per_project_max": 5}, if_match="*", reason="test"
     )
     people = [await team.market.api.sign_in(f"P{n}") for n in range(8)]

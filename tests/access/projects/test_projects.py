@@ -14,7 +14,7 @@ from tests.support.api.access_market import AccessMarket
 
 
 async def limit(market: AccessMarket, **settings: Any) -> None:
-    await market.api.app.platform_settings.change(SYSTEM, settings, if_match="*", reason="test")
+    await market.api.app.audit.platform_settings.change(SYSTEM, settings, if_match="*", reason="test")
 
 
 async def test_whoever_makes_a_project_owns_it(market: AccessMarket) -> None:
@@ -109,7 +109,7 @@ async def test_a_deleted_project_is_gone_for_everybody_in_it(market: AccessMarke
         assert (await person.get(path)).status_code == 404
         assert (await person.get(f"{path}/members")).status_code == 404
         assert (await person.get("/api/v1/me/projects")).json()["items"] == []
-    assert await market.api.app.access.member(market.consumer_id, project_id, moe.account.id) is None
+    assert await market.api.app.access.store.member(market.consumer_id, project_id, moe.account.id) is None
 
 
 async def test_nobody_joins_a_project_that_is_deleted_meanwhile(
@@ -118,7 +118,7 @@ async def test_nobody_joins_a_project_that_is_deleted_meanwhile(
     moe = await market.api.sign_in("Moe")
     project_id = await market.project()
     path = f"{market.consumer}/projects/{project_id}"
-    settings = market.api.app.platform_settings
+    settings = market.api.app.audit.platform_settings
     current, deleted = settings.current, []
 
     async def deleting_first() -> Any:
@@ -132,7 +132,7 @@ async def test_nobody_joins_a_project_that_is_deleted_meanwhile(
         await market.join(moe, project_id)
 
     assert (deleted[0].status_code, refused.value.code) == (204, "not_found")
-    assert await market.api.app.access.member(market.consumer_id, project_id, moe.account.id) is None
+    assert await market.api.app.access.store.member(market.consumer_id, project_id, moe.account.id) is None
 
 
 async def test_one_sees_ones_own_and_others_projects_in_pages(market: AccessMarket) -> None:
@@ -165,22 +165,22 @@ async def test_a_kill_before_people_are_cleared_leaves_nobody_in_the_end(market:
     moe = await market.api.sign_in("Moe")
     project_id = await market.project()
     await market.join(moe, project_id)
-    clear = app.projects.on_clear
+    clear = app.access.projects.on_clear
 
     async def killed(task_id: str, data: dict[str, Any]) -> None:
         raise RuntimeError("killed")
 
-    app.projects.on_clear = killed  # type: ignore[method-assign]
+    app.access.projects.on_clear = killed  # type: ignore[method-assign]
     path = f"{market.consumer}/projects/{project_id}"
     assert (await market.ann.delete(path, headers={"If-Match": "*"})).status_code == 204
-    assert await app.access.member(market.consumer_id, project_id, moe.account.id) is not None  # left behind
+    assert await app.access.store.member(market.consumer_id, project_id, moe.account.id) is not None  # left behind
     for shut in (path, f"{path}/members", f"{market.consumer}/grants?project_id={project_id}"):
         assert (await moe.get(shut)).status_code == 404  # and good for nothing
     assert (await moe.get("/api/v1/me/projects")).json()["items"] == []
-    app.projects.on_clear = clear  # type: ignore[method-assign]
-    app.journal._now = lambda: utc_now() + timedelta(minutes=2)
-    assert await app.journal.deliver_due() > 0
+    app.access.projects.on_clear = clear  # type: ignore[method-assign]
+    app.audit.journal._now = lambda: utc_now() + timedelta(minutes=2)
+    assert await app.audit.journal.deliver_due() > 0
 
-    assert await app.access.member(market.consumer_id, project_id, moe.account.id) is None
+    assert await app.access.store.member(market.consumer_id, project_id, moe.account.id) is None
     at = f"membership:{market.consumer_id}:{project_id}"
-    assert await app.documents.get(ACCOUNTS, moe.account.id, at) is None
+    assert await app.ports.documents.get(ACCOUNTS, moe.account.id, at) is None

@@ -148,7 +148,7 @@ async def test_the_list_pages_by_subscriber_and_filters(market: AccessMarket) ->
     await market.offer("two")
     for n in range(25):
         for slug in ("maps", "two"):
-            await market.api.app.access.put_grant(
+            await market.api.app.access.store.put_grant(
                 Grant(
                     consumer_id=f"con_{n}",
                     service_id=f"svc_{slug}",

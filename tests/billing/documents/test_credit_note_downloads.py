@@ -23,7 +23,7 @@ async def note(bills: InvoiceMarket) -> dict[str, Any]:
 async def _download(bills: InvoiceMarket, person: Person, path: str) -> tuple[bytes, str]:
     answer = await person.get(path)
     assert answer.status_code == 200, answer.text
-    parts, links = urlsplit(answer.json()["url"]), bills.api.app.local_downloads
+    parts, links = urlsplit(answer.json()["url"]), bills.api.app.ports.local_downloads
     assert links is not None
     found = await links.open(parts.path.removeprefix(PATH), dict(parse_qsl(parts.query)))
     assert found is not None

@@ -45,13 +45,13 @@ async def invoice(market: AccessMarket) -> Invoice:
         created_at=begun,
         created_by="acc_1",
     )
-    await app.documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
-    await app.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", 1), plan.to_json())
+    await app.ports.documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
+    await app.ports.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", 1), plan.to_json())
     await used(market, "a", "key_plain", data={"requests": 70, "status_code": 200})
     await used(market, "b", "key_plain", DAY + timedelta(hours=3), data={"requests": 50, "status_code": 200})
-    app.closer.now = lambda: utc_now() + timedelta(days=65)
-    await app.closer.close_merchant(profile)
-    found = (await app.invoice_store.merchant_invoices("mer_1", (), 10, None)).items
+    app.billing.closer.now = lambda: utc_now() + timedelta(days=65)
+    await app.billing.closer.close_merchant(profile)
+    found = (await app.billing.invoice_store.merchant_invoices("mer_1", (), 10, None)).items
     return next(held.value for held in found if held.value.total == Decimal("1.2"))
 
 
@@ -59,8 +59,8 @@ async def download(market: AccessMarket, person: Person, path: str, **params: st
     answer = await person.get(path, params=params)
     assert answer.status_code == 200, answer.text
     parts = urlsplit(answer.json()["url"])
-    assert market.api.app.local_downloads is not None
-    found = await market.api.app.local_downloads.open(parts.path.removeprefix(PATH), dict(parse_qsl(parts.query)))
+    assert market.api.app.ports.local_downloads is not None
+    found = await market.api.app.ports.local_downloads.open(parts.path.removeprefix(PATH), dict(parse_qsl(parts.query)))
     assert found is not None
     return b"".join([chunk async for chunk in found.opened.chunks]), dict(found.headers)
 
@@ -108,9 +108,9 @@ async def test_a_period_that_it_does_not_rest_on_is_refused(market: AccessMarket
 async def test_records_that_expired_are_gone(market: AccessMarket, invoice: Invoice) -> None:
     usage = CONTAINERS["usage"]
     partition = f"{market.consumer_id}:0"
-    page = await market.api.app.documents.query(usage, Query(partition, (Where("id", "starts_with", "r:"),)))
+    page = await market.api.app.ports.documents.query(usage, Query(partition, (Where("id", "starts_with", "r:"),)))
     assert page.items
-    await market.api.app.documents.delete(usage, partition, page.items[0].id)
+    await market.api.app.ports.documents.delete(usage, partition, page.items[0].id)
     answer = await market.ann.get(f"{market.consumer}/invoices/{invoice.id}/records.csv")
     assert (answer.status_code, answer.json()["code"]) == (410, "records_gone")
     again = await market.ann.get(f"{market.consumer}/invoices/{invoice.id}/records.csv")

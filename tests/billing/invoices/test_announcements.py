@@ -33,7 +33,7 @@ class TestReminding:
         await bills.issue()
         hook = {"url": receiver.url, "events": ["invoice.overdue"]}
         assert (await bills.ann.post(f"{bills.market.consumer}/webhooks", json=hook)).status_code == 201
-        reminders = bills.api.app.reminders
+        reminders = bills.api.app.billing.reminders
         for day in (2, 3, 3, 9):
             monkeypatch.setattr(reminders, "_now", lambda day=day: datetime(2026, 5, day, 8, tzinfo=UTC))
             await asyncio.gather(*(reminders.run() for _ in range(5)))
@@ -47,8 +47,8 @@ class TestReminding:
     ) -> None:
         await bills.issue(1, time_zone="Nowhere/Land")
         await bills.issue(2)
-        monkeypatch.setattr(bills.api.app.reminders, "_now", lambda: datetime(2026, 5, 4, tzinfo=UTC))
-        assert await bills.api.app.reminders.run() == 1
+        monkeypatch.setattr(bills.api.app.billing.reminders, "_now", lambda: datetime(2026, 5, 4, tzinfo=UTC))
+        assert await bills.api.app.billing.reminders.run() == 1
         assert [(await bills.read(f"inv_{n}")).status for n in (1, 2)] == ["issued", "overdue"]
 
     @pytest.mark.parametrize(("zone", "reminded"), [("Pacific/Auckland", 1), ("America/Los_Angeles", 0)])
@@ -56,8 +56,8 @@ class TestReminding:
         self, bills: InvoiceMarket, monkeypatch: pytest.MonkeyPatch, zone: str, reminded: int
     ) -> None:
         await bills.issue(time_zone=zone)
-        monkeypatch.setattr(bills.api.app.reminders, "_now", lambda: datetime(2026, 5, 2, 13, tzinfo=UTC))
-        assert await bills.api.app.reminders.run() == reminded
+        monkeypatch.setattr(bills.api.app.billing.reminders, "_now", lambda: datetime(2026, 5, 2, 13, tzinfo=UTC))
+        assert await bills.api.app.billing.reminders.run() == reminded
 
 
 class TestAnnouncing:
@@ -65,7 +65,7 @@ class TestAnnouncing:
         """As issuing leaves it in the outbox."""
         at = format_time(utc_now())
         task = Task(ISSUED_TASK, {"merchant_id": "mer_1", "ids": list(ids), "at": at})
-        await bills.api.app.journal.commit(BILLING, "mer_1", [], tasks=[task])
+        await bills.api.app.audit.journal.commit(BILLING, "mer_1", [], tasks=[task])
 
     async def test_buyers_and_subscribers_are_told(self, bills: InvoiceMarket, receiver: Receiver) -> None:
         hook = {"url": receiver.url, "events": ["invoice.issued"]}
@@ -85,7 +85,7 @@ class TestAnnouncing:
             await bills.issue(number)
         await self._issued(bills, *(f"inv_{number}" for number in range(1, 41)))
         assert len(await bills.subjects()) == 40
-        page = await bills.api.app.documents.query(BILLING, Query("mer_1", (Where("outbox", ">", ""),)))
+        page = await bills.api.app.ports.documents.query(BILLING, Query("mer_1", (Where("outbox", ">", ""),)))
         assert page.items == ()
 
     async def test_done_again_it_is_the_same_mails_and_events(
@@ -98,7 +98,7 @@ class TestAnnouncing:
         await bills.issue(2)
         app = bills.api.app
         sent: list[str] = []
-        send = app.mail.send
+        send = app.ports.mail.send
 
         async def fails_once(message: Any) -> None:
             sent.append(message.id)
@@ -107,12 +107,12 @@ class TestAnnouncing:
             await send(message)
 
         with monkeypatch.context() as patched:
-            patched.setattr(app.mail, "send", fails_once)
+            patched.setattr(app.ports.mail, "send", fails_once)
             await self._issued(bills, "inv_1", "inv_2")
             await bills.api.drain()
-            patched.setattr(app.journal, "_now", lambda: utc_now() + FIRST_DUE)
-            patched.setattr(app.announcer, "_now", lambda: utc_now() + FIRST_DUE)
-            await app.journal.deliver_due()
+            patched.setattr(app.audit.journal, "_now", lambda: utc_now() + FIRST_DUE)
+            patched.setattr(app.billing.announcer, "_now", lambda: utc_now() + FIRST_DUE)
+            await app.audit.journal.deliver_due()
         await bills.api.drain()
         assert sent[1:] == [sent[1]] * 2, "the same Message-ID"
         assert len(bills.api.mails()) == 2
@@ -128,7 +128,7 @@ class TestAnnouncing:
             await bills.issue(number)
         app, times = bills.api.app, 0
         sent: list[str] = []
-        send = app.mail.send
+        send = app.ports.mail.send
 
         async def three_a_minute(message: Any) -> None:
             if len(sent) == 3 * times:
@@ -137,13 +137,13 @@ class TestAnnouncing:
             await send(message)
 
         with monkeypatch.context() as patched:
-            patched.setattr(app.mail, "send", three_a_minute)
+            patched.setattr(app.ports.mail, "send", three_a_minute)
             times = 1
             await self._issued(bills, *(f"inv_{number}" for number in range(1, 11)))
             await bills.api.drain()
             for times in (2, 3, 4):
-                patched.setattr(app.journal, "_now", lambda minutes=times: utc_now() + minutes * FIRST_DUE)
-                await app.journal.deliver_due()
+                patched.setattr(app.audit.journal, "_now", lambda minutes=times: utc_now() + minutes * FIRST_DUE)
+                await app.audit.journal.deliver_due()
                 await bills.api.drain()
         assert sent == [f"Invoice ACME26-{number:06d}" for number in range(1, 11)]
 
@@ -153,7 +153,7 @@ class TestAnnouncing:
         for number in range(1, 4):
             await bills.issue(number)
         app, full = bills.api.app, True
-        send = app.mail.send
+        send = app.ports.mail.send
 
         async def second_is_full(message: Any) -> None:
             if full and message.subject.endswith("2"):
@@ -161,12 +161,12 @@ class TestAnnouncing:
             await send(message)
 
         with monkeypatch.context() as patched:
-            patched.setattr(app.mail, "send", second_is_full)
+            patched.setattr(app.ports.mail, "send", second_is_full)
             await self._issued(bills, "inv_1", "inv_2", "inv_3")
             assert [subject[-1] for _, subject in await bills.subjects()] == ["1", "3"]
             full = False
-            patched.setattr(app.journal, "_now", lambda: utc_now() + FIRST_DUE)
-            await app.journal.deliver_due()
+            patched.setattr(app.audit.journal, "_now", lambda: utc_now() + FIRST_DUE)
+            await app.audit.journal.deliver_due()
         assert sorted(subject[-1] for _, subject in await bills.subjects()) == ["1", "2", "3"]
 
     async def test_who_has_no_address_keeps_nobody_from_theirs(self, bills: InvoiceMarket) -> None:

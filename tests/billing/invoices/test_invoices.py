@@ -189,13 +189,13 @@ class TestPaying:
         await bills.issue()
         app = bills.api.app
         with monkeypatch.context() as patched:
-            patched.setattr(app.journal, "_do_inline", dies)
+            patched.setattr(app.audit.journal, "_do_inline", dies)
             with pytest.raises(Killed):
                 await bills.pay("119")
         assert (await bills.read()).status == "paid"
         assert await bills.audited("invoice.pay") == []
-        monkeypatch.setattr(app.journal, "_now", lambda: utc_now() + FIRST_DUE + timedelta(seconds=1))
-        await app.journal.deliver_due()
+        monkeypatch.setattr(app.audit.journal, "_now", lambda: utc_now() + FIRST_DUE + timedelta(seconds=1))
+        await app.audit.journal.deliver_due()
         assert PAID in await bills.subjects()
         assert len(await bills.audited("invoice.pay")) == 1
 
@@ -267,7 +267,7 @@ class TestCrediting:
         await bills.issue()
         await bills.pay("119")
         note = (await bills.credit("20")).json()
-        held = await bills.api.app.invoice_store.credit("mer_1", bills.market.consumer_id, "EUR")
+        held = await bills.api.app.billing.invoice_store.credit("mer_1", bills.market.consumer_id, "EUR")
         assert held is not None
         assert [(use.note_number, use.amount) for use in held.value.left] == [(note["number"], Decimal(20))]
 

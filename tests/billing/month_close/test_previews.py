@@ -44,8 +44,8 @@ async def billing(market: AccessMarket, stopped: datetime) -> AccessMarket:
         created_at=begun,
         created_by="acc_1",
     )
-    await app.documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
-    await app.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", 1), plan.to_json())
+    await app.ports.documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
+    await app.ports.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", 1), plan.to_json())
     month = now.replace(day=1, hour=0)
     await used(
         market, "a", "key_plain", max(month, now - timedelta(hours=1)), data={"requests": 120, "status_code": 200}
@@ -103,10 +103,10 @@ async def test_what_was_previewed_is_what_is_issued_and_the_close_says_so(billin
     [preview] = (await billing.ann.get(f"{billing.consumer}/invoice-previews")).json()["items"]
     app = billing.api.app
     over = period(running(), "UTC").end + timedelta(hours=25)
-    app.closer.now = lambda: over
-    held = await app.profile_store.profile("mer_1")
+    app.billing.closer.now = lambda: over
+    held = await app.billing.profile_store.profile("mer_1")
     assert held is not None
-    await app.closer.close_merchant(held.value)
+    await app.billing.closer.close_merchant(held.value)
     for person, home in ((billing.mia, MERCHANT), (billing.root, MERCHANT)):
         [close] = (await person.get(f"{home}/closes")).json()["items"]
         assert (close["period"], close["status"], close["invoices"], close["held"]) == (running(), "done", 1, {})

@@ -57,7 +57,7 @@ async def in_force(market: AccessMarket, number: int = 1, **changes: Any) -> Non
         "created_by": market.mia.account.id,
     }
     plan = Plan(**{**fields, **changes})
-    await market.api.app.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", number), plan.to_json())
+    await market.api.app.ports.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", number), plan.to_json())
 
 
 def next_month() -> datetime:
@@ -98,7 +98,7 @@ async def test_what_is_read_can_be_sent_again(market: AccessMarket) -> None:
 async def test_the_moment_is_a_midnight_of_the_merchant(market: AccessMarket) -> None:
     zone = ZoneInfo("Asia/Kolkata")
     profile = BillingProfile(merchant_id="mer_1", time_zone=zone.key, number_prefix="ACME", billing_from=utc_now())
-    await market.api.app.documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
+    await market.api.app.ports.documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
     day = datetime.combine(utc_now().astimezone(zone).date() + timedelta(days=3), datetime.min.time(), zone)
 
     refused = await add(market, effective_from=day.replace(tzinfo=UTC).isoformat())
@@ -318,13 +318,13 @@ async def test_subscribers_are_told(market: AccessMarket) -> None:
 
 async def told(market: AccessMarket) -> None:
     await market.api.drain()
-    market.api.app.journal._now = lambda: utc_now() + FIRST_DUE * 2
-    await market.api.app.journal.deliver_due()
+    market.api.app.audit.journal._now = lambda: utc_now() + FIRST_DUE * 2
+    await market.api.app.audit.journal.deliver_due()
 
 
 async def test_a_kill_before_anything_is_durable_leaves_nothing(api: Api) -> None:
-    documents = DyingDocuments(api.app.documents, "billing")
-    api.app.__dict__["documents"] = documents
+    documents = DyingDocuments(api.app.ports.documents, "billing")
+    api.app.ports.__dict__["documents"] = documents
     market = await open_access_market(api)
     await market.grant()
     documents.dead = True

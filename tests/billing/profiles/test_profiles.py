@@ -200,12 +200,12 @@ def test_days_begin_with_a_quarter_of_an_hour() -> None:
 
 async def close(market: AccessMarket) -> None:
     """A month that is being closed."""
-    held = await market.api.app.profile_store.profile("mer_1")
+    held = await market.api.app.billing.profile_store.profile("mer_1")
     assert held is not None
     profile = held.value
     of = period(name_at(profile.billing_from, profile.time_zone, profile.anchor_day), profile.time_zone)
-    close = await market.api.app.closer.draft_close(profile, of)
-    await market.api.app.documents.create(BILLING, "mer_1", close_document(of.name), close.to_json())
+    close = await market.api.app.billing.closer.draft_close(profile, of)
+    await market.api.app.ports.documents.create(BILLING, "mer_1", close_document(of.name), close.to_json())
 
 
 async def test_the_anchor_day_stays_once_a_month_was_closed(market: AccessMarket) -> None:
@@ -243,12 +243,12 @@ async def test_terms_are_the_platforms_until_others_are_agreed(market: AccessMar
 
 async def test_a_close_takes_what_was_agreed(market: AccessMarket) -> None:
     await put(market)
-    held = await market.api.app.profile_store.profile("mer_1")
+    held = await market.api.app.billing.profile_store.profile("mer_1")
     assert held is not None
     of = period("2026-03", "UTC")
-    before = await market.api.app.closer.draft_close(held.value, of)
+    before = await market.api.app.billing.closer.draft_close(held.value, of)
     await market.root.put(TERMS, json={"commission_percent": "0", "reason": "a friend"})
-    after = await market.api.app.closer.draft_close(held.value, of)
+    after = await market.api.app.billing.closer.draft_close(held.value, of)
 
     assert (before.commission_percent, after.commission_percent) == (Decimal(10), Decimal(0))
 
@@ -399,14 +399,14 @@ async def test_others_are_not_there(market: AccessMarket) -> None:
 
 
 async def test_a_kill_leaves_all_or_nothing(api: Api) -> None:
-    documents = DyingDocuments(api.app.documents, "billing")
-    api.app.__dict__["documents"] = documents
+    documents = DyingDocuments(api.app.ports.documents, "billing")
+    api.app.ports.__dict__["documents"] = documents
     market = await open_access_market(api)
     documents.dead = True
 
     assert (await put(market)).status_code == 500
     documents.dead = False
 
-    assert not (await api.app.documents.query(BILLING, Query("mer_1"))).items
+    assert not (await api.app.ports.documents.query(BILLING, Query("mer_1"))).items
     assert await audited(market, "billing:mer_1") == []
     assert (await put(market)).status_code == 201

@@ -25,7 +25,7 @@ async def credit(bills: InvoiceMarket, amount: str) -> httpx.Response:
 
 async def forget(bills: InvoiceMarket) -> None:
     """The answers that were kept, as if nobody had come to keep them."""
-    documents = bills.api.app.documents
+    documents = bills.api.app.ports.documents
     page = await documents.query(IDEMPOTENCY, Query(bills.mia.account.id))
     assert page.items
     for document in page.items:

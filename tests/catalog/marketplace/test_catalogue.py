@@ -21,7 +21,7 @@ _order = count()
 
 
 async def offer(api: Api, slug: str, merchant: str = "acme", **fields: Any) -> Service:
-    await api.app.catalog.put_merchant(
+    await api.app.catalog.store.put_merchant(
         Merchant(id=f"mer_{merchant}", slug=merchant, name=merchant.title(), status="active")
     )
     values = {
@@ -31,7 +31,7 @@ async def offer(api: Api, slug: str, merchant: str = "acme", **fields: Any) -> S
         **fields,
     }
     service = Service(id=f"svc_{slug}", slug=slug, merchant_id=f"mer_{merchant}", **values)
-    await api.app.catalog.put_service(service)
+    await api.app.catalog.store.put_service(service)
     return service
 
 
@@ -151,11 +151,11 @@ async def test_a_detail_has_everything_a_consumer_decides_by_and_nothing_of_the_
     )
     for number in (1, 2):
         version = Version(number=number, version=f"{number}.0", notes="new", made_by="acc_1", made_at=utc_now())
-        await api.app.documents.create(SERVICES, service.id, version_document(number), version.to_json())
+        await api.app.ports.documents.create(SERVICES, service.id, version_document(number), version.to_json())
     example = {"content": {"application/json": {"example": {"x": 1}}}}
     paths = {"/read": {"post": {"summary": "Read", "responses": {"200": example}}}}
     data = json.dumps({"paths": paths}).encode()
-    await api.app.blobs.put("openapi/svc_ocr/1.json", data, content_type="application/json")
+    await api.app.ports.blobs.put("openapi/svc_ocr/1.json", data, content_type="application/json")
 
     answer = await api.anonymous.get(f"{CATALOG}/services/ocr")
     detail = answer.json()
@@ -185,8 +185,8 @@ async def test_only_active_services_are_there(api: Api, status: str) -> None:
 async def test_only_services_of_active_merchants_are_there(api: Api, status: str) -> None:
     service = await offer(api, "ocr")
     merchant = Merchant(id="mer_acme", slug="acme", name="Acme", status=status)  # type: ignore[arg-type]  # a status
-    await api.app.catalog.put_merchant(merchant)
-    await api.app.catalog.put_service(service)
+    await api.app.catalog.store.put_merchant(merchant)
+    await api.app.catalog.store.put_service(service)
 
     assert await found(api) == []
     assert (await api.anonymous.get(f"{CATALOG}/services/ocr")).status_code == 404
@@ -217,14 +217,14 @@ async def test_a_private_service_exists_for_those_who_may_use_or_run_it(api: Api
     await offer(api, "ocr", visibility="private")
     ann, ben, admin = await api.sign_in("Ann"), await api.sign_in("Ben"), await api.sign_in("Root", admin=True)
     grant = Grant(consumer_id=ann.account.consumer_id, service_id="svc_ocr", status="approved")
-    await api.app.access.put_grant(grant)
+    await api.app.access.store.put_grant(grant)
 
     assert [await _sees(person) for person in (ann, ben, admin, api.anonymous)] == [200, 404, 200, 404]
     answer = await ann.get(f"{CATALOG}/services/ocr")
     assert (answer.headers["Cache-Control"], answer.headers["Vary"]) == ("private, no-store", "Authorization")
 
     for less in ({"status": "withdrawn"}, {"status": "requested"}, {"restricted": True}):
-        await api.app.access.put_grant(grant.model_copy(update=less))
+        await api.app.access.store.put_grant(grant.model_copy(update=less))
         assert await _sees(ann) == 404
 
 

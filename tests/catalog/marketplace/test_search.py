@@ -34,7 +34,7 @@ async def folder() -> AsyncIterator[Path]:
 
 async def opened(folder: Path) -> AsyncIterator[Application]:
     application = Application(load_settings({"AMS_DATA": str(folder), "AMS_PUBLIC_URL": URL}))
-    await application.catalog.put_merchant(MERCHANT)
+    await application.catalog.store.put_merchant(MERCHANT)
     yield application
     await application.close()
 
@@ -51,13 +51,13 @@ def service(slug: str, **fields: Any) -> Service:
 
 
 async def slugs(application: Application, text: str = "", **filters: list[str]) -> list[str]:
-    listed = await application.catalogue.search(Asked(text, filters, "name"), limit=100)
+    listed = await application.catalog.search.search(Asked(text, filters, "name"), limit=100)
     return [card.slug for card in listed.cards]
 
 
 async def slugs_later(application: Application) -> list[str]:
     """What this process finds GONE_S after it last looked, by its own clock: a busy machine is not its fault."""
-    followed = application.catalogue._followed
+    followed = application.catalog.search._followed
     before = followed._monotonic
     followed._monotonic = lambda: before() + GONE_S
     return await slugs(application)
@@ -156,7 +156,7 @@ async def test_a_cancelled_first_reading_leaves_nothing_behind(one: Application)
 
 
 async def files(application: Application) -> list[str]:
-    return [name async for name in application.site.list("marketplace/")]
+    return [name async for name in application.ports.site.list("marketplace/")]
 
 
 PAGES = ["marketplace/acme/index.html", "marketplace/acme/ocr/index.html"]

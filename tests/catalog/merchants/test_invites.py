@@ -55,7 +55,7 @@ class TestInvites:
         assert len(made["code"]) >= 36
         seen = (await admin.get(f"{INVITES}/{made['id']}")).text + (await admin.get(INVITES)).text
         audit = (await admin.get("/api/v1/admin/audit", params={"action": "invite.create"})).text
-        document = await api.app.documents.get(CONTAINERS["invites"], made["id"], made["id"])
+        document = await api.app.ports.documents.get(CONTAINERS["invites"], made["id"], made["id"])
         assert document is not None
         for text in (seen, audit, document.body.decode()):
             assert made["code"] not in text
@@ -87,7 +87,7 @@ class TestInvites:
         with monkeypatch.context() as then:
             expired = []
             for number in range(3):
-                then.setattr(api.app.invites, "_now", at(utc_now() - timedelta(days=10 - number)))
+                then.setattr(api.app.catalog.invites, "_now", at(utc_now() - timedelta(days=10 - number)))
                 expired.append((await invite(admin, days=1))["id"])
         revoked, accepted, opened = [(await invite(admin)) for _ in range(3)]
         await admin.post(f"{INVITES}/{revoked['id']}/revoke", headers={"If-Match": revoked["etag"]})
@@ -106,7 +106,7 @@ class TestInvites:
     ) -> None:
         older, newer = [(await invite(admin, days=1))["id"] for _ in range(2)]
         first = (await admin.get(INVITES, params={"status": "open", "limit": "1"})).json()
-        monkeypatch.setattr(api.app.invites, "_now", at(utc_now() + timedelta(days=2)))
+        monkeypatch.setattr(api.app.catalog.invites, "_now", at(utc_now() + timedelta(days=2)))
         params = {"status": "open", "limit": "1", "cursor": first["next_cursor"]}
         second = (await admin.get(INVITES, params=params)).json()
         assert [one["id"] for one in first["items"] + second["items"]] == [newer, older]
@@ -205,7 +205,7 @@ class TestRegistration:
         self, api: Api, admin: Person, ann: Person, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as then:
-            then.setattr(api.app.invites, "_now", at(utc_now() - timedelta(days=2)))
+            then.setattr(api.app.catalog.invites, "_now", at(utc_now() - timedelta(days=2)))
             expired = await invite(admin, days=1)
         used, revoked = await invite(admin), await invite(admin)
         await admin.post(REGISTER, json=wanted(used["code"], "used"))
@@ -234,7 +234,7 @@ class TestRegistration:
 class TestKills:
     async def registers(self, api: Api, person: Person, code: str, slug: str = "meteo") -> Merchant:
         actor = Actor(person.account.id, "consumer")
-        return await api.app.registration.register(
+        return await api.app.catalog.registration.register(
             actor, person.account, code, slug=slug, name="M", legal_name="", tax_id="", address=None
         )
 
@@ -243,60 +243,60 @@ class TestKills:
     ) -> None:
         code = (await invite(admin))["code"]
         with monkeypatch.context() as patched:
-            patched.setattr(api.app.journal, "_do_inline", dies)
+            patched.setattr(api.app.audit.journal, "_do_inline", dies)
             with pytest.raises(Killed):
                 await self.registers(api, ann, code)
         assert (await ann.reload()).merchant_ids == ()
         # However late the timer is: what the invite was used for keeps its slug.
         late = utc_now() + timedelta(days=3)
-        monkeypatch.setattr(api.app.registration, "_now", at(late))
+        monkeypatch.setattr(api.app.catalog.registration, "_now", at(late))
         with pytest.raises(Problem, match="slug_taken"):
             await self.registers(api, admin, (await invite(admin))["code"])
-        monkeypatch.setattr(api.app.journal, "_now", at(late))
-        await api.app.journal.deliver_due()
+        monkeypatch.setattr(api.app.audit.journal, "_now", at(late))
+        await api.app.audit.journal.deliver_due()
         (merchant_id,) = (await ann.reload()).merchant_ids
         assert (await ann.get(f"/api/v1/merchants/{merchant_id}")).json()["slug"] == "meteo"
         with pytest.raises(Problem, match="invite_invalid"):
-            await api.app.invites.find(ann.account, code)
+            await api.app.catalog.invites.find(ann.account, code)
 
     async def test_before_the_invite_is_used_the_slug_is_free_after_a_while(
         self, api: Api, admin: Person, ann: Person, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         code = (await invite(admin))["code"]
         with monkeypatch.context() as patched:
-            patched.setattr(api.app.invites, "accept", dies)
+            patched.setattr(api.app.catalog.invites, "accept", dies)
             with pytest.raises(Killed):
                 await self.registers(api, ann, code)
         assert problem(await ann.post(REGISTER, json=wanted(code))) == (409, "slug_taken")
-        monkeypatch.setattr(api.app.registration, "_now", at(utc_now() + RESERVED + timedelta(seconds=1)))
+        monkeypatch.setattr(api.app.catalog.registration, "_now", at(utc_now() + RESERVED + timedelta(seconds=1)))
         assert (await ann.post(REGISTER, json=wanted(code))).status_code == 201
 
     async def test_twice_delivered_is_once_done(
         self, api: Api, admin: Person, ann: Person, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with monkeypatch.context() as patched:
-            patched.setattr(api.app.journal, "_finish", dies)  # done, but not forgotten
+            patched.setattr(api.app.audit.journal, "_finish", dies)  # done, but not forgotten
             merchant = await self.registers(api, ann, (await invite(admin))["code"])
             with pytest.raises(Killed):
-                await asyncio.gather(*api.app.journal._background)
-        monkeypatch.setattr(api.app.journal, "_now", at(utc_now() + FIRST_DUE + timedelta(seconds=1)))
-        assert await api.app.journal.deliver_due() > 0
+                await asyncio.gather(*api.app.audit.journal._background)
+        monkeypatch.setattr(api.app.audit.journal, "_now", at(utc_now() + FIRST_DUE + timedelta(seconds=1)))
+        assert await api.app.audit.journal.deliver_due() > 0
         assert (await ann.reload()).merchant_ids == (merchant.id,)
 
 
 async def test_a_merchant_that_is_not_there_yet_is_not_listed(api: Api, admin: Person, ann: Person) -> None:
     merchant_id = await register(admin, ann)
     account = ann.account.model_copy(update={"merchant_ids": (merchant_id, "mer_coming")})
-    await api.app.documents.upsert(ACCOUNTS, account.id, ACCOUNT_DOCUMENT, account.to_json())
+    await api.app.ports.documents.upsert(ACCOUNTS, account.id, ACCOUNT_DOCUMENT, account.to_json())
     assert [one["id"] for one in (await ann.get("/api/v1/me/merchants")).json()["items"]] == [merchant_id]
 
 
 async def test_a_slug_is_one_merchants_however_it_came(api: Api, admin: Person, ann: Person) -> None:
     seeded = Merchant(id="mer_seeded", slug="meteo", name="Meteo")
-    await api.app.catalog.put_merchant(seeded)
-    await api.app.catalog.put_merchant(seeded)
+    await api.app.catalog.store.put_merchant(seeded)
+    await api.app.catalog.store.put_merchant(seeded)
     code = (await invite(admin))["code"]
     assert problem(await ann.post(REGISTER, json=wanted(code))) == (409, "slug_taken")
     assert (await ann.post(REGISTER, json=wanted(code, "other"))).status_code == 201
     with pytest.raises(SlugTaken):
-        await api.app.catalog.put_merchant(seeded.model_copy(update={"slug": "other"}))
+        await api.app.catalog.store.put_merchant(seeded.model_copy(update={"slug": "other"}))

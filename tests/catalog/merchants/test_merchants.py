@@ -236,7 +236,7 @@ class TestEffects:
         merchant_id = await register(admin, ann)
         await decide(admin, merchant_id, "activate")
         upstream = Upstream(base_url="http://127.0.0.1:9")
-        await api.app.catalog.put_service(
+        await api.app.catalog.store.put_service(
             Service(id="svc_one", merchant_id=merchant_id, slug="one", name="One", status="active", upstream=upstream)
         )
         return merchant_id
@@ -244,9 +244,9 @@ class TestEffects:
     async def admitted(self, api: Api) -> str:
         """What the gate says to a consumer with a grant."""
         consumer = Consumer(id="con_1", name="C")
-        await api.app.access.put_consumer(consumer)
-        await api.app.access.put_grant(Grant(consumer_id="con_1", service_id="svc_one", status="approved"))
-        gate: Gate = api.app.gate
+        await api.app.access.store.put_consumer(consumer)
+        await api.app.access.store.put_grant(Grant(consumer_id="con_1", service_id="svc_one", status="approved"))
+        gate: Gate = api.app.access.gate
         holder = Holder(api_key("ams_live_x", service_ids=("svc_one",)), consumer)
         try:
             await gate.admit(holder, "one", forwarding=True)
@@ -279,13 +279,13 @@ class TestEffects:
     ) -> None:
         assert await self.in_catalogue(api)
         with monkeypatch.context() as patched:
-            patched.setattr(api.app.journal, "_do_inline", dies)
+            patched.setattr(api.app.audit.journal, "_do_inline", dies)
             with pytest.raises(Killed):
-                await api.app.merchants.decide(Actor(admin.account.id, "admin"), shop, "suspend", "x")
+                await api.app.catalog.merchants.decide(Actor(admin.account.id, "admin"), shop, "suspend", "x")
         assert await self.admitted(api) == "service_suspended"
         moment = utc_now() + FIRST_DUE + timedelta(seconds=1)
-        monkeypatch.setattr(api.app.journal, "_now", lambda: moment)
-        await api.app.journal.deliver_due()
+        monkeypatch.setattr(api.app.audit.journal, "_now", lambda: moment)
+        await api.app.audit.journal.deliver_due()
         assert not await self.in_catalogue(api)
 
     async def test_a_flag_changes_nothing(self, api: Api, admin: Person, shop: str) -> None:

@@ -104,7 +104,7 @@ async def test_a_refusal_names_pointer_and_rule_and_keeps_nothing(market: Servic
         {"field": "#/paths/~1a/$ref", "rule": "must refer to this document: start with `#/`"}
     ]
     assert (await market.read(service_id))["openapi"] is False
-    assert [name async for name in market.api.app.blobs.list("openapi/")] == []
+    assert [name async for name in market.api.app.ports.blobs.list("openapi/")] == []
 
 
 async def test_a_document_over_two_mebibytes_is_refused(market: ServicesMarket) -> None:
@@ -170,13 +170,13 @@ async def test_a_secret_is_kept_and_never_shown(market: ServicesMarket, caplog: 
     assert answered.status_code == 200
     assert answered.json()["upstream"]["auth_header"] == "Authorization"
     (name,) = kept_secrets(market)
-    service = await market.api.app.catalog.service(service_id)
+    service = await market.api.app.catalog.store.service(service_id)
     assert service is not None
     assert service.upstream is not None
     assert service.upstream.auth_secret == name
     assert kept_secrets(market)[name] == SECRET
 
-    log = market.api.app.audit_log
+    log = market.api.app.audit.log
     entries = [entry for month in await log.months() async for entry in log.entries(month)]
     seen = [answered.text, (await market.mia.get(f"/api/v1/services/{service_id}")).text, caplog.text]
     seen += [entry.model_dump_json() for entry in entries] + [service.model_dump_json()]
@@ -193,8 +193,8 @@ async def test_a_replaced_secret_is_deleted_when_nobody_uses_it_any_more(market:
     await market.api.drain()
 
     app = market.api.app
-    later = Journal(app.documents, app.audit_log.append, lambda: datetime.now(UTC) + timedelta(minutes=3))
-    later.on(FORGET_SECRET_TASK, app.upstream_secrets.on_forget)
+    later = Journal(app.ports.documents, app.audit.log.append, lambda: datetime.now(UTC) + timedelta(minutes=3))
+    later.on(FORGET_SECRET_TASK, app.catalog.upstream_secrets.on_forget)
     assert await later.deliver_due() == 1
     assert list(kept_secrets(market).values()) == ["two"]
 
@@ -227,11 +227,11 @@ async def test_a_kill_before_the_service_names_it_leaves_a_secret_that_nobody_us
     async def die(*_: Any, **__: Any) -> Any:
         raise RuntimeError("killed")
 
-    monkeypatch.setattr(market.api.app.documents, "transact", die)
+    monkeypatch.setattr(market.api.app.ports.documents, "transact", die)
     assert (await set_secret(market, service_id)).status_code == 500
     monkeypatch.undo()
     assert len(kept_secrets(market)) == 1
-    service = await market.api.app.catalog.service(service_id)
+    service = await market.api.app.catalog.store.service(service_id)
     assert service is not None
     assert service.upstream is not None
     assert service.upstream.auth_secret is None
@@ -286,7 +286,7 @@ async def test_a_logo_is_drawn_anew_and_taken_away(market: ServicesMarket) -> No
     sent = picture("JPEG") + b"<script>alert(1)</script>"
     body = (await market.mia.put(path, content=sent, headers=await market.etag(service_id))).json()
     assert body["revision"] is None  # it applies at once
-    blob = await market.api.app.blobs.get(body["logo_url"].removeprefix("/api/v1/"))
+    blob = await market.api.app.ports.blobs.get(body["logo_url"].removeprefix("/api/v1/"))
     assert blob is not None
     assert blob.data.startswith(b"\x89PNG")
     assert b"script" not in blob.data

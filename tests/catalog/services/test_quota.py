@@ -25,7 +25,7 @@ async def test_a_slug_is_one_services(market: ServicesMarket) -> None:
 
 
 async def test_a_forsaken_slug_is_taken_over_after_five_minutes(market: ServicesMarket) -> None:
-    catalog, start = market.api.app.catalog, datetime(2026, 1, 1, tzinfo=UTC)
+    catalog, start = market.api.app.catalog.store, datetime(2026, 1, 1, tzinfo=UTC)
     await catalog.reserve_slug("left", "svc_never", start)
     with pytest.raises(SlugTaken):
         await catalog.reserve_slug("left", "svc_mine", start + timedelta(minutes=4))
@@ -57,7 +57,7 @@ async def test_a_retired_service_gives_its_place_back(market: ServicesMarket) ->
     assert (await market.draft(slug="three")).json()["code"] == "limit_reached"
     await market.ask(first, "retire")
     app = market.api.app
-    later = ServiceQuota(app.documents, app.catalog, lambda: datetime.now(UTC) + timedelta(minutes=6))
+    later = ServiceQuota(app.ports.documents, app.catalog.store, lambda: datetime.now(UTC) + timedelta(minutes=6))
     await later.take("mer_1", 2)
     with pytest.raises(Problem, match="limit_reached"):
         await later.take("mer_1", 2)

@@ -121,7 +121,7 @@ async def test_a_revision_is_withdrawn(market: ServicesMarket) -> None:
     body = (await market.ask(service_id, "withdraw")).json()
     assert (body["status"], body["name"], body["revision"], body["review"]) == ("active", "Weather", None, None)
     assert (await market.ask(service_id, "withdraw")).json()["code"] == "state_invalid"
-    assert await market.api.app.catalog.revision(service_id) is None
+    assert await market.api.app.catalog.store.revision(service_id) is None
 
 
 async def test_an_admin_decides_on_what_was_read(market: ServicesMarket) -> None:
@@ -177,7 +177,7 @@ async def test_an_admins_visibility_wins_until_it_is_taken_back(market: Services
     assert (await market.root.put(path, json=body)).status_code == 428
     read = await market.etag(service_id)
     assert (await market.root.put(path, json=body, headers=read)).json()["visibility_override"] == "private"
-    service = await market.api.app.catalog.service(service_id)
+    service = await market.api.app.catalog.store.service(service_id)
     assert service is not None
     assert (service.visibility, service.shown) == ("public", "private")
     body = {"visibility": None, "reason": "cleared"}
@@ -204,8 +204,8 @@ async def test_approving_at_once_takes_a_waiting_revision_along(market: Services
     service_id = await market.active()
     await market.edit(service_id, name="Waiting")
     settings = PlatformSettings(services_approve_at_once=True)
-    await market.api.app.documents.upsert(PLATFORM, "platform", "platform", settings.to_json())
-    market.api.app.journal.changed()
+    await market.api.app.ports.documents.upsert(PLATFORM, "platform", "platform", settings.to_json())
+    market.api.app.audit.journal.changed()
     body = (await market.edit(service_id, sla="more")).json()
     assert (body["name"], body["sla"], body["revision"], body["review"], body["versions"]) == (
         "Waiting",

@@ -204,7 +204,7 @@ async def act(market: ServicesMarket, service_id: str, verb: str) -> Any:
 @pytest.mark.parametrize("status", STATUSES)
 async def test_every_step_from_every_state(market: ServicesMarket, status: str) -> None:
     for verb, (_, steps) in VERBS.items():
-        market_slug = await market.api.app.catalog.service_id("weather")
+        market_slug = await market.api.app.catalog.store.service_id("weather")
         if market_slug is not None:  # each verb starts from a fresh service
             await release(market, market_slug)
         service_id = await bring_to(market, status)
@@ -218,8 +218,8 @@ async def test_every_step_from_every_state(market: ServicesMarket, status: str) 
 
 
 async def release(market: ServicesMarket, service_id: str) -> None:
-    await market.api.app.documents.delete(SERVICES, service_id, service_id)
-    await market.api.app.catalog.release_slug("weather", service_id)
+    await market.api.app.ports.documents.delete(SERVICES, service_id, service_id)
+    await market.api.app.catalog.store.release_slug("weather", service_id)
 
 
 async def test_a_rejected_service_is_mended_and_submitted_again(market: ServicesMarket) -> None:
@@ -305,10 +305,10 @@ async def test_the_platform_is_told_of_submissions(market: ServicesMarket) -> No
 
 async def caller(market: ServicesMarket, service_id: str) -> tuple[Gate, str]:
     """A gate, and a key that may call the service."""
-    access, clear = market.api.app.access, new_key("live")
+    access, clear = market.api.app.access.store, new_key("live")
     await access.put_consumer(Consumer(id="con_1", name="Consumer"))
     await access.put_grant(Grant(consumer_id="con_1", service_id=service_id, status="approved"))
-    hasher = await market.api.app.load_hasher()
+    hasher = await market.api.app.access.load_hasher()
     await access.add_key(
         ApiKey(
             id="key_1",
@@ -320,7 +320,7 @@ async def caller(market: ServicesMarket, service_id: str) -> tuple[Gate, str]:
             service_ids=(service_id,),
         )
     )
-    return market.api.app.gate, clear
+    return market.api.app.access.gate, clear
 
 
 async def refusal(gate: Gate, key: str) -> tuple[int, str] | None:
@@ -350,13 +350,13 @@ async def test_calls_follow_the_state_at_once(market: ServicesMarket) -> None:
 
 async def outbox(market: ServicesMarket) -> int:
     # Across tenants: a test looks for what is left over.
-    page = await market.api.app.documents.query(SERVICES, Query(None, (Where("outbox", ">", ""),)))
+    page = await market.api.app.ports.documents.query(SERVICES, Query(None, (Where("outbox", ">", ""),)))
     return len(page.items)
 
 
 async def test_the_catalogue_is_told_only_of_what_it_shows(market: ServicesMarket) -> None:
     service_id = await market.pending()
-    store: CatalogStore = market.api.app.catalog
+    store: CatalogStore = market.api.app.catalog.store
 
     async def listing() -> str | None:
         service = await store.service(service_id)

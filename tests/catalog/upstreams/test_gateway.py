@@ -53,7 +53,7 @@ class RecordingGateway:
 @pytest.fixture
 def gateway(api: Api) -> RecordingGateway:
     made = RecordingGateway()
-    api.app.__dict__["gateway"] = made  # before anything has asked for the profile's own
+    api.app.ports.__dict__["gateway"] = made  # before anything has asked for the profile's own
     return made
 
 
@@ -125,7 +125,7 @@ async def test_a_kill_right_after_the_commit_loses_nothing(
     async def die(*_: Any) -> None:
         return None
 
-    monkeypatch.setattr(market.api.app.journal, "_do_inline", die)  # as if the process ended there
+    monkeypatch.setattr(market.api.app.audit.journal, "_do_inline", die)  # as if the process ended there
     await market.decide(service_id, "approve")
     await market.api.drain()
     assert (gateway.offers, await market.actions()) == ({}, ["service.create", "service.submit"])
@@ -154,7 +154,7 @@ async def test_a_service_of_an_inactive_merchant_is_withdrawn(
     await market.api.drain()
     assert service_id in gateway.offers
     await market.merchant("mer_1", market.mia, status="suspended")
-    sync: GatewaySync = market.api.app.gateway_sync
+    sync: GatewaySync = market.api.app.catalog.gateway_sync
     await sync.on_task("job_1", {"service_id": service_id})
     await sync.on_task("job_2", {"service_id": "svc_never"})
     assert gateway.offers == {}
@@ -164,11 +164,11 @@ async def deliver(market: ServicesMarket, *, minutes: int) -> int:
     """What the timer does, so much later."""
     app = market.api.app
     later = datetime.now(UTC) + timedelta(minutes=minutes)
-    timer = Journal(app.documents, app.audit_log.append, lambda: later)
-    timer._handlers |= app.journal._handlers
+    timer = Journal(app.ports.documents, app.audit.log.append, lambda: later)
+    timer._handlers |= app.audit.journal._handlers
     return await timer.deliver_due()
 
 
 def test_the_kind_of_task_is_one_that_the_application_knows(api: Api) -> None:
-    assert GATEWAY_TASK in api.app.journal._handlers
+    assert GATEWAY_TASK in api.app.audit.journal._handlers
     assert Service.model_fields["listing"].default is None

@@ -73,7 +73,7 @@ async def stream_data(application: bootstrap.Application, count: int) -> list[di
             stop.set()
 
     async with asyncio.timeout(60):
-        await application.events.consume("a-test", take, stop)
+        await application.ports.events.consume("a-test", take, stop)
     assert len(found) == count, found
     return [each["data"] for each in found]
 

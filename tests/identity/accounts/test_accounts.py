@@ -136,7 +136,7 @@ async def test_a_suspended_account_is_out_until_it_is_restored(api: Api, root: P
 async def test_suspending_an_account_leaves_its_consumer_alone(api: Api, root: Person) -> None:
     ann = await api.sign_in("Ann")
     await root.post(f"/api/v1/admin/accounts/{ann.account.id}/suspend", json={"reason": "spam"})
-    consumer = await api.app.access.consumer(ann.account.consumer_id)
+    consumer = await api.app.access.store.consumer(ann.account.consumer_id)
     assert isinstance(consumer, Consumer)
     assert consumer.status == "active"
 

@@ -34,7 +34,7 @@ async def two(folder: Path, issuer: Issuer, partner: Issuer) -> AsyncIterator[Ap
 
 
 async def _signed(api: Api, token: str) -> Signed:
-    return await api.app.sign_in.authenticate({"authorization": f"Bearer {token}"})
+    return await api.app.identity.sign_in.authenticate({"authorization": f"Bearer {token}"})
 
 
 async def _account(api: Api, token: str) -> Account:
@@ -42,8 +42,8 @@ async def _account(api: Api, token: str) -> Account:
 
 
 async def _entries(api: Api) -> list[Entry]:
-    months = await api.app.audit_log.months()
-    return [entry for month in months async for entry in api.app.audit_log.entries(month)]
+    months = await api.app.audit.log.months()
+    return [entry for month in months async for entry in api.app.audit.log.entries(month)]
 
 
 async def test_the_first_sign_in_makes_the_account_and_its_consumer(api: Api) -> None:
@@ -51,7 +51,7 @@ async def test_the_first_sign_in_makes_the_account_and_its_consumer(api: Api) ->
 
     assert (ann.account.name, ann.account.email, ann.account.email_verified) == ("Ann", "ann@example.com", True)
     assert ann.account.role is None
-    consumer = await api.app.access.consumer(ann.account.consumer_id)
+    consumer = await api.app.access.store.consumer(ann.account.consumer_id)
     assert consumer == Consumer(
         id=ann.account.consumer_id, name="Ann", account_id=ann.account.id, created_at=ann.account.created_at
     )
@@ -87,7 +87,7 @@ async def test_fifty_first_requests_at_once_make_one_account(
 ) -> None:
     others = [Application(api.app.settings) for _ in range(processes - 1)]
     tokens = [issuer.token("bob", email="bob@example.com", email_verified=True) for _ in range(50)]
-    signs = [app.sign_in for app in (api.app, *others)]
+    signs = [app.identity.sign_in for app in (api.app, *others)]
 
     signed = await asyncio.gather(
         *(
@@ -116,7 +116,7 @@ async def test_a_verified_address_links(two: Api, partner: Issuer) -> None:
     second = await _account(two, partner.token("a-1", email=" Ann@EXAMPLE.com", email_verified=True))
 
     assert second.id == first.id
-    assert {login.issuer for login in await two.app.identity.logins(first.id)} == {two.issuer.url, partner.url}
+    assert {login.issuer for login in await two.app.identity.store.logins(first.id)} == {two.issuer.url, partner.url}
 
 
 @pytest.mark.parametrize("verified", [False, None, "false", 0, "yes", ["true"]])
@@ -136,7 +136,7 @@ async def test_an_unverified_address_reserves_nothing(two: Api, partner: Issuer)
     ann = await _account(two, two.issuer.token("ann", email="ann@example.com", email_verified=True))
 
     assert ann.id != eve.id
-    found = await two.app.identity.account_by_email("ANN@example.com")
+    found = await two.app.identity.store.account_by_email("ANN@example.com")
     assert found is not None
     assert found.value.id == ann.id
 
@@ -168,7 +168,7 @@ async def test_somebody_elses_address_is_not_taken_over(api: Api) -> None:
     moved = await _account(api, api.issuer.token("bob", email="ann@example.com", email_verified=True))
 
     assert (moved.id, moved.email, moved.email_verified) == (bob.id, "bob@example.com", False)
-    found = await api.app.identity.account_by_email("ann@example.com")
+    found = await api.app.identity.store.account_by_email("ann@example.com")
     assert found is not None
     assert found.value.id == ann.id
 
@@ -182,7 +182,7 @@ class _Failing:
 
     def on_create(self, container: Container, after: int) -> None:
         """Creating fails after `after` successes."""
-        real, done = self._app.documents.create, 0
+        real, done = self._app.ports.documents.create, 0
 
         async def create(asked: Container, *args: object, **kw: object) -> str:
             nonlocal done
@@ -192,17 +192,17 @@ class _Failing:
                 done += 1
             return await real(asked, *args, **kw)  # type: ignore[arg-type]  # passed on as it came
 
-        self._monkeypatch.setattr(self._app.documents, "create", create)
+        self._monkeypatch.setattr(self._app.ports.documents, "create", create)
 
     def on_transact(self, container: Container) -> None:
-        real = self._app.documents.transact
+        real = self._app.ports.documents.transact
 
         async def transact(asked: Container, partition: str, operations: Sequence[Operation]) -> Sequence[str]:
             if asked is container:
                 raise DocumentsUnavailable("killed")
             return await real(asked, partition, operations)
 
-        self._monkeypatch.setattr(self._app.documents, "transact", transact)
+        self._monkeypatch.setattr(self._app.ports.documents, "transact", transact)
 
 
 @pytest.mark.parametrize("moment", ["before anything", "after the address", "after the login"])
@@ -216,13 +216,13 @@ async def test_a_kill_at_any_moment_is_mended_by_the_next_sign_in(api: Api, mome
             failing.on_create(LOGINS, 0 if moment == "before anything" else 1)
         with pytest.raises(DocumentsUnavailable):
             await _signed(api, token)
-    reserved = await api.app.identity.reserved_for(email_key("ann@example.com"))
+    reserved = await api.app.identity.store.reserved_for(email_key("ann@example.com"))
 
     account = await _account(api, token)
 
     assert reserved in (None, account.id)
     assert (await _account(api, token)).id == account.id
-    assert await api.app.access.consumer(account.consumer_id) is not None
+    assert await api.app.access.store.consumer(account.consumer_id) is not None
     assert [entry.action for entry in await _entries(api)] == ["account.create"]
 
 
@@ -290,9 +290,9 @@ async def test_what_is_cached_is_cut_off_by_a_change_of_this_process(folder: Pat
     async with Api(folder, issuer, AMS_AUTH_CACHE_S="1") as api:
         ann = await api.sign_in("Ann")
         assert (await ann.get("/api/v1/me")).status_code == 200
-        held = await api.app.identity.account(ann.account.id)
+        held = await api.app.identity.store.account(ann.account.id)
         assert held is not None
-        await api.app.accounts.suspend(SYSTEM, held, "a test")
+        await api.app.identity.accounts.suspend(SYSTEM, held, "a test")
         refused = await ann.get("/api/v1/me")
     assert (refused.status_code, refused.json()["code"]) == (403, "account_suspended")
 
@@ -304,13 +304,13 @@ async def test_a_role_that_a_kill_left_behind_follows_the_roster(api: Api, monke
         async def follow(account_id: str) -> None:
             raise DocumentsUnavailable("killed")
 
-        killed.setattr(api.app.admins, "follow", follow)
-        await api.app.admins.appoint(SYSTEM, ann.account, "a test")
+        killed.setattr(api.app.identity.admins, "follow", follow)
+        await api.app.identity.admins.appoint(SYSTEM, ann.account, "a test")
         await api.drain()
     assert (await ann.reload()).role is None
 
-    monkeypatch.setattr(api.app.journal, "_now", lambda: utc_now() + timedelta(minutes=2))
-    assert await api.app.journal.deliver_due() == 1
+    monkeypatch.setattr(api.app.audit.journal, "_now", lambda: utc_now() + timedelta(minutes=2))
+    assert await api.app.audit.journal.deliver_due() == 1
     assert (await ann.reload()).role == "admin"
 
 
@@ -319,7 +319,10 @@ async def test_two_admins_cannot_dismiss_each_other(api: Api) -> None:
     pairs = [(ann, bob), (bob, ann)]
 
     outcomes = await asyncio.gather(
-        *(api.app.admins.dismiss(Actor(who.account.id, "admin"), whom.account, "a test") for who, whom in pairs),
+        *(
+            api.app.identity.admins.dismiss(Actor(who.account.id, "admin"), whom.account, "a test")
+            for who, whom in pairs
+        ),
         return_exceptions=True,
     )
 

@@ -286,5 +286,5 @@ async def test_nobody_signs_in_where_no_issuer_is_configured(folder: Path, issue
 
 async def test_what_was_refused_leaves_nothing_behind(api: Api) -> None:
     await _assert_refused(api, api.issuer.token("ann", exp=1))
-    assert await api.app.audit_log.months() == []
+    assert await api.app.audit.log.months() == []
     assert api.issuer.fetches[DISCOVERY] <= 1

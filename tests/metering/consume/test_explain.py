@@ -63,10 +63,10 @@ async def test_stopped_keys_are_told_why(market: AccessMarket) -> None:
     disabled, revoked, expired = await created(market), await created(market), await created(market, ttl_days=1)
     await do(market, disabled, "disable")
     await do(market, revoked, "revoke", reason="lost")
-    stored = await market.api.app.access.key(market.consumer_id, expired["id"])
+    stored = await market.api.app.access.store.key(market.consumer_id, expired["id"])
     assert stored is not None
     gone = stored.model_copy(update={"expires_at": stored.created_at, "status": "disabled"})
-    await market.api.app.access.put_key(gone)
+    await market.api.app.access.store.put_key(gone)
 
     assert failed(await explained(market, disabled["key"])) == ["key_disabled"]
     assert failed(await explained(market, revoked["key"])) == ["key_revoked"]
@@ -135,13 +135,13 @@ async def test_limits_are_looked_at_and_not_used(market: AccessMarket) -> None:
     app = market.api.app
     for _ in range(5):
         assert (await explained(market, key["key"]))["allowed"] is True
-    admission = await app.gate.admit(await app.gate.identify(key["key"]), "maps", forwarding=True)
-    await app.limiter.take_call(admission)
+    admission = await app.access.gate.admit(await app.access.gate.identify(key["key"]), "maps", forwarding=True)
+    await app.metering.limiter.take_call(admission)
     assert failed(await explained(market, key["key"])) == ["rate_limited"]
     await market.offer("maps", limits=Limits(quota_per_month=1))
     other = await created(market)
-    again = await app.gate.admit(await app.gate.identify(other["key"]), "maps", forwarding=True)
-    await app.limiter.take_quota(again, 1)
+    again = await app.access.gate.admit(await app.access.gate.identify(other["key"]), "maps", forwarding=True)
+    await app.metering.limiter.take_quota(again, 1)
     assert failed(await explained(market, other["key"])) == ["quota_exceeded"]
 
 
@@ -162,6 +162,6 @@ async def test_questions_are_limited_and_not_counted_as_refusals(market: AccessM
     statuses = [(await ask(market, key["key"])).status_code for _ in range(QUESTIONS_PER_MINUTE_MAX + 5)]
     assert statuses.count(200) <= 2 * QUESTIONS_PER_MINUTE_MAX
     assert 429 in statuses
-    await market.api.app.refusals.flush()
+    await market.api.app.access.refusals.flush()
     answer = await market.ann.get(f"{market.consumer}/keys/{key['id']}/refusals")
     assert answer.json()["total"] == 0

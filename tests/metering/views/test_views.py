@@ -55,9 +55,9 @@ async def test_a_consumer_sees_usage_by_whatever_it_asks(usage: Used) -> None:
 
 
 async def test_a_revoked_key_stays_in_the_history(usage: Used) -> None:
-    key = await usage.api.app.access.key(usage.consumer_id, "key_plain")
+    key = await usage.api.app.access.store.key(usage.consumer_id, "key_plain")
     assert key is not None
-    await usage.api.app.access.put_key(key.model_copy(update={"status": "revoked"}))
+    await usage.api.app.access.store.put_key(key.model_copy(update={"status": "revoked"}))
     assert (await get(usage.ann, f"{usage.consumer}/usage", api_key="key_plain"))["total"]["requests"] == 4
 
 
@@ -67,8 +67,8 @@ async def test_slices_say_the_same_as_counters(usage: Used) -> None:
     people = [usage.ann, usage.mia]
     asked = [(p, path, group_by) for p, path in zip(people, paths, strict=True) for group_by in questions]
     before = [(await get(p, path, group_by=group_by))["items"] for p, path, group_by in asked]
-    usage.api.app.rollups._now = lambda: utc_now() + timedelta(seconds=5)  # all of it was counted before
-    await usage.api.app.rollups.run()
+    usage.api.app.metering.rollups._now = lambda: utc_now() + timedelta(seconds=5)  # all of it was counted before
+    await usage.api.app.metering.rollups.run()
     after = [(await get(p, path, group_by=group_by))["items"] for p, path, group_by in asked]
     assert after == before
     assert all(before)
@@ -160,18 +160,18 @@ async def test_members_see_their_project_only_and_nothing_once_they_left(usage: 
     for path in (f"{project}?project={other}", f"{project}?project_id={other}"):
         assert (await eve.get(path)).status_code == 400, path
     member = member_document(usage.road, eve.account.id)
-    await usage.api.app.documents.delete(CONTAINERS["access"], usage.consumer_id, member)
+    await usage.api.app.ports.documents.delete(CONTAINERS["access"], usage.consumer_id, member)
     assert (await eve.get(project)).status_code == 404
 
 
 async def pseudonym_of(market: AccessMarket) -> str:
-    return await market.api.app.pseudonyms.of("mer_1", market.consumer_id)
+    return await market.api.app.access.pseudonyms.of("mer_1", market.consumer_id)
 
 
 async def test_a_merchant_sees_pseudonyms_and_the_ends_of_keys(usage: Used) -> None:
     home, pseudonym = "/api/v1/merchants/mer_1/usage", await pseudonym_of(usage)
     answer = await get(usage.mia, home, group_by="api_key")
-    key = await usage.api.app.access.key(usage.consumer_id, "key_plain")
+    key = await usage.api.app.access.store.key(usage.consumer_id, "key_plain")
     assert key is not None
     assert {(i["pseudonym"], i["api_key"], i["requests"]) for i in answer["items"]} == {
         (pseudonym, "key_plain", 4),
@@ -237,8 +237,8 @@ async def test_another_merchants_services_and_pseudonyms_do_not_exist(usage: Use
 
 
 async def test_operators_see_the_platform_once_it_is_derived(usage: Used) -> None:
-    usage.api.app.rollups._now = lambda: utc_now() + timedelta(seconds=5)
-    await usage.api.app.rollups.run()
+    usage.api.app.metering.rollups._now = lambda: utc_now() + timedelta(seconds=5)
+    await usage.api.app.metering.rollups.run()
     answer = await get(usage.root, "/api/v1/admin/usage", group_by="merchant,service")
     assert [(i["merchant"], i["service"], i["requests"]) for i in answer["items"]] == [
         ("mer_1", "svc_maps", 4),

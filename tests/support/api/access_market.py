@@ -44,20 +44,20 @@ class AccessMarket:
             "status": "active",
             "upstream": Upstream(base_url="https://upstream.example"),
         }
-        await self.api.app.catalog.put_service(Service(**{**fields, **changes}))
+        await self.api.app.catalog.store.put_service(Service(**{**fields, **changes}))
         return f"svc_{slug}"
 
     async def merchant(self, id: str = "mer_1", **changes: Any) -> None:
         fields = {"id": id, "slug": id.replace("_", "-"), "name": "Acme", "status": "active"}
-        await self.api.app.catalog.put_merchant(Merchant(**{**fields, **changes}))
+        await self.api.app.catalog.store.put_merchant(Merchant(**{**fields, **changes}))
 
     async def runs(self, person: Person, merchant_id: str) -> None:
         """Make somebody one of the merchant's people."""
-        held = await self.api.app.identity.account(person.account.id)
+        held = await self.api.app.identity.store.account(person.account.id)
         assert held is not None
         after = held.value.model_copy(update={"merchant_ids": (*held.value.merchant_ids, merchant_id)})
         write = Replace(ACCOUNT_DOCUMENT, after.to_json(), held.etag)
-        await self.api.app.journal.commit(ACCOUNTS, after.id, [write])
+        await self.api.app.audit.journal.commit(ACCOUNTS, after.id, [write])
         await person.reload()
 
     async def ask(self, service: str = "maps", person: Person | None = None, **body: Any) -> httpx.Response:
@@ -82,12 +82,12 @@ class AccessMarket:
             "id": new_id("key"),
             "consumer_id": consumer_id or self.consumer_id,
             "name": "secret name of a key",
-            "hash": (await self.api.app.load_hasher()).hash(clear),
+            "hash": (await self.api.app.access.load_hasher()).hash(clear),
             "prefix": clear[:PREFIX_CHARACTERS],
             "last4": clear[-4:],
             "service_ids": ("svc_maps",),
         }
-        await self.api.app.access.add_key(ApiKey(**{**fields, **changes}))
+        await self.api.app.access.store.add_key(ApiKey(**{**fields, **changes}))
         return clear
 
     async def project(self, name: str = "Road", **body: Any) -> str:
@@ -98,11 +98,11 @@ class AccessMarket:
 
     async def join(self, person: Person, project_id: str, role: ProjectRole = "member") -> None:
         actor = Actor(self.ann.account.id, "consumer")
-        await self.api.app.members.add(actor, person.account, self.consumer_id, project_id, role)
+        await self.api.app.access.members.add(actor, person.account, self.consumer_id, project_id, role)
 
     async def call(self, clear: str, service: str = "maps") -> str:
         """`ok`, or why consume would refuse."""
-        gate = self.api.app.gate
+        gate = self.api.app.access.gate
         try:
             await gate.admit(await gate.identify(clear), service, forwarding=True)
         except Problem as problem:

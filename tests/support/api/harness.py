@@ -9,10 +9,10 @@
   `.account`, `.token` and `get`, `post`, `patch`, `put`, `delete(path, json=None, headers=None, **httpx's own)`, which
   answer `httpx.Response`. Paths are whole: `/api/v1/me`. The account is as of the sign-in: `await person.reload()`.
 - `api.anonymous` is the same without a token.
-- `api.app` is `shared.bootstrap.Application`: `api.app.journal`, `api.app.access`, ...; `api.issuer` is the provider
-  (`tests/emulators/issuer.py`); `await api.drain()` waits for tasks in the background, such as mails.
+- `api.app` is `shared.bootstrap.Application`: `api.app.audit.journal`, `api.app.access.store`, ...; `api.issuer`
+  is the provider (`tests/emulators/issuer.py`); `await api.drain()` waits for tasks in the background, such as mails.
 - `api.mails()` are the messages in the outbox folder, oldest first.
-- Consume is not part of this application; `api.app.consume` is its service.
+- Consume is not part of this application; `api.app.metering.consume` is its service.
 
 Everything is fresh for each test. What is cached (AMS_AUTH_CACHE_S) is not cached here, so other stores' writes count
 at once; a test of caching opens its own `Api(folder, issuer, AMS_AUTH_CACHE_S="1")`.
@@ -55,7 +55,7 @@ class Person:
 
     async def reload(self) -> Account:
         """The account as it is now."""
-        held = await self._api.app.identity.account(self.account.id)
+        held = await self._api.app.identity.store.account(self.account.id)
         assert held is not None
         self._account = held.value
         return held.value
@@ -110,24 +110,24 @@ class Api:
         person = await self.present(
             self.issuer.token(subject, **{"name": name, "email": email, "email_verified": True, **claims})
         )
-        account_id = await self.app.identity.reserved_for(login_key(self.issuer.url, subject))
+        account_id = await self.app.identity.store.reserved_for(login_key(self.issuer.url, subject))
         assert account_id is not None, "the first request did not make an account"
-        held = await self.app.identity.account(account_id)
+        held = await self.app.identity.store.account(account_id)
         assert held is not None
         person._account = held.value
         if admin:
-            await self.app.admins.appoint(SYSTEM, held.value, "a test's admin")
+            await self.app.identity.admins.appoint(SYSTEM, held.value, "a test's admin")
             await person.reload()
         return person
 
     async def present(self, token: str) -> Person:
         """Whoever has this token; the account is theirs after the first request that is let in."""
-        await self.app.sign_in.authenticate({"authorization": f"Bearer {token}"})
+        await self.app.identity.sign_in.authenticate({"authorization": f"Bearer {token}"})
         return Person(self, token, None)
 
     async def drain(self) -> None:
-        await self.app.sessions.drain()
-        await self.app.journal.drain()
+        await self.app.identity.sessions.drain()
+        await self.app.audit.journal.drain()
 
     def mails(self) -> list[EmailMessage]:
         folder = self.app.settings.ams_data / "mail"

@@ -38,11 +38,11 @@ class InvoiceMarket:
         }
         invoice = make_invoice(**{**fields, **changes})
         partition, document = invoice.merchant_id, invoice_document(invoice.id)
-        await self.api.app.documents.upsert(BILLING, partition, document, invoice.to_json())
+        await self.api.app.ports.documents.upsert(BILLING, partition, document, invoice.to_json())
         return invoice.id
 
     async def read(self, id: str = "inv_1") -> Invoice:
-        held = await self.api.app.invoice_store.invoice("mer_1", id)
+        held = await self.api.app.billing.invoice_store.invoice("mer_1", id)
         assert held is not None
         return held.value
 
@@ -74,14 +74,16 @@ class InvoiceMarket:
 async def open_invoice_market(market: AccessMarket) -> InvoiceMarket:
     await market.grant()
     await market.merchant(account_ids=(market.mia.account.id,))
-    consumer_id, documents = market.consumer_id, market.api.app.documents
-    await market.api.app.access.put_consumer(Consumer(id=consumer_id, name="Ann", account_id=market.ann.account.id))
+    consumer_id, documents = market.consumer_id, market.api.app.ports.documents
+    await market.api.app.access.store.put_consumer(
+        Consumer(id=consumer_id, name="Ann", account_id=market.ann.account.id)
+    )
     profile = BillingProfile(merchant_id="mer_1", number_prefix="ACME", billing_from=utc_now())
     await documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
     await market.api.drain()
     for file in (market.api.app.settings.ams_data / "mail").glob("*.eml"):
         file.unlink()  # of access, which is not what these tests are about
-    return InvoiceMarket(market, await market.api.app.pseudonyms.of("mer_1", consumer_id))
+    return InvoiceMarket(market, await market.api.app.access.pseudonyms.of("mer_1", consumer_id))
 
 
 async def numbers(person: Person, path: str, **params: Any) -> list[int]:

@@ -31,7 +31,7 @@ class ServicesMarket:
     async def merchant(self, id: str, person: Person | None = None, **changes: Any) -> None:
         accounts = () if person is None else (person.account.id,)
         fields = {"id": id, "slug": id.replace("_", "-"), "name": id, "status": "active", "account_ids": accounts}
-        await self.api.app.catalog.put_merchant(Merchant(**{**fields, **changes}))
+        await self.api.app.catalog.store.put_merchant(Merchant(**{**fields, **changes}))
 
     async def draft(
         self, person: Person | None = None, merchant_id: str = "mer_1", /, **changes: Any
@@ -78,12 +78,12 @@ class ServicesMarket:
     async def put_settings(self, **values: Any) -> None:
         """The platform's, at once."""
         body = PlatformSettings(**values).to_json()
-        await self.api.app.documents.upsert(PLATFORM, "platform", "platform", body)
-        self.api.app.journal.changed()
+        await self.api.app.ports.documents.upsert(PLATFORM, "platform", "platform", body)
+        self.api.app.audit.journal.changed()
 
     async def actions(self) -> list[str]:
         """What the audit log says of services, oldest first."""
-        log = self.api.app.audit_log
+        log = self.api.app.audit.log
         entries = [entry async for month in _each(await log.months()) async for entry in log.entries(month)]
         return [entry.action for entry in entries if entry.resource.startswith("service:")]
 
@@ -94,10 +94,10 @@ async def _each(months: Any) -> Any:
 
 
 async def runs(api: Api, person: Person, merchant_id: str) -> None:
-    held = await api.app.identity.account(person.account.id)
+    held = await api.app.identity.store.account(person.account.id)
     assert held is not None
     after = held.value.model_copy(update={"merchant_ids": (merchant_id,)})
-    await api.app.journal.commit(ACCOUNTS, after.id, [Replace(ACCOUNT_DOCUMENT, after.to_json(), held.etag)])
+    await api.app.audit.journal.commit(ACCOUNTS, after.id, [Replace(ACCOUNT_DOCUMENT, after.to_json(), held.etag)])
 
 
 async def open_services(api: Api) -> ServicesMarket:

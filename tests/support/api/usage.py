@@ -40,5 +40,5 @@ async def used(market: AccessMarket, id: str, key_id: str, moment: datetime = DA
         **changes,
     }
     event = UsageEvent(**{**fields, "data": UsageData(**data)})
-    outcome = await market.api.app.aggregator.apply([RawEvent(encode_event(event), event.consumer_id)])
+    outcome = await market.api.app.metering.aggregator.apply([RawEvent(encode_event(event), event.consumer_id)])
     assert outcome.counted == 1

@@ -70,25 +70,25 @@ async def make_world(api: Api) -> World:
 async def _runs(world: World, person: str, merchant_id: str, slug: str) -> None:
     account = await world.people[person].reload()
     changed = account.model_copy(update={"merchant_ids": (merchant_id,)})
-    await world.api.app.documents.upsert(ACCOUNTS, account.id, ACCOUNT_DOCUMENT, changed.to_json())
+    await world.api.app.ports.documents.upsert(ACCOUNTS, account.id, ACCOUNT_DOCUMENT, changed.to_json())
     merchant = Merchant(id=merchant_id, slug=slug, name=slug, status="active", account_ids=(account.id,))
-    await world.api.app.catalog.put_merchant(merchant)
+    await world.api.app.catalog.store.put_merchant(merchant)
 
 
 async def _market(world: World) -> None:
     await _runs(world, "merchant", "mer_one", "one")
     await _runs(world, "other merchant", "mer_two", "two")
     openapi = "openapi/svc_one/one.json"
-    await world.api.app.blobs.put(openapi, b'{"openapi": "3.1.0", "paths": {}}', content_type="application/json")
+    await world.api.app.ports.blobs.put(openapi, b'{"openapi": "3.1.0", "paths": {}}', content_type="application/json")
     service = Service(
         id="svc_one", merchant_id="mer_one", slug="service-one", name="One", status="active", openapi=openapi
     )
-    await world.api.app.catalog.put_service(service)
+    await world.api.app.catalog.store.put_service(service)
     world.ids |= {"merchant_id": "mer_one", "service_id": "svc_one", "slug": "service-one", "merchant_slug": "one"}
 
 
 async def _tenant(world: World) -> None:
-    access = world.api.app.access
+    access = world.api.app.access.store
     tenant = world.people["tenant"].account
     consumer_id = tenant.consumer_id
     await access.put_consumer(Consumer(id=consumer_id, name="Tenant", account_id=tenant.id))
@@ -110,8 +110,10 @@ async def _tenant(world: World) -> None:
             name=person,
             joined_at=NOW,
         )
-        await world.api.app.documents.upsert(ACCESS, consumer_id, f"member:{project_id}:{account.id}", member.to_json())
-    pseudonym = await world.api.app.pseudonyms.of("mer_one", consumer_id)
+        await world.api.app.ports.documents.upsert(
+            ACCESS, consumer_id, f"member:{project_id}:{account.id}", member.to_json()
+        )
+    pseudonym = await world.api.app.access.pseudonyms.of("mer_one", consumer_id)
     await access.put_grant(
         Grant(
             consumer_id=consumer_id, service_id="svc_one", merchant_id="mer_one", status="approved", pseudonym=pseudonym
@@ -157,7 +159,7 @@ async def _alerts(world: World) -> None:
                 "created_at": NOW,
             }
         )
-        documents = world.api.app.documents
+        documents = world.api.app.ports.documents
         await documents.upsert(ALERTS, owner_id, webhook_document("whk_one"), webhook.to_json())
         await documents.upsert(ALERTS, owner_id, rule_document("rul_one"), rule.to_json())
     world.ids |= {"webhook_id": "whk_one", "rule_id": "rul_one"}
@@ -175,7 +177,7 @@ async def _billing(world: World) -> None:
         created_at=NOW,
         created_by=world.people["merchant"].account.id,
     )
-    consumer_id, documents = world.ids["consumer_id"], world.api.app.documents
+    consumer_id, documents = world.ids["consumer_id"], world.api.app.ports.documents
     profile = BillingProfile(merchant_id="mer_one", number_prefix="ONE", billing_from=NOW)
     details = BuyerDetails(consumer_id=consumer_id, legal_name="Tenant", address=BERLIN)
     ids = {"merchant_id": "mer_one", "consumer_id": consumer_id, "pseudonym": world.ids["pseudonym"]}
@@ -201,7 +203,7 @@ async def _reports(world: World) -> None:
             {"id": "rep_one", "start": NOW, "end": NOW, "status": "done", "blob": "reports/x/rep_one/1.csv", **own}
         )
         schedule = Schedule.model_validate({"id": "rsc_one", "month": "2099-01", "due": "2099-02", **own})
-        documents = world.api.app.documents
+        documents = world.api.app.ports.documents
         await documents.upsert(REPORTS, owner_id, report_document("rep_one"), report.to_json())
         await documents.upsert(REPORTS, owner_id, schedule_document("rsc_one"), schedule.to_json())
     world.ids |= {"report_id": "rep_one", "schedule_id": "rsc_one"}

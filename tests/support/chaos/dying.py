@@ -41,11 +41,11 @@ async def aggregate(app: Application, fuse: _Fuse) -> None:
     stop = asyncio.Event()
 
     async def handle(batch: EventBatch) -> None:
-        await app.aggregator.apply([RawEvent(event.body, event.partition_key) for event in batch.events])
+        await app.metering.aggregator.apply([RawEvent(event.body, event.partition_key) for event in batch.events])
         fuse.burn()
 
-    consuming = asyncio.create_task(app.events.consume(GROUP, handle, stop, batch_events_max=BATCH_EVENTS_MAX))
-    while (await app.events.lag(GROUP)).events:  # noqa: ASYNC110 - looked up on the disk
+    consuming = asyncio.create_task(app.ports.events.consume(GROUP, handle, stop, batch_events_max=BATCH_EVENTS_MAX))
+    while (await app.ports.events.lag(GROUP)).events:  # noqa: ASYNC110 - looked up on the disk
         await asyncio.sleep(0.02)
     stop.set()
     await consuming
@@ -56,7 +56,7 @@ async def ship(app: Application, fuse: _Fuse, count: int) -> None:
 
     async def publish(partition_key: str, events: Sequence[bytes]) -> None:
         await all_are_spooled.wait()
-        await app.events.publish(partition_key, events)
+        await app.ports.events.publish(partition_key, events)
         fuse.burn()
 
     spool = SqliteSpool(app.settings.ams_data / "spool", publish, 2 * SPOOLED)

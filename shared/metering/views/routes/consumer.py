@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from shared.identity.guard import allowed
@@ -15,8 +15,10 @@ from shared.identity.models import Caller
 from shared.kernel.http.fields import ConsumerId
 from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.problems import not_found
+from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import View
 from shared.metering.events import UsageEvent
+from shared.metering.parts import MeteringParts
 from shared.metering.views.consumer import ConsumerUsage, RecordFilter, StatusClass
 from shared.metering.views.figures import Metric, figures, largest, rows
 from shared.metering.views.routes.answers import Sums, trend
@@ -124,13 +126,12 @@ class Scope:
 Reader = Annotated[Caller, Depends(allowed("usage.read"))]
 
 
-async def usage(request: Request) -> ConsumerUsage:
-    return request.app.state.parts.consumer_usage  # type: ignore[no-any-return]  # set by create_app
+ConsumerUsagePart = Annotated[ConsumerUsage, Depends(provided(MeteringParts, lambda metering: metering.consumer_usage))]
 
 
 async def scope(
     caller: Reader,
-    usage: Annotated[ConsumerUsage, Depends(usage)],
+    usage: ConsumerUsagePart,
     consumer_id: ConsumerId,
     project_id: str | None = None,  # of the path, or of the query: by it the guard decided
     service: Name | None = None,

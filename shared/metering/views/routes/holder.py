@@ -11,9 +11,11 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from shared.access.gate.service import Holder
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.http.parameters import Cursor
+from shared.kernel.http.provided import parts_of, provided
 from shared.metering.consume.routes import bearer, own_header
 from shared.metering.counters import Bucket
 from shared.metering.events import encode_event
+from shared.metering.parts import MeteringParts
 from shared.metering.store import TIME_GROUPS, GroupBy, SummaryGroup, UsageQueries
 
 router = APIRouter(tags=["usage"])
@@ -23,15 +25,11 @@ async def holder(
     request: Request, _key: Annotated[object, Security(own_header)], _token: Annotated[object, Security(bearer)]
 ) -> Holder:
     """Either way of sending the key is for the description only: `identify` reads the headers itself."""
-    return await request.app.state.parts.consume.identify(request.headers)  # type: ignore[no-any-return]  # set by create_app
-
-
-async def queries(request: Request) -> UsageQueries:
-    return request.app.state.parts.queries  # type: ignore[no-any-return]  # set by create_app
+    return await parts_of(request, MeteringParts).consume.identify(request.headers)
 
 
 CurrentHolder = Annotated[Holder, Depends(holder)]
-Queries = Annotated[UsageQueries, Depends(queries)]
+UsageQueriesPart = Annotated[UsageQueries, Depends(provided(MeteringParts, lambda metering: metering.queries))]
 
 
 class UsageSums(BaseModel):
@@ -95,7 +93,7 @@ def _check_group_by(text: str) -> str:
 @router.get("/usage/summary")
 async def summarize_usage(
     holder: CurrentHolder,
-    queries: Queries,
+    queries: UsageQueriesPart,
     start: Annotated[AwareDatetime | None, Query(alias="from", description="Default: start of this UTC month")] = None,
     to: Annotated[AwareDatetime | None, Query(description="Exclusive. Default: end of this quarter hour")] = None,
     group_by: Annotated[str, AfterValidator(_check_group_by), Query(examples=["service,day"])] = "service",
@@ -118,7 +116,7 @@ async def summarize_usage(
 @router.get("/usage/events")
 async def list_usage_events(
     holder: CurrentHolder,
-    queries: Queries,
+    queries: UsageQueriesPart,
     day: Annotated[date, Query(alias="date", description="UTC day")],
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Cursor = None,

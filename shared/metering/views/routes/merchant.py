@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.fields import MerchantId, ServiceId
 from shared.kernel.http.parameters import PageSize
+from shared.kernel.http.provided import provided
+from shared.metering.parts import MeteringParts
 from shared.metering.views.figures import Metric, figures, largest
 from shared.metering.views.merchant import MerchantUsage
 from shared.metering.views.routes.answers import Sums, outliers, spread, trend
@@ -90,12 +92,11 @@ class Scope:
 Reader = Annotated[Caller, Depends(allowed("usage.read_merchant"))]
 
 
-async def usage(request: Request) -> MerchantUsage:
-    return request.app.state.parts.merchant_usage  # type: ignore[no-any-return]  # set by create_app
+MerchantUsagePart = Annotated[MerchantUsage, Depends(provided(MeteringParts, lambda metering: metering.merchant_usage))]
 
 
 async def scope(
-    usage: Annotated[MerchantUsage, Depends(usage)],
+    usage: MerchantUsagePart,
     merchant_id: MerchantId,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
     pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
@@ -119,7 +120,7 @@ async def read_merchant_usage(
 @router.get(SERVICE, response_model=MerchantUsageView, responses=TABLE)
 async def read_service_usage(
     caller: Reader,
-    usage: Annotated[MerchantUsage, Depends(usage)],
+    usage: MerchantUsagePart,
     merchant_id: MerchantId,
     service_id: ServiceId,
     asked: Asked,

@@ -3,12 +3,14 @@
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 from fastapi.responses import StreamingResponse
 
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.parameters import PageSize
+from shared.kernel.http.provided import provided
+from shared.metering.parts import MeteringParts
 from shared.metering.views.figures import Metric, figures, largest, rows
 from shared.metering.views.platform import PlatformUsage
 from shared.metering.views.routes.answers import trend
@@ -61,10 +63,6 @@ class PlatformTopView(UsageAnswer):
 Reader = Annotated[Caller, Depends(allowed("usage.read_platform"))]
 
 
-async def usage(request: Request) -> PlatformUsage:
-    return request.app.state.parts.platform_usage  # type: ignore[no-any-return]  # set by create_app
-
-
 async def only(
     merchant: Annotated[str | None, Query(max_length=64, description="Id of a merchant")] = None,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
@@ -73,14 +71,14 @@ async def only(
     return {name: value for name, value in wanted.items() if value is not None}
 
 
-Part = Annotated[PlatformUsage, Depends(usage)]
+PlatformUsagePart = Annotated[PlatformUsage, Depends(provided(MeteringParts, lambda metering: metering.platform_usage))]
 Only = Annotated[Mapping[Dimension, str], Depends(only)]
 
 
 @router.get(HOME, response_model=PlatformUsageView, responses=TABLE)
 async def read_platform_usage(
     caller: Reader,
-    usage: Part,
+    usage: PlatformUsagePart,
     only: Only,
     asked: Asked,
     csv: Csv,
@@ -92,7 +90,7 @@ async def read_platform_usage(
 
 @router.get(f"{HOME}/months", response_model=PlatformUsageView, responses=TABLE)
 async def read_platform_usage_months(
-    caller: Reader, usage: Part, only: Only, months: Months, csv: Csv
+    caller: Reader, usage: PlatformUsagePart, only: Only, months: Months, csv: Csv
 ) -> PlatformUsageView | StreamingResponse:
     """The monthly history, this month included."""
     return await _summary(usage, only, months, "month", csv=csv)
@@ -101,7 +99,7 @@ async def read_platform_usage_months(
 @router.get(f"{HOME}/top", response_model=PlatformTopView, responses=TABLE)
 async def read_platform_usage_top(
     caller: Reader,
-    usage: Part,
+    usage: PlatformUsagePart,
     only: Only,
     asked: Asked,
     csv: Csv,
@@ -122,7 +120,7 @@ async def read_platform_usage_top(
 
 @router.get(f"{HOME}/trend", response_model=UsageTrend, responses=TABLE)
 async def read_platform_usage_trend(
-    caller: Reader, usage: Part, only: Only, asked: Asked, csv: Csv
+    caller: Reader, usage: PlatformUsagePart, only: Only, asked: Asked, csv: Csv
 ) -> UsageTrend | StreamingResponse:
     """This period beside the equally long one before it."""
     return await trend(usage.sums, asked, UsageSelection(asked.window(), (), only), csv=csv)

@@ -3,7 +3,6 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.bootstrap.access import Access
 from shared.metering.consume.forwarding import Forwarder
 from shared.metering.consume.ingest import UsageReports
 from shared.metering.consume.limits import RateLimiter
@@ -14,75 +13,91 @@ from shared.metering.counting.reconciliation import Reconciler
 from shared.metering.store import UsageQueries
 
 if TYPE_CHECKING:
+    from shared.access.parts import AccessParts
+    from shared.catalog.parts import CatalogParts
     from shared.metering.consume.explain import Explainer
     from shared.metering.rollups.deriving import Rollups
     from shared.metering.views.consumer import ConsumerUsage
     from shared.metering.views.merchant import MerchantUsage
     from shared.metering.views.platform import PlatformUsage
     from shared.metering.views.reader import UsageReader
+    from shared.platform import Ports
 
 
-class Metering(Access):
-    """The parts of `shared.metering`."""
+class MeteringParts:
+    """The services of `shared.metering`, each made when it is first used."""
+
+    def __init__(
+        self,
+        ports: "Ports",
+        catalog: "CatalogParts",
+        access: "AccessParts",
+        *,
+        record_retention_days: int,
+    ) -> None:
+        self._ports = ports
+        self._catalog = catalog
+        self._access = access
+        self._record_retention_days = record_retention_days
 
     @cached_property
     def limiter(self) -> RateLimiter:
-        return RateLimiter(self.limits, self.queries)
+        return RateLimiter(self._ports.limits, self.queries)
 
     @cached_property
     def consume(self) -> Consume:
-        reports = UsageReports(self.gate, self.limiter, self.events)
-        forwarder = Forwarder(self.upstream, self.spool, self.events, self.secrets)
-        return Consume(self.gate, self.limiter, reports, forwarder, self.refusals.note)
+        reports = UsageReports(self._access.gate, self.limiter, self._ports.events)
+        forwarder = Forwarder(self._ports.upstream, self._ports.spool, self._ports.events, self._ports.secrets)
+        return Consume(self._access.gate, self.limiter, reports, forwarder, self._access.refusals.note)
 
     @cached_property
     def explainer(self) -> "Explainer":
         from shared.metering.consume.explain import Explainer
 
-        return Explainer(self.gate, self.limiter, self.limits)
+        return Explainer(self._access.gate, self.limiter, self._ports.limits)
 
     @cached_property
     def parked(self) -> Parked:
-        return Parked(self.blobs, self.events)
+        return Parked(self._ports.blobs, self._ports.events)
 
     @cached_property
     def aggregator(self) -> Aggregator:
-        return Aggregator(self.documents, self.gate, self.parked, self.settings.ams_record_retention_days)
+        return Aggregator(self._ports.documents, self._access.gate, self.parked, self._record_retention_days)
 
     @cached_property
     def reconciler(self) -> Reconciler:
-        return Reconciler(self.documents)
+        return Reconciler(self._ports.documents)
 
     @cached_property
     def queries(self) -> UsageQueries:
-        return UsageQueries(self.documents)
+        return UsageQueries(self._ports.documents)
 
     @cached_property
-    def usage_reader(self) -> "UsageReader":
+    def reader(self) -> "UsageReader":
         from shared.metering.views.reader import UsageReader
 
-        return UsageReader(self.documents)
+        return UsageReader(self._ports.documents)
 
     @cached_property
     def consumer_usage(self) -> "ConsumerUsage":
         from shared.metering.views.consumer import ConsumerUsage
 
-        return ConsumerUsage(self.documents, self.access, self.usage_reader)
+        return ConsumerUsage(self._ports.documents, self._access.store, self.reader)
 
     @cached_property
     def merchant_usage(self) -> "MerchantUsage":
         from shared.metering.views.merchant import MerchantUsage
 
-        return MerchantUsage(self.catalog, self.access, self.pseudonyms, self.usage_reader)
+        return MerchantUsage(self._catalog.store, self._access.store, self._access.pseudonyms, self.reader)
 
     @cached_property
     def platform_usage(self) -> "PlatformUsage":
         from shared.metering.views.platform import PlatformUsage
 
-        return PlatformUsage(self.usage_reader)
+        return PlatformUsage(self.reader)
 
     @cached_property
     def rollups(self) -> "Rollups":
         from shared.metering.rollups.deriving import Rollups
 
-        return Rollups(self.documents)
+        return Rollups(self._ports.documents)

@@ -3,13 +3,12 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.bootstrap.alerts import Alerts
-from shared.bootstrap.keys import KeyParts
-from shared.bootstrap.webhooks import WebhookParts
+from shared.billing.tasks import ISSUED_TASK, PRICES_TASK
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
+    from shared.access.parts import AccessParts
+    from shared.audit.journal import Journal
+    from shared.audit.parts import AuditParts
     from shared.billing.documents.cache import DocumentCache
     from shared.billing.documents.downloads import InvoiceDownloads
     from shared.billing.invoices.announcements import Announcer
@@ -29,46 +28,73 @@ if TYPE_CHECKING:
     from shared.billing.profiles.store import ProfileStore
     from shared.billing.receivables.reminders import Reminders
     from shared.billing.receivables.service import Receivables
+    from shared.catalog.parts import CatalogParts
     from shared.downloads.service import Downloads
-    from shared.kernel.background import Runner
+    from shared.identity.parts import IdentityParts
+    from shared.kernel.background import MakeRunner, Runner
+    from shared.platform import Ports
+    from shared.webhooks.parts import WebhookParts
 
 
-class Billing(KeyParts, Alerts, WebhookParts):
-    """The parts of `shared.billing`.
+class BillingParts:
+    """The services of `shared.billing`, each made when it is first used."""
 
-    A part is a `cached_property` that imports its module when it is built; it may use any part of the layers below.
-    The handler of a task is registered in `Tasks`; what must be closed is named in `_CLOSED`.
-    """
+    def __init__(
+        self,
+        ports: "Ports",
+        audit: "AuditParts",
+        identity: "IdentityParts",
+        webhooks: "WebhookParts",
+        catalog: "CatalogParts",
+        access: "AccessParts",
+        *,
+        public_url: str,
+        runner: "MakeRunner",
+    ) -> None:
+        self._ports = ports
+        self._audit = audit
+        self._identity = identity
+        self._webhooks = webhooks
+        self._catalog = catalog
+        self._access = access
+        self._public_url = public_url
+        self._make_runner = runner
+        audit.prepare(self._handle_tasks)
+
+    def _handle_tasks(self, journal: "Journal") -> None:
+        """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
+        journal.on(ISSUED_TASK, lambda task_id, data: self.announcer.on_issued(task_id, data))
+        journal.on(PRICES_TASK, lambda task_id, data: self.plan_notices.on_tell(task_id, data))
 
     @cached_property
     def plan_store(self) -> "PlanStore":
         from shared.billing.prices.store import PlanStore
 
-        return PlanStore(self.documents)
+        return PlanStore(self._ports.documents)
 
     @cached_property
     def profile_store(self) -> "ProfileStore":
         from shared.billing.profiles.store import ProfileStore
 
-        return ProfileStore(self.documents)
+        return ProfileStore(self._ports.documents)
 
     @cached_property
     def invoice_store(self) -> "InvoiceStore":
         from shared.billing.invoices.store import InvoiceStore
 
-        return InvoiceStore(self.documents)
+        return InvoiceStore(self._ports.documents)
 
     @cached_property
     def close_store(self) -> "CloseStore":
         from shared.billing.month_close.store import CloseStore
 
-        return CloseStore(self.documents)
+        return CloseStore(self._ports.documents)
 
     @cached_property
     def billed_subscribers(self) -> "BilledSubscribers":
         from shared.billing.month_close.subscribers import BilledSubscribers
 
-        return BilledSubscribers(self.access)
+        return BilledSubscribers(self._access.store)
 
     @cached_property
     def drafter(self) -> "Drafter":
@@ -80,16 +106,16 @@ class Billing(KeyParts, Alerts, WebhookParts):
             profiles=self.profile_store,
             invoices=self.invoice_store,
             closes=self.close_store,
-            access=self.access,
-            catalog=self.catalog,
-            reader=MonthReader(self.documents),
+            access=self._access.store,
+            catalog=self._catalog.store,
+            reader=MonthReader(self._ports.documents),
         )
 
     @cached_property
     def issuer(self) -> "InvoiceIssuer":
         from shared.billing.month_close.issuing import InvoiceIssuer
 
-        return InvoiceIssuer(self.invoice_store, self.journal)
+        return InvoiceIssuer(self.invoice_store, self._audit.journal)
 
     @cached_property
     def closer(self) -> "Closer":
@@ -98,33 +124,39 @@ class Billing(KeyParts, Alerts, WebhookParts):
         return Closer(
             closes=self.close_store,
             profiles=self.profile_store,
-            catalog=self.catalog,
+            catalog=self._catalog.store,
             subscribers=self.billed_subscribers,
             drafter=self.drafter,
             issuer=self.issuer,
-            journal=self.journal,
-            settings=self.platform_settings,
-            mails=self.mails,
+            journal=self._audit.journal,
+            settings=self._audit.platform_settings,
+            mails=self._access.mails,
         )
 
     @cached_property
     def downloads(self) -> "Downloads":
         from shared.downloads.service import Downloads
 
-        return Downloads(self.blobs, self.journal)
+        return Downloads(self._ports.blobs, self._audit.journal)
 
     @cached_property
     def plans(self) -> "Plans":
         from shared.billing.prices.service import Plans
 
-        return Plans(plans=self.plan_store, profiles=self.profile_store, catalog=self.catalog, journal=self.journal)
+        return Plans(
+            plans=self.plan_store, profiles=self.profile_store, catalog=self._catalog.store, journal=self._audit.journal
+        )
 
     @cached_property
     def plan_notices(self) -> "PlanNotices":
         from shared.billing.prices.notices import PlanNotices
 
         return PlanNotices(
-            plans=self.plan_store, access=self.access, catalog=self.catalog, journal=self.journal, mails=self.mails
+            plans=self.plan_store,
+            access=self._access.store,
+            catalog=self._catalog.store,
+            journal=self._audit.journal,
+            mails=self._access.mails,
         )
 
     @cached_property
@@ -134,7 +166,7 @@ class Billing(KeyParts, Alerts, WebhookParts):
         return Previews(
             profiles=self.profile_store,
             subscribers=self.billed_subscribers,
-            access=self.access,
+            access=self._access.store,
             drafter=self.drafter,
             closer=self.closer,
         )
@@ -145,9 +177,9 @@ class Billing(KeyParts, Alerts, WebhookParts):
 
         return InvoiceDownloads(
             invoices=self.invoice_store,
-            documents=self.documents,
-            access=self.access,
-            blobs=self.blobs,
+            documents=self._ports.documents,
+            access=self._access.store,
+            blobs=self._ports.blobs,
             cache=self.document_cache,
             downloads=self.downloads,
         )
@@ -156,14 +188,14 @@ class Billing(KeyParts, Alerts, WebhookParts):
     def document_cache(self) -> "DocumentCache":
         from shared.billing.documents.cache import DocumentCache
 
-        return DocumentCache(self.blobs)
+        return DocumentCache(self._ports.blobs)
 
     @cached_property
     def filer(self) -> "Filer":
         from shared.billing.month_close.filing import Filer
 
         return Filer(
-            documents=self.documents,
+            documents=self._ports.documents,
             closes=self.close_store,
             invoices=self.invoice_store,
             cache=self.document_cache,
@@ -171,14 +203,7 @@ class Billing(KeyParts, Alerts, WebhookParts):
 
     @cached_property
     def filing_runner(self) -> "Runner":
-        return self.beside("invoice-documents", lambda: self.filer.run())
-
-    def beside(self, work: str, do: "Callable[[], Awaitable[object]]") -> "Runner":
-        """What does `work` when nobody else needs the processor, or `do` here where no process can be started."""
-        from shared.kernel.background import Runner, in_own_process
-
-        own = self.settings.ams_report_process == "own"
-        return Runner((lambda: in_own_process("shared.bootstrap.background_process", work)) if own else do)
+        return self._make_runner("invoice-documents", lambda: self.filer.run())
 
     @cached_property
     def announcer(self) -> "Announcer":
@@ -189,22 +214,22 @@ class Billing(KeyParts, Alerts, WebhookParts):
         return Announcer(
             invoices=self.invoice_store,
             profiles=self.profile_store,
-            access=self.access,
-            catalog=self.catalog,
-            mails=self.mails,
-            merchant_mails=self.catalog_mails,
-            webhooks=self.webhook_store,
-            send=lambda task_id, data: send_mail(self.mail, task_id, data),
-            post=lambda task_id, data: self.webhook_sender.on_emit(task_id, data),
-            leave=lambda merchant_id, tasks: self.journal.commit(BILLING, merchant_id, [], tasks=tasks),
-            url=self.settings.ams_public_url,
+            access=self._access.store,
+            catalog=self._catalog.store,
+            mails=self._access.mails,
+            merchant_mails=self._catalog.mails,
+            webhooks=self._webhooks.store,
+            send=lambda task_id, data: send_mail(self._ports.mail, task_id, data),
+            post=lambda task_id, data: self._webhooks.sender.on_emit(task_id, data),
+            leave=lambda merchant_id, tasks: self._audit.journal.commit(BILLING, merchant_id, [], tasks=tasks),
+            url=self._public_url,
         )
 
     @cached_property
     def invoice_listing(self) -> "InvoiceListing":
         from shared.billing.invoices.listing import InvoiceListing
 
-        return InvoiceListing(self.invoice_store, self.access)
+        return InvoiceListing(self.invoice_store, self._access.store)
 
     @cached_property
     def receivables(self) -> "Receivables":
@@ -213,7 +238,7 @@ class Billing(KeyParts, Alerts, WebhookParts):
         return Receivables(
             invoices=self.invoice_store,
             profiles=self.profile_store,
-            journal=self.journal,
+            journal=self._audit.journal,
             announcer=self.announcer,
         )
 
@@ -221,10 +246,15 @@ class Billing(KeyParts, Alerts, WebhookParts):
     def reminders(self) -> "Reminders":
         from shared.billing.receivables.reminders import Reminders
 
-        return Reminders(self.invoice_store, self.journal, self.announcer)
+        return Reminders(self.invoice_store, self._audit.journal, self.announcer)
 
     @cached_property
-    def billing_setup(self) -> "BillingSetup":
+    def setup(self) -> "BillingSetup":
         from shared.billing.profiles.service import BillingSetup
 
-        return BillingSetup(self.profile_store, self.catalog, self.journal)
+        return BillingSetup(self.profile_store, self._catalog.store, self._audit.journal)
+
+    async def close(self) -> None:
+        """Give up what is being made: another process does it."""
+        if "filing_runner" in self.__dict__:
+            await self.filing_runner.close()
