@@ -42,13 +42,15 @@ async def admission(embedded) -> Admission:
 @pytest.fixture
 async def forwarder(embedded) -> AsyncIterator[Forwarder]:
     """Its spool's folder is a file, so every append fails."""
-    (embedded.folder / "spool").write_text("in the way")
+    in_the_way = embedded.folder / "spool"
+    in_the_way.write_text("")
     spool = SqliteSpool(embedded.folder / "spool", embedded.events.publish, 10)
     with pytest.raises(SpoolUnavailable):
         await spool.append("con_1:0", b"an event")
     with pytest.raises(SpoolUnavailable):
         spool.check()
     yield Forwarder(HttpUpstream(allow_private=False), spool, embedded.events, EnvironmentSecrets({}))
+    in_the_way.unlink()  # else closing it waits for the disk to work again
     await spool.close()
 
 
