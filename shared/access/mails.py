@@ -1,10 +1,9 @@
 """Whom to tell of a change: mails as tasks of the journal. Addresses are read here and go nowhere else."""
 
 from shared.access.models import Consumer
-from shared.audit.journal import Task
 from shared.audit.platform import PlatformSettingsStore
-from shared.identity.mail_task import mail
 from shared.identity.store import AccountStore
+from shared.identity.tasks import SendMail
 
 
 class AccessMails:
@@ -12,16 +11,16 @@ class AccessMails:
         self._accounts = accounts
         self._settings = settings
 
-    async def to_consumer(self, consumer: Consumer | None, subject: str, text: str) -> list[Task]:
+    async def to_consumer(self, consumer: Consumer | None, subject: str, text: str) -> list[SendMail]:
         """To the person whose tenant it is, when the address was verified; else nothing."""
         if consumer is None or consumer.account_id is None:
             return []
         held = await self._accounts.account(consumer.account_id)
         if held is None or held.value.email is None or not held.value.email_verified:
             return []
-        return [mail(held.value.email, subject, text)]
+        return [SendMail(to=held.value.email, subject=subject, text=text)]
 
-    async def to_platform(self, subject: str, text: str) -> list[Task]:
+    async def to_platform(self, subject: str, text: str) -> list[SendMail]:
         """To the operators' alert recipients."""
         recipients = (await self._settings.current()).alert_recipients
-        return [mail(recipient, subject, text) for recipient in recipients]
+        return [SendMail(to=recipient, subject=subject, text=text) for recipient in recipients]

@@ -7,7 +7,7 @@ from shared.access.gate.refusals import Refusals
 from shared.access.gate.service import Gate
 from shared.access.keys.format import KeyHasher
 from shared.access.store import AccessStore
-from shared.access.tasks import CLEAR_TASK, KEYS_TASK, MEMBERSHIP_TASK
+from shared.access.tasks import ClearProject, DisableKeys, FollowMembership
 
 if TYPE_CHECKING:
     from shared.access.consumers.service import Consumers
@@ -70,9 +70,9 @@ class AccessParts:
     def _handle_tasks(self, journal: "Journal") -> None:
         """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
         journal.on_change(lambda: self.gate.invalidate())
-        journal.on(MEMBERSHIP_TASK, lambda task_id, data: self.memberships.on_follow(task_id, data), inline=True)
-        journal.on(KEYS_TASK, lambda task_id, data: self.members.on_disable_keys(task_id, data), inline=True)
-        journal.on(CLEAR_TASK, lambda task_id, data: self.projects.on_clear(task_id, data), inline=True)
+        journal.on(FollowMembership, lambda task_id, task: self.memberships.on_follow(task_id, task), inline=True)
+        journal.on(DisableKeys, lambda task_id, task: self.members.on_disable_keys(task_id, task), inline=True)
+        journal.on(ClearProject, lambda task_id, task: self.projects.on_clear(task_id, task), inline=True)
 
     @cached_property
     def store(self) -> AccessStore:

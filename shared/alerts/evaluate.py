@@ -13,14 +13,15 @@ from typing import Protocol
 
 from shared.alerts.models import Fired, Rule
 from shared.alerts.store import ALERTS, AlertStore, fired_document
-from shared.audit.journal import Journal, Task
+from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Change
+from shared.audit.tasks import Task
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.errors import Problem, Unavailable
 from shared.kernel.ids import new_id
 from shared.metering.counters import Bucket
 from shared.platform.documents import Create
-from shared.webhooks.events import emit
+from shared.webhooks.tasks import emit
 
 FIRED_KEPT_S = 400 * 24 * 3600
 RULES_AT_ONCE_MAX = 16

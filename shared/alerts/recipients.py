@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from shared.access.store import AccessStore
 from shared.alerts.models import Rule
-from shared.audit.journal import Task
 from shared.audit.platform import PlatformSettingsStore
 from shared.catalog.store import CatalogStore
-from shared.identity.mail_task import mail
 from shared.identity.store import AccountStore
+from shared.identity.tasks import SendMail
 
 
 class RuleRecipients:
@@ -22,8 +21,8 @@ class RuleRecipients:
         self._catalog = catalog
         self._settings = settings
 
-    async def mails(self, rule: Rule, subject: str, text: str) -> list[Task]:
-        return [mail(address, subject, text) for address in await self._addresses(rule)]
+    async def mails(self, rule: Rule, subject: str, text: str) -> list[SendMail]:
+        return [SendMail(to=address, subject=subject, text=text) for address in await self._addresses(rule)]
 
     async def _addresses(self, rule: Rule) -> Sequence[str]:
         if rule.owner_kind == "platform":

@@ -9,15 +9,14 @@ tried until they succeed, with growing pauses; one that still fails after ATTEMP
 
 import asyncio
 import contextlib
-import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from shared.audit.models import Change, Entry
+from shared.audit.tasks import AppendEntry, CreateDocument, PutDocument, RemoveDocument, Task
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Listeners, StoredModel
 from shared.kernel.errors import Problem, Unavailable
@@ -52,38 +51,13 @@ TASKS_AT_ONCE_MAX = 16
 OUTBOX = "outbox"
 _logger = logging.getLogger(__name__)
 
-Handler = Callable[[str, dict[str, Any]], Awaitable[None]]
-"""Gets the task's id, the same in every attempt, and its data. Raises to be tried again."""
+T = TypeVar("T", bound=Task)
 
+Handler = Callable[[str, T], Awaitable[None]]
+"""Gets the task's id, the same in every attempt, and the task. Raises to be tried again."""
 
-@dataclass(frozen=True, slots=True)
-class Task:
-    """Something to be done after a commit. `kind` names a handler, `data` is JSON. `delay_s` leaves it to the timer,
-    that many seconds later: for what others may still be using."""
-
-    kind: str
-    data: dict[str, Any] = field(default_factory=dict)
-    delay_s: int = 0
-
-
-def put(container: Container, partition: str, id: str, body: StoredModel) -> Task:
-    """Write a document of another partition, over whatever is there: for derived documents only, since a task that is
-    done late would undo what was changed in between."""
-    return _write("documents.put", container, partition, id, body)
-
-
-def create(container: Container, partition: str, id: str, body: StoredModel) -> Task:
-    """Create a document of another partition; that it is there already is fine."""
-    return _write("documents.create", container, partition, id, body)
-
-
-def _write(kind: str, container: Container, partition: str, id: str, body: StoredModel) -> Task:
-    return Task(kind, {"container": container.name, "partition": partition, "id": id, "body": body.to_json().decode()})
-
-
-def remove(container: Container, partition: str, id: str) -> Task:
-    """Delete a document of another partition; that it is gone already is fine."""
-    return Task("documents.remove", {"container": container.name, "partition": partition, "id": id})
+_Do = Callable[[str, dict[str, Any]], Awaitable[None]]
+"""A handler that reads its task from what is stored of it."""
 
 
 class GaveUp(Exception):
@@ -108,20 +82,29 @@ class Journal(Listeners):
         self._documents = documents
         self._append = append
         self._now = now
-        self._handlers: dict[str, Handler] = {}
+        self._handlers: dict[str, _Do] = {}
         self._inline: set[str] = set()
         self._background: set[asyncio.Task[None]] = set()
-        self.on("audit.append", self._on_append, inline=True)
-        self.on("documents.create", self._on_create, inline=True)
-        self.on("documents.put", self._on_put, inline=True)
-        self.on("documents.remove", self._on_remove, inline=True)
+        self.on(AppendEntry, self._on_append, inline=True)
+        self.on(CreateDocument, self._on_create, inline=True)
+        self.on(PutDocument, self._on_put, inline=True)
+        self.on(RemoveDocument, self._on_remove, inline=True)
 
-    def on(self, kind: str, handler: Handler, *, inline: bool = False) -> None:
+    def on(self, task: type[T], handler: Handler[T], *, inline: bool = False) -> None:
         """Register the handler of a kind of task. An inline one is done before `commit` returns, the others in the
         background."""
-        self._handlers[kind] = handler
+
+        async def do(id: str, data: dict[str, Any]) -> None:
+            await handler(id, task.model_validate(data))
+
+        self._handlers[task.kind] = do
         if inline:
-            self._inline.add(kind)
+            self._inline.add(task.kind)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of tasks that have a handler."""
+        return frozenset(self._handlers)
 
     async def commit(
         self,
@@ -137,8 +120,7 @@ class Journal(Listeners):
         Once the transaction is durable nothing raises any more: what remains is done from the outbox.
         """
         now = self._now()
-        entries = [Entry.of(change, format_time(now)) for change in changes]
-        todo = [Task("audit.append", json.loads(entry.to_json())) for entry in entries] + list(tasks)
+        todo = [*(AppendEntry.of(change, format_time(now)) for change in changes), *tasks]
         written = [(f"{OUTBOX}:{new_id('job')}", _outbox(task, now), task.delay_s == 0) for task in todo]
         creates = [Create(task_id, outbox.to_json()) for task_id, outbox, _ in written]
         try:
@@ -243,29 +225,27 @@ class Journal(Listeners):
         due = self._now() + timedelta(seconds=PAUSES_S[attempts - 1])
         return outbox.model_copy(update={"outbox": format_time(due), "attempts": attempts})
 
-    async def _on_append(self, id: str, data: dict[str, Any]) -> None:
-        await self._append(Entry.model_validate(data))
+    async def _on_append(self, id: str, task: AppendEntry) -> None:
+        await self._append(Entry.model_validate(task.stored()))
 
-    async def _on_create(self, id: str, data: dict[str, Any]) -> None:
-        container = CONTAINERS[data["container"]]
+    async def _on_create(self, id: str, task: CreateDocument) -> None:
         with contextlib.suppress(DocumentExists):
-            await self._documents.create(container, data["partition"], data["id"], data["body"].encode())
+            await self._documents.create(task.where, task.partition, task.id, task.body.encode())
         self.changed()
 
-    async def _on_put(self, id: str, data: dict[str, Any]) -> None:
-        container = CONTAINERS[data["container"]]
-        await self._documents.upsert(container, data["partition"], data["id"], data["body"].encode())
+    async def _on_put(self, id: str, task: PutDocument) -> None:
+        await self._documents.upsert(task.where, task.partition, task.id, task.body.encode())
         self.changed()
 
-    async def _on_remove(self, id: str, data: dict[str, Any]) -> None:
+    async def _on_remove(self, id: str, task: RemoveDocument) -> None:
         with contextlib.suppress(DocumentMissing):
-            await self._documents.delete(CONTAINERS[data["container"]], data["partition"], data["id"])
+            await self._documents.delete(task.where, task.partition, task.id)
         self.changed()
 
 
 def _outbox(task: Task, now: datetime) -> _Outbox:
     due = now + (timedelta(seconds=task.delay_s) if task.delay_s else FIRST_DUE)
-    return _Outbox(outbox=format_time(due), kind=task.kind, data=task.data)
+    return _Outbox(outbox=format_time(due), kind=task.kind, data=task.stored())
 
 
 def conflict() -> Problem:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, Field
 
@@ -83,7 +83,7 @@ class Entry(StoredModel):
     hash: str = ""
 
     @classmethod
-    def of(cls, change: Change, time: str) -> "Entry":
+    def of(cls, change: Change, time: str) -> Self:
         return cls(
             id=new_id("aud"),
             time=time,

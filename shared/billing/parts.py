@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.billing.tasks import ISSUED_TASK, PRICES_TASK
+from shared.billing.tasks import AnnounceInvoices, TellPriceChange
 
 if TYPE_CHECKING:
     from shared.access.parts import AccessParts
@@ -63,8 +63,8 @@ class BillingParts:
 
     def _handle_tasks(self, journal: "Journal") -> None:
         """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
-        journal.on(ISSUED_TASK, lambda task_id, data: self.announcer.on_issued(task_id, data))
-        journal.on(PRICES_TASK, lambda task_id, data: self.plan_notices.on_tell(task_id, data))
+        journal.on(AnnounceInvoices, lambda task_id, task: self.announcer.on_issued(task_id, task))
+        journal.on(TellPriceChange, lambda task_id, task: self.plan_notices.on_tell(task_id, task))
 
     @cached_property
     def plan_store(self) -> "PlanStore":
@@ -209,7 +209,7 @@ class BillingParts:
     def announcer(self) -> "Announcer":
         from shared.billing.invoices.announcements import Announcer
         from shared.billing.store import BILLING
-        from shared.identity.mail_task import send_mail
+        from shared.identity.mails import send_mail
 
         return Announcer(
             invoices=self.invoice_store,
@@ -219,8 +219,8 @@ class BillingParts:
             mails=self._access.mails,
             merchant_mails=self._catalog.mails,
             webhooks=self._webhooks.store,
-            send=lambda task_id, data: send_mail(self._ports.mail, task_id, data),
-            post=lambda task_id, data: self._webhooks.sender.on_emit(task_id, data),
+            send=lambda task_id, task: send_mail(self._ports.mail, task_id, task),
+            post=lambda task_id, task: self._webhooks.sender.on_emit(task_id, task),
             leave=lambda merchant_id, tasks: self._audit.journal.commit(BILLING, merchant_id, [], tasks=tasks),
             url=self._public_url,
         )

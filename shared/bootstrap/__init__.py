@@ -26,7 +26,7 @@ from shared.settings import Settings, load_settings
 from shared.webhooks.parts import WebhookParts
 
 if TYPE_CHECKING:
-    from shared.audit.journal import Task
+    from shared.audit.tasks import Task
     from shared.catalog.marketplace.details import Visitors
     from shared.identity.authority import Authority
     from shared.identity.models import Account

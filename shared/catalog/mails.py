@@ -1,10 +1,9 @@
 """Whom to tell of a decision: mails as tasks of the journal. Addresses are read here and go nowhere else."""
 
-from shared.audit.journal import Task
 from shared.audit.platform import PlatformSettingsStore
 from shared.catalog.models import Merchant
-from shared.identity.mail_task import mail
 from shared.identity.store import AccountStore
+from shared.identity.tasks import SendMail
 
 
 class CatalogMails:
@@ -12,16 +11,16 @@ class CatalogMails:
         self._accounts = accounts
         self._settings = settings
 
-    async def to_merchant(self, merchant: Merchant | None, subject: str, text: str) -> list[Task]:
+    async def to_merchant(self, merchant: Merchant | None, subject: str, text: str) -> list[SendMail]:
         """To everybody who acts for the merchant and whose address was verified."""
-        tasks = []
+        mails = []
         for account_id in () if merchant is None else merchant.account_ids:
             held = await self._accounts.account(account_id)
             if held is not None and held.value.email is not None and held.value.email_verified:
-                tasks.append(mail(held.value.email, subject, text))
-        return tasks
+                mails.append(SendMail(to=held.value.email, subject=subject, text=text))
+        return mails
 
-    async def to_platform(self, subject: str, text: str) -> list[Task]:
+    async def to_platform(self, subject: str, text: str) -> list[SendMail]:
         """To the operators' alert recipients."""
         recipients = (await self._settings.current()).alert_recipients
-        return [mail(recipient, subject, text) for recipient in recipients]
+        return [SendMail(to=recipient, subject=subject, text=text) for recipient in recipients]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
-from shared.catalog.tasks import FORGET_SECRET_TASK, GATEWAY_TASK, PUBLISH_TASK, RELIST_TASK
+from shared.catalog.tasks import ForgetSecret, PublishPages, RelistServices, SyncGateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,10 +55,10 @@ class CatalogParts:
 
     def _handle_tasks(self, journal: "Journal") -> None:
         """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
-        journal.on(PUBLISH_TASK, lambda task_id, data: self.publisher.on_task(task_id, data))
-        journal.on(GATEWAY_TASK, lambda task_id, data: self.gateway_sync.on_task(task_id, data))
-        journal.on(FORGET_SECRET_TASK, lambda task_id, data: self.upstream_secrets.on_forget(task_id, data))
-        journal.on(RELIST_TASK, lambda task_id, data: self.relisting.on_task(task_id, data))
+        journal.on(PublishPages, lambda task_id, task: self.publisher.on_publish(task_id, task))
+        journal.on(SyncGateway, lambda task_id, task: self.gateway_sync.on_sync(task_id, task))
+        journal.on(ForgetSecret, lambda task_id, task: self.upstream_secrets.on_forget(task_id, task))
+        journal.on(RelistServices, lambda task_id, task: self.relisting.on_relist(task_id, task))
 
     @cached_property
     def store(self) -> CatalogStore:

@@ -2,19 +2,17 @@
 `role` follows from it.
 """
 
-from typing import Any
-
-from shared.audit.journal import Journal, Task, conflict
+from shared.audit.journal import Journal, conflict
 from shared.audit.models import Actor, changed
 from shared.identity.models import Account
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore
+from shared.identity.tasks import FollowRoster
 from shared.kernel.documents import Identifier, StoredModel
 from shared.kernel.errors import Problem
 from shared.kernel.retries import retry, retry_on_conflict
 from shared.platform.documents import CONTAINERS, Create, Documents, PreconditionFailed, Replace
 
 PLATFORM = CONTAINERS["platform"]
-ADMINS_TASK = "account.follow_roster"
 ATTEMPTS_MAX = 10
 _ID = "admins"
 
@@ -62,7 +60,7 @@ class Admins:
         states = [account.model_copy(update={"role": role}) for role in (None, "admin")]
         before, after = states if admin else reversed(states)
         change = changed(actor, "account.set_admin", f"account:{account.id}", before, after, reason=reason)
-        await self._journal.commit(PLATFORM, _ID, [write], change, tasks=[Task(ADMINS_TASK, {"id": account.id})])
+        await self._journal.commit(PLATFORM, _ID, [write], change, tasks=[FollowRoster(id=account.id)])
 
     async def _roster(self) -> tuple[Roster, str | None]:
         document = await self._documents.get(PLATFORM, _ID, _ID)
@@ -70,8 +68,9 @@ class Admins:
             return Roster(), None
         return Roster.model_validate_json(document.body), document.etag
 
-    async def on_task(self, id: str, data: dict[str, Any]) -> None:
-        await self.follow(data["id"])
+    async def on_follow(self, task_id: str, task: FollowRoster) -> None:
+        """The handler of FollowRoster. Raises Problem 409."""
+        await self.follow(task.id)
 
     async def follow(self, account_id: str) -> None:
         """Make the account's role what the roster says now. Raises Problem 409 when others keep changing it."""

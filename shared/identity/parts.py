@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.identity.admins import ADMINS_TASK, Admins
-from shared.identity.mail_task import MAIL_TASK, send_mail
-from shared.identity.staff import STAFF_TASK, Staff
-from shared.identity.store import RELEASE_TASK, AccountStore
+from shared.identity.admins import Admins
+from shared.identity.mails import send_mail
+from shared.identity.staff import Staff
+from shared.identity.store import AccountStore
+from shared.identity.tasks import FollowRoster, JoinMerchant, ReleaseLogin, SendMail
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from shared.audit.journal import Journal, Task
+    from shared.audit.journal import Journal
     from shared.audit.parts import AuditParts
+    from shared.audit.tasks import Task
     from shared.identity.accounts.service import Accounts
     from shared.identity.authority import Authority
     from shared.identity.models import Account
@@ -50,10 +52,10 @@ class IdentityParts:
 
     def _handle_tasks(self, journal: "Journal") -> None:
         """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
-        journal.on(MAIL_TASK, lambda task_id, data: send_mail(self._ports.mail, task_id, data))
-        journal.on(ADMINS_TASK, lambda task_id, data: self.admins.on_task(task_id, data), inline=True)
-        journal.on(STAFF_TASK, lambda task_id, data: self.staff.on_join(task_id, data), inline=True)
-        journal.on(RELEASE_TASK, lambda task_id, data: self.store.on_release(task_id, data), inline=True)
+        journal.on(SendMail, lambda task_id, task: send_mail(self._ports.mail, task_id, task))
+        journal.on(FollowRoster, lambda task_id, task: self.admins.on_follow(task_id, task), inline=True)
+        journal.on(JoinMerchant, lambda task_id, task: self.staff.on_join(task_id, task), inline=True)
+        journal.on(ReleaseLogin, lambda task_id, task: self.store.on_release(task_id, task), inline=True)
 
     @cached_property
     def store(self) -> AccountStore:

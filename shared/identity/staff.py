@@ -1,19 +1,12 @@
 """Which merchants an account runs: what the guard looks at. Added by a task of the journal, once, whatever happens."""
 
-from typing import Any
-
-from shared.audit.journal import Journal, Task, conflict
+from shared.audit.journal import Journal, conflict
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore
+from shared.identity.tasks import JoinMerchant
 from shared.kernel.retries import retry
 from shared.platform.documents import Documents, PreconditionFailed
 
-STAFF_TASK = "account.join_merchant"
 ATTEMPTS_MAX = 10
-
-
-def join_merchant(account_id: str, merchant_id: str) -> Task:
-    """To be passed to `Journal.commit`: from then on the account runs the merchant."""
-    return Task(STAFF_TASK, {"account_id": account_id, "merchant_id": merchant_id})
 
 
 class Staff:
@@ -22,10 +15,10 @@ class Staff:
         self._store = store
         self._journal = journal
 
-    async def on_join(self, id: str, data: dict[str, Any]) -> None:
-        """The handler of STAFF_TASK. Raises Problem 409 when others keep changing the account."""
+    async def on_join(self, task_id: str, task: JoinMerchant) -> None:
+        """The handler of JoinMerchant. Raises Problem 409 when others keep changing the account."""
         await retry(
-            lambda: self._join(data["account_id"], data["merchant_id"]),
+            lambda: self._join(task.account_id, task.merchant_id),
             on=PreconditionFailed,
             attempts_max=ATTEMPTS_MAX,
             otherwise=conflict,

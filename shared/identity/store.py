@@ -8,9 +8,10 @@ first, so that concurrent first sign-ins agree.
 from collections.abc import Sequence
 from functools import partial
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from shared.identity.models import Account, Login, Session
+from shared.identity.tasks import ReleaseLogin
 from shared.kernel.documents import Held, Identifier, StoredModel
 from shared.kernel.http.paging import Page, read_page
 from shared.platform.documents import (
@@ -25,7 +26,6 @@ from shared.platform.documents import (
 
 ACCOUNTS, LOGINS = CONTAINERS["accounts"], CONTAINERS["logins"]
 ACCOUNT_DOCUMENT = "account"
-RELEASE_TASK = "login.release"
 
 Model = TypeVar("Model", bound=StoredModel)
 
@@ -104,9 +104,9 @@ class AccountStore:
         except (DocumentMissing, PreconditionFailed):
             return  # somebody else's by now
 
-    async def on_release(self, id: str, data: dict[str, Any]) -> None:
-        """The handler of RELEASE_TASK."""
-        await self.release(data["key"], data["account_id"])
+    async def on_release(self, task_id: str, task: ReleaseLogin) -> None:
+        """The handler of ReleaseLogin."""
+        await self.release(task.key, task.account_id)
 
     async def page(self, model: type[Model], query: Query, asked: str, cursor: str | None) -> Page[Model]:
         """One page. `asked` names the list with its filters. Raises Problem 400 `cursor_invalid`."""

@@ -6,7 +6,6 @@ import logging
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 STOP_S = 5.0
 _logger = logging.getLogger(__name__)
@@ -27,10 +26,6 @@ class Runner:
         self._again = True
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
-
-    async def on_task(self, id: str, data: dict[str, Any]) -> None:
-        """Handler of the task. What fails is found by the timer."""
-        self.start()
 
     async def _run(self) -> None:
         while self._again:

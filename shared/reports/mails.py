@@ -8,16 +8,17 @@ from datetime import datetime
 
 from shared.access.mails import AccessMails
 from shared.access.store import AccessStore
-from shared.audit.journal import Task, create
+from shared.audit.tasks import Task, create
 from shared.catalog.store import CatalogStore
-from shared.identity.mail_task import mail, one_line
+from shared.identity.mails import one_line
 from shared.identity.models import Account
 from shared.identity.store import AccountStore
+from shared.identity.tasks import SendMail
 from shared.kernel.clock import format_time
 from shared.reports.models import Report, Subject
 from shared.reports.sources import ReportSources
 from shared.reports.store import REPORTS, report_document
-from shared.webhooks.events import emit
+from shared.webhooks.tasks import emit
 
 
 class ReportMails:
@@ -71,7 +72,11 @@ class ReportMails:
         if held is None or not _still_may(held.value, report):
             return []
         account = held.value
-        return [mail(account.email, subject, text)] if account.email is not None and account.email_verified else []
+        return (
+            [SendMail(to=account.email, subject=subject, text=text)]
+            if account.email is not None and account.email_verified
+            else []
+        )
 
     async def _shared(self, report: Report) -> list[Task]:
         pseudonym = report.contents.subject.pseudonyms[0]

@@ -14,6 +14,7 @@ from typing import Any
 
 from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Change
+from shared.audit.tasks import Task
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem, Unavailable
@@ -26,6 +27,7 @@ from shared.reports.models import Report
 from shared.reports.rows import ReportRows, TooManyRows, columns
 from shared.reports.sources import ReportSources
 from shared.reports.store import REPORTS, ReportStore, blob_folder, report_document
+from shared.reports.tasks import ClearReport
 
 LEASE_S = 120.0
 PAUSE = timedelta(minutes=1)
@@ -101,9 +103,9 @@ class ReportMaker:
     def lease(self) -> str:
         return format_time(self.now() + timedelta(seconds=self.lease_s))
 
-    async def on_clear(self, id: str, data: dict[str, Any]) -> None:
-        """Handler of the task: what attempts of a deleted report wrote. Raises BlobsUnavailable."""
-        await self.clear(blob_folder(data["owner_id"], data["id"]))
+    async def on_clear(self, task_id: str, task: ClearReport) -> None:
+        """The handler of ClearReport: deletes what attempts of a deleted report wrote. Raises BlobsUnavailable."""
+        await self.clear(blob_folder(task.owner_id, task.id))
 
     async def clear(self, folder: str, but: str = "") -> None:
         for name in [name async for name in self.blobs.list(folder)]:
@@ -186,7 +188,7 @@ class _Attempt:
         due = format_time(self._maker.now() + PAUSE * self._held.value.attempt)
         await self._save({"status": "queued", "due": due})
 
-    async def _commit(self, after: Report, action: str, told: dict[str, Any], tasks: list[Any]) -> None:
+    async def _commit(self, after: Report, action: str, told: dict[str, Any], tasks: list[Task]) -> None:
         change = Change(SYSTEM, action, f"report:{after.id}", after=told)
         async with self._writing:
             write = Replace(report_document(after.id), after.to_json(), self._held.etag)

@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.reports.tasks import CLEAR_TASK, MAKE_TASK
+from shared.reports.tasks import ClearReport, MakeReports
 
 if TYPE_CHECKING:
     from shared.access.parts import AccessParts
@@ -48,8 +48,11 @@ class ReportParts:
 
     def _handle_tasks(self, journal: "Journal") -> None:
         """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
-        journal.on(MAKE_TASK, lambda task_id, data: self.runner.on_task(task_id, data))
-        journal.on(CLEAR_TASK, lambda task_id, data: self.maker.on_clear(task_id, data))
+        journal.on(MakeReports, self._on_make)
+        journal.on(ClearReport, lambda task_id, task: self.maker.on_clear(task_id, task))
+
+    async def _on_make(self, task_id: str, task: MakeReports) -> None:
+        self.runner.start()  # what fails there is found by the timer
 
     @cached_property
     def store(self) -> "ReportStore":

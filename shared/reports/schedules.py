@@ -18,7 +18,7 @@ from shared.kernel.periods import next_month, period
 from shared.platform.documents import Create, Operation, Replace
 from shared.reports.models import Report, Schedule
 from shared.reports.store import REPORTS, ReportStore, report_document, schedule_document
-from shared.reports.tasks import make
+from shared.reports.tasks import MakeReports
 
 GRACE = timedelta(hours=1)
 """After the month's end: by then what was used in it has been counted."""
@@ -75,7 +75,7 @@ class ReportScheduler:
         ]
         change = changed(SYSTEM, "report.create", f"report:{report.id}", None, report)
         try:
-            etags = await self._journal.commit(REPORTS, schedule.owner_id, writes, change, tasks=[make()])
+            etags = await self._journal.commit(REPORTS, schedule.owner_id, writes, change, tasks=[MakeReports()])
         except Problem:  # 409: another timer was first, or the schedule was deleted
             _logger.info("schedule %s was seen to by somebody else", schedule.id)
             return None

@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from shared.audit.journal import Journal, Task, remove
+from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change, changed
+from shared.audit.tasks import Task, remove
 from shared.downloads.service import Downloads, Link
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
@@ -33,7 +34,7 @@ from shared.reports.store import (
     report_document,
     schedule_document,
 )
-from shared.reports.tasks import clear, make
+from shared.reports.tasks import ClearReport, MakeReports
 
 UNFINISHED_MAX = 10
 
@@ -89,7 +90,7 @@ class Reports:
             schedule = self._schedule(report, report.schedule_id, now)
             writes.append(Create(schedule_document(schedule.id), schedule.to_json()))
             changes.append(changed(actor, "report_schedule.create", f"report_schedule:{schedule.id}", None, schedule))
-        etags = await self._journal.commit(REPORTS, owner_id, writes, *changes, tasks=[make()])
+        etags = await self._journal.commit(REPORTS, owner_id, writes, *changes, tasks=[MakeReports()])
         return Held(report, etags[0])
 
     def _schedule(self, report: Report, id: str, now: datetime) -> Schedule:
@@ -139,7 +140,10 @@ class Reports:
         held = await self.find(owner_id, id)
         check_match(if_match, held.etag)
         change = changed(actor, "report.delete", f"report:{id}", held.value, None)
-        tasks = [] if held.value.shared_by is not None else [clear(held.value), *await self._copies(held.value)]
+        tasks: list[Task] = []
+        if held.value.shared_by is None:
+            clear = ClearReport(owner_id=held.value.owner_id, id=held.value.id)
+            tasks = [clear, *await self._copies(held.value)]
         await self._journal.commit(REPORTS, owner_id, [Delete(report_document(id), held.etag)], change, tasks=tasks)
 
     async def _copies(self, report: Report) -> Sequence[Task]:

@@ -1,21 +1,18 @@
-"""What reports leave in the outbox."""
+"""Kinds of tasks that reports leave in the outbox. The modules that do them are loaded when there is one to do."""
 
-from typing import TYPE_CHECKING
-
-from shared.audit.journal import Task
-
-if TYPE_CHECKING:  # consume's start registers the handlers, and does not pay for the models
-    from shared.reports.models import Report
-
-MAKE_TASK = "report.make"
-CLEAR_TASK = "report.clear"
+from shared.audit.tasks import Task
 
 
-def make() -> Task:
+class MakeReports(Task):
     """Look for reports to be made, at once: the timer would find them too, within a minute."""
-    return Task(MAKE_TASK)
+
+    kind = "report.make"
 
 
-def clear(report: "Report") -> Task:
-    """Delete whatever was written of a report."""
-    return Task(CLEAR_TASK, {"owner_id": report.owner_id, "id": report.id})
+class ClearReport(Task):
+    """Delete whatever was written of a report: `Maker.on_clear`."""
+
+    kind = "report.clear"
+
+    owner_id: str
+    id: str

@@ -67,3 +67,8 @@ class Delivery(StoredModel):
     status: Literal["pending", "delivered", "failed"] = "pending"
     attempts: tuple[Attempt, ...] = ()
     created_at: AwareDatetime
+
+
+def secret_name(webhook_id: str, version: int) -> str:
+    """In the secrets port; it takes no underscore."""
+    return f"webhook-{webhook_id.replace('_', '-').lower()}-{version}"

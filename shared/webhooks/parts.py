@@ -3,9 +3,9 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.webhooks.events import DELIVER_TASK, EMIT_TASK
 from shared.webhooks.service import Webhooks
 from shared.webhooks.store import WebhookStore
+from shared.webhooks.tasks import DeliverEvent, EmitEvent
 
 if TYPE_CHECKING:
     from shared.audit.journal import Journal
@@ -28,8 +28,8 @@ class WebhookParts:
 
     def _handle_tasks(self, journal: "Journal") -> None:
         """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
-        journal.on(EMIT_TASK, lambda task_id, data: self.sender.on_emit(task_id, data))
-        journal.on(DELIVER_TASK, lambda task_id, data: self.sender.on_deliver(task_id, data))
+        journal.on(EmitEvent, lambda task_id, task: self.sender.on_emit(task_id, task))
+        journal.on(DeliverEvent, lambda task_id, task: self.sender.on_deliver(task_id, task))
 
     @cached_property
     def store(self) -> WebhookStore:

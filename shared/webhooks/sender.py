@@ -12,7 +12,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 from standardwebhooks import Webhook as Signer
 
@@ -25,9 +24,9 @@ from shared.kernel.errors import Problem
 from shared.platform.documents import Create, Documents, Replace
 from shared.platform.secrets import SecretMissing, Secrets
 from shared.platform.upstream import Upstream, UpstreamError, UpstreamRequest
-from shared.webhooks.events import deliver, secret_name
-from shared.webhooks.models import Attempt, Delivery, Webhook
+from shared.webhooks.models import Attempt, Delivery, Webhook, secret_name
 from shared.webhooks.store import ALERTS, WebhookStore, delivery_document, webhook_document
+from shared.webhooks.tasks import DeliverEvent, EmitEvent
 
 TIMEOUT_S = 20.0
 ATTEMPTS_KEPT_MAX = 30
@@ -40,7 +39,7 @@ class NotTaken(Exception):
 
 
 class WebhookSender:
-    """The handlers of the journal's tasks `webhook.emit` and `webhook.deliver`."""
+    """The handlers of `EmitEvent` and `DeliverEvent`."""
 
     def __init__(
         self,
@@ -60,21 +59,21 @@ class WebhookSender:
         self._settings = settings
         self._now = now
 
-    async def on_emit(self, task_id: str, data: dict[str, Any]) -> None:
+    async def on_emit(self, task_id: str, task: EmitEvent) -> None:
         """One delivery for each webhook that wants the event; those that are there already are left alone."""
-        body = json.dumps({"type": data["type"], "timestamp": data["timestamp"], "data": data["data"]})
-        for held in await self._store.webhooks(data["owner_id"]):
+        body = json.dumps({"type": task.type, "timestamp": task.timestamp, "data": task.data})
+        for held in await self._store.webhooks(task.owner_id):
             webhook = held.value
-            chosen = data["webhook_id"] == webhook.id if data["webhook_id"] else data["type"] in webhook.events
+            chosen = task.webhook_id == webhook.id if task.webhook_id else task.type in webhook.events
             if not chosen or webhook.status == "disabled":
                 continue
-            moment = int(parse_time(data["timestamp"]).timestamp() * 1000)
+            moment = int(parse_time(task.timestamp).timestamp() * 1000)
             unique = sha256(f"{task_id}:{webhook.id}".encode()).hexdigest()[:20]
             delivery = Delivery(
                 id=f"msg_{moment:012x}{unique}",
                 webhook_id=webhook.id,
                 owner_id=webhook.owner_id,
-                type=data["type"],
+                type=task.type,
                 body=body,
                 created_at=self._now(),
             )
@@ -83,14 +82,14 @@ class WebhookSender:
     async def _begin(self, delivery: Delivery) -> None:
         document = delivery_document(delivery.webhook_id, delivery.id)
         write = Create(document, delivery.to_json(), await self._ttl_s())
-        task = deliver(delivery.owner_id, delivery.webhook_id, delivery.id)
+        task = DeliverEvent(owner_id=delivery.owner_id, webhook_id=delivery.webhook_id, delivery_id=delivery.id)
         with contextlib.suppress(Problem):  # 409: it was begun before
             await self._journal.commit(ALERTS, delivery.owner_id, [write], tasks=[task])
 
-    async def on_deliver(self, task_id: str, data: dict[str, Any]) -> None:
+    async def on_deliver(self, task_id: str, task: DeliverEvent) -> None:
         """Raises NotTaken, GaveUp."""
-        webhook = await self._store.webhook(data["owner_id"], data["webhook_id"])
-        delivery = await self._store.delivery(data["owner_id"], data["webhook_id"], data["delivery_id"])
+        webhook = await self._store.webhook(task.owner_id, task.webhook_id)
+        delivery = await self._store.delivery(task.owner_id, task.webhook_id, task.delivery_id)
         if webhook is None or delivery is None or webhook.value.status == "disabled":
             return  # deleted or switched off meanwhile, or the log's time is over: nothing is owed
         attempt = await self._post(webhook.value, delivery.value)

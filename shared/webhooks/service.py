@@ -17,9 +17,9 @@ from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
 from shared.platform.documents import Create, Delete, Replace
 from shared.platform.secrets import Secrets
-from shared.webhooks.events import deliver, emit, secret_name
-from shared.webhooks.models import Delivery, Webhook
+from shared.webhooks.models import Delivery, Webhook, secret_name
 from shared.webhooks.store import ALERTS, WEBHOOKS_MAX, WebhookStore, webhook_document
+from shared.webhooks.tasks import DeliverEvent, emit
 
 SECRET_BYTES = 32
 """Standard Webhooks: 24 to 64."""
@@ -131,7 +131,13 @@ class Webhooks:
         if held.value.status == "disabled":
             raise _disabled()
         change = Change(actor, "webhook.redeliver", f"webhook:{id}", {}, {"delivery_id": delivery_id})
-        await self._journal.commit(ALERTS, owner_id, [], change, tasks=[deliver(owner_id, id, delivery_id)])
+        await self._journal.commit(
+            ALERTS,
+            owner_id,
+            [],
+            change,
+            tasks=[DeliverEvent(owner_id=owner_id, webhook_id=id, delivery_id=delivery_id)],
+        )
         return delivery.value
 
 

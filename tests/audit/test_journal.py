@@ -4,13 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from shared.audit.journal import ATTEMPTS_MAX, FIRST_DUE, LEASE, GaveUp, Journal, Task, create, put, remove
+from shared.audit.journal import ATTEMPTS_MAX, FIRST_DUE, LEASE, GaveUp, Journal
 from shared.audit.log import AuditLog
 from shared.audit.models import SYSTEM, Change, Entry
+from shared.audit.tasks import Task, create, put, remove
 from shared.kernel.documents import StoredModel
 from shared.kernel.errors import Problem
 from shared.platform.documents import CONTAINERS, Create, Documents, DocumentsUnavailable, Query, Replace
@@ -22,6 +22,12 @@ CHANGE = Change(SYSTEM, "thing.make", "thing:1", {}, {"name": "new"})
 
 class Thing(StoredModel):
     name: str = "thing"
+
+
+class Note(Task):
+    kind = "note"
+
+    name: str = ""
 
 
 class Clock:
@@ -86,11 +92,11 @@ async def test_a_commit_writes_logs_and_leaves_nothing_behind(
 async def test_a_delayed_task_waits_for_its_time(journal: Journal, clock: Clock) -> None:
     done: list[str] = []
 
-    async def note(id: str, data: dict[str, Any]) -> None:
-        done.append(data["name"])
+    async def note(id: str, task: Note) -> None:
+        done.append(task.name)
 
-    journal.on("note", note)
-    tasks = [Task("note", {"name": "late"}, delay_s=120), Task("note", {"name": "now"})]
+    journal.on(Note, note)
+    tasks = [Note(name="late", delay_s=120), Note(name="now")]
     await journal.commit(PLATFORM, "here", [write()], tasks=tasks)
     await journal.drain()
     clock.now += timedelta(seconds=119)
@@ -167,13 +173,13 @@ async def test_what_the_store_refuses_later_does_not_fail_the_commit(
 ) -> None:
     tries: list[str] = []
 
-    async def flaky(id: str, data: dict[str, Any]) -> None:
+    async def flaky(id: str, task: Note) -> None:
         tries.append(id)
         if len(tries) < 3:
             raise DocumentsUnavailable("not now")
 
-    journal.on("flaky", flaky, inline=True)
-    await journal.commit(PLATFORM, "here", [write()], tasks=[Task("flaky")])
+    journal.on(Note, flaky, inline=True)
+    await journal.commit(PLATFORM, "here", [write()], tasks=[Note()])
     for _ in range(2):
         clock.now += timedelta(minutes=2)
         await journal.deliver_due()
@@ -187,13 +193,13 @@ async def test_a_task_that_never_succeeds_is_given_up_and_kept(
 ) -> None:
     tries = 0
 
-    async def broken(id: str, data: dict[str, Any]) -> None:
+    async def broken(id: str, task: Note) -> None:
         nonlocal tries
         tries += 1
         raise RuntimeError("broken")
 
-    journal.on("broken", broken)
-    await journal.commit(PLATFORM, "here", [write()], tasks=[Task("broken", {"n": 1})])
+    journal.on(Note, broken)
+    await journal.commit(PLATFORM, "here", [write()], tasks=[Note(name="one")])
     await journal.drain()
     for _ in range(ATTEMPTS_MAX + 3):
         clock.now += timedelta(days=1)
@@ -204,11 +210,11 @@ async def test_a_task_that_never_succeeds_is_given_up_and_kept(
 
 
 async def test_giving_up_needs_no_second_attempt(journal: Journal, documents: SqliteDocuments, clock: Clock) -> None:
-    async def hopeless(id: str, data: dict[str, Any]) -> None:
+    async def hopeless(id: str, task: Note) -> None:
         raise GaveUp("no such address")
 
-    journal.on("hopeless", hopeless)
-    await journal.commit(PLATFORM, "here", [write()], tasks=[Task("hopeless")])
+    journal.on(Note, hopeless)
+    await journal.commit(PLATFORM, "here", [write()], tasks=[Note()])
     await journal.drain()
     clock.now += timedelta(days=10)
     assert await journal.deliver_due() == 0
@@ -220,7 +226,7 @@ async def test_two_timers_at_once_do_a_task_once(documents: SqliteDocuments, log
     done: list[str] = []
     begun, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(id: str, data: dict[str, Any]) -> None:
+    async def slow(id: str, task: Note) -> None:
         done.append(id)
         begun.set()
         await go_on.wait()
@@ -229,11 +235,11 @@ async def test_two_timers_at_once_do_a_task_once(documents: SqliteDocuments, log
         raise Killed
 
     with pytest.raises(Killed):
-        await Journal(documents, dies, clock).commit(PLATFORM, "here", [write()], CHANGE, tasks=[Task("slow")])
+        await Journal(documents, dies, clock).commit(PLATFORM, "here", [write()], CHANGE, tasks=[Note()])
     clock.now += FIRST_DUE
     timers = [Journal(documents, log.append, clock) for _ in range(2)]
     for timer in timers:
-        timer.on("slow", slow)
+        timer.on(Note, slow)
     first = asyncio.create_task(timers[0].deliver_due())
     await begun.wait()
     await timers[1].deliver_due()

@@ -38,14 +38,14 @@ async def test_a_missing_pepper_is_told_by_readiness(app, monkeypatch):
 
 async def test_during_a_change_of_pepper_keys_are_found_under_both(tmp_path, app):
     changing = {"AMS_KEY_PEPPER_VERSION": "2", "AMS_KEY_PEPPER_PREVIOUS_VERSION": "1", "AMS_DATA": str(tmp_path)}
-    old, both = await app.access.load_hasher(), await Application(load_settings(changing)).load_hasher()
+    old, both = await app.access.load_hasher(), await Application(load_settings(changing)).access.load_hasher()
     assert both.hash("key").startswith("v2.")
     assert both.candidates("key") == [both.hash("key"), old.hash("key")]
 
 
 async def test_without_its_pepper_no_hasher_is_made(tmp_path, app):
     with pytest.raises(SecretMissing):
-        await Application(load_settings({"AMS_KEY_PEPPER_VERSION": "3"})).load_hasher()
+        await Application(load_settings({"AMS_KEY_PEPPER_VERSION": "3"})).access.load_hasher()
 
 
 async def test_the_application_of_a_process_is_one_until_it_is_closed(monkeypatch, tmp_path):

@@ -253,7 +253,7 @@ async def test_a_runner_that_fails_works_again_and_a_closed_one_does_not() -> No
 
     runner = Runner(work)
     for _ in range(2):
-        await runner.on_task("job_1", {})
+        runner.start()
         await runner.drain()
     await runner.close()
     runner.start()

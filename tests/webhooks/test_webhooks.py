@@ -11,8 +11,8 @@ from standardwebhooks import WebhookVerificationError
 
 from shared.audit.journal import ATTEMPTS_MAX, PAUSES_S
 from shared.kernel.clock import utc_now
-from shared.webhooks.events import emit
 from shared.webhooks.store import ALERTS
+from shared.webhooks.tasks import emit
 from tests.emulators.issuer import Issuer
 from tests.emulators.receiver import Receiver
 from tests.support.api.harness import PEPPER, Api, Person

@@ -6,8 +6,9 @@ from typing import Any
 from shared.access.mails import AccessMails
 from shared.access.models import Consumer, ConsumerStatus, Grant
 from shared.access.store import ACCESS, CONSUMER, SCAN_PAGE, AccessStore, grant_document
-from shared.audit.journal import Journal, Task, create
+from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
+from shared.audit.tasks import Task, create
 from shared.identity.models import Account
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem

@@ -14,12 +14,13 @@ from shared.access.mails import AccessMails
 from shared.access.models import Consumer, Grant, GrantStatus, Project
 from shared.access.pseudonyms import Pseudonyms
 from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, grant_document
-from shared.audit.journal import Journal, Task
+from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Actor, changed
 from shared.audit.platform import PlatformSettingsStore
+from shared.audit.tasks import Task
 from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
-from shared.identity.mail_task import one_line
+from shared.identity.mails import one_line
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem

@@ -16,10 +16,10 @@ from shared.access.keys.writer import KeyWriter
 from shared.access.membership_guard import assert_still_member
 from shared.access.models import NO_SECRET, ApiKey
 from shared.access.store import AccessStore
-from shared.audit.journal import Task
 from shared.audit.models import Actor
 from shared.audit.platform import PlatformSettingsStore
-from shared.identity.mail_task import one_line
+from shared.audit.tasks import Task
+from shared.identity.mails import one_line
 from shared.identity.models import Account
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
@@ -84,7 +84,7 @@ class Rotation:
         )
         text = "The platform has ended its secret, which is refused from now on. Rotate the key to get a new one."
         text += f"\n\nReason: {one_line(reason)}"
-        tasks = [*await self._mails.about(before, "API key must be rotated", text)]
+        tasks: list[Task] = [*await self._mails.about(before, "API key must be rotated", text)]
         tasks += _forgotten(before, after, self._now())
         return await self._writer.write(actor, "key.force_rotate", held, after, reason=reason, tasks=tasks)
 

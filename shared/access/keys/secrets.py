@@ -6,13 +6,13 @@ kill in between leaves a hash of nobody, whose clear text nobody has seen, besid
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import Environment, KeyOwner
 from shared.access.store import KEY_HASHES, AccessStore
-from shared.audit.journal import Task, remove
+from shared.audit.tasks import Task, remove
 
 REMOVE_S = 60
 """Beyond the end of a secret: requests that began before may still be looking it up."""
@@ -57,4 +57,4 @@ class KeySecrets:
 
 def forget(key_hash: str, after_s: int = 0) -> Task:
     """Remove the document of a hash that no key names any more, or that none will in `after_s` seconds."""
-    return replace(remove(KEY_HASHES, key_hash, key_hash), delay_s=after_s + REMOVE_S)
+    return remove(KEY_HASHES, key_hash, key_hash).model_copy(update={"delay_s": after_s + REMOVE_S})

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 from shared.access.models import ApiKey
 from shared.access.store import ACCESS, AccessStore, key_document
-from shared.audit.journal import Journal, Task
+from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change, changed
+from shared.audit.tasks import Task
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
 from shared.kernel.http.problems import not_found

@@ -131,9 +131,9 @@ class LeakReports:
     async def _write(
         self, actor: Actor, action: str, held: Held[ApiKey], update: dict[str, Any], found_at: str, text: str
     ) -> None:
-        tasks = list(await self._mails.about(held.value, "API key found in public", text))
-        if "previous_hash" in update and held.value.previous_hash is not None:
-            tasks.append(forget(held.value.previous_hash))
+        mails = await self._mails.about(held.value, "API key found in public", text)
+        ended = held.value.previous_hash if "previous_hash" in update else None
+        tasks = [*mails, *([] if ended is None else [forget(ended)])]
         after = held.value.model_copy(update=update)
         await self._writer.write(actor, action, held, after, reason=f"found in public: {found_at}", tasks=tasks)
 

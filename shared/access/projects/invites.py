@@ -17,9 +17,10 @@ from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, invite_document,
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.audit.platform import PlatformSettingsStore
-from shared.identity.mail_task import mail, one_line
+from shared.identity.mails import one_line
 from shared.identity.models import Account
 from shared.identity.store import AccountStore
+from shared.identity.tasks import SendMail
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held, Identifier, StoredModel
 from shared.kernel.errors import Problem
@@ -164,7 +165,7 @@ class ProjectInvites:
         create = Create(invite_document(project_id, invite.id), invite.to_json(), days * DAY_S)
         change = changed(actor, "member.invite", f"project:{project_id}", None, invite, secret=_PERSONAL)
         text = self._text(inviter, seat.project, invite, code)
-        invitation = mail(email, f"An invite to {one_line(seat.project.name)}", text)
+        invitation = SendMail(to=email, subject=f"An invite to {one_line(seat.project.name)}", text=text)
         await self._journal.commit(ACCESS, consumer_id, [create, *seat.writes], change, tasks=[invitation])
 
     def _text(self, inviter: Account, project: Project, invite: ProjectInvite, code: str) -> str:

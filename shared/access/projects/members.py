@@ -6,18 +6,18 @@ rotated a key knows its clear text: when they go, these keys of the project are 
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 from shared.access.keys.writer import replace_key
 from shared.access.models import ApiKey, Member, Project, ProjectRole
-from shared.access.projects.memberships import follow_membership
 from shared.access.projects.seats import Seats
 from shared.access.store import ACCESS, SCAN_PAGE, AccessStore, member_document, project_document
-from shared.access.tasks import KEYS_TASK
-from shared.audit.journal import Journal, Task
+from shared.access.tasks import DisableKeys, FollowMembership
+from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Actor, Change, changed
-from shared.identity.mail_task import mail, one_line
+from shared.audit.tasks import Task
+from shared.identity.mails import one_line
 from shared.identity.models import Account
+from shared.identity.tasks import SendMail
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
@@ -122,9 +122,9 @@ class Members:
         etags = await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=tasks)
         return Held(after, etags[0])
 
-    async def on_disable_keys(self, task_id: str, data: dict[str, Any]) -> None:
-        """The handler of KEYS_TASK. Nothing happens when the person is a member again."""
-        consumer_id, project_id, account_id = data["consumer_id"], data["project_id"], data["account_id"]
+    async def on_disable_keys(self, task_id: str, task: DisableKeys) -> None:
+        """The handler of DisableKeys. Nothing happens when the person is a member again."""
+        consumer_id, project_id, account_id = task.consumer_id, task.project_id, task.account_id
         while await self._store.member(consumer_id, project_id, account_id) is None:
             keys = await self._keys_made_by(consumer_id, project_id, account_id)
             if not keys:
@@ -163,7 +163,7 @@ class Members:
         change = changed(actor, "member.add", _resource(member), None, member, secret=_PERSONAL)
         name = one_line(seat.project.name)
         text = f"You are a {role} of the project {name} now."
-        tasks = [follow_membership(consumer_id, project_id, account.id)]
+        tasks: list[Task] = [FollowMembership(consumer_id=consumer_id, project_id=project_id, account_id=account.id)]
         tasks += _mail(member, f"You are in {name}", text)
         writes = [Create(at, member.to_json()), *seat.writes]
         etags = await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=tasks)
@@ -175,14 +175,13 @@ class Members:
         consumer_id, project_id, account_id = member.consumer_id, member.project_id, member.account_id
         project = await self._project(consumer_id, project_id)
         consumer = await self._store.consumer(consumer_id)
-        tasks = [follow_membership(consumer_id, project_id, account_id)]
+        tasks: list[Task] = [FollowMembership(consumer_id=consumer_id, project_id=project_id, account_id=account_id)]
         writes: list[Operation] = []
         ids: list[str] = []
         if consumer is None or consumer.account_id != account_id:  # whose tenant it is keeps all keys of it
             keys = await self._keys_made_by(consumer_id, project_id, account_id)
             writes, ids = _disabled(keys[:KEYS_AT_ONCE_MAX])
-            data = {"consumer_id": consumer_id, "project_id": project_id, "account_id": account_id}
-            tasks.append(Task(KEYS_TASK, data))
+            tasks.append(DisableKeys(consumer_id=consumer_id, project_id=project_id, account_id=account_id))
         gone = changed(actor, action, _resource(member), member, None, secret=_PERSONAL)
         change = Change(actor, action, gone.resource, gone.before, {"disabled_key_ids": ids})
         tasks += _mail(member, f"You are no longer in {one_line(project.name)}", "You have no access to it any more.")
@@ -229,7 +228,7 @@ def _disabled(keys: Sequence[Held[ApiKey]]) -> tuple[list[Operation], list[str]]
 
 def _mail(member: Member, subject: str, text: str) -> list[Task]:
     """A mail to a member; none when no verified address is known of them."""
-    return [] if member.email is None else [mail(member.email, subject, text + "\n")]
+    return [] if member.email is None else [SendMail(to=member.email, subject=subject, text=text + "\n")]
 
 
 def _resource(member: Member) -> str:

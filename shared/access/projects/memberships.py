@@ -5,23 +5,17 @@ reads it looks at the `Member` document again, so that being a moment behind giv
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from shared.access.models import Project, ProjectRole
 from shared.access.store import AccessStore, project_document
-from shared.access.tasks import MEMBERSHIP_TASK
-from shared.audit.journal import Task
+from shared.access.tasks import FollowMembership
 from shared.identity.models import Account, Membership
 from shared.identity.store import ACCOUNTS
 from shared.kernel.http.paging import Page, bad_cursor, decode_cursor, encode_cursor
 from shared.platform.documents import DocumentMissing, Documents, Query, Where
 
 _PREFIX = "membership:"
-
-
-def follow_membership(consumer_id: str, project_id: str, account_id: str) -> Task:
-    """To be passed to the `Journal.commit` that changes the `Member` document."""
-    return Task(MEMBERSHIP_TASK, {"consumer_id": consumer_id, "project_id": project_id, "account_id": account_id})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +31,9 @@ class Memberships:
         self._documents = documents
         self._store = store
 
-    async def on_follow(self, task_id: str, data: dict[str, Any]) -> None:
+    async def on_follow(self, task_id: str, task: FollowMembership) -> None:
         """Write or delete the list's entry, and look again: of two at once, the last to write has seen the other."""
-        membership = Membership.model_validate(data)
+        membership = Membership.model_validate(task.stored())
         account_id, at = membership.account_id, _document(membership)
         while True:
             member = await self._store.member(membership.consumer_id, membership.project_id, account_id)

@@ -6,7 +6,6 @@ from typing import Any
 
 from shared.access.concurrency import guard_count
 from shared.access.models import ApiKey, Grant, Member, Project, ProjectInvite
-from shared.access.projects.memberships import follow_membership
 from shared.access.store import (
     ACCESS,
     SCAN_PAGE,
@@ -16,8 +15,8 @@ from shared.access.store import (
     member_document,
     project_document,
 )
-from shared.access.tasks import CLEAR_TASK
-from shared.audit.journal import Journal, Task
+from shared.access.tasks import ClearProject, FollowMembership
+from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.audit.platform import PlatformSettingsStore
 from shared.identity.models import Account
@@ -109,18 +108,21 @@ class Projects:
         if any(key.value.project_id == project_id and key.value.status != "revoked" for key in keys):
             raise Problem(409, "project_in_use", "The project has keys that are not revoked. Revoke them first.")
         change = changed(actor, "project.delete", f"project:{project_id}", held.value, None)
-        clear = Task(CLEAR_TASK, {"consumer_id": consumer_id, "project_id": project_id})
+        clear = ClearProject(consumer_id=consumer_id, project_id=project_id)
         writes = [Delete(project_document(project_id), held.etag), guard]
         await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=[clear])
 
-    async def on_clear(self, task_id: str, data: dict[str, Any]) -> None:
-        """The handler of CLEAR_TASK. Raises Problem 409, to be tried again, when somebody leaves meanwhile."""
-        consumer_id, project_id = data["consumer_id"], data["project_id"]
+    async def on_clear(self, task_id: str, task: ClearProject) -> None:
+        """The handler of ClearProject. Raises Problem 409, to be tried again, when somebody leaves meanwhile."""
+        consumer_id, project_id = task.consumer_id, task.project_id
         members = await self._store.all_of(Member, consumer_id, member_document(project_id, ""))
         for start in range(0, len(members), MEMBERS_AT_ONCE_MAX):
             gone = [held.value.account_id for held in members[start : start + MEMBERS_AT_ONCE_MAX]]
             deletes = [Delete(member_document(project_id, account_id)) for account_id in gone]
-            follow = [follow_membership(consumer_id, project_id, account_id) for account_id in gone]
+            follow = [
+                FollowMembership(consumer_id=consumer_id, project_id=project_id, account_id=account_id)
+                for account_id in gone
+            ]
             await self._journal.commit(ACCESS, consumer_id, deletes, tasks=follow)
         for invite in await self._store.all_of(ProjectInvite, consumer_id, invite_document(project_id, "")):
             await self._journal.commit(ACCESS, consumer_id, [Delete(invite_document(project_id, invite.value.id))])

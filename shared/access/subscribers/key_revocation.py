@@ -8,7 +8,7 @@ from shared.access.keys.writer import KeyWriter
 from shared.access.models import ApiKey
 from shared.access.subscribers.service import Subscribers
 from shared.audit.models import Actor
-from shared.identity.mail_task import one_line
+from shared.identity.mails import one_line
 from shared.kernel.http.problems import not_found
 from shared.kernel.retries import retry_on_conflict
 

@@ -16,7 +16,7 @@ from shared.access.subscribers.directory import grants_by_pseudonym, grants_of_p
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change
 from shared.catalog.store import CatalogStore
-from shared.identity.mail_task import one_line
+from shared.identity.mails import one_line
 from shared.kernel.documents import Held
 from shared.kernel.http.paging import Page, bad_cursor, decode_cursor, encode_cursor
 from shared.kernel.http.problems import not_found

@@ -4,28 +4,26 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import Any
 
 from shared.access.mails import AccessMails
 from shared.access.store import AccessStore
-from shared.audit.journal import GaveUp, Task
+from shared.audit.journal import GaveUp
+from shared.audit.tasks import Task
 from shared.billing.invoices.models import CreditNote, Invoice
 from shared.billing.invoices.store import InvoiceStore
 from shared.billing.profiles.store import ProfileStore
-from shared.billing.tasks import ISSUED_TASK
+from shared.billing.tasks import AnnounceInvoices
 from shared.catalog.mails import CatalogMails
 from shared.catalog.store import CatalogStore
-from shared.identity.mail_task import MAIL_TASK, mail, one_line
+from shared.identity.mails import one_line
+from shared.identity.tasks import SendMail
 from shared.kernel.clock import format_time, parse_time, utc_now
 from shared.kernel.errors import Unavailable
 from shared.kernel.money import money_text
 from shared.platform.mail import MailDeferred
-from shared.webhooks.events import emit
 from shared.webhooks.models import EventType
 from shared.webhooks.store import WebhookStore
-
-Do = Callable[[str, dict[str, Any]], Awaitable[None]]
-"""Does a task: its id, and its data."""
+from shared.webhooks.tasks import EmitEvent, emit
 
 Leave = Callable[[str, Sequence[Task]], Awaitable[object]]
 
@@ -48,8 +46,8 @@ class Announcer:
         mails: AccessMails,
         merchant_mails: CatalogMails,
         webhooks: WebhookStore,
-        send: Do,
-        post: Do,
+        send: Callable[[str, SendMail], Awaitable[None]],
+        post: Callable[[str, EmitEvent], Awaitable[None]],
         leave: Leave,
         url: str,
         now: Callable[[], datetime] = utc_now,
@@ -67,16 +65,15 @@ class Announcer:
         self._url = url
         self._now = now
 
-    async def on_issued(self, task_id: str, data: dict[str, Any]) -> None:
+    async def on_issued(self, task_id: str, task: AnnounceInvoices) -> None:
         """Of invoices that were issued together. They are told here and not by a task for each, as there may be 100,000
         of them. After a failure it goes on where it was: with the invoice whose mail may be sent a second time, with
         the same Message-ID, and whose event may be posted again, with the same `webhook-id`; nothing is lost. An
         address that takes no mail, or none now, does not keep the others from theirs. Raises MailUnavailable,
         DocumentsUnavailable."""
-        merchant_id: str = data["merchant_id"]
-        ids: list[str] = data["ids"]
-        first = data.get("as", task_id)
-        at = parse_time(data["at"]) if "at" in data else self._now()
+        merchant_id, ids = task.merchant_id, task.ids
+        first = task.first_task or task_id
+        at = self._now() if task.at is None else parse_time(task.at)
         heard = {merchant_id: await self._listens(merchant_id, "invoice.issued")}
         for position, invoice_id in enumerate(ids):
             try:
@@ -85,8 +82,8 @@ class Announcer:
                 if not position:
                     raise
                 _logger.warning("%d invoices of %s are announced later: %s", len(ids) - position, merchant_id, error)
-                rest = {**data, "ids": ids[position:], "at": format_time(at), "as": first}
-                await self._leave(merchant_id, [Task(ISSUED_TASK, rest, delay_s=LATER_S)])
+                left = {"ids": ids[position:], "at": format_time(at), "first_task": first, "delay_s": LATER_S}
+                await self._leave(merchant_id, [task.model_copy(update=left)])
                 return
 
     async def _tell(self, id: str, merchant_id: str, invoice_id: str, at: datetime, heard: dict[str, bool]) -> None:
@@ -96,14 +93,14 @@ class Announcer:
         for task in await self._issued(held.value, at, heard):
             task_id = f"{id}.{_whom(task)}"
             try:
-                await (self._send if task.kind == MAIL_TASK else self._post)(task_id, task.data)
+                await (self._send(task_id, task) if isinstance(task, SendMail) else self._post(task_id, task))
             except GaveUp as error:
                 _logger.warning("task %s is given up: %s", task_id, error)
             except MailDeferred as error:
                 _logger.warning("task %s is left for later: %s", task_id, error)
-                await self._leave(merchant_id, [Task(MAIL_TASK, task.data, delay_s=LATER_S)])
+                await self._leave(merchant_id, [task.model_copy(update={"delay_s": LATER_S})])
 
-    async def _issued(self, invoice: Invoice, at: datetime, heard: dict[str, bool]) -> list[Task]:
+    async def _issued(self, invoice: Invoice, at: datetime, heard: dict[str, bool]) -> list[SendMail | EmitEvent]:
         text = f"Your invoice {invoice.number} of {self._by(invoice)} for {invoice.period} is here.\n\n"
         mails = await self._to_buyer(invoice, f"Invoice {invoice.number}", text + self._facts(invoice))
         return [*mails, *await self._events(invoice, "invoice.issued", at, heard)]
@@ -125,12 +122,12 @@ class Announcer:
         mails = await self._to_buyer(invoice, subject, text + self._facts(invoice))
         return [*mails, *(await self._events(invoice, "invoice.overdue") if not invoice.reminders else [])]
 
-    async def voided(self, invoice: Invoice) -> list[Task]:
+    async def voided(self, invoice: Invoice) -> list[SendMail]:
         reason = invoice.voided_reason or ""
         text = f"Invoice {invoice.number} of {self._by(invoice)} is void: nothing is to be paid.\n\nReason: {reason}\n"
         return await self._to_buyer(invoice, f"Void: invoice {invoice.number}", text)
 
-    async def credited(self, invoice: Invoice, note: CreditNote) -> list[Task]:
+    async def credited(self, invoice: Invoice, note: CreditNote) -> list[SendMail]:
         amount = f"{money_text(note.total, note.currency)} {note.currency}"
         text = (
             f"Credit note {note.number} of {self._by(invoice)} over {amount}, for invoice {note.invoice_number}.\n\n"
@@ -150,15 +147,15 @@ class Announcer:
     def _where(self, invoice: Invoice) -> str:
         return f"Sign in to see and download it:\n{self._url}/invoices/{invoice.id}\n"
 
-    async def _to_buyer(self, invoice: Invoice, subject: str, text: str) -> list[Task]:
+    async def _to_buyer(self, invoice: Invoice, subject: str, text: str) -> list[SendMail]:
         details = await self._profiles.buyer(invoice.consumer_id)
         if details is not None and details.value.email is not None:
-            return [mail(details.value.email, subject, text)]
+            return [SendMail(to=details.value.email, subject=subject, text=text)]
         return await self._mails.to_consumer(await self._access.consumer(invoice.consumer_id), subject, text)
 
     async def _events(
         self, invoice: Invoice, type: EventType, at: datetime | None = None, heard: dict[str, bool] | None = None
-    ) -> list[Task]:
+    ) -> list[EmitEvent]:
         """For whoever listens: with 100,000 invoices at once, nobody makes events for no one. `heard` says of owners
         whether they do, where that is known already."""
         found = []
@@ -176,9 +173,9 @@ class Announcer:
         return any(held.value.status == "enabled" and type in held.value.events for held in hooks)
 
 
-def _whom(task: Task) -> str:
+def _whom(task: SendMail | EmitEvent) -> str:
     """In the id of what is done: another order of the tasks, or another address, must not share it."""
-    whom = task.data["to"] if task.kind == MAIL_TASK else task.data["owner_id"]
+    whom = task.to if isinstance(task, SendMail) else task.owner_id
     return sha256(whom.encode()).hexdigest()[:16]
 
 

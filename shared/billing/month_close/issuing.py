@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from shared.audit.journal import Journal, Task
+from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Actor, Change
 from shared.billing.invoices.credit import Credit, without
 from shared.billing.invoices.models import CreditUse, Invoice
@@ -18,7 +18,7 @@ from shared.billing.invoices.store import InvoiceStore, credit_document, invoice
 from shared.billing.month_close.models import Close
 from shared.billing.numbering import Numbers, invoice_number, sequence_document
 from shared.billing.store import BILLING
-from shared.billing.tasks import ISSUED_TASK
+from shared.billing.tasks import AnnounceInvoices
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
@@ -97,10 +97,13 @@ class InvoiceIssuer:
             operations += _credit_operations(draft.credit, invoice)
         numbers = {"first": issued[0].number, "last": issued[-1].number, "count": len(issued)}
         change = Change(_ACTOR, "invoice.issue", close.resource, after=numbers)
-        ids = [invoice.id for invoice in issued]
-        announce = {"merchant_id": merchant_id, "ids": ids, "at": format_time(self._now())}
-        tasks = [Task(ISSUED_TASK, announce, delay_s=ANNOUNCE_AFTER_S)]
-        await self._journal.commit(BILLING, merchant_id, operations, change, tasks=tasks)
+        announce = AnnounceInvoices(
+            merchant_id=merchant_id,
+            ids=tuple(invoice.id for invoice in issued),
+            at=format_time(self._now()),
+            delay_s=ANNOUNCE_AFTER_S,
+        )
+        await self._journal.commit(BILLING, merchant_id, operations, change, tasks=[announce])
         for draft, invoice in zip(drafts, issued, strict=True):
             draft.invoice, draft.outcome = invoice, "issued"
 

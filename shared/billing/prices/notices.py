@@ -7,8 +7,7 @@ one of them through, and the other tries again later.
 """
 
 import asyncio
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime
@@ -16,13 +15,15 @@ from pydantic import AwareDatetime
 from shared.access.mails import AccessMails
 from shared.access.models import Grant
 from shared.access.store import AccessStore
-from shared.audit.journal import Journal, Task
+from shared.audit.journal import Journal
+from shared.audit.tasks import Task
 from shared.billing.prices.models import Plan
 from shared.billing.prices.store import PlanStore
 from shared.billing.store import BILLING
-from shared.billing.tasks import PRICES_TASK
+from shared.billing.tasks import TellPriceChange
 from shared.catalog.store import CatalogStore
-from shared.identity.mail_task import one_line
+from shared.identity.mails import one_line
+from shared.identity.tasks import SendMail
 from shared.kernel.documents import Held, Identifier, StoredModel
 from shared.platform.documents import Create, Delete, Query, Replace, Where
 
@@ -58,7 +59,7 @@ def notify(plan: Plan, time_zone: str, *, withdrawn: bool = False) -> tuple[Crea
         withdrawn=withdrawn,
     )
     create = Create(_document(notice), notice.to_json())
-    return create, Task(PRICES_TASK, {"merchant_id": plan.merchant_id, "notice": create.id})
+    return create, TellPriceChange(merchant_id=plan.merchant_id, notice=create.id)
 
 
 def _document(notice: PlanNotice) -> str:
@@ -75,9 +76,10 @@ class PlanNotices:
         self._journal = journal
         self._mails = mails
 
-    async def on_tell(self, task_id: str, data: dict[str, Any]) -> None:
-        """The handler of PRICES_TASK. Raises Problem 409 when somebody else is doing the same; DocumentsUnavailable."""
-        held = await self._plans.get(PlanNotice, data["merchant_id"], data["notice"])
+    async def on_tell(self, task_id: str, task: TellPriceChange) -> None:
+        """The handler of TellPriceChange. Raises Problem 409 when somebody else is doing the same;
+        DocumentsUnavailable."""
+        held = await self._plans.get(PlanNotice, task.merchant_id, task.notice)
         while held is not None:
             held = await self._page(held)
 
@@ -96,12 +98,12 @@ class PlanNotices:
         etags = await self._journal.commit(BILLING, notice.merchant_id, [write], tasks=tasks)
         return Held(after, etags[0])
 
-    async def _to_subscriber(self, grant: Grant, subject: str, text: str) -> list[Task]:
+    async def _to_subscriber(self, grant: Grant, subject: str, text: str) -> list[SendMail]:
         if grant.status != "approved":
             return []
         consumer = await self._access.consumer(grant.consumer_id)
         mails = await self._mails.to_consumer(consumer, subject, text)
-        return [replace(mail, delay_s=MAILS_AFTER_S) for mail in mails]
+        return [mail.model_copy(update={"delay_s": MAILS_AFTER_S}) for mail in mails]
 
     async def _grants(self, notice: PlanNotice) -> list[Grant]:
         where = [Where("service_id", "=", notice.service_id)]

@@ -13,8 +13,9 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from shared.audit.journal import Journal, Task
+from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
+from shared.audit.tasks import Task
 from shared.billing.invoices.announcements import Announcer
 from shared.billing.invoices.credit import Credit, with_back
 from shared.billing.invoices.models import PAYABLE, CreditNote, CreditUse, Invoice, Payment, open_amount
@@ -37,7 +38,7 @@ from one sequence."""
 PAYMENTS_MAX = NOTES_MAX = 1_000
 """Of one invoice, as they are kept in its document."""
 
-Made = tuple[list[Operation], list[Task], Invoice]
+Made = tuple[list[Operation], Sequence[Task], Invoice]
 
 
 class Receivables:

@@ -8,12 +8,12 @@ was left, so tasks may be late, repeated or turned around. The sitemap, and the 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import Any
 
 from shared.catalog.marketplace.details import Details
 from shared.catalog.marketplace.pages import STYLE, HtmlPage, Pages
 from shared.catalog.marketplace.search import Asked, Catalogue
 from shared.catalog.marketplace.sitemap import Sitemap
+from shared.catalog.tasks import PublishPages
 from shared.platform.blobs import Blobs
 
 _INDEX = "index.html"
@@ -32,9 +32,10 @@ class Publisher:
         self._sitemap = sitemap
         self._site = site
 
-    async def on_task(self, _: str, data: dict[str, Any]) -> None:
-        """Write or remove the page of the service. Raises BlobsUnavailable, DocumentsUnavailable."""
-        place = await self._details.place(data["service_id"])
+    async def on_publish(self, task_id: str, task: PublishPages) -> None:
+        """The handler of PublishPages: writes or removes the page of the service. Raises BlobsUnavailable,
+        DocumentsUnavailable."""
+        place = await self._details.place(task.service_id)
         if place is not None:
             self._catalogue.changed()  # the merchant's page lists what the index knows
             await self._settle(f"{_PREFIX}{place[0]}/{place[1]}/{_INDEX}", partial(self._pages.service, *place))

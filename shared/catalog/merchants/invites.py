@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Literal
 
-from shared.audit.journal import Journal, Task
+from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change, changed
 from shared.audit.platform import PlatformSettingsStore
-from shared.identity.mail_task import mail
+from shared.audit.tasks import Task
 from shared.identity.models import Account, MerchantInvite
+from shared.identity.tasks import SendMail
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
@@ -75,7 +76,11 @@ class Invites:
             expires_at=now + timedelta(days=days),
         )
         change = changed(actor, "invite.create", f"invite:{invite.id}", None, invite, secret=_PERSONAL)
-        letter = [] if email is None else [mail(email, "Your invite to sell on AMS", self._text(invite, code))]
+        letter = (
+            []
+            if email is None
+            else [SendMail(to=email, subject="Your invite to sell on AMS", text=self._text(invite, code))]
+        )
         etags = await self._journal.commit(
             INVITES, invite.id, [Create(invite.id, invite.to_json())], change, tasks=letter
         )

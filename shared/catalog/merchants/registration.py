@@ -9,16 +9,16 @@ import contextlib
 from collections.abc import Callable
 from datetime import datetime
 
-from shared.audit.journal import create
 from shared.audit.models import Actor, changed
 from shared.audit.platform import PlatformSettingsStore
+from shared.audit.tasks import create
 from shared.catalog.mails import CatalogMails
 from shared.catalog.merchants.invites import Invites, invalid_invite
 from shared.catalog.models import Address, Merchant, MerchantSlugOwner
 from shared.catalog.store import MERCHANT_SLUGS, MERCHANTS, RESERVED
-from shared.identity.mail_task import one_line
+from shared.identity.mails import one_line
 from shared.identity.models import Account
-from shared.identity.staff import join_merchant
+from shared.identity.tasks import JoinMerchant
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.ids import new_id
@@ -75,7 +75,11 @@ class Registration:
         told = await self._mails.to_platform(
             "A merchant registered", f"{one_line(name)} ({slug}) registered and is {merchant.status}.\n"
         )
-        tasks = [create(MERCHANTS, merchant.id, merchant.id, merchant), join_merchant(account.id, merchant.id), *told]
+        tasks = [
+            create(MERCHANTS, merchant.id, merchant.id, merchant),
+            JoinMerchant(account_id=account.id, merchant_id=merchant.id),
+            *told,
+        ]
         try:
             await self._invites.accept(actor, invite, merchant.id, change, tasks)
         except Problem as problem:  # 409: somebody else was first

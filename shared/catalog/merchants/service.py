@@ -12,15 +12,16 @@ Only an active merchant's services are in the catalogue and can be called; what 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from shared.audit.journal import Journal, Task
+from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
+from shared.audit.tasks import Task
 from shared.catalog.logos import keep_logo
 from shared.catalog.mails import CatalogMails
 from shared.catalog.merchants.registration import MERCHANT_SECRETS
 from shared.catalog.models import Merchant, MerchantStatus
-from shared.catalog.services.relisting import relist
 from shared.catalog.store import MERCHANTS, CatalogStore
-from shared.identity.mail_task import one_line
+from shared.catalog.tasks import RelistServices
+from shared.identity.mails import one_line
 from shared.identity.models import Account
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
@@ -112,7 +113,7 @@ class Merchants:
             return held
         after = held.value.model_copy(update={field: value})
         action = f"merchant.{mark.replace('-', '_')}"
-        tasks: list[Task] = []
+        tasks: Sequence[Task] = ()
         if field == "subscriptions_blocked":
             taken = "not taken for now" if value else "taken again"
             text = f"New access requests to your services are {taken}.\n"
@@ -127,15 +128,15 @@ class Merchants:
         after: Merchant,
         *,
         reason: str = "",
-        tasks: list[Task] | None = None,
+        tasks: Sequence[Task] = (),
     ) -> Held[Merchant]:
         before = held.value
         change = changed(
             actor, action, f"merchant:{after.id}", before, after, reason=reason or None, secret=MERCHANT_SECRETS
         )
-        follow = list(tasks or ())
+        follow = list(tasks)
         if before.model_dump(include=_SHOWN) != after.model_dump(include=_SHOWN):
-            follow.append(relist(after.id))
+            follow.append(RelistServices(merchant_id=after.id))
         write = Replace(after.id, after.to_json(), held.etag)
         etags = await self._journal.commit(MERCHANTS, after.id, [write], change, tasks=follow)
         self._store.changed()

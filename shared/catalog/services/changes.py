@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from shared.audit.journal import Journal, Task
+from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
+from shared.audit.tasks import Task
 from shared.catalog.models import Service, Version
 from shared.catalog.store import SERVICES, version_document
-from shared.catalog.tasks import GATEWAY_TASK, PUBLISH_TASK
+from shared.catalog.tasks import PublishPages, SyncGateway
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Held
 from shared.platform.documents import Create, Operation, Replace
@@ -16,10 +17,9 @@ _NOT_SHOWN = {"review", "submitted_at", "reason", "listing"}
 """What only the merchant and the operators see."""
 
 
-def effects(service: Service) -> list[Task]:
+def effects(service: Service) -> tuple[SyncGateway, PublishPages]:
     """What is to be done when the gateway and the public may see something else of the service than before."""
-    about = {"service_id": service.id}
-    return [Task(GATEWAY_TASK, about), Task(PUBLISH_TASK, about)]
+    return SyncGateway(service_id=service.id), PublishPages(service_id=service.id)
 
 
 def resource(service_id: str) -> str:

@@ -3,21 +3,16 @@ search index, pages and gateway follow."""
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
-from shared.audit.journal import Journal, Task
+from shared.audit.journal import Journal
 from shared.catalog.services.changes import effects
 from shared.catalog.store import SERVICES, CatalogStore
-from shared.catalog.tasks import RELIST_TASK
+from shared.catalog.tasks import RelistServices
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.retries import retry_on_conflict
 from shared.platform.documents import Replace
 
 ATTEMPTS_MAX = 10
-
-
-def relist(merchant_id: str) -> Task:
-    return Task(RELIST_TASK, {"merchant_id": merchant_id})
 
 
 class Relisting:
@@ -26,9 +21,10 @@ class Relisting:
         self._journal = journal
         self._now = now
 
-    async def on_task(self, id: str, data: dict[str, Any]) -> None:
-        """The handler of RELIST_TASK: doing it twice lists twice. Raises Problem 409 when a service keeps changing."""
-        async for service in self._store.services_of(data["merchant_id"]):
+    async def on_relist(self, task_id: str, task: RelistServices) -> None:
+        """The handler of RelistServices: doing it twice lists twice. Raises Problem 409 when a service keeps
+        changing."""
+        async for service in self._store.services_of(task.merchant_id):
             if service.status in ("active", "suspended"):
                 await self._touch(service.id)
 

@@ -12,7 +12,7 @@ from shared.catalog.services.changes import ServiceChanges, released
 from shared.catalog.services.revisions import differences
 from shared.catalog.services.service import Detail, Services, check_complete, out_of_review, state_invalid
 from shared.catalog.store import REVISION, CatalogStore
-from shared.identity.mail_task import one_line
+from shared.identity.mails import one_line
 from shared.kernel.documents import Held
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match

@@ -15,7 +15,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from shared.audit.journal import Task
 from shared.audit.models import Actor
 from shared.audit.platform import PlatformSettingsStore
 from shared.catalog.logos import keep_logo
@@ -25,7 +24,8 @@ from shared.catalog.services.changes import ServiceChanges, released
 from shared.catalog.services.quota import ServiceQuota
 from shared.catalog.services.revisions import applied, split
 from shared.catalog.store import REVISION, CatalogStore, SlugTaken
-from shared.identity.mail_task import one_line
+from shared.identity.mails import one_line
+from shared.identity.tasks import SendMail
 from shared.kernel.documents import Held
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
@@ -249,7 +249,7 @@ class Services:
             raise Problem(409, "merchant_inactive", detail)
         return merchant
 
-    async def _tell_platform(self, service: Service, merchant: Merchant, asks: str) -> list[Task]:
+    async def _tell_platform(self, service: Service, merchant: Merchant, asks: str) -> list[SendMail]:
         name = one_line(service.name)
         text = f"{one_line(merchant.name)} {asks} {name} ({service.slug}).\n"
         return await self._mails.to_platform(f"To review: {name}", text)

@@ -1,9 +1,8 @@
 """The API gateway follows the services: told after every change, from what is true by then."""
 
-from typing import Any
-
 from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
+from shared.catalog.tasks import SyncGateway
 from shared.kernel.documents import Held
 from shared.kernel.errors import Unavailable
 from shared.platform.blobs import Blobs
@@ -22,13 +21,13 @@ class GatewaySync:
         self._blobs = blobs
         self._gateway = gateway
 
-    async def on_task(self, id: str, data: dict[str, Any]) -> None:
-        """The handler of GATEWAY_TASK. Raises Unavailable, to be tried again.
+    async def on_sync(self, task_id: str, task: SyncGateway) -> None:
+        """The handler of SyncGateway. Raises Unavailable, to be tried again.
 
         Two tasks of one service may run at the same time, and the slower one may have read an older state: so each
         looks again after it told the gateway, until what it told is what is there.
         """
-        service_id: str = data["service_id"]
+        service_id = task.service_id
         state = await self._state(service_id)
         for _ in range(ROUNDS_MAX):
             await self._tell(service_id, state)

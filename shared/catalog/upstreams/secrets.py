@@ -4,14 +4,11 @@ The value is written first, under a name that was never used, then the service t
 secret that nobody uses. The one before is deleted a while later, when nobody forwards with it any more.
 """
 
-from typing import Any
-
-from shared.audit.journal import Task
 from shared.audit.models import Actor
 from shared.catalog.models import Service
 from shared.catalog.services.changes import ServiceChanges
 from shared.catalog.services.service import EDITABLE, Detail, Services
-from shared.catalog.tasks import FORGET_SECRET_TASK
+from shared.catalog.tasks import ForgetSecret
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.ids import new_id
@@ -66,9 +63,9 @@ class UpstreamSecrets:
         detail = await self._editable(service_id, if_match)
         return await self._commit(actor, "service.remove_upstream_secret", detail, None, None)
 
-    async def on_forget(self, id: str, data: dict[str, Any]) -> None:
-        """The handler of FORGET_SECRET_TASK. Raises SecretsUnavailable."""
-        await self._secrets.delete(data["name"])
+    async def on_forget(self, task_id: str, task: ForgetSecret) -> None:
+        """The handler of ForgetSecret. Raises SecretsUnavailable."""
+        await self._secrets.delete(task.name)
 
     async def _editable(self, service_id: str, if_match: str | None) -> Detail:
         detail = await self._services.read(service_id)
@@ -94,9 +91,9 @@ def secret_name(service_id: str) -> str:
     return f"{_PREFIX}{service_id}-{new_id('v')}".replace("_", "-").lower()
 
 
-def _forget(before: Service) -> list[Task]:
+def _forget(before: Service) -> list[ForgetSecret]:
     """Only what was kept here: an operator may have named a secret of their own."""
     old = None if before.upstream is None else before.upstream.auth_secret
     if old is None or not old.startswith(_PREFIX):
         return []
-    return [Task(FORGET_SECRET_TASK, {"name": old}, delay_s=FORGET_AFTER_S)]
+    return [ForgetSecret(name=old, delay_s=FORGET_AFTER_S)]

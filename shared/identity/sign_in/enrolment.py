@@ -9,20 +9,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.audit.journal import Journal, Task
+from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Actor, changed
+from shared.audit.tasks import Task
 from shared.identity.admins import Admins
 from shared.identity.models import Account, Login
 from shared.identity.sign_in.tokens import Claims
 from shared.identity.store import (
     ACCOUNT_DOCUMENT,
     ACCOUNTS,
-    RELEASE_TASK,
     AccountStore,
     email_key,
     login_document,
     login_key,
 )
+from shared.identity.tasks import ReleaseLogin
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.ids import new_id
@@ -145,8 +146,7 @@ class Enrolment:
         if after != held.value:
             operations.append(Replace(ACCOUNT_DOCUMENT, after.to_json(), held.etag))
         if login.value.email is not None:
-            old = {"key": email_key(login.value.email), "account_id": held.value.id}
-            tasks.append(Task(RELEASE_TASK, old))
+            tasks.append(ReleaseLogin(key=email_key(login.value.email), account_id=held.value.id))
         actor = Actor(held.value.id, "consumer")
         change = changed(actor, "account.change_email", f"account:{held.value.id}", login.value, after_login)
         await self._journal.commit(ACCOUNTS, held.value.id, operations, change, tasks=tasks)

@@ -10,6 +10,8 @@ import pytest
 from shared.access.keys.expiry import ExpiryNotices, notice_day
 from shared.access.keys.writer import KeyWriter
 from shared.audit.journal import Journal
+from shared.identity.mails import send_mail
+from shared.identity.tasks import SendMail
 from shared.kernel.clock import utc_now
 from tests.support.api.access_market import AccessMarket, DyingDocuments
 from tests.support.api.keys import created, do, read, rotate
@@ -114,7 +116,7 @@ async def test_a_run_that_is_killed_sends_no_notice_twice(market: AccessMarket) 
     assert await notices(market, 30).run() == 0
     later = utc_now() + timedelta(minutes=5)
     journal = Journal(app.ports.documents, app.audit.log.append, lambda: later)
-    journal.on("mail.send", app.audit.journal._handlers["mail.send"])
+    journal.on(SendMail, lambda task_id, task: send_mail(app.ports.mail, task_id, task))
     await asyncio.gather(journal.deliver_due(), journal.deliver_due())
     assert await subjects(market) == ["API key expires in 30 days: job"]
 

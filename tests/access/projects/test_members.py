@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared.access.projects import members as members_module
+from shared.access.tasks import DisableKeys
 from shared.audit.models import SYSTEM, Entry
 from shared.kernel.clock import utc_now
 from tests.support.api.access_market import AccessMarket, DyingDocuments, open_access_market
@@ -201,7 +202,7 @@ async def test_a_kill_after_a_removal_disables_the_rest_of_the_keys_later(api: A
         await market.key(id=f"key_{n:03}", **made)
     follow_up = api.app.access.members.on_disable_keys
 
-    async def killed(task_id: str, data: dict[str, Any]) -> None:
+    async def killed(task_id: str, task: DisableKeys) -> None:
         raise RuntimeError("killed")
 
     api.app.access.members.on_disable_keys = killed  # type: ignore[method-assign]

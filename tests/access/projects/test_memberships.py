@@ -5,6 +5,7 @@ from typing import Any
 from shared.access.models import Member
 from shared.access.projects.memberships import Memberships
 from shared.access.store import ACCESS, AccessStore, member_document
+from shared.access.tasks import FollowMembership
 from shared.identity.store import ACCOUNTS
 from tests.support.embedded import NOW, Embedded, FailingDocuments
 
@@ -29,18 +30,18 @@ async def test_the_list_follows_and_may_follow_twice(embedded: Embedded) -> None
     memberships = Memberships(embedded.documents, embedded.access)
     await join(embedded)
     for _ in range(2):
-        await memberships.on_follow("job_1", DATA)
+        await memberships.on_follow("job_1", FollowMembership(**DATA))
         assert await listed(embedded)
     await leave(embedded)
     for _ in range(2):
-        await memberships.on_follow("job_2", DATA)
+        await memberships.on_follow("job_2", FollowMembership(**DATA))
         assert not await listed(embedded)
 
 
 async def test_a_task_that_is_done_late_undoes_nothing(embedded: Embedded) -> None:
     memberships = Memberships(embedded.documents, embedded.access)
     await join(embedded)
-    await memberships.on_follow("job_of_a_removal_before", DATA)
+    await memberships.on_follow("job_of_a_removal_before", FollowMembership(**DATA))
     assert await listed(embedded)
 
 
@@ -70,13 +71,13 @@ async def test_two_tasks_at_once_agree_with_what_holds_at_last(embedded: Embedde
 
     async def joins() -> None:
         await join(embedded)
-        await other.on_follow("job_2", DATA)
+        await other.on_follow("job_2", FollowMembership(**DATA))
 
     async def leaves() -> None:
         await leave(embedded)
-        await other.on_follow("job_3", DATA)
+        await other.on_follow("job_3", FollowMembership(**DATA))
 
     for meanwhile, expected in ((joins, True), (leaves, False)):
         documents = Interrupting(embedded.documents, meanwhile)
-        await Memberships(documents, AccessStore(embedded.documents)).on_follow("job_1", DATA)
+        await Memberships(documents, AccessStore(embedded.documents)).on_follow("job_1", FollowMembership(**DATA))
         assert await listed(embedded) is expected

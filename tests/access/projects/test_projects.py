@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.access.tasks import ClearProject
 from shared.audit.models import SYSTEM
 from shared.identity.store import ACCOUNTS
 from shared.kernel.clock import utc_now
@@ -167,7 +168,7 @@ async def test_a_kill_before_people_are_cleared_leaves_nobody_in_the_end(market:
     await market.join(moe, project_id)
     clear = app.access.projects.on_clear
 
-    async def killed(task_id: str, data: dict[str, Any]) -> None:
+    async def killed(task_id: str, task: ClearProject) -> None:
         raise RuntimeError("killed")
 
     app.access.projects.on_clear = killed  # type: ignore[method-assign]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.audit.journal import FIRST_DUE, Task
+from shared.audit.journal import FIRST_DUE
 from shared.billing.store import BILLING
-from shared.billing.tasks import ISSUED_TASK
+from shared.billing.tasks import AnnounceInvoices
 from shared.kernel.clock import format_time, utc_now
 from shared.platform.documents import Query, Where
 from shared.platform.mail import MailDeferred, MailUnavailable
@@ -64,7 +64,7 @@ class TestAnnouncing:
     async def _issued(self, bills: InvoiceMarket, *ids: str) -> None:
         """As issuing leaves it in the outbox."""
         at = format_time(utc_now())
-        task = Task(ISSUED_TASK, {"merchant_id": "mer_1", "ids": list(ids), "at": at})
+        task = AnnounceInvoices(merchant_id="mer_1", ids=ids, at=at)
         await bills.api.app.audit.journal.commit(BILLING, "mer_1", [], tasks=[task])
 
     async def test_buyers_and_subscribers_are_told(self, bills: InvoiceMarket, receiver: Receiver) -> None:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from shared.audit.journal import Task
 from shared.billing.month_close import issuing
 from shared.billing.month_close.previews import Previews
 from shared.billing.month_close.store import filing_document
 from shared.billing.store import BILLING
+from shared.identity.tasks import SendMail
 from shared.kernel.errors import Problem
 from shared.metering.counting.record_ids import RECORD_PREFIX
 from shared.metering.events import partition_of
@@ -67,14 +67,14 @@ def listening(*all_books: Books) -> list[str]:
     told: list[str] = []
 
     def to_platform(books: Books) -> None:
-        async def task(subject: str, text: str) -> list[Task]:
-            return [Task("test.told", {"text": text})]
+        async def mails(subject: str, text: str) -> list[SendMail]:
+            return [SendMail(to="ops@ams.example", subject=subject, text=text)]
 
-        async def tell(task_id: str, data: dict[str, Any]) -> None:
-            told.append(data["text"])
+        async def tell(task_id: str, task: SendMail) -> None:
+            told.append(task.text)
 
-        books.mails.to_platform = task  # type: ignore[method-assign]  # admins would have to sign up
-        books.journal.on("test.told", tell, inline=True)
+        books.mails.to_platform = mails  # type: ignore[method-assign]  # admins would have to sign up
+        books.journal.on(SendMail, tell, inline=True)
 
     for books in all_books:
         to_platform(books)

@@ -14,10 +14,10 @@ from shared.billing.prices import notices as plan_notices
 from shared.billing.prices.notices import PlanNotices
 from shared.billing.prices.service import Plans, PlanVersion
 from shared.billing.store import BILLING
-from shared.billing.tasks import PRICES_TASK
-from shared.identity.mail_task import MAIL_TASK
+from shared.billing.tasks import TellPriceChange
 from shared.identity.models import Account
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
+from shared.identity.tasks import SendMail
 from shared.platform.documents import Documents, DocumentsUnavailable, Query, Where
 from tests.support.billing.books import BEGIN, PER_REQUEST, Books
 
@@ -31,18 +31,18 @@ class Told:
 
     def __init__(self, books: Books) -> None:
         self.books = books
-        self.mails: list[dict[str, Any]] = []
-        notices = PlanNotices(
+        self.mails: list[SendMail] = []
+        self.notices = PlanNotices(
             plans=books.plans, access=books.access, catalog=books.catalog, journal=books.journal, mails=books.mails
         )
-        books.journal.on(PRICES_TASK, notices.on_tell)
-        books.journal.on(MAIL_TASK, self._send)
+        books.journal.on(TellPriceChange, self.notices.on_tell)
+        books.journal.on(SendMail, self._send)
         self.desk = Plans(
             plans=books.plans, profiles=books.profiles, catalog=books.catalog, journal=books.journal, now=books.time
         )
 
-    async def _send(self, task_id: str, data: dict[str, Any]) -> None:
-        self.mails.append(data)
+    async def _send(self, task_id: str, task: SendMail) -> None:
+        self.mails.append(task)
 
     async def add(self, *charges: dict[str, Any]) -> PlanVersion:
         return await self.desk.add(
@@ -58,7 +58,7 @@ class Told:
 
     @property
     def to(self) -> list[str]:
-        return sorted(mail["to"] for mail in self.mails)
+        return sorted(mail.to for mail in self.mails)
 
 
 @pytest.fixture
@@ -112,10 +112,10 @@ async def test_everybody_with_access_is_told(books: Books) -> None:
     assert told.to == EVERYBODY
     assert await left(books) == 0
     mail = told.mails[0]
-    assert mail["subject"] == "Prices of Maps from 2026-05-01"
-    assert "Acme has set prices of Maps that hold from 2026-05-01 00:00 (UTC)." in mail["text"]
-    assert "Gold (version 2), in EUR" in mail["text"]
-    assert "- API calls" in mail["text"]
+    assert mail.subject == "Prices of Maps from 2026-05-01"
+    assert "Acme has set prices of Maps that hold from 2026-05-01 00:00 (UTC)." in mail.text
+    assert "Gold (version 2), in EUR" in mail.text
+    assert "- API calls" in mail.text
 
 
 async def test_that_a_service_becomes_free_is_told_as_that(books: Books) -> None:
@@ -125,7 +125,7 @@ async def test_that_a_service_becomes_free_is_told_as_that(books: Books) -> None
     await told.settle()
 
     assert told.to == EVERYBODY
-    assert told.mails[0]["text"].endswith("from 2026-05-01 00:00 (UTC) it is free of charge.\n")
+    assert told.mails[0].text.endswith("from 2026-05-01 00:00 (UTC) it is free of charge.\n")
 
 
 async def test_a_withdrawal_is_told(books: Books) -> None:
@@ -138,13 +138,13 @@ async def test_a_withdrawal_is_told(books: Books) -> None:
     await told.settle()
 
     assert told.to == EVERYBODY
-    assert told.mails[0]["subject"] == "Prices of Maps do not change on 2026-05-01"
+    assert told.mails[0].subject == "Prices of Maps do not change on 2026-05-01"
     assert await left(books) == 0
 
 
 async def test_what_was_withdrawn_meanwhile_is_not_announced(books: Books) -> None:
     told = Told(books)
-    books.journal.on(PRICES_TASK, _refuse)
+    books.journal.on(TellPriceChange, _refuse)
     version = await told.add(PER_REQUEST)
     await told.desk.withdraw(MIA, "svc_maps", version.plan.number, f'"{version.etag}"')
     await books.journal.drain()
@@ -152,12 +152,12 @@ async def test_what_was_withdrawn_meanwhile_is_not_announced(books: Books) -> No
     process = Told(books.again())
     await process.settle()
 
-    assert {mail["subject"] for mail in process.mails} == {"Prices of Maps do not change on 2026-05-01"}
+    assert {mail.subject for mail in process.mails} == {"Prices of Maps do not change on 2026-05-01"}
     assert process.to == EVERYBODY
     assert await left(books) == 0
 
 
-async def _refuse(task_id: str, data: dict[str, Any]) -> None:
+async def _refuse(task_id: str, task: TellPriceChange) -> None:
     raise RuntimeError("killed")
 
 
@@ -194,15 +194,14 @@ async def test_a_kill_at_any_page_repeats_nobody_and_forgets_nobody(books: Books
 
 async def test_two_processes_at_once_tell_everybody_once(books: Books) -> None:
     told = Told(books)
-    books.journal.on(PRICES_TASK, _refuse)
+    books.journal.on(TellPriceChange, _refuse)
     await told.add(PER_REQUEST)
     await books.journal.drain()
     books.time.moment += LATER
     one, two = Told(books.again()), Told(books.again())
-    data = {"merchant_id": "mer_1", "notice": "notice:svc_maps:000002:announced"}
-    handlers = [each.books.journal._handlers[PRICES_TASK] for each in (one, two)]
+    task = TellPriceChange(merchant_id="mer_1", notice="notice:svc_maps:000002:announced")
 
-    await asyncio.gather(*(handler("job_1", data) for handler in handlers), return_exceptions=True)
+    await asyncio.gather(*(each.notices.on_tell("job_1", task) for each in (one, two)), return_exceptions=True)
     await one.settle()
 
     assert sorted(one.to + two.to) == EVERYBODY

@@ -18,7 +18,7 @@ from shared.billing.prices.models import Plan
 from shared.billing.prices.service import VERSIONS_MAX, Calendar, Plans, PlanVersion, prices_at, schedule
 from shared.billing.prices.store import plan_document
 from shared.billing.store import BILLING
-from shared.billing.tasks import PRICES_TASK
+from shared.billing.tasks import TellPriceChange
 from shared.billing.tax.models import Party
 from shared.kernel.errors import Problem
 from tests.support.billing.books import PER_REQUEST, Books
@@ -194,11 +194,11 @@ def test_every_coming_day_can_be_chosen_by_its_midnight(day: date, zone: str) ->
 async def books(books: Books) -> Books:
     """Acme bills in UTC; it is 2 April 2026, 1:00. `svc_maps` has no plan."""
     await books.documents.delete(BILLING, "mer_1", plan_document("svc_maps", 1))
-    books.journal.on(PRICES_TASK, _nothing)
+    books.journal.on(TellPriceChange, _nothing)
     return books
 
 
-async def _nothing(task_id: str, data: dict[str, Any]) -> None: ...
+async def _nothing(task_id: str, task: TellPriceChange) -> None: ...
 
 
 def desk(books: Books) -> Plans:

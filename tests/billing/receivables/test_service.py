@@ -15,6 +15,7 @@ from shared.billing.invoices.models import CreditNote, CreditUse, Payment, open_
 from shared.billing.profiles.models import BuyerDetails
 from shared.billing.profiles.store import BUYER
 from shared.billing.store import BILLING
+from shared.billing.tasks import AnnounceInvoices
 from shared.kernel.errors import Problem
 from shared.kernel.money import ZERO, round_money
 from shared.webhooks.models import Webhook
@@ -42,7 +43,7 @@ async def test_payments_in_parts(receiving: Receiving) -> None:
     whole = await receiving.pay("100")
     assert (whole.status, open_amount(whole), whole.due) == ("paid", ZERO, None)
     await receiving.books.journal.drain()
-    assert [(m["to"], m["subject"]) for m in receiving.mails] == [("pay@globex.example", "Paid: invoice ACME26-000001")]
+    assert [(m.to, m.subject) for m in receiving.mails] == [("pay@globex.example", "Paid: invoice ACME26-000001")]
 
 
 async def test_a_payment_that_is_sent_twice_is_recorded_once(receiving: Receiving) -> None:
@@ -190,8 +191,8 @@ async def test_reminders_each_once(receiving: Receiving) -> None:
     await receiving.books.journal.drain()
     invoice = await receiving.read()
     assert (invoice.status, invoice.reminders) == ("overdue", ("2026-05-03", "2026-05-09", "2026-05-16", "2026-06-01"))
-    assert [m["subject"] for m in receiving.mails] == ["Overdue: invoice ACME26-000001"] * 4
-    assert "To pay: 119.00 EUR" in receiving.mails[0]["text"]
+    assert [m.subject for m in receiving.mails] == ["Overdue: invoice ACME26-000001"] * 4
+    assert "To pay: 119.00 EUR" in receiving.mails[0].text
 
 
 async def test_reminders_that_were_missed_are_one_mail(receiving: Receiving) -> None:
@@ -217,13 +218,13 @@ async def test_buyers_and_listeners_are_told_of_what_was_issued(receiving: Recei
     )
     documents = receiving.books.documents
     await documents.upsert(ALERTS, "mer_1", webhook_document("whk_1"), hook.to_json())
-    data = {"merchant_id": "mer_1", "ids": ["inv_1", "inv_unknown"]}
-    await receiving.announcer.on_issued("job_1", data)
-    assert [mail["subject"] for mail in receiving.mails] == ["Invoice ACME26-000001"]
-    assert "https://ams.example/invoices/inv_1" in receiving.mails[0]["text"]
+    issued = AnnounceInvoices(merchant_id="mer_1", ids=("inv_1", "inv_unknown"))
+    await receiving.announcer.on_issued("job_1", issued)
+    assert [mail.subject for mail in receiving.mails] == ["Invoice ACME26-000001"]
+    assert "https://ams.example/invoices/inv_1" in receiving.mails[0].text
     [event] = receiving.events
-    assert (event["owner_id"], event["type"], event["data"]["number"]) == ("mer_1", "invoice.issued", "ACME26-000001")
-    assert event["data"]["total"] == "119.00"
-    assert "con_1" not in str(event["data"]), "a merchant learns no consumer's id"
-    await receiving.announcer.on_issued("job_1", data)
+    assert (event.owner_id, event.type, event.data["number"]) == ("mer_1", "invoice.issued", "ACME26-000001")
+    assert event.data["total"] == "119.00"
+    assert "con_1" not in str(event.data), "a merchant learns no consumer's id"
+    await receiving.announcer.on_issued("job_1", issued)
     assert receiving.ids[0] == receiving.ids[1], "a mail that is sent again is recognised"

@@ -15,7 +15,7 @@ from shared.catalog.marketplace.search import OVERLAP, Asked
 from shared.catalog.marketplace.sitemap import Sitemap
 from shared.catalog.models import Merchant, Service
 from shared.catalog.store import SERVICES
-from shared.catalog.tasks import PUBLISH_TASK
+from shared.catalog.tasks import PublishPages
 from shared.kernel.clock import format_time, utc_now
 from shared.settings import load_settings
 from tests.support.embedded import IN_MEMORY
@@ -66,10 +66,10 @@ async def slugs_later(application: Application) -> list[str]:
 async def test_a_change_of_this_process_is_found_at_once(one: Application) -> None:
     assert await slugs(one) == []
 
-    await one.catalog.put_service(service("ocr"))
+    await one.catalog.store.put_service(service("ocr"))
     assert await slugs(one) == ["ocr"]
 
-    await one.catalog.put_service(service("ocr", status="suspended"))
+    await one.catalog.store.put_service(service("ocr", status="suspended"))
     assert await slugs(one) == []
 
 
@@ -80,22 +80,22 @@ async def test_a_change_of_this_process_is_found_at_once(one: Application) -> No
 async def test_what_is_taken_away_is_gone_in_every_process(
     one: Application, other: Application, hidden: dict[str, str]
 ) -> None:
-    await one.catalog.put_service(service("ocr"))
+    await one.catalog.store.put_service(service("ocr"))
     assert await slugs_later(other) == ["ocr"]
 
-    await one.catalog.put_service(service("ocr", **hidden))
+    await one.catalog.store.put_service(service("ocr", **hidden))
 
     assert await slugs_later(other) == []
 
 
 async def test_a_merchants_services_follow_it_when_they_are_listed_again(one: Application, other: Application) -> None:
     for slug in ("a", "b"):
-        await one.catalog.put_service(service(slug))
+        await one.catalog.store.put_service(service(slug))
     assert await slugs_later(other) == ["a", "b"]
 
-    await one.catalog.put_merchant(MERCHANT.model_copy(update={"status": "suspended"}))
+    await one.catalog.store.put_merchant(MERCHANT.model_copy(update={"status": "suspended"}))
     for slug in ("a", "b"):
-        await one.catalog.put_service(service(slug))
+        await one.catalog.store.put_service(service(slug))
 
     assert await slugs_later(other) == []
 
@@ -104,16 +104,16 @@ async def test_the_first_service_that_is_listed_again_takes_all_of_a_suspended_m
     one: Application, other: Application
 ) -> None:
     for slug in ("a", "b", "c"):
-        await one.catalog.put_service(service(slug))
+        await one.catalog.store.put_service(service(slug))
     assert await slugs_later(other) == ["a", "b", "c"]
 
-    await one.catalog.put_merchant(MERCHANT.model_copy(update={"status": "suspended"}))
-    await one.catalog.put_service(service("b"))
+    await one.catalog.store.put_merchant(MERCHANT.model_copy(update={"status": "suspended"}))
+    await one.catalog.store.put_service(service("b"))
     assert await slugs_later(other) == []
 
-    await one.catalog.put_merchant(MERCHANT)
+    await one.catalog.store.put_merchant(MERCHANT)
     for slug in ("a", "b", "c"):
-        await one.catalog.put_service(service(slug))
+        await one.catalog.store.put_service(service(slug))
     assert await slugs_later(other) == ["a", "b", "c"]
 
 
@@ -122,23 +122,23 @@ async def test_a_service_that_was_stored_late_is_found(one: Application, other: 
     assert await slugs(one) == []
     late = service("late", listing=format_time(utc_now() - OVERLAP + timedelta(seconds=10)))
 
-    await other.documents.create(SERVICES, late.id, late.id, late.to_json())
+    await other.ports.documents.create(SERVICES, late.id, late.id, late.to_json())
 
     assert await slugs_later(one) == ["late"]
 
 
 async def test_requests_at_the_same_time_share_the_first_reading(one: Application) -> None:
     for number in range(30):
-        await one.catalog.put_service(service(f"s{number}"))
+        await one.catalog.store.put_service(service(f"s{number}"))
     reads = 0
-    query = one.documents.query
+    query = one.ports.documents.query
 
     async def counted(*args: Any) -> Any:
         nonlocal reads
         reads += 1
         return await query(*args)
 
-    one.documents.query = counted  # type: ignore[method-assign]  # counts, and does the same
+    one.ports.documents.query = counted  # type: ignore[method-assign]  # counts, and does the same
     found = await asyncio.gather(*(slugs(one) for _ in range(20)))
 
     assert {len(each) for each in found} == {30}
@@ -146,7 +146,7 @@ async def test_requests_at_the_same_time_share_the_first_reading(one: Applicatio
 
 
 async def test_a_cancelled_first_reading_leaves_nothing_behind(one: Application) -> None:
-    await one.catalog.put_service(service("ocr"))
+    await one.catalog.store.put_service(service("ocr"))
     first = asyncio.create_task(slugs(one))
     await asyncio.sleep(0)
     first.cancel()
@@ -163,13 +163,13 @@ PAGES = ["marketplace/acme/index.html", "marketplace/acme/ocr/index.html"]
 
 
 async def test_publishing_a_service_writes_its_page_and_its_merchants(one: Application) -> None:
-    await one.catalog.put_service(service("ocr", name="Page Reader"))
+    await one.catalog.store.put_service(service("ocr", name="Page Reader"))
 
-    await one.publisher.on_task("job_1", {"service_id": "svc_ocr"})
+    await one.catalog.publisher.on_publish("job_1", PublishPages(service_id="svc_ocr"))
 
     assert await files(one) == PAGES
     for name in PAGES:
-        blob = await one.site.get(name)
+        blob = await one.ports.site.get(name)
         assert blob is not None
         assert b"Page Reader" in blob.data
         assert blob.content_type == "text/html; charset=utf-8"
@@ -177,67 +177,67 @@ async def test_publishing_a_service_writes_its_page_and_its_merchants(one: Appli
 
 @pytest.mark.parametrize("hidden", [{"status": "suspended"}, {"visibility": "private"}])
 async def test_publishing_removes_the_page_of_what_is_not_shown(one: Application, hidden: dict[str, str]) -> None:
-    await one.catalog.put_service(service("ocr"))
-    await one.publisher.on_task("job_1", {"service_id": "svc_ocr"})
+    await one.catalog.store.put_service(service("ocr"))
+    await one.catalog.publisher.on_publish("job_1", PublishPages(service_id="svc_ocr"))
 
-    await one.catalog.put_service(service("ocr", **hidden))
-    await one.publisher.on_task("job_1", {"service_id": "svc_ocr"})
+    await one.catalog.store.put_service(service("ocr", **hidden))
+    await one.catalog.publisher.on_publish("job_1", PublishPages(service_id="svc_ocr"))
 
     assert await files(one) == PAGES[:1]
 
 
 async def test_publishing_writes_what_is_true_when_it_is_done(one: Application) -> None:
     """The service changes while its page is written: what was rendered before does not stay."""
-    await one.catalog.put_service(service("ocr", name="Before"))
-    put = one.site.put
+    await one.catalog.store.put_service(service("ocr", name="Before"))
+    put = one.ports.site.put
 
     async def slow(name: str, *args: Any, **rest: Any) -> None:
         if name == PAGES[1] and b"Before" in args[0]:
-            await one.catalog.put_service(service("ocr", name="After"))
+            await one.catalog.store.put_service(service("ocr", name="After"))
         await put(name, *args, **rest)
 
-    one.site.put = slow  # type: ignore[method-assign]  # the same, with a change before it
-    await one.publisher.on_task("job_1", {"service_id": "svc_ocr"})
+    one.ports.site.put = slow  # type: ignore[method-assign]  # the same, with a change before it
+    await one.catalog.publisher.on_publish("job_1", PublishPages(service_id="svc_ocr"))
 
-    blob = await one.site.get(PAGES[1])
+    blob = await one.ports.site.get(PAGES[1])
     assert blob is not None
     assert b"After" in blob.data
 
 
 async def test_the_task_of_an_unknown_service_does_nothing(one: Application) -> None:
-    await one.publisher.on_task("job_1", {"service_id": "svc_none"})
+    await one.catalog.publisher.on_publish("job_1", PublishPages(service_id="svc_none"))
 
     assert await files(one) == []
 
 
 async def test_the_journal_knows_the_task(one: Application) -> None:
-    assert PUBLISH_TASK in one.journal._handlers
+    assert PublishPages.kind in one.audit.journal.kinds
 
 
 async def test_the_site_as_a_whole_gets_what_is_missing_and_loses_what_is_too_much(one: Application) -> None:
-    await one.catalog.put_service(service("ocr"))
+    await one.catalog.store.put_service(service("ocr"))
     for wrong in ("marketplace/acme/old/index.html", "marketplace/gone/index.html"):
-        await one.site.put(wrong, b"old", content_type="text/html")
-    await one.site.put("marketplace/acme/ocr/index.html", b"old", content_type="text/html")
-    await one.site.put("sitemap-7.xml", b"old", content_type="application/xml")
+        await one.ports.site.put(wrong, b"old", content_type="text/html")
+    await one.ports.site.put("marketplace/acme/ocr/index.html", b"old", content_type="text/html")
+    await one.ports.site.put("sitemap-7.xml", b"old", content_type="application/xml")
 
-    await one.publisher.publish_site()
-    first = {name: await one.site.get(name) async for name in one.site.list("")}
-    await one.publisher.publish_site()
+    await one.catalog.publisher.publish_site()
+    first = {name: await one.ports.site.get(name) async for name in one.ports.site.list("")}
+    await one.catalog.publisher.publish_site()
 
     assert set(first) == {*PAGES, "marketplace/index.html", "marketplace.css", "robots.txt", "404.html", "sitemap.xml"}
     assert b"old" not in {blob.data for blob in first.values() if blob is not None}
-    assert first == {name: await one.site.get(name) async for name in one.site.list("")}
+    assert first == {name: await one.ports.site.get(name) async for name in one.ports.site.list("")}
 
 
 async def test_an_unlisted_page_stays_on_the_site(one: Application) -> None:
-    await one.catalog.put_service(service("ocr", visibility="unlisted"))
-    await one.publisher.on_task("job_1", {"service_id": "svc_ocr"})
+    await one.catalog.store.put_service(service("ocr", visibility="unlisted"))
+    await one.catalog.publisher.on_publish("job_1", PublishPages(service_id="svc_ocr"))
 
-    await one.publisher.publish_site()
+    await one.catalog.publisher.publish_site()
 
     assert "marketplace/acme/ocr/index.html" in await files(one)
-    sitemap = await one.site.get("sitemap.xml")
+    sitemap = await one.ports.site.get("sitemap.xml")
     assert sitemap is not None
     assert b"ocr" not in sitemap.data
 
@@ -248,8 +248,8 @@ def addresses(xml: bytes) -> list[str]:
 
 async def test_a_sitemap_is_divided_beyond_what_one_file_may_hold(one: Application) -> None:
     for number in range(5):
-        await one.catalog.put_service(service(f"s{number}"))
-    sitemap = Sitemap(one.catalogue, URL, urls_max=3, fresh_s=0)
+        await one.catalog.store.put_service(service(f"s{number}"))
+    sitemap = Sitemap(one.catalog.search, URL, urls_max=3, fresh_s=0)
     everything = [f"{URL}/marketplace", f"{URL}/marketplace/acme", *(f"{URL}/marketplace/acme/s{n}" for n in range(5))]
 
     files = await sitemap.files()

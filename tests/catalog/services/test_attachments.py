@@ -15,7 +15,7 @@ from PIL import Image
 
 from shared.audit.journal import Journal
 from shared.catalog.openapi import service as descriptions
-from shared.catalog.tasks import FORGET_SECRET_TASK
+from shared.catalog.tasks import ForgetSecret
 from tests.support.api.harness import Api
 from tests.support.api.services_market import ServicesMarket, open_services
 
@@ -194,7 +194,7 @@ async def test_a_replaced_secret_is_deleted_when_nobody_uses_it_any_more(market:
 
     app = market.api.app
     later = Journal(app.ports.documents, app.audit.log.append, lambda: datetime.now(UTC) + timedelta(minutes=3))
-    later.on(FORGET_SECRET_TASK, app.catalog.upstream_secrets.on_forget)
+    later.on(ForgetSecret, app.catalog.upstream_secrets.on_forget)
     assert await later.deliver_due() == 1
     assert list(kept_secrets(market).values()) == ["two"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from shared.audit.journal import Journal
 from shared.catalog.models import Service
-from shared.catalog.tasks import GATEWAY_TASK
+from shared.catalog.tasks import SyncGateway
 from shared.catalog.upstreams.gateway import GatewaySync
 from shared.kernel.errors import Unavailable
 from shared.platform.gateways import Offer
@@ -155,8 +155,8 @@ async def test_a_service_of_an_inactive_merchant_is_withdrawn(
     assert service_id in gateway.offers
     await market.merchant("mer_1", market.mia, status="suspended")
     sync: GatewaySync = market.api.app.catalog.gateway_sync
-    await sync.on_task("job_1", {"service_id": service_id})
-    await sync.on_task("job_2", {"service_id": "svc_never"})
+    await sync.on_sync("job_1", SyncGateway(service_id=service_id))
+    await sync.on_sync("job_2", SyncGateway(service_id="svc_never"))
     assert gateway.offers == {}
 
 
@@ -170,5 +170,5 @@ async def deliver(market: ServicesMarket, *, minutes: int) -> int:
 
 
 def test_the_kind_of_task_is_one_that_the_application_knows(api: Api) -> None:
-    assert GATEWAY_TASK in api.app.audit.journal._handlers
+    assert SyncGateway.kind in api.app.audit.journal.kinds
     assert Service.model_fields["listing"].default is None

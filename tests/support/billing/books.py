@@ -27,7 +27,7 @@ from shared.billing.prices.store import PlanStore, plan_document
 from shared.billing.profiles.models import BillingProfile
 from shared.billing.profiles.store import PROFILE, ProfileStore
 from shared.billing.store import BILLING
-from shared.billing.tasks import ISSUED_TASK
+from shared.billing.tasks import AnnounceInvoices
 from shared.billing.usage.month import MonthReader
 from shared.catalog.models import Address, Merchant
 from shared.catalog.store import CatalogStore
@@ -60,7 +60,7 @@ class Books:
         self.access, self.catalog = AccessStore(documents), CatalogStore(documents)
         self.audit = AuditLog(documents)
         self.journal = Journal(documents, self.audit.append, self.time)
-        self.journal.on(ISSUED_TASK, self._announce)
+        self.journal.on(AnnounceInvoices, self._announce)
         self.settings = PlatformSettingsStore(documents, self.journal)
         self.mails = AccessMails(AccountStore(documents), self.settings)
         self.subscribers = BilledSubscribers(self.access)
@@ -87,8 +87,8 @@ class Books:
             now=self.time,
         )
 
-    async def _announce(self, task_id: str, data: dict[str, Any]) -> None:
-        self.announced += data["ids"]
+    async def _announce(self, task_id: str, task: AnnounceInvoices) -> None:
+        self.announced += task.ids
 
     def again(self, documents: Documents | None = None) -> "Books":
         """Another process on the same store."""

@@ -13,7 +13,9 @@ from shared.billing.receivables.service import Receivables
 from shared.billing.store import BILLING
 from shared.catalog.mails import CatalogMails
 from shared.identity.store import AccountStore
+from shared.identity.tasks import SendMail
 from shared.webhooks.store import WebhookStore
+from shared.webhooks.tasks import EmitEvent
 from tests.support.billing.books import Books
 
 ACTOR = Actor("acc_1", "merchant")
@@ -24,8 +26,8 @@ class Receiving:
 
     def __init__(self, books: Books) -> None:
         self.books = books
-        self.mails: list[dict[str, Any]] = []
-        self.events: list[dict[str, Any]] = []
+        self.mails: list[SendMail] = []
+        self.events: list[EmitEvent] = []
         self.ids: list[str] = []
         webhooks = WebhookStore(books.documents)
         self.announcer = Announcer(
@@ -50,15 +52,15 @@ class Receiving:
             now=books.time,
         )
         self.reminders = Reminders(books.invoice_store, books.journal, self.announcer, books.time)
-        books.journal.on("mail.send", self._mail)
-        books.journal.on("webhook.emit", self._post)
+        books.journal.on(SendMail, self._mail)
+        books.journal.on(EmitEvent, self._post)
 
-    async def _mail(self, task_id: str, data: dict[str, Any]) -> None:
+    async def _mail(self, task_id: str, task: SendMail) -> None:
         self.ids.append(task_id)
-        self.mails.append(data)
+        self.mails.append(task)
 
-    async def _post(self, task_id: str, data: dict[str, Any]) -> None:
-        self.events.append(data)
+    async def _post(self, task_id: str, task: EmitEvent) -> None:
+        self.events.append(task)
 
     async def put(self, invoice: Invoice) -> Invoice:
         stored = invoice.model_copy(update={"due": invoice.due_on})
