@@ -26,6 +26,7 @@ from typing import Annotated
 import typer
 from rich.progress import track
 
+from scripts.seeding.documents import put_merchant, put_service
 from shared.access.models import Consumer, Grant
 from shared.access.store import ACCESS
 from shared.billing.charges import CHARGE
@@ -130,11 +131,11 @@ async def _seed(folder: Path, invoices: int, merchants: int, records: int) -> No
 async def _put_merchant(app: Application, number: int) -> None:
     merchant_id, service_id = f"mer_{number}", f"svc_{number}"
     start = period(MONTH, "UTC").start
-    await app.catalog.store.put_merchant(
-        Merchant(id=merchant_id, slug=f"m-{number}", name=f"M {number}", status="active")
+    await put_merchant(
+        app.catalog.store, Merchant(id=merchant_id, slug=f"m-{number}", name=f"M {number}", status="active")
     )
     service = Service(id=service_id, merchant_id=merchant_id, slug=f"s-{number}", name="Service", status="active")
-    await app.catalog.store.put_service(service)
+    await put_service(app.catalog.store, service)
     profile = BillingProfile(merchant_id=merchant_id, number_prefix=f"M{number % 100}", billing_from=start)
     await app.ports.documents.upsert(BILLING, merchant_id, PROFILE, profile.to_json())
     charge = {"id": "calls", "name": "Calls", "metric": "requests", "model": "per_unit", "unit_price": "0.01"}

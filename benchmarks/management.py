@@ -24,6 +24,7 @@ import httpx
 import typer
 from rich.progress import track
 
+from scripts.seeding.documents import put_merchant
 from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.access.store import ACCESS, KEY_HASHES
@@ -84,7 +85,7 @@ async def _seed(data: Path, services: int, keys: int) -> None:
     app = Application(load_settings({"AMS_PROFILE": "local", "AMS_DATA": str(data), "AMS_OIDC_ISSUERS": "[]"}))
     try:
         merchants = [_merchant(number) for number in range(MERCHANTS_OF_SERVICES)]
-        await _all((app.catalog.store.put_merchant(merchant) for merchant in merchants), len(merchants), "merchants")
+        await _all((put_merchant(app.catalog.store, merchant) for merchant in merchants), len(merchants), "merchants")
         await _all((_put_service(app, number) for number in range(services)), services, "services")
         hasher = await app.access.load_hasher()
         await _all((_put_consumer(app, hasher, n, services) for n in range(keys // 2)), keys // 2, "consumers")

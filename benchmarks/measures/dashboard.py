@@ -19,6 +19,7 @@ import httpx
 
 from benchmarks.results import Line, Result, at_most, spread
 from benchmarks.scale import BenchmarkFailed, Scale
+from scripts.seeding.documents import add_key, put_consumer, put_grant, put_merchant, put_service
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.bootstrap import Application
 from shared.catalog.models import Merchant, Service
@@ -164,8 +165,8 @@ def _p95(values: Sequence[float]) -> float:
 async def _seed(app: Application, scale: Scale) -> dict[str, int]:
     """How many keys there are; their counters were written as the aggregator does."""
     keys, subscribers = scale.amount(KEYS, 2), scale.amount(SUBSCRIBERS, 2)
-    await app.catalog.store.put_merchant(Merchant(id="mer_1", slug="bench", name="Bench", status="active"))
-    await app.catalog.store.put_service(Service(id="svc_busy", merchant_id="mer_1", slug="busy", name="Busy"))
+    await put_merchant(app.catalog.store, Merchant(id="mer_1", slug="bench", name="Bench", status="active"))
+    await put_service(app.catalog.store, Service(id="svc_busy", merchant_id="mer_1", slug="busy", name="Busy"))
     await _seed_consumer(app, "con_big", keys, [(f"svc_{n}", "mer_2") for n in range(SERVICES)])
     for number in range(subscribers):
         await _seed_consumer(app, f"con_{number}", KEYS_PER_SUBSCRIBER, [("svc_busy", "mer_1")])
@@ -173,15 +174,17 @@ async def _seed(app: Application, scale: Scale) -> dict[str, int]:
 
 
 async def _seed_consumer(app: Application, consumer_id: str, keys: int, services: Sequence[tuple[str, str]]) -> None:
-    await app.access.store.put_consumer(Consumer(id=consumer_id, name=consumer_id))
+    await put_consumer(app.access.store, Consumer(id=consumer_id, name=consumer_id))
     for service_id, merchant_id in services:
         pseudonym = await app.access.pseudonyms.of(merchant_id, consumer_id)
-        await app.access.store.put_grant(
-            Grant(consumer_id=consumer_id, service_id=service_id, merchant_id=merchant_id, pseudonym=pseudonym)
+        await put_grant(
+            app.access.store,
+            Grant(consumer_id=consumer_id, service_id=service_id, merchant_id=merchant_id, pseudonym=pseudonym),
         )
     for n in range(keys):
         key_id = f"key_{n}" if consumer_id == "con_big" else f"key_{consumer_id}_{n}"
-        await app.access.store.add_key(
+        await add_key(
+            app.access.store,
             ApiKey(
                 id=key_id,
                 consumer_id=consumer_id,
@@ -189,7 +192,7 @@ async def _seed_consumer(app: Application, consumer_id: str, keys: int, services
                 prefix="ams_live_abcd",
                 last4="wxyz",
                 name=key_id,
-            )
+            ),
         )
         counters = _counters(consumer_id, key_id, services)
         while chunk := list(islice(counters, 100)):

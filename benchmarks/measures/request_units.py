@@ -14,6 +14,7 @@ import msgspec
 
 from benchmarks.results import Line, Result
 from benchmarks.scale import BenchmarkFailed, Scale
+from scripts.seeding.documents import add_key, put_consumer
 from shared.access.gate.service import Gate
 from shared.access.keys.format import KeyHasher
 from shared.access.models import ApiKey, Consumer
@@ -79,9 +80,10 @@ async def _charges(folder: Path, policy: dict[str, object] | None) -> dict[str, 
 
 async def _count_a_day(documents: CosmosDocuments, peer: CosmosPeer, parked: Parked) -> dict[str, float]:
     access = AccessStore(documents)
-    await access.put_consumer(Consumer(id="con_019aa5b3c1f2", name="Consumer"))
-    await access.add_key(
-        ApiKey(id="key_019aa5b3c1f2", consumer_id="con_019aa5b3c1f2", hash="h", prefix="p", last4="last", name="key")
+    await put_consumer(access, Consumer(id="con_019aa5b3c1f2", name="Consumer"))
+    await add_key(
+        access,
+        ApiKey(id="key_019aa5b3c1f2", consumer_id="con_019aa5b3c1f2", hash="h", prefix="p", last4="last", name="key"),
     )
     aggregator = Aggregator(documents, Gate(access, CatalogStore(documents), _no_hasher, 1.0), parked, RETENTION_DAYS)
     day = utc_now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=1)

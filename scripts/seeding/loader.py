@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from scripts.seeding.billing import put_billing, put_prices
+from scripts.seeding.documents import add_key, put_consumer, put_grant, put_merchant, put_project, put_service
 from scripts.seeding.market import DescribedConsumer, DescribedKey, Market, MarketError
 from shared.access.keys.expiry import notice_day
 from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
@@ -52,12 +53,12 @@ class Loader:
         try:
             for merchant in market.merchants:
                 known = await catalog.merchant(merchant.id)
-                await catalog.put_merchant(Merchant.model_validate({**_fields(known), **_fields(merchant)}))
+                await put_merchant(catalog, Merchant.model_validate({**_fields(known), **_fields(merchant)}))
                 if merchant.billing is not None:
                     await put_billing(self._app, merchant.id, merchant.billing)
             for service in market.services:
                 found = await catalog.service(service.id)
-                await catalog.put_service(Service.model_validate({**_fields(found), **_fields(service)}))
+                await put_service(catalog, Service.model_validate({**_fields(found), **_fields(service)}))
                 if service.prices is not None:
                     await put_prices(self._app, service.merchant_id, service.id, service.prices)
         except SlugTaken as error:
@@ -72,11 +73,12 @@ class Loader:
     async def _load_consumer(self, described: DescribedConsumer, services: dict[str, Service]) -> None:
         access = self._app.access.store
         consumer = Consumer.model_validate(described.model_dump(include={"id", "name", "status", "shards"}))
-        await access.put_consumer(consumer)
+        await put_consumer(access, consumer)
         for project in described.projects:
-            await access.put_project(Project(consumer_id=consumer.id, id=project.id, name=project.name))
+            await put_project(access, Project(consumer_id=consumer.id, id=project.id, name=project.name))
         for grant in described.grants:
-            await access.put_grant(
+            await put_grant(
+                access,
                 Grant(
                     consumer_id=consumer.id,
                     service_id=services[grant.service].id,
@@ -84,7 +86,7 @@ class Loader:
                     pseudonym=await self._app.access.pseudonyms.of(services[grant.service].merchant_id, consumer.id),
                     status=grant.status,
                     restricted=grant.restricted,
-                )
+                ),
             )
         for key in described.keys:
             await self._load_key(consumer.id, key, tuple(services[name].id for name in key.services))
@@ -110,7 +112,7 @@ class Loader:
             limits=described.limits,
         )
         try:
-            await self._app.access.store.add_key(key)
+            await add_key(self._app.access.store, key)
         except DocumentExists:
             return
         self.shown.append({"consumer": consumer_id, "id": key.id, "name": key.name, "key": clear})

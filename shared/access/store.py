@@ -8,7 +8,7 @@ from typing import TypeVar
 from shared.access.models import ApiKey, Consumer, Grant, KeyOwner, Member, Project
 from shared.kernel.documents import Held, Listeners, StoredModel
 from shared.kernel.http.paging import Page, read_all, scan
-from shared.platform.documents import CONTAINERS, Document, DocumentExists, DocumentMissing, Documents, Query, Where
+from shared.platform.documents import CONTAINERS, Document, DocumentMissing, Documents, Query, Where
 
 ACCESS, KEY_HASHES = CONTAINERS["access"], CONTAINERS["key_hashes"]
 
@@ -43,25 +43,25 @@ def key_document(key_id: str) -> str:
 class AccessStore(Listeners):
     def __init__(self, documents: Documents) -> None:
         super().__init__()
-        self._documents = documents
+        self.documents = documents
 
     async def _get(self, model: type[Model], consumer_id: str, id: str) -> Model | None:
-        document = await self._documents.get(ACCESS, consumer_id, id)
+        document = await self.documents.get(ACCESS, consumer_id, id)
         return None if document is None else model.model_validate_json(document.body)
 
     async def held(self, model: type[Model], consumer_id: str, id: str) -> Held[Model] | None:
         """A document with its ETag. `id` is one of the `…_document` functions', or CONSUMER."""
-        document = await self._documents.get(ACCESS, consumer_id, id)
+        document = await self.documents.get(ACCESS, consumer_id, id)
         return None if document is None else Held(model.model_validate_json(document.body), document.etag)
 
     async def first(self, model: type[Model], query: Query) -> list[Held[Model]]:
         """The first `query.limit` that match."""
-        page = await self._documents.query(ACCESS, query)
+        page = await self.documents.query(ACCESS, query)
         return [Held(model.model_validate_json(document.body), document.etag) for document in page.items]
 
     async def stream(self, model: type[Model], query: Query) -> AsyncIterator[Held[Model]]:
         """Everything that matches."""
-        async for document in read_all(partial(self._documents.query, ACCESS, query)):
+        async for document in read_all(partial(self.documents.query, ACCESS, query)):
             yield Held(model.model_validate_json(document.body), document.etag)
 
     async def all_of(self, model: type[Model], consumer_id: str, prefix: str) -> list[Held[Model]]:
@@ -87,7 +87,7 @@ class AccessStore(Listeners):
             return Held(value, document.etag) if keep(value) else None
 
         async def read(_source: str, inner: str | None, _missing: int) -> Page[Document]:
-            return await self._documents.query(ACCESS, query, inner)
+            return await self.documents.query(ACCESS, query, inner)
 
         return await scan(read, take, asked=asked, limit=limit, cursor=cursor, reads_max=SCAN_PAGES_MAX)
 
@@ -107,41 +107,14 @@ class AccessStore(Listeners):
         return await self._get(Member, consumer_id, member_document(project_id, account_id))
 
     async def key_owner(self, key_hash: str) -> KeyOwner | None:
-        document = await self._documents.get(KEY_HASHES, key_hash, key_hash)
+        document = await self.documents.get(KEY_HASHES, key_hash, key_hash)
         return None if document is None else KeyOwner.model_validate_json(document.body)
-
-    async def put_consumer(self, consumer: Consumer) -> None:
-        await self._documents.upsert(ACCESS, consumer.id, CONSUMER, consumer.to_json())
-        self.changed()
-
-    async def put_project(self, project: Project) -> None:
-        await self._documents.upsert(ACCESS, project.consumer_id, project_document(project.id), project.to_json())
-        self.changed()
-
-    async def put_grant(self, grant: Grant) -> None:
-        await self._documents.upsert(ACCESS, grant.consumer_id, grant_document(grant.service_id), grant.to_json())
-        self.changed()
-
-    async def add_key(self, key: ApiKey) -> None:
-        """As `KeySecrets` says, the hash first. Raises DocumentExists when the id or the hash is taken."""
-        await self.add_hash(key.hash, KeyOwner(consumer_id=key.consumer_id, key_id=key.id))
-        try:
-            await self._documents.create(ACCESS, key.consumer_id, key_document(key.id), key.to_json())
-        except DocumentExists:
-            await self.remove_hash(key.hash)
-            raise
-        self.changed()
 
     async def add_hash(self, key_hash: str, owner: KeyOwner) -> None:
         """Raises DocumentExists."""
-        await self._documents.create(KEY_HASHES, key_hash, key_hash, owner.to_json())
+        await self.documents.create(KEY_HASHES, key_hash, key_hash, owner.to_json())
 
     async def remove_hash(self, key_hash: str) -> None:
         """That it is gone already is fine."""
         with contextlib.suppress(DocumentMissing):
-            await self._documents.delete(KEY_HASHES, key_hash, key_hash)
-
-    async def put_key(self, key: ApiKey) -> None:
-        """Change what is kept of an existing key, whatever it is: for seeds and tests."""
-        await self._documents.upsert(ACCESS, key.consumer_id, key_document(key.id), key.to_json())
-        self.changed()
+            await self.documents.delete(KEY_HASHES, key_hash, key_hash)

@@ -7,8 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from shared.catalog.models import Merchant, MerchantSlugOwner, Revision, Service, SlugOwner, Version
-from shared.kernel.clock import format_time, utc_now
+from shared.catalog.models import Merchant, Revision, Service, SlugOwner, Version
 from shared.kernel.documents import Held, Listeners, StoredModel
 from shared.kernel.http.paging import Page, read_all, read_page
 from shared.platform.documents import (
@@ -47,15 +46,15 @@ def version_document(number: int) -> str:
 class CatalogStore(Listeners):
     def __init__(self, documents: Documents) -> None:
         super().__init__()
-        self._documents = documents
+        self.documents = documents
 
     async def merchant(self, id: str) -> Merchant | None:
-        document = await self._documents.get(MERCHANTS, id, id)
+        document = await self.documents.get(MERCHANTS, id, id)
         return None if document is None else Merchant.model_validate_json(document.body)
 
     async def held_merchant(self, id: str) -> Held[Merchant] | None:
         """With the ETag that a change must name."""
-        document = await self._documents.get(MERCHANTS, id, id)
+        document = await self.documents.get(MERCHANTS, id, id)
         return None if document is None else Held(Merchant.model_validate_json(document.body), document.etag)
 
     async def merchants(
@@ -72,29 +71,17 @@ class CatalogStore(Listeners):
         asked = f"merchants:{status}:{flagged}:{prefix}"
         return await self._page(Merchant, query, asked, cursor, MERCHANTS)
 
-    async def put_merchant(self, merchant: Merchant) -> None:
-        """Raises SlugTaken. The slug is reserved first: a kill in between leaves a reservation that this repeats."""
-        owner = MerchantSlugOwner(merchant_id=merchant.id, reserved_at=utc_now())
-        try:
-            await self._documents.create(MERCHANT_SLUGS, merchant.slug, merchant.slug, owner.to_json())
-        except DocumentExists:
-            document = await self._documents.get(MERCHANT_SLUGS, merchant.slug, merchant.slug)
-            if document is None or MerchantSlugOwner.model_validate_json(document.body).merchant_id != merchant.id:
-                raise SlugTaken(f"slug {merchant.slug} belongs to another merchant") from None
-        await self._documents.upsert(MERCHANTS, merchant.id, merchant.id, merchant.to_json())
-        self.changed()
-
     async def service(self, id: str) -> Service | None:
-        document = await self._documents.get(SERVICES, id, id)
+        document = await self.documents.get(SERVICES, id, id)
         return None if document is None else Service.model_validate_json(document.body)
 
     async def held_service(self, id: str) -> Held[Service] | None:
         """With the ETag that a change must name."""
-        document = await self._documents.get(SERVICES, id, id)
+        document = await self.documents.get(SERVICES, id, id)
         return None if document is None else Held(Service.model_validate_json(document.body), document.etag)
 
     async def revision(self, service_id: str) -> Revision | None:
-        document = await self._documents.get(SERVICES, service_id, REVISION)
+        document = await self.documents.get(SERVICES, service_id, REVISION)
         return None if document is None else Revision.model_validate_json(document.body)
 
     async def versions(self, service_id: str, limit: int, cursor: str | None) -> Page[Held[Version]]:
@@ -116,17 +103,17 @@ class CatalogStore(Listeners):
         """All services of one merchant that match."""
         # Across tenants: each service is its own partition; the condition names the merchant.
         query = Query(None, (Where("merchant_id", "=", merchant_id), *where), order_by="id", limit=1_000)
-        async for document in read_all(partial(self._documents.query, SERVICES, query)):
+        async for document in read_all(partial(self.documents.query, SERVICES, query)):
             yield Service.model_validate_json(document.body)
 
     async def _page(
         self, model: type[Model], query: Query, asked: str, cursor: str | None, container: Container = SERVICES
     ) -> Page[Held[Model]]:
-        page = await read_page(partial(self._documents.query, container, query), asked=asked, cursor=cursor)
+        page = await read_page(partial(self.documents.query, container, query), asked=asked, cursor=cursor)
         return page.map(lambda document: Held(model.model_validate_json(document.body), document.etag))
 
     async def service_id(self, slug: str) -> str | None:
-        document = await self._documents.get(SLUGS, slug, slug)
+        document = await self.documents.get(SLUGS, slug, slug)
         return None if document is None else SlugOwner.model_validate_json(document.body).service_id
 
     async def find_service(self, reference: str) -> Service | None:
@@ -141,38 +128,25 @@ class CatalogStore(Listeners):
         taken over. Raises SlugTaken."""
         owner = SlugOwner(service_id=service_id, reserved_at=now)
         try:
-            await self._documents.create(SLUGS, slug, slug, owner.to_json())
+            await self.documents.create(SLUGS, slug, slug, owner.to_json())
         except DocumentExists:
-            document = await self._documents.get(SLUGS, slug, slug)
+            document = await self.documents.get(SLUGS, slug, slug)
             if document is None or not await self._is_forsaken(SlugOwner.model_validate_json(document.body), now):
                 raise SlugTaken(f"slug {slug} belongs to another service") from None
             try:
-                await self._documents.replace(SLUGS, slug, slug, owner.to_json(), etag=document.etag)
+                await self.documents.replace(SLUGS, slug, slug, owner.to_json(), etag=document.etag)
             except (DocumentMissing, PreconditionFailed):
                 raise SlugTaken(f"slug {slug} belongs to another service") from None
 
     async def release_slug(self, slug: str, service_id: str) -> None:
         """Give a reservation up, if it is still this service's, which was not made."""
-        document = await self._documents.get(SLUGS, slug, slug)
+        document = await self.documents.get(SLUGS, slug, slug)
         if document is None or SlugOwner.model_validate_json(document.body).service_id != service_id:
             return
         with contextlib.suppress(DocumentMissing, PreconditionFailed):  # somebody else's by now
-            await self._documents.delete(SLUGS, slug, slug, etag=document.etag)
+            await self.documents.delete(SLUGS, slug, slug, etag=document.etag)
 
     async def _is_forsaken(self, owner: SlugOwner, now: datetime) -> bool:
         if owner.reserved_at is None or owner.reserved_at > now - RESERVED:
             return False
         return await self.service(owner.service_id) is None
-
-    async def put_service(self, service: Service) -> None:
-        """Raises SlugTaken. The slug is reserved first: a kill in between leaves a reservation that this repeats. The
-        catalogue takes notice of what is put."""
-        owner = SlugOwner(service_id=service.id)
-        try:
-            await self._documents.create(SLUGS, service.slug, service.slug, owner.to_json())
-        except DocumentExists:
-            if await self.service_id(service.slug) != service.id:
-                raise SlugTaken(f"slug {service.slug} belongs to another service") from None
-        listed = service.model_copy(update={"listing": format_time(utc_now())})
-        await self._documents.upsert(SERVICES, service.id, service.id, listed.to_json())
-        self.changed()

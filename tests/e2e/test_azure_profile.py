@@ -15,6 +15,7 @@ from azure.storage.blob.aio import BlobServiceClient
 import shared.bootstrap as bootstrap
 from functions.events import aggregate_usage
 from functions.http import consume, health
+from scripts.seeding.documents import add_key, put_consumer, put_grant, put_merchant, put_service
 from shared.access.keys.format import new_key
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.bootstrap import Application
@@ -71,13 +72,15 @@ async def _customer(app: Application) -> str:
     """One consumer with a key for one service; the clear key."""
     clear = new_key("live")
     hasher = await app.access.load_hasher()
-    await app.catalog.store.put_merchant(Merchant(id="mer_1", slug="mer", name="Merchant", status="active"))
-    await app.catalog.store.put_service(
-        Service(id="svc_1", merchant_id="mer_1", slug="ocr", name="OCR", type="image", status="active")
+    await put_merchant(app.catalog.store, Merchant(id="mer_1", slug="mer", name="Merchant", status="active"))
+    await put_service(
+        app.catalog.store,
+        Service(id="svc_1", merchant_id="mer_1", slug="ocr", name="OCR", type="image", status="active"),
     )
-    await app.access.store.put_consumer(Consumer(id="con_1", name="Consumer"))
-    await app.access.store.put_grant(Grant(consumer_id="con_1", service_id="svc_1", status="approved"))
-    await app.access.store.add_key(
+    await put_consumer(app.access.store, Consumer(id="con_1", name="Consumer"))
+    await put_grant(app.access.store, Grant(consumer_id="con_1", service_id="svc_1", status="approved"))
+    await add_key(
+        app.access.store,
         ApiKey(
             id="key_1",
             consumer_id="con_1",
@@ -86,7 +89,7 @@ async def _customer(app: Application) -> str:
             last4=clear[-4:],
             name="key",
             service_ids=("svc_1",),
-        )
+        ),
     )
     return clear
 

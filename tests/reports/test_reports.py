@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from scripts.seeding.documents import add_key, put_grant
 from shared.access.models import ApiKey, Grant
 from shared.audit.models import SYSTEM
 from shared.kernel.clock import format_time, utc_now
@@ -145,11 +146,12 @@ async def test_a_group_of_consumers_is_summed_up(usage: Used, pseudonym: str) ->
     bea = (await usage.api.sign_in("Bea")).account.consumer_id
     other = await usage.api.app.access.pseudonyms.of("mer_1", bea)
     await usage.api.drain()
-    await usage.api.app.access.store.put_grant(
-        Grant(consumer_id=bea, service_id="svc_maps", merchant_id="mer_1", status="approved", pseudonym=other)
+    await put_grant(
+        usage.api.app.access.store,
+        Grant(consumer_id=bea, service_id="svc_maps", merchant_id="mer_1", status="approved", pseudonym=other),
     )
     key = ApiKey(id="key_bea", consumer_id=bea, hash="bea", prefix="ams_live_beaa", last4="beaa", name="key_bea")
-    await usage.api.app.access.store.add_key(key)
+    await add_key(usage.api.app.access.store, key)
     await used(usage, "bea", "key_bea", consumer_id=bea, data={"requests": 10})
     both = {"pseudonyms": [pseudonym, other]}
     assert [row["requests"] for row in await table(usage, usage.mia, MERCHANT, by=[], subject=both)] == ["15"]

@@ -4,6 +4,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import NamedTuple
 
+from scripts.seeding.documents import add_key, put_consumer, put_grant, put_merchant, put_service
 from shared.access.keys.format import PREFIX_CHARACTERS, new_key
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.bootstrap import Application
@@ -22,7 +23,7 @@ class Ams(NamedTuple):
 
 async def seed(application: Application, upstream: str) -> str:
     """One merchant whose service `echo` goes to `upstream`, and one consumer with a key for it: the clear key."""
-    await application.catalog.store.put_merchant(Merchant(id="mer_one", slug="one", name="One", status="active"))
+    await put_merchant(application.catalog.store, Merchant(id="mer_one", slug="one", name="One", status="active"))
     service = Service(
         id="svc_echo",
         merchant_id="mer_one",
@@ -31,9 +32,9 @@ async def seed(application: Application, upstream: str) -> str:
         status="active",
         upstream=Upstream(base_url=upstream),
     )
-    await application.catalog.store.put_service(service)
-    await application.access.store.put_consumer(Consumer(id="con_one", name="Consumer One"))
-    await application.access.store.put_grant(Grant(consumer_id="con_one", service_id=service.id, status="approved"))
+    await put_service(application.catalog.store, service)
+    await put_consumer(application.access.store, Consumer(id="con_one", name="Consumer One"))
+    await put_grant(application.access.store, Grant(consumer_id="con_one", service_id=service.id, status="approved"))
     clear = new_key("live")
     hasher = await application.access.load_hasher()
     key = ApiKey(
@@ -45,7 +46,7 @@ async def seed(application: Application, upstream: str) -> str:
         name="only key",
         service_ids=(service.id,),
     )
-    await application.access.store.add_key(key)
+    await add_key(application.access.store, key)
     return clear
 
 

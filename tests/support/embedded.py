@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from scripts.seeding.documents import add_key, put_consumer, put_grant, put_merchant, put_service
 from shared.access.gate.service import Gate
 from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant
@@ -79,7 +80,7 @@ class Embedded:
 
     async def put_key(self, clear: str | None = None, **changes: Any) -> str:
         clear = clear or new_key(changes.get("environment", "live"))
-        await self.access.add_key(api_key(clear, **changes))
+        await add_key(self.access, api_key(clear, **changes))
         return clear
 
     async def close(self) -> None:
@@ -122,10 +123,10 @@ async def open_embedded(folder: Path) -> Embedded:
     events, blobs = EventLog(folder / "events.db", 1), FileBlobs(folder / "blobs")
     embedded = Embedded(folder, documents, access, catalog, events, blobs, Time(), new_key("live"))
     await asyncio.gather(
-        catalog.put_merchant(Merchant(id="mer_1", slug="acme", name="Acme", status="active")),
-        catalog.put_service(service()),
-        access.put_consumer(Consumer(id="con_1", name="Consumer")),
-        access.put_grant(Grant(consumer_id="con_1", service_id="svc_maps", status="approved")),
+        put_merchant(catalog, Merchant(id="mer_1", slug="acme", name="Acme", status="active")),
+        put_service(catalog, service()),
+        put_consumer(access, Consumer(id="con_1", name="Consumer")),
+        put_grant(access, Grant(consumer_id="con_1", service_id="svc_maps", status="approved")),
         embedded.put_key(embedded.key),
     )
     return embedded

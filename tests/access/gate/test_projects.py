@@ -2,6 +2,7 @@
 
 import pytest
 
+from scripts.seeding.documents import put_grant, put_key, put_project, put_service
 from shared.access.models import Grant, Project
 from shared.kernel.errors import Problem
 from tests.support.embedded import Embedded, api_key, service
@@ -19,11 +20,11 @@ async def call(embedded: Embedded, reference: str = "maps") -> str:
 async def prepare(
     embedded: Embedded, key_of: str | None, grant_for: tuple[str, ...], services: tuple[str, ...]
 ) -> None:
-    await embedded.access.put_project(Project(id="prj_1", consumer_id="con_1", name="One", service_ids=services))
-    await embedded.access.put_grant(
-        Grant(consumer_id="con_1", service_id="svc_maps", status="approved", project_ids=grant_for)
+    await put_project(embedded.access, Project(id="prj_1", consumer_id="con_1", name="One", service_ids=services))
+    await put_grant(
+        embedded.access, Grant(consumer_id="con_1", service_id="svc_maps", status="approved", project_ids=grant_for)
     )
-    await embedded.access.put_key(api_key(embedded.key, project_id=key_of))
+    await put_key(embedded.access, api_key(embedded.key, project_id=key_of))
 
 
 REFUSED = "403 service_not_granted"
@@ -55,8 +56,8 @@ async def test_both_sides_must_agree(
 
 
 async def test_another_consumers_project_of_the_same_id_does_not_count(embedded: Embedded) -> None:
-    await embedded.access.put_project(Project(id="prj_2", consumer_id="con_2", name="Theirs"))
-    await embedded.access.put_key(api_key(embedded.key, project_id="prj_2"))
+    await put_project(embedded.access, Project(id="prj_2", consumer_id="con_2", name="Theirs"))
+    await put_key(embedded.access, api_key(embedded.key, project_id="prj_2"))
     assert await call(embedded) == REFUSED
 
 
@@ -69,7 +70,7 @@ async def test_a_change_of_the_project_holds_at_once_here_and_after_the_cache_ti
     for gate in (here, elsewhere):
         await gate.admit(holder, "maps", forwarding=True)
     narrow = Project(id="prj_1", consumer_id="con_1", name="One", service_ids=("svc_other",))
-    await embedded.access.put_project(narrow)
+    await put_project(embedded.access, narrow)
 
     with pytest.raises(Problem):
         await here.admit(holder, "maps", forwarding=True)
@@ -80,9 +81,9 @@ async def test_a_change_of_the_project_holds_at_once_here_and_after_the_cache_ti
 
 
 async def test_a_restriction_by_the_merchant_is_told_to_those_who_are_granted_only(embedded: Embedded) -> None:
-    await embedded.catalog.put_service(service())
+    await put_service(embedded.catalog, service())
     await prepare(embedded, "prj_1", ("prj_2",), ())
     grant = await embedded.access.grant("con_1", "svc_maps")
     assert grant is not None
-    await embedded.access.put_grant(grant.model_copy(update={"restricted": True}))
+    await put_grant(embedded.access, grant.model_copy(update={"restricted": True}))
     assert await call(embedded) == REFUSED

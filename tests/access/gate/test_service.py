@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scripts.seeding.documents import add_key, put_consumer, put_grant, put_key, put_merchant, put_service
 from shared.access.gate import service as gate_module
 from shared.access.keys.format import KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant
@@ -78,13 +79,13 @@ async def test_all_401s_look_alike_but_for_their_code(embedded):
     ],
 )
 async def test_the_state_of_key_and_consumer_decides_in_order(embedded, changes, consumer, expected):
-    await embedded.access.put_key(api_key(embedded.key, **changes))
-    await embedded.access.put_consumer(Consumer(id="con_1", name="Consumer", status=consumer))
+    await put_key(embedded.access, api_key(embedded.key, **changes))
+    await put_consumer(embedded.access, Consumer(id="con_1", name="Consumer", status=consumer))
     assert await call(embedded) == expected
 
 
 async def test_check_2_comes_before_check_3(embedded):
-    await embedded.access.put_key(api_key(embedded.key, status="revoked", service_ids=()))
+    await put_key(embedded.access, api_key(embedded.key, status="revoked", service_ids=()))
     assert await call(embedded) == "403 key_revoked"
 
 
@@ -99,24 +100,24 @@ async def test_check_2_comes_before_check_3(embedded):
     ],
 )
 async def test_the_state_of_the_grant_decides(embedded, grant, expected):
-    await embedded.access.put_grant(Grant(consumer_id="con_1", service_id="svc_maps", **grant))
+    await put_grant(embedded.access, Grant(consumer_id="con_1", service_id="svc_maps", **grant))
     assert await call(embedded) == expected
 
 
 async def test_a_key_that_is_not_assigned_to_the_service_is_refused_in_spite_of_the_grant(embedded):
-    await embedded.access.put_key(api_key(embedded.key, service_ids=("svc_other",)))
+    await put_key(embedded.access, api_key(embedded.key, service_ids=("svc_other",)))
     assert await call(embedded) == "403 service_not_granted"
 
 
 async def test_a_key_that_is_assigned_without_any_grant_is_refused(embedded):
-    await embedded.catalog.put_service(service(id="svc_two", slug="two"))
-    await embedded.access.put_key(api_key(embedded.key, service_ids=("svc_maps", "svc_two")))
+    await put_service(embedded.catalog, service(id="svc_two", slug="two"))
+    await put_key(embedded.access, api_key(embedded.key, service_ids=("svc_maps", "svc_two")))
     assert await call(embedded, reference="two") == "403 service_not_granted"
 
 
 @pytest.mark.parametrize("unknown", ["nothing", "svc_nothing", "", "../maps", "MAPS", "a" * 100, "caf\u00e9", "a/b"])
 async def test_an_unknown_service_and_an_ungranted_one_get_the_same_answer(embedded, unknown):
-    await embedded.catalog.put_service(service(id="svc_secret", slug="secret"))
+    await put_service(embedded.catalog, service(id="svc_secret", slug="secret"))
     gate = embedded.gate()
     holder = await gate.identify(embedded.key)
     answers = []
@@ -141,7 +142,7 @@ async def test_an_unknown_service_and_an_ungranted_one_get_the_same_answer(embed
     ],
 )
 async def test_the_state_of_the_service_decides(embedded, changes, expected):
-    await embedded.catalog.put_service(service(**changes))
+    await put_service(embedded.catalog, service(**changes))
     assert await call(embedded) == expected
 
 
@@ -155,19 +156,19 @@ async def test_the_state_of_the_service_decides(embedded, changes, expected):
     ],
 )
 async def test_a_merchant_that_is_not_active_is_not_called(embedded, status, expected):
-    await embedded.catalog.put_merchant(Merchant(id="mer_1", slug="acme", name="Acme", status=status))
+    await put_merchant(embedded.catalog, Merchant(id="mer_1", slug="acme", name="Acme", status=status))
     assert await call(embedded) == expected
 
 
 async def test_usage_may_be_reported_for_a_service_without_an_upstream(embedded):
-    await embedded.catalog.put_service(service(upstream=None))
+    await put_service(embedded.catalog, service(upstream=None))
     assert await call(embedded, forwarding=False) == "ok"
 
 
 async def test_check_3_comes_before_check_4(embedded):
-    await embedded.catalog.put_service(service(status="suspended"))
-    await embedded.access.put_grant(
-        Grant(consumer_id="con_1", service_id="svc_maps", status="approved", restricted=True)
+    await put_service(embedded.catalog, service(status="suspended"))
+    await put_grant(
+        embedded.access, Grant(consumer_id="con_1", service_id="svc_maps", status="approved", restricted=True)
     )
     assert await call(embedded) == "403 consumer_restricted"
 
@@ -180,21 +181,21 @@ async def test_a_test_key_is_admitted_beside_the_live_one(embedded):
 
 async def test_a_key_hashed_under_the_previous_pepper_is_found(embedded):
     key = new_key("live")
-    await embedded.access.add_key(api_key(key, id="key_old", hash=KeyHasher(PEPPERS, 1).hash(key)))
+    await add_key(embedded.access, api_key(key, id="key_old", hash=KeyHasher(PEPPERS, 1).hash(key)))
     assert (await embedded.gate().identify(key)).key.id == "key_old"
 
 
 async def test_a_hash_entry_that_points_at_another_key_identifies_nobody(embedded):
     key = new_key("live")
-    await embedded.access.add_key(api_key(key, id="key_2"))
-    await embedded.access.put_key(api_key(new_key("live"), id="key_2"))  # damage: the key holds another hash now
+    await add_key(embedded.access, api_key(key, id="key_2"))
+    await put_key(embedded.access, api_key(new_key("live"), id="key_2"))  # damage: the key holds another hash now
     assert await code_of(embedded.gate().identify(key)) == "401 key_unknown"
 
 
 async def test_a_local_revocation_holds_at_once(embedded):
     gate = embedded.gate()
     await gate.identify(embedded.key)
-    await embedded.access.put_key(api_key(embedded.key, status="revoked"))
+    await put_key(embedded.access, api_key(embedded.key, status="revoked"))
     assert await code_of(gate.identify(embedded.key)) == "403 key_revoked"
 
 
@@ -202,16 +203,16 @@ async def test_a_local_change_of_grant_and_service_holds_at_once(embedded):
     gate = embedded.gate()
     holder = await gate.identify(embedded.key)
     await gate.admit(holder, "maps", forwarding=True)
-    await embedded.catalog.put_service(service(status="suspended"))
+    await put_service(embedded.catalog, service(status="suspended"))
     assert await code_of(gate.admit(holder, "maps", forwarding=True)) == "403 service_suspended"
-    await embedded.access.put_grant(Grant(consumer_id="con_1", service_id="svc_maps", status="denied"))
+    await put_grant(embedded.access, Grant(consumer_id="con_1", service_id="svc_maps", status="denied"))
     assert await code_of(gate.admit(holder, "maps", forwarding=True)) == "403 service_not_granted"
 
 
 async def test_another_process_sees_a_revocation_after_the_cache_time_and_never_later(embedded):
     gate = embedded.gate(cache_s=1.0, documents=embedded.documents)
     await gate.identify(embedded.key)
-    await embedded.access.put_key(api_key(embedded.key, status="revoked"))
+    await put_key(embedded.access, api_key(embedded.key, status="revoked"))
     embedded.time.passes(seconds=0.999)
     assert (await gate.identify(embedded.key)).key.status == "active"
     embedded.time.passes(seconds=0.001)
@@ -219,7 +220,7 @@ async def test_another_process_sees_a_revocation_after_the_cache_time_and_never_
 
 
 async def test_expiry_holds_to_the_second_in_spite_of_the_cache(embedded):
-    await embedded.access.put_key(api_key(embedded.key, expires_at=NOW + timedelta(milliseconds=500)))
+    await put_key(embedded.access, api_key(embedded.key, expires_at=NOW + timedelta(milliseconds=500)))
     gate = embedded.gate()
     await gate.identify(embedded.key)
     embedded.time.passes(seconds=0.5)
@@ -270,7 +271,7 @@ async def test_a_lookup_from_before_a_key_was_made_cannot_make_it_unknown_again(
     documents.hold = asyncio.Event()
     asking = asyncio.create_task(gate.identify(key))
     await documents.held.wait()
-    await access.add_key(api_key(key, id="key_new", hash=KeyHasher({1: "pepper"}, 1).hash(key)))
+    await add_key(access, api_key(key, id="key_new", hash=KeyHasher({1: "pepper"}, 1).hash(key)))
     documents.hold.set()
     assert await code_of(asking) == "401 key_unknown"
     assert (await gate.identify(key)).key.id == "key_new"
@@ -304,7 +305,7 @@ async def test_a_warm_call_reads_nothing(embedded):
 
 @pytest.mark.parametrize("status", ["active", "disabled", "revoked"])
 async def test_usage_of_a_key_is_known_in_whatever_state_it_is(embedded, status):
-    await embedded.access.put_key(api_key(embedded.key, status=status, expires_at=PAST))
+    await put_key(embedded.access, api_key(embedded.key, status=status, expires_at=PAST))
     assert await embedded.gate().knows("con_1", "key_1")
 
 

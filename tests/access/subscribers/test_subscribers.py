@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scripts.seeding.documents import put_grant
 from shared.access.models import Grant
 from tests.support.api.access_market import AccessMarket
 
@@ -148,7 +149,8 @@ async def test_the_list_pages_by_subscriber_and_filters(market: AccessMarket) ->
     await market.offer("two")
     for n in range(25):
         for slug in ("maps", "two"):
-            await market.api.app.access.store.put_grant(
+            await put_grant(
+                market.api.app.access.store,
                 Grant(
                     consumer_id=f"con_{n}",
                     service_id=f"svc_{slug}",
@@ -156,7 +158,7 @@ async def test_the_list_pages_by_subscriber_and_filters(market: AccessMarket) ->
                     status="approved",
                     pseudonym=f"cus_{n:026}",
                     restricted=n % 5 == 0 and slug == "two",
-                )
+                ),
             )
 
     async def listed(query: str) -> list[dict[str, Any]]:

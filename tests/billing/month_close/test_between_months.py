@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from scripts.seeding.documents import put_consumer, put_merchant, put_service
 from shared.access.models import Consumer
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE, Charge
@@ -202,7 +203,7 @@ async def test_nobody_pays_fees_for_a_service_that_cannot_be_called(books: Books
     await books.price(FEE)
     service = await books.catalog.service("svc_maps")
     assert service is not None
-    await books.catalog.put_service(service.model_copy(update={"status": status}))
+    await put_service(books.catalog, service.model_copy(update={"status": status}))
     assert await close(books, "2026-03") is None
 
 
@@ -211,7 +212,7 @@ async def test_nobody_pays_fees_to_a_merchant_who_is_stopped(books: Books, statu
     await books.price(FEE)
     merchant = await books.catalog.merchant("mer_1")
     assert merchant is not None
-    await books.catalog.put_merchant(merchant.model_copy(update={"status": status}))
+    await put_merchant(books.catalog, merchant.model_copy(update={"status": status}))
     assert await close(books, "2026-03") is None
 
 
@@ -221,7 +222,7 @@ async def test_who_is_restricted_or_suspended_pays_for_usage_and_its_fee_only(bo
     await books.use(10, "2026-03-10")
     await books.subscribe("con_2", restricted=True)
     await books.subscribe("con_3")
-    await books.access.put_consumer(Consumer(id="con_3", name="Three", status="suspended"))
+    await put_consumer(books.access, Consumer(id="con_3", name="Three", status="suspended"))
     assert (await close_to_invoice(books, "2026-03")).net == 10
     assert len(await books.invoices()) == 1
 
@@ -231,7 +232,7 @@ async def test_a_service_that_was_used_before_it_was_retired_is_paid(books: Book
     await books.use(10, "2026-03-10")
     service = await books.catalog.service("svc_maps")
     assert service is not None
-    await books.catalog.put_service(service.model_copy(update={"status": "retired"}))
+    await put_service(books.catalog, service.model_copy(update={"status": "retired"}))
     assert (await close_to_invoice(books, "2026-03")).net == 10
     assert await close(books, "2026-04") is None
 

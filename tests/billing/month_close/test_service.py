@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from scripts.seeding.documents import put_key, put_service
 from shared.billing.invoices.credit import Credit
 from shared.billing.invoices.models import CreditUse
 from shared.billing.invoices.store import credit_document
@@ -251,8 +252,8 @@ async def test_a_key_revoked_and_a_service_suspended_within_the_month_are_billed
     service = await books.catalog.service("svc_maps")
     assert key is not None
     assert service is not None
-    await books.access.put_key(key.model_copy(update={"status": "revoked"}))
-    await books.catalog.put_service(service.model_copy(update={"status": "suspended"}))
+    await put_key(books.access, key.model_copy(update={"status": "revoked"}))
+    await put_service(books.catalog, service.model_copy(update={"status": "suspended"}))
     await books.subscribe(status="withdrawn")
     await books.closer.run()
     assert [str(invoice.net) for invoice in await books.invoices()] == ["0.1"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from scripts.seeding.documents import put_consumer, put_grant
 from shared.access.models import Consumer, Grant
 from shared.audit.journal import FIRST_DUE
 from shared.audit.models import Actor
@@ -87,8 +88,8 @@ async def subscribe(books: Books, number: int, **changes: Any) -> None:
         "pseudonym": f"cus_{number:03d}",
     }
     await books.documents.upsert(ACCOUNTS, account.id, ACCOUNT_DOCUMENT, account.to_json())
-    await books.access.put_consumer(Consumer(id=account.consumer_id, name="C", account_id=account.id))
-    await books.access.put_grant(Grant(**{**fields, **changes}))
+    await put_consumer(books.access, Consumer(id=account.consumer_id, name="C", account_id=account.id))
+    await put_grant(books.access, Grant(**{**fields, **changes}))
 
 
 EVERYBODY = [f"c{number}@example.com" for number in range(SUBSCRIBERS)]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from scripts.seeding.documents import put_grant, put_merchant, put_service
 from shared.access.models import Grant
 from shared.catalog.models import Limits, Merchant, Service, Version
 from shared.catalog.store import SERVICES, version_document
@@ -21,8 +22,8 @@ _order = count()
 
 
 async def offer(api: Api, slug: str, merchant: str = "acme", **fields: Any) -> Service:
-    await api.app.catalog.store.put_merchant(
-        Merchant(id=f"mer_{merchant}", slug=merchant, name=merchant.title(), status="active")
+    await put_merchant(
+        api.app.catalog.store, Merchant(id=f"mer_{merchant}", slug=merchant, name=merchant.title(), status="active")
     )
     values = {
         "name": slug.title(),
@@ -31,7 +32,7 @@ async def offer(api: Api, slug: str, merchant: str = "acme", **fields: Any) -> S
         **fields,
     }
     service = Service(id=f"svc_{slug}", slug=slug, merchant_id=f"mer_{merchant}", **values)
-    await api.app.catalog.store.put_service(service)
+    await put_service(api.app.catalog.store, service)
     return service
 
 
@@ -185,8 +186,8 @@ async def test_only_active_services_are_there(api: Api, status: str) -> None:
 async def test_only_services_of_active_merchants_are_there(api: Api, status: str) -> None:
     service = await offer(api, "ocr")
     merchant = Merchant(id="mer_acme", slug="acme", name="Acme", status=status)  # type: ignore[arg-type]  # a status
-    await api.app.catalog.store.put_merchant(merchant)
-    await api.app.catalog.store.put_service(service)
+    await put_merchant(api.app.catalog.store, merchant)
+    await put_service(api.app.catalog.store, service)
 
     assert await found(api) == []
     assert (await api.anonymous.get(f"{CATALOG}/services/ocr")).status_code == 404
@@ -217,14 +218,14 @@ async def test_a_private_service_exists_for_those_who_may_use_or_run_it(api: Api
     await offer(api, "ocr", visibility="private")
     ann, ben, admin = await api.sign_in("Ann"), await api.sign_in("Ben"), await api.sign_in("Root", admin=True)
     grant = Grant(consumer_id=ann.account.consumer_id, service_id="svc_ocr", status="approved")
-    await api.app.access.store.put_grant(grant)
+    await put_grant(api.app.access.store, grant)
 
     assert [await _sees(person) for person in (ann, ben, admin, api.anonymous)] == [200, 404, 200, 404]
     answer = await ann.get(f"{CATALOG}/services/ocr")
     assert (answer.headers["Cache-Control"], answer.headers["Vary"]) == ("private, no-store", "Authorization")
 
     for less in ({"status": "withdrawn"}, {"status": "requested"}, {"restricted": True}):
-        await api.app.access.store.put_grant(grant.model_copy(update=less))
+        await put_grant(api.app.access.store, grant.model_copy(update=less))
         assert await _sees(ann) == 404
 
 

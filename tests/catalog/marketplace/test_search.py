@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from scripts.seeding.documents import put_merchant, put_service
 from shared.bootstrap import Application
 from shared.catalog.marketplace.search import OVERLAP, Asked
 from shared.catalog.marketplace.sitemap import Sitemap
@@ -34,7 +35,7 @@ async def folder() -> AsyncIterator[Path]:
 
 async def opened(folder: Path) -> AsyncIterator[Application]:
     application = Application(load_settings({"AMS_DATA": str(folder), "AMS_PUBLIC_URL": URL}))
-    await application.catalog.store.put_merchant(MERCHANT)
+    await put_merchant(application.catalog.store, MERCHANT)
     yield application
     await application.close()
 
@@ -66,10 +67,10 @@ async def slugs_later(application: Application) -> list[str]:
 async def test_a_change_of_this_process_is_found_at_once(one: Application) -> None:
     assert await slugs(one) == []
 
-    await one.catalog.store.put_service(service("ocr"))
+    await put_service(one.catalog.store, service("ocr"))
     assert await slugs(one) == ["ocr"]
 
-    await one.catalog.store.put_service(service("ocr", status="suspended"))
+    await put_service(one.catalog.store, service("ocr", status="suspended"))
     assert await slugs(one) == []
 
 
@@ -80,22 +81,22 @@ async def test_a_change_of_this_process_is_found_at_once(one: Application) -> No
 async def test_what_is_taken_away_is_gone_in_every_process(
     one: Application, other: Application, hidden: dict[str, str]
 ) -> None:
-    await one.catalog.store.put_service(service("ocr"))
+    await put_service(one.catalog.store, service("ocr"))
     assert await slugs_later(other) == ["ocr"]
 
-    await one.catalog.store.put_service(service("ocr", **hidden))
+    await put_service(one.catalog.store, service("ocr", **hidden))
 
     assert await slugs_later(other) == []
 
 
 async def test_a_merchants_services_follow_it_when_they_are_listed_again(one: Application, other: Application) -> None:
     for slug in ("a", "b"):
-        await one.catalog.store.put_service(service(slug))
+        await put_service(one.catalog.store, service(slug))
     assert await slugs_later(other) == ["a", "b"]
 
-    await one.catalog.store.put_merchant(MERCHANT.model_copy(update={"status": "suspended"}))
+    await put_merchant(one.catalog.store, MERCHANT.model_copy(update={"status": "suspended"}))
     for slug in ("a", "b"):
-        await one.catalog.store.put_service(service(slug))
+        await put_service(one.catalog.store, service(slug))
 
     assert await slugs_later(other) == []
 
@@ -104,16 +105,16 @@ async def test_the_first_service_that_is_listed_again_takes_all_of_a_suspended_m
     one: Application, other: Application
 ) -> None:
     for slug in ("a", "b", "c"):
-        await one.catalog.store.put_service(service(slug))
+        await put_service(one.catalog.store, service(slug))
     assert await slugs_later(other) == ["a", "b", "c"]
 
-    await one.catalog.store.put_merchant(MERCHANT.model_copy(update={"status": "suspended"}))
-    await one.catalog.store.put_service(service("b"))
+    await put_merchant(one.catalog.store, MERCHANT.model_copy(update={"status": "suspended"}))
+    await put_service(one.catalog.store, service("b"))
     assert await slugs_later(other) == []
 
-    await one.catalog.store.put_merchant(MERCHANT)
+    await put_merchant(one.catalog.store, MERCHANT)
     for slug in ("a", "b", "c"):
-        await one.catalog.store.put_service(service(slug))
+        await put_service(one.catalog.store, service(slug))
     assert await slugs_later(other) == ["a", "b", "c"]
 
 
@@ -129,7 +130,7 @@ async def test_a_service_that_was_stored_late_is_found(one: Application, other: 
 
 async def test_requests_at_the_same_time_share_the_first_reading(one: Application) -> None:
     for number in range(30):
-        await one.catalog.store.put_service(service(f"s{number}"))
+        await put_service(one.catalog.store, service(f"s{number}"))
     reads = 0
     query = one.ports.documents.query
 
@@ -146,7 +147,7 @@ async def test_requests_at_the_same_time_share_the_first_reading(one: Applicatio
 
 
 async def test_a_cancelled_first_reading_leaves_nothing_behind(one: Application) -> None:
-    await one.catalog.store.put_service(service("ocr"))
+    await put_service(one.catalog.store, service("ocr"))
     first = asyncio.create_task(slugs(one))
     await asyncio.sleep(0)
     first.cancel()
@@ -163,7 +164,7 @@ PAGES = ["marketplace/acme/index.html", "marketplace/acme/ocr/index.html"]
 
 
 async def test_publishing_a_service_writes_its_page_and_its_merchants(one: Application) -> None:
-    await one.catalog.store.put_service(service("ocr", name="Page Reader"))
+    await put_service(one.catalog.store, service("ocr", name="Page Reader"))
 
     await one.catalog.publisher.on_publish("job_1", PublishPages(service_id="svc_ocr"))
 
@@ -177,10 +178,10 @@ async def test_publishing_a_service_writes_its_page_and_its_merchants(one: Appli
 
 @pytest.mark.parametrize("hidden", [{"status": "suspended"}, {"visibility": "private"}])
 async def test_publishing_removes_the_page_of_what_is_not_shown(one: Application, hidden: dict[str, str]) -> None:
-    await one.catalog.store.put_service(service("ocr"))
+    await put_service(one.catalog.store, service("ocr"))
     await one.catalog.publisher.on_publish("job_1", PublishPages(service_id="svc_ocr"))
 
-    await one.catalog.store.put_service(service("ocr", **hidden))
+    await put_service(one.catalog.store, service("ocr", **hidden))
     await one.catalog.publisher.on_publish("job_1", PublishPages(service_id="svc_ocr"))
 
     assert await files(one) == PAGES[:1]
@@ -188,12 +189,12 @@ async def test_publishing_removes_the_page_of_what_is_not_shown(one: Application
 
 async def test_publishing_writes_what_is_true_when_it_is_done(one: Application) -> None:
     """The service changes while its page is written: what was rendered before does not stay."""
-    await one.catalog.store.put_service(service("ocr", name="Before"))
+    await put_service(one.catalog.store, service("ocr", name="Before"))
     put = one.ports.site.put
 
     async def slow(name: str, *args: Any, **rest: Any) -> None:
         if name == PAGES[1] and b"Before" in args[0]:
-            await one.catalog.store.put_service(service("ocr", name="After"))
+            await put_service(one.catalog.store, service("ocr", name="After"))
         await put(name, *args, **rest)
 
     one.ports.site.put = slow  # type: ignore[method-assign]  # the same, with a change before it
@@ -215,7 +216,7 @@ async def test_the_journal_knows_the_task(one: Application) -> None:
 
 
 async def test_the_site_as_a_whole_gets_what_is_missing_and_loses_what_is_too_much(one: Application) -> None:
-    await one.catalog.store.put_service(service("ocr"))
+    await put_service(one.catalog.store, service("ocr"))
     for wrong in ("marketplace/acme/old/index.html", "marketplace/gone/index.html"):
         await one.ports.site.put(wrong, b"old", content_type="text/html")
     await one.ports.site.put("marketplace/acme/ocr/index.html", b"old", content_type="text/html")
@@ -231,7 +232,7 @@ async def test_the_site_as_a_whole_gets_what_is_missing_and_loses_what_is_too_mu
 
 
 async def test_an_unlisted_page_stays_on_the_site(one: Application) -> None:
-    await one.catalog.store.put_service(service("ocr", visibility="unlisted"))
+    await put_service(one.catalog.store, service("ocr", visibility="unlisted"))
     await one.catalog.publisher.on_publish("job_1", PublishPages(service_id="svc_ocr"))
 
     await one.catalog.publisher.publish_site()
@@ -248,7 +249,7 @@ def addresses(xml: bytes) -> list[str]:
 
 async def test_a_sitemap_is_divided_beyond_what_one_file_may_hold(one: Application) -> None:
     for number in range(5):
-        await one.catalog.store.put_service(service(f"s{number}"))
+        await put_service(one.catalog.store, service(f"s{number}"))
     sitemap = Sitemap(one.catalog.search, URL, urls_max=3, fresh_s=0)
     everything = [f"{URL}/marketplace", f"{URL}/marketplace/acme", *(f"{URL}/marketplace/acme/s{n}" for n in range(5))]
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from scripts.seeding.documents import put_service
 from shared.catalog.models import Service
 from shared.catalog.services.quota import ServiceQuota
 from shared.catalog.store import SlugTaken
@@ -35,7 +36,7 @@ async def test_a_forsaken_slug_is_taken_over_after_five_minutes(market: Services
     )
     assert sum(one is None for one in tries) == 1
     owner = await catalog.service_id("left")
-    await catalog.put_service(Service(id=str(owner), merchant_id="mer_1", slug="left", name="Left"))
+    await put_service(catalog, Service(id=str(owner), merchant_id="mer_1", slug="left", name="Left"))
     with pytest.raises(SlugTaken):
         await catalog.reserve_slug("left", "svc_late", later + timedelta(days=1))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from scripts.seeding.documents import add_key, put_consumer, put_grant
 from shared.access.gate.service import Gate
 from shared.access.keys.format import PREFIX_CHARACTERS, new_key
 from shared.access.models import ApiKey, Consumer, Grant
@@ -306,10 +307,11 @@ async def test_the_platform_is_told_of_submissions(market: ServicesMarket) -> No
 async def caller(market: ServicesMarket, service_id: str) -> tuple[Gate, str]:
     """A gate, and a key that may call the service."""
     access, clear = market.api.app.access.store, new_key("live")
-    await access.put_consumer(Consumer(id="con_1", name="Consumer"))
-    await access.put_grant(Grant(consumer_id="con_1", service_id=service_id, status="approved"))
+    await put_consumer(access, Consumer(id="con_1", name="Consumer"))
+    await put_grant(access, Grant(consumer_id="con_1", service_id=service_id, status="approved"))
     hasher = await market.api.app.access.load_hasher()
-    await access.add_key(
+    await add_key(
+        access,
         ApiKey(
             id="key_1",
             consumer_id="con_1",
@@ -318,7 +320,7 @@ async def caller(market: ServicesMarket, service_id: str) -> tuple[Gate, str]:
             prefix=clear[:PREFIX_CHARACTERS],
             last4=clear[-4:],
             service_ids=(service_id,),
-        )
+        ),
     )
     return market.api.app.access.gate, clear
 

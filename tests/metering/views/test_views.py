@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from scripts.seeding.documents import put_key
 from shared.access.store import member_document
 from shared.kernel.clock import utc_now
 from shared.platform.documents import CONTAINERS
@@ -57,7 +58,7 @@ async def test_a_consumer_sees_usage_by_whatever_it_asks(usage: Used) -> None:
 async def test_a_revoked_key_stays_in_the_history(usage: Used) -> None:
     key = await usage.api.app.access.store.key(usage.consumer_id, "key_plain")
     assert key is not None
-    await usage.api.app.access.store.put_key(key.model_copy(update={"status": "revoked"}))
+    await put_key(usage.api.app.access.store, key.model_copy(update={"status": "revoked"}))
     assert (await get(usage.ann, f"{usage.consumer}/usage", api_key="key_plain"))["total"]["requests"] == 4
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from scripts.seeding.documents import add_key, put_merchant, put_service
 from shared.access.keys.format import PREFIX_CHARACTERS, new_key
 from shared.access.models import ApiKey, ProjectRole
 from shared.audit.models import Actor
@@ -44,12 +45,12 @@ class AccessMarket:
             "status": "active",
             "upstream": Upstream(base_url="https://upstream.example"),
         }
-        await self.api.app.catalog.store.put_service(Service(**{**fields, **changes}))
+        await put_service(self.api.app.catalog.store, Service(**{**fields, **changes}))
         return f"svc_{slug}"
 
     async def merchant(self, id: str = "mer_1", **changes: Any) -> None:
         fields = {"id": id, "slug": id.replace("_", "-"), "name": "Acme", "status": "active"}
-        await self.api.app.catalog.store.put_merchant(Merchant(**{**fields, **changes}))
+        await put_merchant(self.api.app.catalog.store, Merchant(**{**fields, **changes}))
 
     async def runs(self, person: Person, merchant_id: str) -> None:
         """Make somebody one of the merchant's people."""
@@ -87,7 +88,7 @@ class AccessMarket:
             "last4": clear[-4:],
             "service_ids": ("svc_maps",),
         }
-        await self.api.app.access.store.add_key(ApiKey(**{**fields, **changes}))
+        await add_key(self.api.app.access.store, ApiKey(**{**fields, **changes}))
         return clear
 
     async def project(self, name: str = "Road", **body: Any) -> str:

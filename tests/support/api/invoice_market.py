@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from scripts.seeding.documents import put_consumer
 from shared.access.models import Consumer
 from shared.billing.invoices.models import Invoice
 from shared.billing.invoices.store import invoice_document
@@ -75,8 +76,8 @@ async def open_invoice_market(market: AccessMarket) -> InvoiceMarket:
     await market.grant()
     await market.merchant(account_ids=(market.mia.account.id,))
     consumer_id, documents = market.consumer_id, market.api.app.ports.documents
-    await market.api.app.access.store.put_consumer(
-        Consumer(id=consumer_id, name="Ann", account_id=market.ann.account.id)
+    await put_consumer(
+        market.api.app.access.store, Consumer(id=consumer_id, name="Ann", account_id=market.ann.account.id)
     )
     profile = BillingProfile(merchant_id="mer_1", number_prefix="ACME", billing_from=utc_now())
     await documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from scripts.seeding.documents import put_merchant
 from shared.audit.platform import PLATFORM, PlatformSettings
 from shared.catalog.models import Merchant
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
@@ -31,7 +32,7 @@ class ServicesMarket:
     async def merchant(self, id: str, person: Person | None = None, **changes: Any) -> None:
         accounts = () if person is None else (person.account.id,)
         fields = {"id": id, "slug": id.replace("_", "-"), "name": id, "status": "active", "account_ids": accounts}
-        await self.api.app.catalog.store.put_merchant(Merchant(**{**fields, **changes}))
+        await put_merchant(self.api.app.catalog.store, Merchant(**{**fields, **changes}))
 
     async def draft(
         self, person: Person | None = None, merchant_id: str = "mer_1", /, **changes: Any

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from scripts.seeding.documents import add_key, put_consumer, put_grant, put_merchant, put_project, put_service
 from shared.access.keys.format import KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant, Member, Project, ProjectRole
 from shared.access.store import ACCESS
@@ -72,7 +73,7 @@ async def _runs(world: World, person: str, merchant_id: str, slug: str) -> None:
     changed = account.model_copy(update={"merchant_ids": (merchant_id,)})
     await world.api.app.ports.documents.upsert(ACCOUNTS, account.id, ACCOUNT_DOCUMENT, changed.to_json())
     merchant = Merchant(id=merchant_id, slug=slug, name=slug, status="active", account_ids=(account.id,))
-    await world.api.app.catalog.store.put_merchant(merchant)
+    await put_merchant(world.api.app.catalog.store, merchant)
 
 
 async def _market(world: World) -> None:
@@ -83,7 +84,7 @@ async def _market(world: World) -> None:
     service = Service(
         id="svc_one", merchant_id="mer_one", slug="service-one", name="One", status="active", openapi=openapi
     )
-    await world.api.app.catalog.store.put_service(service)
+    await put_service(world.api.app.catalog.store, service)
     world.ids |= {"merchant_id": "mer_one", "service_id": "svc_one", "slug": "service-one", "merchant_slug": "one"}
 
 
@@ -91,9 +92,9 @@ async def _tenant(world: World) -> None:
     access = world.api.app.access.store
     tenant = world.people["tenant"].account
     consumer_id = tenant.consumer_id
-    await access.put_consumer(Consumer(id=consumer_id, name="Tenant", account_id=tenant.id))
+    await put_consumer(access, Consumer(id=consumer_id, name="Tenant", account_id=tenant.id))
     for project_id in ("prj_one", "prj_two"):
-        await access.put_project(Project(id=project_id, consumer_id=consumer_id, name=project_id))
+        await put_project(access, Project(id=project_id, consumer_id=consumer_id, name=project_id))
     roles: dict[str, tuple[str, ProjectRole]] = {
         "owner": ("prj_one", "owner"),
         "manager": ("prj_one", "manager"),
@@ -114,13 +115,15 @@ async def _tenant(world: World) -> None:
             ACCESS, consumer_id, f"member:{project_id}:{account.id}", member.to_json()
         )
     pseudonym = await world.api.app.access.pseudonyms.of("mer_one", consumer_id)
-    await access.put_grant(
+    await put_grant(
+        access,
         Grant(
             consumer_id=consumer_id, service_id="svc_one", merchant_id="mer_one", status="approved", pseudonym=pseudonym
-        )
+        ),
     )
     clear = new_key("live")
-    await access.add_key(
+    await add_key(
+        access,
         ApiKey(
             id="key_one",
             consumer_id=consumer_id,
@@ -130,7 +133,7 @@ async def _tenant(world: World) -> None:
             name="key",
             service_ids=("svc_one",),
             project_id="prj_one",
-        )
+        ),
     )
     world.ids |= {
         "consumer_id": consumer_id,

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from scripts.seeding.documents import put_consumer, put_grant, put_merchant, put_service
 from shared.access.mails import AccessMails
 from shared.access.models import Consumer, Grant
 from shared.access.pseudonyms import Pseudonyms
@@ -129,8 +130,8 @@ class Books:
             "decided_at": BEGIN,
             "pseudonym": pseudonym,
         }
-        await self.access.put_consumer(Consumer(id=consumer_id, name=f"Consumer {consumer_id}"))
-        await self.access.put_grant(Grant(**{**fields, **changes}))
+        await put_consumer(self.access, Consumer(id=consumer_id, name=f"Consumer {consumer_id}"))
+        await put_grant(self.access, Grant(**{**fields, **changes}))
         return pseudonym
 
     async def count(self, *events: UsageEvent) -> None:
@@ -185,8 +186,8 @@ async def open_books(folder: Path, *charges: dict[str, Any]) -> Books:
         address=Address(lines=("Hauptstr. 1",), city="Berlin", postal_code="10115", country="DE"),
     )
     await asyncio.gather(
-        embedded.catalog.put_merchant(merchant),
-        embedded.catalog.put_service(service()),
+        put_merchant(embedded.catalog, merchant),
+        put_service(embedded.catalog, service()),
         books.bill(),
         books.subscribe(),
     )

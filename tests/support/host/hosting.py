@@ -11,12 +11,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 from zlib import crc32
 
+from scripts.seeding.documents import add_key, put_consumer, put_grant, put_key, put_merchant, put_service
 from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant, KeyOwner
 from shared.access.store import AccessStore
@@ -114,7 +116,7 @@ class Desk:
             service_ids=tuple(s.id for s in services),
             **fields,
         )
-        self._runner.run(self.access.add_key(key))
+        self._runner.run(add_key(self.access, key))
         return key, clear
 
     def rotate(self, key: ApiKey) -> str:
@@ -129,11 +131,11 @@ class Desk:
         """Store a model, changed."""
         changed = type(model).model_validate({**model.model_dump(), **changes})
         puts: dict[type, Callable[[Any], Any]] = {
-            Merchant: self.catalog.put_merchant,
-            Service: self.catalog.put_service,
-            Consumer: self.access.put_consumer,
-            Grant: self.access.put_grant,
-            ApiKey: self.access.put_key,
+            Merchant: partial(put_merchant, self.catalog),
+            Service: partial(put_service, self.catalog),
+            Consumer: partial(put_consumer, self.access),
+            Grant: partial(put_grant, self.access),
+            ApiKey: partial(put_key, self.access),
         }
         self._runner.run(puts[type(model)](changed))
         return changed

@@ -8,6 +8,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from scripts.seeding.documents import put_consumer
 from shared.access.models import Consumer
 from shared.kernel.clock import format_time
 from shared.metering.events import UsageEvent
@@ -72,8 +73,8 @@ async def in_embedded(body: Callable[[Embedded], Awaitable[None]]) -> None:
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         embedded = await open_embedded(Path(folder))
         try:
-            await embedded.access.put_consumer(Consumer(id="con_1", name="One", shards=SHARDS))
-            await embedded.access.put_consumer(Consumer(id="con_2", name="Two"))
+            await put_consumer(embedded.access, Consumer(id="con_1", name="One", shards=SHARDS))
+            await put_consumer(embedded.access, Consumer(id="con_2", name="Two"))
             await embedded.put_key(id="key_2")
             await embedded.put_key(id="key_1", consumer_id="con_2")
             await body(embedded)
