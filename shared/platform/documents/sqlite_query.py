@@ -140,8 +140,11 @@ def apply_patch(body: str, changes: Sequence[Patch]) -> bytes:
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def _incremented(old: Any, change: Patch) -> int | float:
-    for number in (old, change.value):
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise ValueError(f"increment of {change.path!r} needs numbers")
-    return old + change.value  # type: ignore[no-any-return]  # both are numbers, as just checked
+def _incremented(old: object, change: Patch) -> int | float:
+    return _number(old, change) + _number(change.value, change)
+
+
+def _number(value: object, change: Patch) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"increment of {change.path!r} needs numbers")
+    return value

@@ -71,4 +71,5 @@ async def azure(clock: Clock) -> AsyncIterator[CosmosDocuments]:
 
 @pytest.fixture(params=["sqlite", "cosmos", *(["azure"] if _AZURE_ENDPOINT else [])])
 def store(request: pytest.FixtureRequest) -> Documents:
-    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]  # one of the fixtures above
+    documents: Documents = request.getfixturevalue(request.param)  # one of the fixtures above
+    return documents

@@ -156,10 +156,12 @@ class Host(Ams):
         target = f"/api/v1/usage/summary?from={start}&to={end}&group_by={group_by}"
         answer = self.client.call("GET", target, clear or customer.clear)
         assert answer.status == 200, answer
-        return answer.json()  # type: ignore[no-any-return]  # an object
+        summary: dict[str, Any] = answer.json()
+        return summary
 
     def total(self, customer: Customer) -> dict[str, Any]:
-        return self.summary(customer)["total"]  # type: ignore[no-any-return]  # an object
+        total: dict[str, Any] = self.summary(customer)["total"]
+        return total
 
     def counted(self, customer: Customer, events: int) -> dict[str, Any]:
         """Wait until at least `events` are counted; then the totals, which must be of exactly that many."""
