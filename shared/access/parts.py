@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from shared.access.keys.secrets import KeySecrets
     from shared.access.keys.service import Keys
     from shared.access.keys.writer import KeyWriter
-    from shared.access.leaks.reporter_keys import LeakKeys
+    from shared.access.leaks.reporter_keys import ReporterKeys
     from shared.access.leaks.service import LeakReports
     from shared.access.mails import AccessMails
     from shared.access.projects.invites import ProjectInvites
@@ -234,11 +234,11 @@ class AccessParts:
         return ExpiryNotices(self.store, self.key_writer, self.key_mails)
 
     @cached_property
-    def leak_keys(self) -> "LeakKeys | None":
-        from shared.access.leaks.reporter_keys import LeakKeys
+    def leak_keys(self) -> "ReporterKeys | None":
+        from shared.access.leaks.reporter_keys import ReporterKeys
 
         url = self._leak_keys_url
-        return None if url is None else LeakKeys(url, self._ports.provider_http)
+        return None if url is None else ReporterKeys(url, self._ports.provider_http)
 
     @cached_property
     def leak_reports(self) -> "LeakReports":

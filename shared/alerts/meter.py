@@ -15,6 +15,8 @@ from shared.metering.windows import time_zone, window
 
 
 class UsageMeter:
+    """Reads usage for rules of consumers, merchants and the platform."""
+
     def __init__(
         self, access: AccessStore, reader: UsageReader, merchants: MerchantUsage, platform: PlatformUsage
     ) -> None:
@@ -24,7 +26,8 @@ class UsageMeter:
         self._platform = platform
 
     async def sums(self, rule: Rule, period: str) -> Bucket:
-        """Raises Problem 400 when that is too much to sum up; 404 when the owner, or what it looks at, is gone."""
+        """Usage that a rule looks at in a period. Raises Problem 400 when that is too much to sum up; 404 when the
+        owner, or what it looks at, is gone."""
         selection = UsageSelection(window(*_range(period), None, time_zone("UTC")), only=_only(rule))
         if rule.owner_kind == "merchant":
             return (await self._merchants.sums(rule.owner_id, selection)).total

@@ -52,7 +52,8 @@ class Rule(StoredModel):
 
 
 class Fired(StoredModel):
-    """That a rule fired in a period (`YYYY-MM-DD` or `YYYY-MM`); its id says so, so it is created once."""
+    """A rule that fired in a period (`YYYY-MM-DD` or `YYYY-MM`). The document's id is made of both, so it is created
+    once."""
 
     kind: Literal["fired"] = "fired"
     id: Identifier

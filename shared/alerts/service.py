@@ -21,13 +21,15 @@ from shared.platform.documents import Create, Delete, Replace
 
 
 class AlertRules:
+    """Adds, changes and deletes the alert rules of an owner."""
+
     def __init__(self, store: AlertStore, journal: Journal, now: Callable[[], datetime] = utc_now) -> None:
         self._store = store
         self._journal = journal
         self._now = now
 
     async def add(self, actor: Actor, kind: OwnerKind, owner_id: str, values: Mapping[str, Any]) -> Held[Rule]:
-        """Raises Problem 400, 409 `limit_reached`."""
+        """Add a rule. Raises Problem 400, 409 `limit_reached`."""
         if len(await self._store.rules(owner_id)) >= RULES_MAX:
             raise Problem(409, "limit_reached", f"There are {RULES_MAX} alert rules already. Delete one first.")
         made = {"id": new_id("rul"), "owner_kind": kind, "owner_id": owner_id, "created_at": self._now()}
@@ -49,8 +51,8 @@ class AlertRules:
     async def update(
         self, actor: Actor, owner_id: str, id: str, values: Mapping[str, Any], if_match: str | None
     ) -> Held[Rule]:
-        """A rule that fired in this period does not fire in it again, whatever is changed. Raises Problem 400, 404,
-        409, 412, 428."""
+        """Change a rule. One that fired in this period does not fire in it again, whatever is changed. Raises Problem
+        400, 404, 409, 412, 428."""
         held = await self.find(owner_id, id)
         check_match(if_match, held.etag)
         after = _checked({**held.value.model_dump(), **values})
@@ -60,7 +62,7 @@ class AlertRules:
         return Held(after, etags[0])
 
     async def remove(self, actor: Actor, owner_id: str, id: str, if_match: str | None) -> None:
-        """What it fired stays in the list. Raises Problem 404, 409, 412, 428."""
+        """Delete a rule; what it fired stays in the list. Raises Problem 404, 409, 412, 428."""
         held = await self.find(owner_id, id)
         check_match(if_match, held.etag)
         change = changed(actor, "alert.delete", f"alert:{id}", held.value, None)

@@ -21,6 +21,8 @@ def fired_document(rule_id: str, period: str) -> str:
 
 
 class AlertStore:
+    """Reads rules and what they fired."""
+
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
@@ -29,7 +31,7 @@ class AlertStore:
         return None if document is None else Held(Rule.model_validate_json(document.body), document.etag)
 
     async def rules(self, owner_id: str) -> list[Rule]:
-        """All of an owner's, of which there are at most RULES_MAX, oldest first."""
+        """All rules of an owner, of which there are at most RULES_MAX, oldest first."""
         page = await self._documents.query(ALERTS, Query(owner_id, (Where("kind", "=", "rule"),), limit=1000))
         found = [Rule.model_validate_json(document.body) for document in page.items]
         return sorted(found, key=lambda rule: rule.id)

@@ -49,6 +49,8 @@ async def bodies_of(documents: Documents, container: Container, query: Query) ->
 
 
 class UsageQueries:
+    """Usage of single API keys, and of months, straight from counters and records."""
+
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
@@ -133,7 +135,7 @@ class UsageQueries:
 
 
 def check_range(start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """The same range in UTC, in which days and quarter hours are counted."""
+    """The range in UTC, in which days and quarter hours are counted. Raises Problem 400 `range_invalid`."""
     try:
         start, end = start.astimezone(UTC), end.astimezone(UTC)
         end + timedelta(days=1)

@@ -73,7 +73,7 @@ class Window:
 
 
 def window(start: datetime, end: datetime, step: Step | None, zone: ZoneInfo) -> Window:
-    """Raises Problem 400 `range_invalid`."""
+    """The window of [start, end), cut into steps of a zone. Raises Problem 400 `range_invalid`."""
     start, end = check_range(start, end)
     try:
         cuts = tuple(dict.fromkeys(_cuts(start, end, step, zone)))
@@ -94,7 +94,7 @@ def before(of: Window) -> Window:
 
 
 def time_zone(name: str) -> ZoneInfo:
-    """By IANA name. Raises Problem 400 `range_invalid`."""
+    """The time zone of an IANA name. Raises Problem 400 `range_invalid`."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones

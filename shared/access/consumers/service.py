@@ -19,6 +19,8 @@ from shared.platform.documents import Query, Replace, Where
 
 
 class Consumers:
+    """Reads and changes consumers; suspends and restores them for the platform."""
+
     def __init__(self, store: AccessStore, journal: Journal, mails: AccessMails) -> None:
         self._store = store
         self._journal = journal
@@ -34,7 +36,8 @@ class Consumers:
     async def page(
         self, status: ConsumerStatus | None, text: str | None, limit: int, cursor: str | None
     ) -> Page[Held[Consumer]]:
-        """`text` is found anywhere in the name, in whatever case, or is the id."""
+        """A page of all consumers in a status. `text` is found anywhere in the name, in whatever case, or is the id.
+        Raises Problem 400 `cursor_invalid`."""
         wanted = None if text is None else text.casefold()
 
         def keep(consumer: Consumer) -> bool:
@@ -58,12 +61,12 @@ class Consumers:
         return await self._write(actor, "consumer.update", held, after)
 
     async def suspend(self, actor: Actor, consumer_id: str, reason: str) -> Held[Consumer]:
-        """All of its calls are refused at once. Raises Problem 404, 409."""
+        """Suspend a consumer: all of its calls are refused at once. Raises Problem 404; 409 `state_invalid`."""
         text = f"The platform has suspended your organisation. Its API keys do not work.\n\nReason: {reason}\n"
         return await self._decide(actor, "consumer.suspend", consumer_id, "suspended", reason, text)
 
     async def restore(self, actor: Actor, consumer_id: str, reason: str) -> Held[Consumer]:
-        """Raises Problem 404, 409."""
+        """End a suspension. Raises Problem 404; 409 `state_invalid`."""
         text = f"The platform has restored your organisation. Its API keys work again.\n\nReason: {reason}\n"
         return await self._decide(actor, "consumer.restore", consumer_id, "active", reason, text)
 
@@ -96,7 +99,8 @@ class Consumers:
         return Held(after, etags[0])
 
     async def _check_merchants(self, consumer_id: str, new: set[str]) -> None:
-        """Only merchants that one has to do with: the answer tells nothing about others."""
+        """Raises Problem 400 for merchants that the consumer never asked for a service, so that the answer says nothing
+        about which others there are."""
         grants = await self._store.all_of(Grant, consumer_id, grant_document(""))
         if new - {held.value.merchant_id for held in grants}:
             rule = "must name merchants whose services this consumer has asked for"

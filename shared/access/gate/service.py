@@ -1,5 +1,12 @@
 """Who is calling, and may they call this service? Checks 1 to 4 of consume, from caches that are never stale for long.
 
+    1 the key          find       shape and checksum → hash → owner → holder (key and consumer)
+    2 key and consumer refusals   expired, disabled, revoked, suspended, called from elsewhere
+    3 the grant        admit      assigned to the key, approved, open to the key's project, not restricted
+    4 the service      admit      not suspended, active, with an upstream for calls
+
+`identify` is 1 and 2; limits and quotas are check 5 (`shared.metering.consume.limits`).
+
 Everything a check needs is held for at most `cache_s` seconds, counted from before it was read; nothing older is ever
 used, so a revocation holds after `cache_s` plus one read. `invalidate` makes local changes hold at once.
 """
@@ -54,13 +61,18 @@ class Admission:
 
 @dataclass(frozen=True, slots=True)
 class _Offer:
+    """A service, and its merchant unless that is missing."""
+
     service: Service
     merchant: Merchant | None
 
 
 class Gate:
-    """`load_hasher` is awaited once, at the first key. `proxy_hops` of our own write `X-Forwarded-For`
-    (`shared.access.keys.networks`). `note` hears of every refusal of a key that is known."""
+    """Decides on calls to consume. One per process.
+
+    `load_hasher` is awaited once, at the first key. `cache_s` is how long what was read is used. `proxy_hops` is how
+    many proxies of our own write `X-Forwarded-For` (`shared.access.keys.networks`). `note` is called with every refusal
+    of a key that is known."""
 
     def __init__(
         self,
@@ -100,7 +112,8 @@ class Gate:
             cache.clear()
 
     async def identify(self, key: str | None, headers: Mapping[str, str] = NO_HEADERS) -> Holder:
-        """Checks 1 and 2. `headers` by lower-case name say where the call comes from. Raises Problem 401 or 403."""
+        """Checks 1 and 2: the holder of a key that may be used. `headers` (by lower-case name) say where the call comes
+        from. Raises Problem 401 or 403."""
         holder = await self.find(key)
         for problem in self.refusals(holder, headers):
             self._note(holder.key, problem.code)
@@ -108,7 +121,7 @@ class Gate:
         return holder
 
     async def find(self, key: str | None) -> Holder:
-        """Check 1: whose key it is, in whatever state. Raises Problem 401."""
+        """Check 1: the holder of a key in whatever state. Raises Problem 401."""
         if not key:
             raise _not_identified("key_missing")
         if not is_well_formed(key):
@@ -171,30 +184,41 @@ class Gate:
     async def _find(self, key: str) -> Holder | None:
         if self._hasher is None:
             self._hasher = await self._load_hasher()
-        for candidate in self._hasher.candidates(key):
-            owner = self._owners.peek(candidate)
-            if owner is None:
-                owner = await self._lookups.get(candidate, self._load_owner)
-                if owner is None:
-                    continue
-                self._owners.put(candidate, owner)
-            holder = await self._holders.get(owner, self._load_holder)
-            if not self._opens(holder, candidate):
-                # It may have been rotated since that was read, and what a rotation shows works at once, everywhere.
-                holder = await self._renewed.get((*owner, candidate), self._load_renewed)
-            if self._opens(holder, candidate):
+        for key_hash in self._hasher.candidates(key):
+            owner = await self._owner(key_hash)
+            holder = None if owner is None else await self._holder(owner, key_hash)
+            if holder is not None:
                 return holder
         return None
 
-    def _opens(self, holder: Holder | None, candidate: str) -> bool:
+    async def _owner(self, key_hash: str) -> tuple[str, str] | None:
+        """Consumer and key that a hash was made for, whether or not it still opens the key."""
+        owner = self._owners.peek(key_hash)
+        if owner is None:
+            owner = await self._lookups.get(key_hash, self._load_owner)
+            if owner is not None:
+                self._owners.put(key_hash, owner)
+        return owner
+
+    async def _holder(self, owner: tuple[str, str], key_hash: str) -> Holder | None:
+        """The holder of a key, if this hash opens it."""
+        holder = await self._holders.get(owner, self._load_holder)
+        if not self._opens(holder, key_hash):
+            # It may have been rotated since that was read, and what a rotation shows works at once, everywhere.
+            holder = await self._renewed.get((*owner, key_hash), self._load_renewed)
+            if not self._opens(holder, key_hash):
+                return None
+        return holder
+
+    def _opens(self, holder: Holder | None, key_hash: str) -> bool:
         if holder is None:
             return False
-        return hmac.compare_digest(holder.key.hash, candidate) or self._is_previous(holder.key, candidate)
+        return hmac.compare_digest(holder.key.hash, key_hash) or self._is_previous(holder.key, key_hash)
 
-    def _is_previous(self, key: ApiKey, candidate: str) -> bool:
-        """Whether it is the secret before the last rotation, which works a while longer."""
+    def _is_previous(self, key: ApiKey, key_hash: str) -> bool:
+        """Whether the hash is of the secret before the last rotation, which works a while longer."""
         previous = key.previous_hash
-        return previous is not None and hmac.compare_digest(previous, candidate) and key.previous_works(self._now())
+        return previous is not None and hmac.compare_digest(previous, key_hash) and key.previous_works(self._now())
 
     async def _load_owner(self, key_hash: str) -> tuple[str, str] | None:
         owner = await self._access.key_owner(key_hash)
@@ -206,8 +230,8 @@ class Gate:
         consumer = await self._access.consumer(consumer_id)
         return Holder(key, consumer) if key is not None and consumer is not None else None
 
-    async def _load_renewed(self, place: tuple[str, str, str]) -> Holder | None:
-        consumer_id, key_id, _ = place
+    async def _load_renewed(self, owner_and_hash: tuple[str, str, str]) -> Holder | None:
+        consumer_id, key_id, _ = owner_and_hash
         return await self._load_holder((consumer_id, key_id))
 
     async def _load_grant(self, pair: tuple[str, str]) -> Grant | None:

@@ -34,6 +34,8 @@ OPEN: tuple[GrantStatus, ...] = ("requested", "approved")
 
 
 class Grants:
+    """Requests for access to services, and what becomes of them."""
+
     def __init__(
         self,
         store: AccessStore,
@@ -53,7 +55,7 @@ class Grants:
         self._now = now
 
     async def read(self, consumer_id: str, service_id: str, project_id: str | None = None) -> Held[Grant]:
-        """With a project, only what its keys may use. Raises Problem 404."""
+        """One grant; with a project, only if keys of the project may use it. Raises Problem 404."""
         held = await self._store.held(Grant, consumer_id, grant_document(service_id))
         if held is None:
             raise not_found()
@@ -64,7 +66,8 @@ class Grants:
     async def page(
         self, consumer_id: str, status: GrantStatus | None, project_id: str | None, limit: int, cursor: str | None
     ) -> Page[Held[Grant]]:
-        """With a project, what its keys may use. Raises Problem 404 for a project that is not the consumer's."""
+        """A page of a consumer's grants; with a project, of those that its keys may use. Raises Problem 400
+        `cursor_invalid`, 404 for a project that is not the consumer's."""
         project = None if project_id is None else await self._project(consumer_id, project_id)
 
         def keep(grant: Grant) -> bool:
@@ -75,7 +78,7 @@ class Grants:
         return await self._store.scan(Grant, query, keep, asked=asked, limit=limit, cursor=cursor)
 
     async def queue(self, limit: int, cursor: str | None) -> Page[Held[Grant]]:
-        """Requests that wait for a decision, oldest first."""
+        """A page of requests that wait for a decision, oldest first. Raises Problem 400 `cursor_invalid`."""
         # Across tenants: the operators' queue.
         query = Query(None, (Where("review", "=", "grant"),), order_by="requested_at", limit=SCAN_PAGE)
         return await self._store.scan(Grant, query, lambda _: True, asked="queue", limit=limit, cursor=cursor)
@@ -111,12 +114,12 @@ class Grants:
         return await self._write(actor, "grant.restrict_to_projects", held, after)
 
     async def approve(self, actor: Actor, consumer_id: str, service_id: str, reason: str | None) -> Held[Grant]:
-        """Raises Problem 404; 409 `state_invalid`, `conflict`."""
+        """Approve a request. Raises Problem 404; 409 `state_invalid`, `conflict`."""
         held = await self.read(consumer_id, service_id)
         return await self._decide(actor, "grant.approve", held, "approved", reason)
 
     async def deny(self, actor: Actor, consumer_id: str, service_id: str, reason: str) -> Held[Grant]:
-        """Raises Problem 404; 409 `state_invalid`, `conflict`."""
+        """Deny a request. Raises Problem 404; 409 `state_invalid`, `conflict`."""
         held = await self.read(consumer_id, service_id)
         return await self._decide(actor, "grant.deny", held, "denied", reason)
 
@@ -182,7 +185,7 @@ class Grants:
         )
 
     async def _is_restricted_everywhere(self, consumer_id: str, service: Service) -> bool:
-        """A merchant who has restricted the consumer at every service means the new one too."""
+        """Whether the merchant has restricted the consumer at every service: then it means the new one too."""
         grants = await self._store.all_of(Grant, consumer_id, grant_document(""))
         others = [held.value.restricted for held in grants if held.value.merchant_id == service.merchant_id]
         return bool(others) and all(others)

@@ -9,7 +9,8 @@ from shared.kernel.errors import Problem
 
 
 class GrantVisitors:
-    """Sign-in is optional here, so a token that is not valid counts as none."""
+    """Lets consumers with a grant see private services. Sign-in is optional here, so a token that is not valid counts
+    as none."""
 
     def __init__(self, authority: Authority, access: AccessStore) -> None:
         self._authority = authority

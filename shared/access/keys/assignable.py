@@ -10,8 +10,9 @@ from shared.kernel.errors import FieldError, Problem
 async def check_services(
     store: AccessStore, consumer_id: str, project: Project | None, service_ids: Collection[str]
 ) -> None:
-    """Those with an approved grant that keys of this project (None: of none) may use. Raises Problem 400, with the same
-    rule for a service that is not granted and for one that is not there."""
+    """Check that a key of this project (None: of none) may be assigned to services: each needs an approved grant that
+    is open to the project. Raises Problem 400, with the same rule for a service that is not granted and for one that is
+    not there."""
     if not service_ids:
         return
     grants = await store.all_of(Grant, consumer_id, grant_document(""))
@@ -21,5 +22,5 @@ async def check_services(
 
 
 def refused(field: str, rule: str) -> Problem:
-    """A field that breaks a rule."""
+    """The problem 400 `request_invalid` of a field that breaks a rule."""
     return Problem(400, "request_invalid", f"`{field}` {rule}.", errors=(FieldError(field, rule),))

@@ -33,6 +33,8 @@ def notice_day(expires_at: datetime | None, today: date) -> str | None:
 
 
 class ExpiryNotices:
+    """Sends the notices that are due; a timer runs it."""
+
     def __init__(
         self, store: AccessStore, writer: KeyWriter, mails: KeyMails, now: Callable[[], datetime] = utc_now
     ) -> None:

@@ -49,8 +49,8 @@ class Rotation:
     async def rotate(
         self, actor: Actor, account: Account, consumer_id: str, key_id: str, overlap_hours: int, if_match: str | None
     ) -> Shown:
-        """The old secret works `overlap_hours` longer, but not beyond its own expiry, and not at all when the key is
-        disabled. Raises Problem 400, 404, 412, 428; 409 `state_invalid`, `conflict`."""
+        """Give a key a new secret. The old one works `overlap_hours` longer, but not beyond its own expiry, and not at
+        all when the key is disabled. Raises Problem 400, 404, 412, 428; 409 `state_invalid`, `conflict`."""
         limit = (await self._settings.current()).rotation_overlap_hours_max
         if overlap_hours > limit:
             raise refused("overlap_hours", f"must be at most {limit}")

@@ -20,7 +20,7 @@ REMOVE_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """`clear` is shown once and kept nowhere; the rest is what an `ApiKey` keeps of it."""
+    """A new secret. `clear` is shown once and kept nowhere; the rest is what an `ApiKey` keeps of it."""
 
     clear: str
     hash: str
@@ -32,7 +32,7 @@ class Secret:
 
 
 class KeySecrets:
-    """`load_hasher` is awaited once, at the first key."""
+    """Makes secrets of keys. `load_hasher` is awaited once, at the first key."""
 
     def __init__(self, store: AccessStore, load_hasher: Callable[[], Awaitable[KeyHasher]]) -> None:
         self._store = store
@@ -45,7 +45,8 @@ class KeySecrets:
         return self._hasher
 
     async def reserve(self, consumer_id: str, key_id: str, environment: Environment) -> Secret:
-        """To be awaited before the key is committed; `drop` it when that fails."""
+        """Make a new secret, and store its hash. To be awaited before the key is committed; `drop` the secret when that
+        fails."""
         clear = new_key(environment)
         secret = Secret(clear, (await self.hasher()).hash(clear))
         await self._store.add_hash(secret.hash, KeyOwner(consumer_id=consumer_id, key_id=key_id))

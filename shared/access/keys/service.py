@@ -1,7 +1,7 @@
 """What is done with keys that exist: found, described anew, stopped for a while or for good.
 
 active ⇄ disabled        by the owner, at any time
-active, disabled → revoked        final (`key_writes.replace_key`)
+active, disabled → revoked        final (`keys.writer.replace_key`)
 """
 
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ from shared.platform.documents import Query, Where
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFilter:
-    """None is any. `expiring_before` leaves out keys that never expire."""
+    """Which keys are listed. None is any; `expiring_before` leaves out keys that never expire."""
 
     status: KeyStatus | None = None
     service_id: str | None = None
@@ -53,6 +53,8 @@ class KeyFilter:
 
 
 class Keys:
+    """Finds keys, changes what they may do, and stops them."""
+
     def __init__(self, store: AccessStore, writer: KeyWriter) -> None:
         self._store = store
         self._writer = writer
@@ -62,8 +64,8 @@ class Keys:
         return await self._writer.read(consumer_id, key_id)
 
     async def page(self, consumer_id: str, wanted: KeyFilter, limit: int, cursor: str | None) -> Page[Held[ApiKey]]:
-        """In the order in which they were made. Raises Problem 400 `cursor_invalid`; 404 when there is no such
-        consumer."""
+        """A page of a consumer's keys, in the order in which they were made. Raises Problem 400 `cursor_invalid`; 404
+        when there is no such consumer."""
         if await self._store.consumer(consumer_id) is None:
             raise not_found()
         query = Query(consumer_id, (Where("id", "starts_with", key_document("")),), order_by="id", limit=SCAN_PAGE)
@@ -85,15 +87,16 @@ class Keys:
         return await self._writer.write(actor, "key.update", held, after)
 
     async def disable(self, actor: Actor, consumer_id: str, key_id: str, reason: str | None) -> Held[ApiKey]:
-        """Refused at once, until it is enabled. Raises Problem 404; 409 `state_invalid`, `conflict`."""
+        """Disable a key: it is refused at once, until it is enabled. Raises Problem 404; 409 `state_invalid`,
+        `conflict`."""
         return await self._set(actor, "key.disable", consumer_id, key_id, "disabled", reason)
 
     async def enable(self, actor: Actor, consumer_id: str, key_id: str) -> Held[ApiKey]:
-        """Raises Problem 404; 409 `state_invalid`, `conflict`."""
+        """Enable a key that was disabled. Raises Problem 404; 409 `state_invalid`, `conflict`."""
         return await self._set(actor, "key.enable", consumer_id, key_id, "active", None)
 
     async def revoke(self, actor: Actor, consumer_id: str, key_id: str, reason: str) -> Held[ApiKey]:
-        """Refused at once and for good. Raises Problem 404; 409 `state_invalid`, `conflict`."""
+        """Revoke a key: it is refused at once and for good. Raises Problem 404; 409 `state_invalid`, `conflict`."""
         return await self._set(actor, "key.revoke", consumer_id, key_id, "revoked", reason)
 
     async def _set(

@@ -24,11 +24,13 @@ def replace_key(held: Held[ApiKey], after: ApiKey) -> Operation:
 
 
 def key_change(actor: Actor, action: str, before: ApiKey | None, after: ApiKey, *, reason: str | None = None) -> Change:
-    """For the audit log, which no hash gets into."""
+    """The change of a key for the audit log, which no hash gets into."""
     return changed(actor, action, f"key:{after.id}", before, after, reason=reason, secret=_SECRET)
 
 
 class KeyWriter:
+    """Reads keys and writes changed ones, each with its audit entry."""
+
     def __init__(self, store: AccessStore, journal: Journal) -> None:
         self._store = store
         self._journal = journal
@@ -51,7 +53,8 @@ class KeyWriter:
         tasks: Sequence[Task] = (),
         more: Sequence[Operation] = (),
     ) -> Held[ApiKey]:
-        """`more` are operations of the same transaction. Raises Problem 409 `state_invalid`, `conflict`."""
+        """Write a changed key. `more` are operations of the same transaction, `tasks` follow from it. Raises Problem
+        409 `state_invalid`, `conflict`."""
         change = key_change(actor, action, held.value, after, reason=reason)
         writes = [replace_key(held, after), *more]
         etags = await self._journal.commit(ACCESS, after.consumer_id, writes, change, tasks=tasks)

@@ -8,33 +8,27 @@ not known costs at most one fetch per COOLDOWN_S.
 import asyncio
 import base64
 import binascii
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
 
+from shared.identity.sign_in.json_fetch import FETCH_S, FetchFailed, fetch_json
 from shared.kernel.errors import Unavailable
-from shared.platform.upstream import Upstream, UpstreamError, UpstreamRequest
+from shared.platform.upstream import Upstream, UpstreamError
 
 COOLDOWN_S = 30.0
 REFRESH_S = 3_600.0
 """After which a key that was taken off the list does not count any more, unless the list cannot be read."""
 
-FETCH_S = 5.0
-BODY_BYTES_MAX = 256 * 1024
 _logger = logging.getLogger(__name__)
 
 
-class LeakKeysUnavailable(Unavailable):
+class ReporterKeysUnavailable(Unavailable):
     """There are no public keys, and their list cannot be read."""
 
 
-class _FetchFailed(Exception):
-    """The message goes to the log."""
-
-
-class LeakKeys:
-    """`url` is the operator's choice, so `http` may call any address."""
+class ReporterKeys:
+    """The reporter's list of public keys at `url`, which is the operator's choice, so `http` may call any address."""
 
     def __init__(self, url: str, http: Upstream, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._url = url
@@ -47,7 +41,7 @@ class LeakKeys:
 
     async def verify(self, identifier: str, signature: str, body: bytes) -> bool:
         """Whether `signature` (base64 of an ECDSA signature over the SHA-256 of the body) is of the key that is named
-        so. Raises LeakKeysUnavailable."""
+        so. Raises ReporterKeysUnavailable."""
         key = await self._find(identifier)
         return key is not None and _is_signed(key, signature, body)
 
@@ -58,7 +52,7 @@ class LeakKeys:
             async with self._fetch:
                 await self._refresh(now)
         if self._read_at is None:
-            raise LeakKeysUnavailable("the public keys for leak reports cannot be read")
+            raise ReporterKeysUnavailable("the public keys for leak reports cannot be read")
         return self._keys.get(identifier)
 
     async def _refresh(self, asked_at: float) -> None:
@@ -70,27 +64,15 @@ class LeakKeys:
             async with asyncio.timeout(FETCH_S):
                 self._keys = await self._load()
             self._read_at = self._tried_at
-        except (_FetchFailed, UpstreamError, TimeoutError) as error:
+        except (FetchFailed, UpstreamError, TimeoutError) as error:
             _logger.warning("no public keys for leak reports: %s", error or "no answer in time")
 
     async def _load(self) -> Mapping[str, str]:
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "AMS"}
-        response = await self._http.send(UpstreamRequest("GET", self._url, headers, None, None, FETCH_S))
-        body = bytearray()
+        document = await fetch_json(self._http, self._url)
         try:
-            if response.status != 200:
-                raise _FetchFailed(f"status {response.status}")
-            async for chunk in response.chunks():
-                body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    raise _FetchFailed(f"over {BODY_BYTES_MAX} bytes")
-        finally:
-            response.close()
-        try:
-            listed = json.loads(body)["public_keys"]
-            return {str(each["key_identifier"]): str(each["key"]) for each in listed}
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise _FetchFailed("not a list of public keys") from None
+            return {str(each["key_identifier"]): str(each["key"]) for each in document["public_keys"]}
+        except (KeyError, TypeError):
+            raise FetchFailed("not a list of public keys") from None
 
 
 def _is_signed(pem: str, signature: str, body: bytes) -> bool:

@@ -16,7 +16,7 @@ from shared.access.keys.mails import KeyMails
 from shared.access.keys.secrets import KeySecrets, forget
 from shared.access.keys.service import REVOKED
 from shared.access.keys.writer import KeyWriter
-from shared.access.leaks.reporter_keys import LeakKeys
+from shared.access.leaks.reporter_keys import ReporterKeys
 from shared.access.models import ApiKey
 from shared.access.store import AccessStore, key_document
 from shared.audit.models import Actor
@@ -52,7 +52,7 @@ class Verdict:
 
 
 class LeakReports:
-    """`keys` None: nobody may report anything."""
+    """Takes leak reports. `keys` verifies who sends them; with None nobody may report anything."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class LeakReports:
         writer: KeyWriter,
         settings: PlatformSettingsStore,
         mails: KeyMails,
-        keys: LeakKeys | None,
+        keys: ReporterKeys | None,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
@@ -73,14 +73,15 @@ class LeakReports:
         self._now = now
 
     async def check(self, identifier: str | None, signature: str | None, body: bytes) -> None:
-        """Raises Problem 404 where there are no reports, 401 `signature_invalid`; LeakKeysUnavailable."""
+        """Raises Problem 404 where there are no reports, 401 `signature_invalid`; ReporterKeysUnavailable."""
         if self._keys is None:
             raise not_found()
         if not identifier or not signature or not await self._keys.verify(identifier, signature, body):
             raise Problem(401, "signature_invalid", "The report is not signed with a key that is known.")
 
     async def take(self, request_id: str, found: Sequence[LeakedSecret]) -> list[Verdict]:
-        """One verdict for each, in order. Raises Unavailable; then the report is to be sent again."""
+        """Act on a report; returns one verdict for each string, in order. Raises Unavailable; then the report is to be
+        sent again."""
         return [await self._judge(Actor("leak-report", "system", request_id), each) for each in found]
 
     async def _judge(self, actor: Actor, found: LeakedSecret) -> Verdict:

@@ -33,6 +33,8 @@ _PERSONAL = frozenset({"name", "email"})
 
 
 class Members:
+    """Adds, changes and removes members of projects, and transfers ownership."""
+
     def __init__(
         self,
         store: AccessStore,
@@ -63,14 +65,14 @@ class Members:
     async def add(
         self, actor: Actor, account: Account, consumer_id: str, project_id: str, role: ProjectRole
     ) -> Held[Member]:
-        """Somebody who is in it already stays what they are. They are told by mail. Raises Problem 404; 409
+        """Add an account to a project. A member stays what they are; a new one gets a mail. Raises Problem 404; 409
         `limit_reached`."""
         return await retry_on_conflict(lambda: self.try_add(actor, account, consumer_id, project_id, role))
 
     async def set_role(
         self, actor: Actor, consumer_id: str, project_id: str, account_id: str, role: ProjectRole, if_match: str | None
     ) -> Held[Member]:
-        """Raises Problem 404, 412, 428; 409 `owner_required`, `conflict`."""
+        """Change a member's role. Raises Problem 404, 412, 428; 409 `owner_required`, `conflict`."""
         held = await self.read(consumer_id, project_id, account_id)
         check_match(if_match, held.etag)
         _check_not_owner(held.value)
@@ -93,7 +95,7 @@ class Members:
         await retry_on_conflict(attempt)
 
     async def leave(self, actor: Actor, consumer_id: str, project_id: str) -> None:
-        """The actor goes. Raises Problem 404; 409 `owner_required`, `conflict`."""
+        """Remove the actor from the project. Raises Problem 404; 409 `owner_required`, `conflict`."""
 
         async def attempt() -> None:
             await self._remove(actor, "member.leave", await self.read(consumer_id, project_id, actor.account_id))
@@ -101,7 +103,7 @@ class Members:
         await retry_on_conflict(attempt)
 
     async def transfer(self, actor: Actor, consumer_id: str, project_id: str, account_id: str) -> Held[Member]:
-        """A member becomes the owner, the owner a manager. Raises Problem 404 for somebody who is no member; 409
+        """Make a member the owner, and the owner a manager. Raises Problem 404 for somebody who is no member; 409
         `state_invalid`, `conflict`."""
         chosen = await self.read(consumer_id, project_id, account_id)
         if chosen.value.role == "owner":
@@ -144,8 +146,8 @@ class Members:
         role: ProjectRole,
         invite_id: str | None = None,
     ) -> Held[Member]:
-        """`add` once; invites to the same address are used up with it. Raises Problem 404, also when there is no such
-        invite any more; 409 `conflict`, `limit_reached`."""
+        """Add an account in one attempt; invites to its address are used up with it. Raises Problem 404, also when
+        there is no such invite any more; 409 `conflict`, `limit_reached`."""
         email = account.email if account.email_verified else None
         seat = await self._seats.find(consumer_id, project_id, email, invite_id)
         at = member_document(project_id, account.id)

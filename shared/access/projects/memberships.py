@@ -27,6 +27,8 @@ class JoinedProject:
 
 
 class Memberships:
+    """Keeps and shows the list of projects that a person is in."""
+
     def __init__(self, documents: Documents, store: AccessStore) -> None:
         self._documents = documents
         self._store = store

@@ -35,6 +35,8 @@ MEMBERS_AT_ONCE_MAX = 45
 
 
 class Projects:
+    """Makes, changes and deletes projects."""
+
     def __init__(
         self,
         store: AccessStore,
@@ -55,7 +57,8 @@ class Projects:
         return held
 
     async def page(self, consumer_id: str, limit: int, cursor: str | None) -> Page[Held[Project]]:
-        """In the order in which they were made."""
+        """A page of a consumer's projects, in the order in which they were made. Raises Problem 400
+        `cursor_invalid`."""
         query = Query(consumer_id, (Where("id", "starts_with", project_document("")),), order_by="id", limit=SCAN_PAGE)
         asked = f"projects:{consumer_id}"
         return await self._store.scan(Project, query, lambda _: True, asked=asked, limit=limit, cursor=cursor)
@@ -63,7 +66,7 @@ class Projects:
     async def create(
         self, actor: Actor, creator: Account, consumer_id: str, name: str, description: str, service_ids: Sequence[str]
     ) -> Held[Project]:
-        """`creator` becomes its owner. Raises Problem 400, 404; 409 `limit_reached`."""
+        """Make a project; `creator` becomes its owner. Raises Problem 400, 404; 409 `limit_reached`."""
         project = Project(
             id=new_id("prj"),
             consumer_id=consumer_id,
@@ -98,8 +101,8 @@ class Projects:
         return Held(after, etags[0])
 
     async def delete(self, actor: Actor, consumer_id: str, project_id: str, if_match: str | None) -> None:
-        """Its people lose it at once. Raises Problem 404, 412, 428; 409 `project_in_use` while it has a key that is not
-        revoked, since what was granted to a project must not be used outside of it."""
+        """Delete a project; its people lose it at once. Raises Problem 404, 412, 428; 409 `project_in_use` while it has
+        a key that is not revoked, since what was granted to a project must not be used outside of it."""
         # The guard comes first: whoever is adding somebody, or removes the project too, meets it.
         guard = await guard_count(self._store, consumer_id, f"members:{project_id}", last=True)
         held = await self.read(consumer_id, project_id)

@@ -22,6 +22,8 @@ class SubscriberKey:
 
 
 class SubscriberKeys:
+    """Takes a merchant's services from keys of its subscribers."""
+
     def __init__(self, subscribers: Subscribers, writer: KeyWriter, mails: KeyMails) -> None:
         self._subscribers = subscribers
         self._writer = writer
@@ -36,9 +38,9 @@ class SubscriberKeys:
         service_ids: Sequence[str] | None,
         reason: str,
     ) -> SubscriberKey:
-        """Of these services (all of the merchant's when None); the owner is told, and cannot assign them to this key
-        again. Raises Problem 404 when one is not assigned, also for a key that the merchant cannot see; 409
-        `state_invalid`, `conflict`."""
+        """Take these services (all of the merchant's when None) from a key; its owner gets a mail, and cannot assign
+        them to this key again. Raises Problem 404 when one is not assigned, also for a key that the merchant cannot
+        see; 409 `state_invalid`, `conflict`."""
         subscriber = await self._subscribers.read(merchant_id, pseudonym)
         mine = frozenset(grant.service_id for grant in subscriber.grants)
         consumer_id = subscriber.grants[0].consumer_id

@@ -43,6 +43,8 @@ class Subscriber:
 
 
 class Subscribers:
+    """Shows a merchant its subscribers, and restricts them."""
+
     def __init__(self, store: AccessStore, catalog: CatalogStore, journal: Journal, mails: AccessMails) -> None:
         self._store = store
         self._catalog = catalog
@@ -52,8 +54,8 @@ class Subscribers:
     async def page(
         self, merchant_id: str, service_id: str | None, status: SubscriberStatus | None, limit: int, cursor: str | None
     ) -> Page[Subscriber]:
-        """Those with a grant in `status`, by pseudonym. A page may be short and still not be the last. Raises Problem
-        400 `cursor_invalid`."""
+        """A page of subscribers with a grant in `status`, in the order of pseudonyms. A page may be short and still not
+        be the last. Raises Problem 400 `cursor_invalid`."""
         asked = f"subscribers:{merchant_id}:{service_id}:{status}"
         after = None if cursor is None else decode_cursor(asked, cursor)
         if not isinstance(after, str | None):
@@ -75,21 +77,22 @@ class Subscribers:
         return Page(tuple(items), following)
 
     async def read(self, merchant_id: str, pseudonym: str) -> Subscriber:
-        """Raises Problem 404, also for another merchant's pseudonym."""
+        """One subscriber. Raises Problem 404, also for another merchant's pseudonym."""
         grants = await self._grants(merchant_id, pseudonym)
         return await self._subscriber(merchant_id, pseudonym, _visible([held.value for held in grants]))
 
     async def restrict(
         self, actor: Actor, merchant_id: str, pseudonym: str, service_ids: Sequence[str] | None, reason: str
     ) -> Subscriber:
-        """Calls to these services (all of the merchant's when None) are refused at once. What is restricted already
-        stays so. Raises Problem 404; 409 `conflict`."""
+        """Restrict a subscriber: calls to these services (all of the merchant's when None) are refused at once. What is
+        restricted already stays so. Raises Problem 404; 409 `conflict`."""
         return await self._set(actor, merchant_id, pseudonym, service_ids, True, reason)
 
     async def unblock(
         self, actor: Actor, merchant_id: str, pseudonym: str, service_ids: Sequence[str] | None, reason: str
     ) -> Subscriber:
-        """The contrary. Raises Problem 404; 409 `conflict`."""
+        """End a restriction: calls to these services (all of the merchant's when None) are taken again. Raises Problem
+        404; 409 `conflict`."""
         return await self._set(actor, merchant_id, pseudonym, service_ids, False, reason)
 
     async def _set(
@@ -137,7 +140,7 @@ class Subscribers:
         return service_id if service is None else one_line(service.name)
 
     async def _grants(self, merchant_id: str, pseudonym: str) -> list[Held[Grant]]:
-        """All of the pseudonym's at the merchant. Raises Problem 404 when the merchant may see none of them."""
+        """All grants of the pseudonym at the merchant. Raises Problem 404 when the merchant may see none of them."""
         grants = await grants_of_pseudonym(self._store, merchant_id, pseudonym)
         if not _visible([held.value for held in grants]):
             raise not_found()

@@ -6,7 +6,6 @@ brought nothing. Keys older than REFRESH_S are renewed in the background.
 """
 
 import asyncio
-import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -16,8 +15,9 @@ from urllib.parse import urlsplit
 from jwt import PyJWK, PyJWTError
 
 from shared.identity.sign_in.issuers import Issuer, check_provider_url
+from shared.identity.sign_in.json_fetch import FETCH_S, FetchFailed, fetch_json
 from shared.kernel.errors import Problem
-from shared.platform.upstream import Upstream, UpstreamError, UpstreamRequest
+from shared.platform.upstream import Upstream, UpstreamError
 
 COOLDOWN_S = 30.0
 REFRESH_S = 600.0
@@ -25,18 +25,12 @@ STALE_S_MAX = 24 * 3600.0
 """How long keys are used without a provider that confirms them."""
 
 DISCOVERY_S = 3600.0
-FETCH_S = 5.0
-BODY_BYTES_MAX = 256 * 1024
 KEYS_MAX = 100
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
 _logger = logging.getLogger(__name__)
 
 Keys = Mapping[tuple[str, str], PyJWK]
 """By (kid, algorithm)."""
-
-
-class _FetchFailed(Exception):
-    """The provider did not give what was asked for. The message goes to the log."""
 
 
 class SigningKeys:
@@ -95,7 +89,7 @@ class SigningKeys:
         try:
             async with asyncio.timeout(FETCH_S):
                 keys = await self._load()
-        except (_FetchFailed, UpstreamError, TimeoutError) as error:
+        except (FetchFailed, UpstreamError, TimeoutError) as error:
             self._jwks_uri = None  # it may have moved
             _logger.warning("no keys from %s: %s", self._issuer.issuer, error or "no answer in time")
         else:
@@ -108,46 +102,25 @@ class SigningKeys:
         now = self._monotonic()
         if self._jwks_uri is None or now - self._jwks_uri[0] >= DISCOVERY_S:
             self._jwks_uri = (now, await self._discover())
-        found = await self._get(self._jwks_uri[1])
+        found = await fetch_json(self._http, self._jwks_uri[1])
         listed = found.get("keys")
         keys = usable_keys(listed if isinstance(listed, list) else [], self._issuer.algorithms)
         if not keys:  # good keys are never replaced by nothing
-            raise _FetchFailed("its key set holds no usable key")
+            raise FetchFailed("its key set holds no usable key")
         return keys
 
     async def _discover(self) -> str:
-        document = await self._get(self._issuer.discovery)
+        document = await fetch_json(self._http, self._issuer.discovery)
         if document.get("issuer") != self._issuer.issuer:  # OpenID Connect Discovery 1.0, section 4.3
-            raise _FetchFailed(f"its discovery document is that of {str(document.get('issuer'))[:200]!r}")
+            raise FetchFailed(f"its discovery document is that of {str(document.get('issuer'))[:200]!r}")
         found = str(document.get("jwks_uri"))
         try:
             check_provider_url(found)
         except ValueError as error:
-            raise _FetchFailed(f"its jwks_uri {error}") from None
+            raise FetchFailed(f"its jwks_uri {error}") from None
         if urlsplit(found).scheme != urlsplit(self._issuer.issuer).scheme:
-            raise _FetchFailed("its jwks_uri is less safe than itself")
+            raise FetchFailed("its jwks_uri is less safe than itself")
         return found
-
-    async def _get(self, url: str) -> dict[str, Any]:
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "AMS"}
-        response = await self._http.send(UpstreamRequest("GET", url, headers, None, None, FETCH_S))
-        try:
-            if response.status != 200:
-                raise _FetchFailed(f"status {response.status} from {url}")
-            body = bytearray()
-            async for chunk in response.chunks():
-                body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    raise _FetchFailed(f"over {BODY_BYTES_MAX} bytes from {url}")
-        finally:
-            response.close()
-        try:
-            document = json.loads(body)
-        except (ValueError, RecursionError):
-            document = None
-        if not isinstance(document, dict):
-            raise _FetchFailed(f"no JSON object from {url}")
-        return document
 
 
 def usable_keys(listed: list[Any], algorithms: tuple[str, ...]) -> Keys:

@@ -33,6 +33,8 @@ class ReportReceipt:
 
 
 class UsageReports:
+    """Takes usage reports of holders."""
+
     def __init__(self, gate: Gate, limiter: RateLimiter, events: Events, now: Callable[[], datetime] = utc_now) -> None:
         self._gate = gate
         self._limiter = limiter
@@ -94,7 +96,7 @@ class _Intake:
         return receipt
 
     def _check(self, event: ReportedEvent) -> str:
-        """What the type does not say. Returns the event's time in the stored form."""
+        """Check what the event's type does not say; returns its time in the stored form. Raises Problem 422."""
         if event.specversion != "1.0":
             raise invalid("specversion", "must be 1.0")
         if event.type != EVENT_TYPE:

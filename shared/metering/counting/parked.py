@@ -40,13 +40,15 @@ _decode = msgspec.json.Decoder(ParkedEvent).decode
 
 
 class Parked:
+    """Keeps parked events, lists them, and replays them."""
+
     def __init__(self, blobs: Blobs, events: Events, now: Callable[[], datetime] = utc_now) -> None:
         self._blobs = blobs
         self._events = events
         self._now = now
 
     async def park(self, body: bytes, partition_key: str | None, reason: Reason, detail: str) -> None:
-        """Durable when it returns. Raises BlobsUnavailable."""
+        """Keep an event and the reason. Durable when it returns. Raises BlobsUnavailable."""
         name = f"{PREFIX}{sha256(body).hexdigest()[:32]}.json"
         parked = ParkedEvent(
             name=name,
@@ -69,10 +71,11 @@ class Parked:
         return None if blob is None else _decode(blob.data)
 
     async def replay(self, name: str) -> bool:
-        """Publish it again and remove it from here; False when there is none.
+        """Publish a parked event again and remove it from here; False when there is none of that name.
 
-        It is moved aside first, because an event that is still bad comes back under its old name, perhaps before this
-        returns. A kill in between leaves it under `replaying/`, from where it can be replayed too; twice counts once.
+        The event is moved aside first, because an event that is still bad comes back under its old name, perhaps before
+        this returns. A kill in between leaves it under `replaying/`, from where it can be replayed too; twice counts
+        once.
         """
         blob = await self._blobs.get(name)
         if blob is None:

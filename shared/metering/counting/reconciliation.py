@@ -37,7 +37,8 @@ class CounterDifference(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DayReport(msgspec.Struct, frozen=True, kw_only=True):
-    """`final` means that no event for the day can be accepted any more."""
+    """What the recount of one UTC day (`YYYY-MM-DD`) found. `final` means that no event for the day can be accepted any
+    more."""
 
     day: str
     reconciled_at: str
@@ -51,6 +52,8 @@ _decode_report = msgspec.json.Decoder(DayReport).decode
 
 
 class Reconciler:
+    """Recounts closed days, and keeps a report of each."""
+
     def __init__(self, documents: Documents, now: Callable[[], datetime] = utc_now) -> None:
         self._documents = documents
         self._now = now

@@ -55,6 +55,8 @@ class RecordFilter:
 
 
 class ConsumerUsage:
+    """What one consumer may see of its usage."""
+
     def __init__(self, documents: Documents, access: AccessStore, reader: UsageReader) -> None:
         self._documents = documents
         self._access = access

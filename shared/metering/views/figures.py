@@ -68,7 +68,7 @@ def largest(summed: SummedUsage, metric: Metric, limit: int) -> list[tuple[Group
 
 
 def changes_percent(current: Bucket, previous: Bucket) -> dict[str, float | None]:
-    """By metric; None where there was nothing before."""
+    """The change of each metric in percent; None where there was nothing before."""
     pairs = {metric: (metric_of(current, metric), metric_of(previous, metric)) for metric in METRICS}
     return {name: round(100 * (new - old) / old, 2) if old else None for name, (new, old) in pairs.items()}
 
@@ -83,8 +83,8 @@ class Spikes:
 
 
 def spikes(summed: SummedUsage, window: Window, threshold: float, now: datetime) -> Spikes:
-    """Of daily requests. Looked at are days that are whole in the range and over by `now`, from the first with usage:
-    before it the service was not in use."""
+    """Days whose requests stand out. Looked at are days that are whole in the range and over by `now`, from the first
+    with usage: before it the service was not in use."""
     requests = {group.piece: group.sums.requests for group in summed.groups}
     over = min(window.end, now)
     ends = [window.moment(piece) for piece in range(1, len(window.cuts))]  # the last piece has no known end in it

@@ -39,6 +39,8 @@ class PseudonymousUsage:
 
 
 class MerchantUsage:
+    """What a merchant may see of its services' usage."""
+
     def __init__(self, catalog: CatalogStore, access: AccessStore, pseudonyms: Pseudonyms, reader: UsageReader) -> None:
         self._catalog = catalog
         self._access = access

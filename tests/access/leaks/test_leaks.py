@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from shared.access.keys.format import new_key
-from shared.access.leaks.reporter_keys import LeakKeys, LeakKeysUnavailable
+from shared.access.leaks.reporter_keys import ReporterKeys, ReporterKeysUnavailable
 from shared.platform.upstream.http import HttpUpstream
 from tests.emulators.issuer import Issuer
 from tests.emulators.leak_reporter import LeakReporter
@@ -212,7 +212,7 @@ async def http() -> AsyncIterator[HttpUpstream]:
     await made.close()
 
 
-async def _is_good(keys: LeakKeys, reporter: LeakReporter, name: str = "one") -> bool:
+async def _is_good(keys: ReporterKeys, reporter: LeakReporter, name: str = "one") -> bool:
     headers = reporter.sign(b"body", name)
     return await keys.verify(name, headers["Github-Public-Key-Signature"], b"body")
 
@@ -221,7 +221,7 @@ async def test_names_that_nobody_knows_cost_one_fetch_in_thirty_seconds(
     reporter: LeakReporter, http: HttpUpstream
 ) -> None:
     clock = Clock()
-    keys = LeakKeys(reporter.url, http, clock)
+    keys = ReporterKeys(reporter.url, http, clock)
     assert await _is_good(keys, reporter)
     for number in range(1_000):
         clock.now += 0.05
@@ -234,7 +234,7 @@ async def test_names_that_nobody_knows_cost_one_fetch_in_thirty_seconds(
 
 async def test_known_keys_go_on_when_the_list_cannot_be_read(reporter: LeakReporter, http: HttpUpstream) -> None:
     clock = Clock()
-    keys = LeakKeys(reporter.url, http, clock)
+    keys = ReporterKeys(reporter.url, http, clock)
     assert await _is_good(keys, reporter)
     for reporter.status, reporter.listed in ((500, None), (200, []), (200, {"public_keys": [{"key": 1}]})):
         clock.now += 7_200
@@ -246,7 +246,7 @@ async def test_a_key_that_was_taken_off_the_list_counts_no_more_after_an_hour(
     reporter: LeakReporter, http: HttpUpstream
 ) -> None:
     clock = Clock()
-    keys = LeakKeys(reporter.url, http, clock)
+    keys = ReporterKeys(reporter.url, http, clock)
     assert await _is_good(keys, reporter)
     lost = reporter.keys.pop("one")
     reporter.add("two")
@@ -257,10 +257,10 @@ async def test_a_key_that_was_taken_off_the_list_counts_no_more_after_an_hour(
 
 async def test_without_any_key_nothing_is_decided(reporter: LeakReporter, http: HttpUpstream) -> None:
     reporter.status = 500
-    with pytest.raises(LeakKeysUnavailable):
-        await _is_good(LeakKeys(reporter.url, http), reporter)
+    with pytest.raises(ReporterKeysUnavailable):
+        await _is_good(ReporterKeys(reporter.url, http), reporter)
 
 
 async def test_a_key_that_is_no_elliptic_curve_verifies_nothing(reporter: LeakReporter, http: HttpUpstream) -> None:
     reporter.listed = {"public_keys": [{"key_identifier": "one", "key": "no key", "is_current": True}]}
-    assert not await _is_good(LeakKeys(reporter.url, http), reporter)
+    assert not await _is_good(ReporterKeys(reporter.url, http), reporter)

@@ -111,7 +111,7 @@ class UsageRecordsView(View):
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class ConsumerUsageScope:
     """Whose usage is asked for, and what of it."""
 
     usage: ConsumerUsage
@@ -139,7 +139,7 @@ async def scope(
     image: Annotated[str | None, Query(max_length=512)] = None,
     version: Name | None = None,
     feature: Name | None = None,
-) -> Scope:
+) -> ConsumerUsageScope:
     if caller.relation != "own" and not project_id:
         raise not_found()  # a member sees their project, and nothing else of the tenant's
     wanted: dict[Dimension, str | None] = {
@@ -150,10 +150,10 @@ async def scope(
         "version": version,
         "feature": feature,
     }
-    return Scope(usage, consumer_id, {name: value for name, value in wanted.items() if value is not None})
+    return ConsumerUsageScope(usage, consumer_id, {name: value for name, value in wanted.items() if value is not None})
 
 
-Scoped = Annotated[Scope, Depends(scope)]
+Scoped = Annotated[ConsumerUsageScope, Depends(scope)]
 
 
 def both(path: str, **kw: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

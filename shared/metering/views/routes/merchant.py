@@ -76,7 +76,7 @@ class MerchantTopView(UsageAnswer):
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class MerchantUsageScope:
     """Usage of which services, of all consumers or of one."""
 
     usage: MerchantUsage
@@ -101,12 +101,14 @@ async def scope(
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
     pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
     api_key: Name | None = None,
-) -> Scope:
+) -> MerchantUsageScope:
     wanted: dict[Dimension, str | None] = {"service": service, "api_key": api_key}
-    return Scope(usage, merchant_id, pseudonym, {name: value for name, value in wanted.items() if value is not None})
+    return MerchantUsageScope(
+        usage, merchant_id, pseudonym, {name: value for name, value in wanted.items() if value is not None}
+    )
 
 
-Scoped = Annotated[Scope, Depends(scope)]
+Scoped = Annotated[MerchantUsageScope, Depends(scope)]
 
 
 @router.get(HOME, response_model=MerchantUsageView, responses=TABLE)
@@ -129,7 +131,9 @@ async def read_service_usage(
     pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
 ) -> MerchantUsageView | StreamingResponse:
     """The same of one service."""
-    return await _summary(Scope(usage, merchant_id, pseudonym, {"service": service_id}), asked, group_by, csv=csv)
+    return await _summary(
+        MerchantUsageScope(usage, merchant_id, pseudonym, {"service": service_id}), asked, group_by, csv=csv
+    )
 
 
 @router.get(f"{HOME}/months", response_model=MerchantUsageView, responses=TABLE)
@@ -184,7 +188,9 @@ async def read_merchant_usage_spikes(
     return await outliers(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), threshold, csv=csv)
 
 
-async def _summary(scope: Scope, asked: Range, group_by: str, *, csv: bool) -> MerchantUsageView | StreamingResponse:
+async def _summary(
+    scope: MerchantUsageScope, asked: Range, group_by: str, *, csv: bool
+) -> MerchantUsageView | StreamingResponse:
     by, step = grouping(group_by, DIMENSIONS)
     selection = UsageSelection(asked.window(step), by, scope.only)
     named = await scope.usage.pseudonymous(scope.merchant_id, selection, scope.pseudonym)
