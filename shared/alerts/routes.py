@@ -13,7 +13,7 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import AlertRuleId, ConsumerId, MerchantId
+from shared.kernel.http.fields import AlertRuleId, ConsumerId, CreatedAt, MerchantId, NextCursor
 from shared.kernel.http.operation_ids import owned_operation_id
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
@@ -24,67 +24,110 @@ RequestsMin = Annotated[int, Field(ge=1, le=10**9)]
 
 
 class AlertRuleInput(Input):
-    """`threshold` is a decimal as text. `quota_percent` needs `api_key_id` and the window `month`."""
+    """A rule: when a metric reaches a threshold within a window, it is told once in that window."""
 
     name: Annotated[Name, Field(examples=["Half of the month's quota"])]
+    """What people call the rule."""
     metric: Metric
+    """What is looked at; `quota_percent` is the share of a key's monthly quota, and needs `api_key_id` and the window
+    `month`."""
     window: Window
+    """The UTC day or month over which is summed."""
     threshold: Annotated[Threshold, Field(examples=["50"])]
+    """What must be reached, as a decimal in text: a number of requests or events, bytes, or percent."""
     service_id: Identifier | None = None
+    """Only usage of this service; null is all."""
     api_key_id: Identifier | None = None
+    """Only usage with this key; null is all. For rules of consumers."""
     project_id: Identifier | None = None
+    """Only usage of this project's keys; null is all. For rules of consumers."""
     requests_min: RequestsMin = 100
+    """For rates: below so many requests in the window the rule does not fire."""
     mail: bool = True
+    """Whether mails are sent when it fires."""
     webhook: bool = True
+    """Whether `alert.fired` is posted to the owner's webhooks."""
 
 
 class AlertRuleChange(Input):
     """Only what is given is changed. What a rule looks at stays: make another rule for that."""
 
     name: Name | None = None
+    """What people call the rule; null or absent leaves it."""
     threshold: Threshold | None = None
+    """What must be reached, as a decimal in text; null or absent leaves it."""
     requests_min: RequestsMin | None = None
+    """For rates: below so many requests the rule does not fire; null or absent leaves it."""
     mail: bool | None = None
+    """Whether mails are sent; null or absent leaves it."""
     webhook: bool | None = None
+    """Whether `alert.fired` is posted; null or absent leaves it."""
     status: Literal["enabled", "disabled"] | None = None
+    """`disabled` rules are not looked at; null or absent leaves it."""
 
 
 class AlertRuleView(View):
-    id: str
+    """An alert rule."""
+
+    id: AlertRuleId
     name: str
+    """What people call the rule."""
     metric: Metric
+    """What is looked at."""
     window: Window
+    """The UTC day or month over which is summed."""
     threshold: str
+    """What must be reached, as a decimal in text."""
     service_id: str | None
+    """Only usage of this service; null is all."""
     api_key_id: str | None
+    """Only usage with this key; null is all. For rules of consumers."""
     project_id: str | None
+    """Only usage of this project's keys; null is all."""
     requests_min: int
+    """For rates: below so many requests in the window the rule does not fire."""
     mail: bool
+    """Whether mails are sent when it fires."""
     webhook: bool
+    """Whether `alert.fired` is posted to the owner's webhooks."""
     status: Literal["enabled", "disabled"]
-    created_at: AwareDatetime
+    """`disabled` rules are not looked at."""
+    created_at: CreatedAt
 
 
 class AlertRuleList(View):
+    """All rules of one owner."""
+
     items: list[AlertRuleView]
+    """The rules, oldest first."""
 
 
 class FiredAlertView(View):
-    """`period` is the UTC day or month in which the rule fired; `value` what was reached then."""
+    """A rule that fired."""
 
     id: str
-    rule_id: str
+    """Id of this firing; it is in the webhook's event too."""
+    rule_id: AlertRuleId
     name: str
+    """The rule's name as it was then."""
     metric: Metric
+    """What was looked at."""
     period: str
+    """The UTC day (`2026-03-01`) or month (`2026-03`) in which it fired."""
     threshold: str
+    """The rule's threshold as it was then, as a decimal in text."""
     value: str
+    """What was reached then, as a decimal in text."""
     fired_at: AwareDatetime
+    """When it was noticed: rules are looked at every few minutes."""
 
 
 class FiredAlertList(View):
+    """A page of what fired."""
+
     items: list[FiredAlertView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 AlertRulesPart = Annotated[AlertRules, Depends(provided(AlertParts, lambda alerts: alerts.rules))]

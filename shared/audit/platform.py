@@ -19,29 +19,57 @@ CACHE_S = 1.0
 
 
 class PlatformSettings(StoredModel):
-    """Defaults hold until an admin changes them.
+    """What operators decide while AMS runs. Defaults hold until an admin changes them."""
 
-    `commission_percent` of a merchant's sales is the platform's. `merchants_activate_at_once`: a registration with an
-    invite makes an active merchant. `services_approve_at_once`: a submitted service is active without a review.
-    `auto_approval_allowed`: services may grant access by themselves. `leaked_key_action`: what a leak report does.
-    `alert_recipients` get the platform's own mails. `close_grace_hours` after its end a month is closed: usage that
-    comes until then is on its invoice.
-    """
-
-    commission_percent: Annotated[Decimal, Field(ge=0, le=100, max_digits=7, decimal_places=4)] = Decimal("10")
-    merchants_activate_at_once: bool = False
-    services_approve_at_once: bool = False
-    auto_approval_allowed: bool = True
-    leaked_key_action: Literal["revoke", "warn"] = "revoke"
-    invite_days: Annotated[int, Field(ge=1, le=90)] = 14
-    services_per_merchant_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
-    keys_per_consumer_max: Annotated[int, Field(ge=1, le=100_000)] = 1_000
-    projects_per_consumer_max: Annotated[int, Field(ge=1, le=10_000)] = 100
-    members_per_project_max: Annotated[int, Field(ge=1, le=10_000)] = 100
-    rotation_overlap_hours_max: Annotated[int, Field(ge=0, le=8_760)] = 720
-    close_grace_hours: Annotated[int, Field(ge=0, le=720)] = 24
-    delivery_log_days: Annotated[int, Field(ge=1, le=400)] = 30
-    alert_recipients: Annotated[tuple[Annotated[str, Field(max_length=254)], ...], Field(max_length=20)] = ()
+    commission_percent: Annotated[
+        Decimal,
+        Field(
+            ge=0, le=100, max_digits=7, decimal_places=4, description="The platform's share of merchants' net sales."
+        ),
+    ] = Decimal("10")
+    merchants_activate_at_once: Annotated[
+        bool, Field(description="Whether a registration with an invite makes an active merchant.")
+    ] = False
+    services_approve_at_once: Annotated[
+        bool, Field(description="Whether a submitted service is active without a review.")
+    ] = False
+    auto_approval_allowed: Annotated[bool, Field(description="Whether services may grant access by themselves.")] = True
+    leaked_key_action: Annotated[
+        Literal["revoke", "warn"], Field(description="What a report of a leaked key does: `warn` only tells its owner.")
+    ] = "revoke"
+    invite_days: Annotated[
+        int, Field(ge=1, le=90, description="Days for which an invite can be used, unless it says otherwise.")
+    ] = 14
+    services_per_merchant_max: Annotated[
+        int, Field(ge=1, le=100_000, description="How many services a merchant can have.")
+    ] = 1_000
+    keys_per_consumer_max: Annotated[int, Field(ge=1, le=100_000, description="How many keys a consumer can have.")] = (
+        1_000
+    )
+    projects_per_consumer_max: Annotated[
+        int, Field(ge=1, le=10_000, description="How many projects a consumer can have.")
+    ] = 100
+    members_per_project_max: Annotated[
+        int, Field(ge=1, le=10_000, description="How many people a project can have.")
+    ] = 100
+    rotation_overlap_hours_max: Annotated[
+        int, Field(ge=0, le=8_760, description="For how many hours a rotation may let the old secret work too.")
+    ] = 720
+    close_grace_hours: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=720,
+            description="Hours after its end until a month is closed: usage that comes until then is on its invoice.",
+        ),
+    ] = 24
+    delivery_log_days: Annotated[
+        int, Field(ge=1, le=400, description="Days for which deliveries of webhooks are kept.")
+    ] = 30
+    alert_recipients: Annotated[
+        tuple[Annotated[str, Field(max_length=254)], ...],
+        Field(max_length=20, description="Addresses that get the platform's own mails."),
+    ] = ()
 
 
 class PlatformSettingsStore:

@@ -48,28 +48,44 @@ class Convert(Strict):
     """Of the quantity, before everything else: `quantity op factor`, rounded to a whole number or, with `none`, not."""
 
     op: Literal["multiply", "divide"]
+    """What is done with the quantity."""
     factor: Factor
+    """What it is multiplied with or divided by."""
     rounding: Literal["none", "ceiling", "floor", "half_up"] = "none"
+    """How the result becomes a whole number; `none` leaves it as it is."""
 
 
 class UnitTier(Strict):
     """From just above the tier before up to and including `up_to`, counted from the period's first unit."""
 
     up_to: Quantity | None = None
+    """Last unit of the tier, included; null in the last tier, which has no end."""
     unit_price: Price = Decimal(0)
+    """Price of each unit in it, in the plan's currency."""
     flat_fee: Price = Decimal(0)
+    """Once for the tier, as soon as a unit is in it."""
 
 
 class PercentTier(Strict):
+    """A tier of amounts of money, from just above the tier before up to and including `up_to`."""
+
     up_to: Quantity | None = None
+    """Last amount of the tier, included; null in the last tier, which has no end."""
     rate_percent: Percent = Decimal(0)
+    """Percent of what is in the tier."""
     flat_fee: Price = Decimal(0)
+    """Once for the tier, as soon as something is in it."""
 
 
 class PackageTier(Strict):
+    """A tier that sells packages, from just above the tier before up to and including `up_to`."""
+
     up_to: Quantity | None = None
+    """Last unit of the tier, included; null in the last tier, which has no end."""
     package_price: Price
+    """Price of one package, in the plan's currency."""
     package_size: Size
+    """Units in one package."""
 
 
 T = TypeVar("T", UnitTier, PercentTier, PackageTier)
@@ -117,18 +133,34 @@ class _Charge(Strict):
     """
 
     id: Slug = "charge"
+    """Names the charge through all versions of its plan: one that keeps its id and metric goes on counting where the
+    version before left off."""
     name: Annotated[str, Field(max_length=120)] = ""
+    """What invoices call it; a plan's charges each need one."""
     metric: Metric | None = None
+    """What of usage is counted; a plan's charges each need one, a price calculator none."""
     feature: Annotated[Text | None, Field(validate_default=True)] = None
+    """Only usage with this feature; null is all. The metrics `quantity` and `max` need it."""
     field: Annotated[Text | None, Field(validate_default=True)] = None
+    """For the metric `unique`: the top-level name in events' `metadata` whose different values are counted; else null.
+    """
     client_errors: Annotated[tuple[ClientError, ...], Field(max_length=100)] = ()
+    """Statuses from 400 to 499 that count beside success (below 400, or none). 5xx never count, and what AMS refuses is
+    no usage at all."""
     unit: Annotated[str, Field(max_length=30)] = ""
+    """What invoices call one of the quantity, such as `page`; empty is none."""
     base_fee: Price = Decimal(0)
+    """Due for the period, used or not, in the plan's currency."""
     free_units: Quantity = Decimal(0)
+    """Of the converted quantity: so many cost nothing in each period."""
     convert: Convert | None = None
+    """What is done with the quantity before everything else; null is nothing."""
     percentage_discount: Percent = Decimal(0)
+    """Percent off the amount; minimum and maximum come after it."""
     minimum_spend: Price | None = None
+    """The amount is topped up to this in each period; null is no minimum."""
     maximum_spend: Price | None = None
+    """The amount is cut at this in each period; null is no maximum."""
 
     # Of fields and not of the whole charge, so that the path of an error names one. `info.data` has the fields above
     # it, as far as they are right.
@@ -151,8 +183,12 @@ class _Charge(Strict):
 
 
 class PerUnit(_Charge):
+    """Every unit costs the same."""
+
     model: Literal["per_unit"]
+    """Says which kind of charge this is."""
     unit_price: Price
+    """Price of one unit, in the plan's currency."""
 
 
 class Graduated(_Charge):
@@ -160,47 +196,64 @@ class Graduated(_Charge):
     tier's is due without any."""
 
     model: Literal["graduated"]
+    """Says which kind of charge this is."""
     tiers: UnitTiers
+    """In order; only the last has no end."""
     flat_fee_at_zero: bool = False
+    """Whether the first tier's flat fee is due without any usage."""
 
 
 class Volume(_Charge):
     """The tier that the total reaches prices all units. Not monotonic: one unit more can cost less in total."""
 
     model: Literal["volume"]
+    """Says which kind of charge this is."""
     tiers: UnitTiers
+    """In order; only the last has no end."""
     flat_fee_at_zero: bool = False
+    """Whether the first tier's flat fee is due without any usage."""
 
 
 class GraduatedPercentage(_Charge):
     """Of an amount of money that is the quantity: each tier takes its percentage of what is in it."""
 
     model: Literal["graduated_percentage"]
+    """Says which kind of charge this is."""
     tiers: PercentTiers
+    """In order; only the last has no end."""
     flat_fee_at_zero: bool = False
+    """Whether the first tier's flat fee is due without any usage."""
 
 
 class Package(_Charge):
     """Whole packages; `round` says whether one that was begun is paid (`up`) or free (`down`)."""
 
     model: Literal["package"]
+    """Says which kind of charge this is."""
     package_price: Price
+    """Price of one package, in the plan's currency."""
     package_size: Size
+    """Units in one package."""
     round: Literal["up", "down"] = "up"
+    """Whether a package that was begun is paid (`up`) or free (`down`)."""
 
 
 class GraduatedPackage(_Charge):
     """Each tier sells the units that are in it in packages of its own; one that was begun is paid."""
 
     model: Literal["graduated_package"]
+    """Says which kind of charge this is."""
     tiers: PackageTiers
+    """In order; only the last has no end."""
 
 
 class VolumePackage(_Charge):
     """The tier that the total reaches sells all units in its packages."""
 
     model: Literal["volume_package"]
+    """Says which kind of charge this is."""
     tiers: PackageTiers
+    """In order; only the last has no end."""
 
 
 class Percentage(_Charge):
@@ -210,13 +263,21 @@ class Percentage(_Charge):
     has none: it could mean either of the two."""
 
     model: Literal["percentage"]
+    """Says which kind of charge this is."""
     metric: Literal["quantity"] | None = None
+    """Always `quantity`: what the events carry is an amount of money in the plan's currency."""
     rate_percent: Percent
+    """Percent of each event's amount."""
     fixed_fee: Price = Decimal(0)
+    """Beside the percentage, for each event that is not free."""
     free_events: Annotated[int, Field(ge=0, le=10**9)] = 0
+    """So many first events of the period are free."""
     free_amount: Quantity = Decimal(0)
+    """Events are free until their amounts sum to this; whichever of the two is used up first ends it."""
     per_event_min: Price | None = None
+    """What one event costs at least; null is no minimum."""
     per_event_max: Price | None = None
+    """What one event costs at most; null is no maximum."""
 
     @field_validator("free_units")
     @classmethod
@@ -236,8 +297,11 @@ class Dynamic(_Charge):
     multiplied."""
 
     model: Literal["dynamic"]
+    """Says which kind of charge this is."""
     metric: Literal["quantity"] | None = None
+    """Always `quantity`: what the events carry is their own price in the plan's currency."""
     multiplier: Price = Decimal(1)
+    """What the sum of the prices is multiplied with."""
 
 
 Charge = Annotated[

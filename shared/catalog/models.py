@@ -49,22 +49,28 @@ class Upstream(StoredModel):
 
 
 class Limits(StoredModel):
-    """Calls per key. None is no limit. `quota_per_month` counts requests in a UTC calendar month."""
+    """Limits of a service for each key."""
 
-    per_minute: Annotated[int, Field(ge=1)] | None = None
-    per_hour: Annotated[int, Field(ge=1)] | None = None
-    per_day: Annotated[int, Field(ge=1)] | None = None
-    quota_per_month: Annotated[int, Field(ge=1)] | None = None
+    per_minute: Annotated[int | None, Field(ge=1, description="Calls in a minute; null is no limit.")] = None
+    per_hour: Annotated[int | None, Field(ge=1, description="Calls in an hour; null is no limit.")] = None
+    per_day: Annotated[int | None, Field(ge=1, description="Calls in a day; null is no limit.")] = None
+    quota_per_month: Annotated[
+        int | None, Field(ge=1, description="Requests in a UTC calendar month; null is no quota.")
+    ] = None
 
 
 class Address(StoredModel):
-    """`country` is ISO 3166-1 alpha-2, `region` a state or province where invoices need it."""
+    """A postal address."""
 
-    lines: Annotated[tuple[Name, ...], Field(max_length=4)] = ()
-    city: Annotated[str, Field(max_length=100)] = ""
-    region: Annotated[str, Field(max_length=100)] = ""
-    postal_code: Annotated[str, Field(max_length=20)] = ""
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    lines: Annotated[
+        tuple[Name, ...], Field(max_length=4, description="Street and what else comes before the city.")
+    ] = ()
+    city: Annotated[str, Field(max_length=100, description="Empty is unknown.")] = ""
+    region: Annotated[
+        str, Field(max_length=100, description="State or province, where invoices need it; else empty.")
+    ] = ""
+    postal_code: Annotated[str, Field(max_length=20, description="Empty is unknown, or none.")] = ""
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="Country by ISO 3166-1 alpha-2.")]
 
 
 class Merchant(StoredModel):
@@ -89,23 +95,31 @@ class Merchant(StoredModel):
 
 
 class Listing(StoredModel):
-    """What the catalogue says of a service; a merchant's words. `description` is Markdown, sanitised when it is shown.
+    """What the catalogue says of a service; a merchant's words."""
 
-    `price_model` is what the catalogue filters by, `pricing` the text beside it. `formats` and `authentication` are
-    free words such as `json` or `api key`.
-    """
-
-    name: Name
-    description: Annotated[str, Field(max_length=50_000)] = ""
-    documentation_url: HttpsUrl | None = None
-    version: Annotated[str, Field(max_length=50)] = ""
-    category: Annotated[str, Field(max_length=50)] = ""
-    tags: Annotated[tuple[Tag, ...], Field(max_length=20)] = ()
-    pricing: Annotated[str, Field(max_length=2_000)] = ""
-    price_model: PriceModel | None = None
-    authentication: Annotated[str, Field(max_length=200)] = ""
-    formats: Annotated[tuple[Tag, ...], Field(max_length=20)] = ()
-    sla: Annotated[str, Field(max_length=2_000)] = ""
+    name: Annotated[Name, Field(description="What people know it by.")]
+    description: Annotated[
+        str, Field(max_length=50_000, description="Markdown, sanitised when it is shown; empty is nothing.")
+    ] = ""
+    documentation_url: Annotated[
+        HttpsUrl | None, Field(description="The merchant's own documentation; null is none.")
+    ] = None
+    version: Annotated[
+        str, Field(max_length=50, description="The merchant's name for the current version; empty is none.")
+    ] = ""
+    category: Annotated[str, Field(max_length=50, description="One word for what it is about; empty is none.")] = ""
+    tags: Annotated[tuple[Tag, ...], Field(max_length=20, description="Free words that it can be found by.")] = ()
+    pricing: Annotated[
+        str, Field(max_length=2_000, description="What it costs, in the merchant's words; empty is nothing.")
+    ] = ""
+    price_model: Annotated[PriceModel | None, Field(description="What the catalogue filters by; null is unknown.")] = (
+        None
+    )
+    authentication: Annotated[
+        str, Field(max_length=200, description="How its own API knows callers, such as `api key`; empty is nothing.")
+    ] = ""
+    formats: Annotated[tuple[Tag, ...], Field(max_length=20, description="What it speaks, such as `json`.")] = ()
+    sla: Annotated[str, Field(max_length=2_000, description="What the merchant promises; empty is nothing.")] = ""
 
 
 class Service(Listing):

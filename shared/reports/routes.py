@@ -13,7 +13,7 @@ from shared.identity.models import Caller
 from shared.kernel.clock import parse_time
 from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ConsumerId, MerchantId, ReportId, ReportScheduleId
+from shared.kernel.http.fields import ConsumerId, CreatedAt, MerchantId, NextCursor, ReportId, ReportScheduleId
 from shared.kernel.http.operation_ids import owned_operation_id
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
@@ -47,31 +47,43 @@ Moment = Annotated[AwareDatetime | date, PlainValidator(_moment, json_schema_inp
 
 
 class ReportSubjectInput(Input):
-    """What the report is about; without anything, all usage. `pseudonyms` are for merchants, `api_key_id` for merchants
-    and consumers, `project_id` for consumers, `merchant_id` or `consumer_id` for admins."""
+    """What a report is about; without anything, all usage of its owner."""
 
     service_id: Identifier | None = None
+    """Only this service; null is all."""
     pseudonyms: Annotated[tuple[Pseudonym, ...], Field(max_length=PSEUDONYMS_MAX)] = ()
+    """Only these consumers; empty is all. For merchants."""
     api_key_id: Identifier | None = None
+    """Only this key; null is all. For merchants and consumers."""
     project_id: Identifier | None = None
+    """Only this project; null is all. For consumers."""
     merchant_id: Identifier | None = None
+    """Only this merchant; null is all. For admins."""
     consumer_id: Identifier | None = None
+    """Only this consumer; null is all. For admins."""
 
 
 class ReportInput(Input):
-    """`from` and `to` (exclusive) are in whole quarter hours, or local days; at most 400 days apart. `by`: dimensions,
-    and at most one of hour, day, month. With `monthly` the same report is made of each calendar month, beginning with
-    the one that is under way."""
+    """A report to be made."""
 
     name: Annotated[Name, Field(examples=["Usage of March"])]
+    """Title of the report."""
     start: Annotated[Moment, Field(alias="from", examples=["2026-03-01"])]
+    """First moment, in whole quarter hours, or a local day."""
     to: Annotated[Moment, Field(examples=["2026-04-01"])]
+    """End, excluded: a moment in whole quarter hours, or a local day; at most 400 days after `from`."""
     time_zone: Annotated[str, Field(max_length=64, examples=["Asia/Kolkata"])] = "UTC"
+    """By whose calendar hours, days and months are cut (IANA)."""
     subject: ReportSubjectInput = ReportSubjectInput()
+    """What it is about."""
     by: Annotated[tuple[Group, ...], Field(max_length=8)] = ("day",)
+    """What to group by: dimensions, and at most one of hour, day and month."""
     format: Format = "pdf"
+    """What document is made."""
     share_with_consumer: bool = False
+    """For merchants with one pseudonym: whether that consumer gets the report too."""
     schedule: Literal["none", "monthly"] = "none"
+    """`monthly` makes the same report of each calendar month, beginning with the one that is under way."""
 
     def request(self) -> ReportRequest:
         contents = self.model_dump(exclude={"start", "to", "schedule"})
@@ -79,63 +91,98 @@ class ReportInput(Input):
 
 
 class ReportSubjectView(View):
+    """What a report is about; without anything, all usage of its owner."""
+
     service_id: str | None = None
+    """Only this service; null is all."""
     pseudonyms: tuple[str, ...] = ()
+    """Only these consumers; empty is all."""
     api_key_id: str | None = None
+    """Only this key; null is all."""
     project_id: str | None = None
+    """Only this project; null is all."""
     merchant_id: str | None = None
+    """Only this merchant; null is all."""
     consumer_id: str | None = None
+    """Only this consumer; null is all."""
 
 
 class ContentsView(View):
     id: str
+    """Id of it."""
     name: str
+    """Title of the report."""
     subject: ReportSubjectView
+    """What it is about."""
     by: list[Group]
+    """What is grouped by."""
     time_zone: str
+    """By whose calendar hours, days and months are cut (IANA)."""
     format: Format
+    """What document is made."""
     share_with_consumer: bool
-    created_at: AwareDatetime
+    """Whether the one consumer that it is about gets it too."""
+    created_at: CreatedAt
 
 
 class ReportView(ContentsView):
-    """`progress` is percent. Once it is done: `rows`, and `as_of`, before which all that was counted is in it; once it
-    failed: why. `shared_by` is the merchant who shares it."""
+    """A report, and how far it is."""
 
     start: Annotated[AwareDatetime, Field(alias="from")]
+    """First moment."""
     to: AwareDatetime
+    """End, excluded."""
     status: Status
+    """A document can be downloaded once it is `done`."""
     progress: int
+    """Percent."""
     rows: int | None
+    """How many rows it has; null until it is done."""
     requests: int | None
+    """How many requests are in it; null until it is done."""
     as_of: str | None
+    """What was counted before this moment is in it; null until it is done."""
     error: str | None
+    """Why it failed; null if it did not."""
     schedule_id: str | None
+    """Id of the schedule that it was made by; null is none."""
     shared_by: str | None
+    """Id of the merchant who shares it; null for one's own."""
     finished_at: AwareDatetime | None
+    """When it was done, or failed; null until then."""
 
 
 class ReportList(View):
+    """A page of reports."""
+
     items: list[ReportView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 class ReportScheduleView(ContentsView):
-    """`next_month` is the next of which a report is made, at `next_at`."""
+    """A report that is made of each month."""
 
     next_month: str
+    """The next month of which a report is made, such as `2026-03`."""
     next_at: str
+    """When that is made, UTC."""
 
 
 class ReportScheduleList(View):
+    """All schedules of one owner."""
+
     items: list[ReportScheduleView]
+    """Oldest first."""
 
 
 class DownloadLinkView(View):
-    """Whoever has the URL can read the document until then. It is in the audit log."""
+    """A link to a document. That it was asked for is in the audit log."""
 
     url: str
+    """Whoever has it can read the document until it expires."""
     expires_at: AwareDatetime
+    """Until when it works: minutes."""
 
     @classmethod
     def of(cls, link: Link) -> "DownloadLinkView":

@@ -47,12 +47,14 @@ class Webhook(StoredModel):
 
 
 class Attempt(StoredModel):
-    """One try. `status` is the receiver's HTTP status, None when there was no answer; then `error` says why."""
+    """One try to deliver an event."""
 
-    at: AwareDatetime
-    status: int | None = None
-    error: str | None = None
-    took_ms: int = 0
+    at: Annotated[AwareDatetime, Field(description="When it began.")]
+    status: Annotated[int | None, Field(description="The receiver's HTTP status; null when there was no answer.")] = (
+        None
+    )
+    error: Annotated[str | None, Field(description="Why it failed; null if it did not.")] = None
+    took_ms: Annotated[int, Field(description="Milliseconds until the answer, or until it failed.")] = 0
 
 
 class Delivery(StoredModel):

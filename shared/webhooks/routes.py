@@ -10,7 +10,7 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ConsumerId, DeliveryId, MerchantId, WebhookId
+from shared.kernel.http.fields import ConsumerId, CreatedAt, DeliveryId, MerchantId, NextCursor, WebhookId
 from shared.kernel.http.operation_ids import owned_operation_id
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
@@ -24,57 +24,84 @@ Description = Annotated[str, Field(max_length=200)]
 
 
 class WebhookInput(Input):
+    """Where to post events, and which."""
+
     url: Annotated[WebhookUrl, Field(examples=["https://example.com/ams-events"])]
+    """https, and no address of a private network."""
     description: Description = ""
+    """For people; empty is none."""
     events: Events = ("alert.fired",)
+    """Which events are posted."""
 
 
 class WebhookChange(Input):
     """Only what is given is changed."""
 
     url: WebhookUrl | None = None
+    """https, and no address of a private network; null or absent leaves it."""
     description: Description | None = None
+    """For people; null or absent leaves it."""
     events: Events | None = None
+    """Which events are posted, all of them; null or absent leaves them."""
     status: Literal["enabled", "disabled"] | None = None
+    """Nothing is posted to a `disabled` one; null or absent leaves it."""
 
 
 class WebhookView(View):
-    """`reason` says why AMS disabled it, `previous_until` how long the secret before the last rotation signs too."""
+    """An address that events are posted to."""
 
-    id: str
+    id: WebhookId
     url: str
+    """Where they are posted."""
     description: str
+    """For people; empty is none."""
     events: list[Subscription]
+    """Which events are posted."""
     status: Literal["enabled", "disabled"]
+    """Nothing is posted to a `disabled` one."""
     reason: str | None
+    """Why AMS disabled it, such as too many failures; null if it did not."""
     previous_until: AwareDatetime | None
-    created_at: AwareDatetime
+    """Until when the secret before the last rotation signs too; null when only the newest does."""
+    created_at: CreatedAt
 
 
 class WebhookWithSecret(WebhookView):
-    """`secret` (`whsec_…`, Standard Webhooks) is shown this once."""
+    """A webhook with its secret."""
 
     secret: str
+    """What signatures are verified with (`whsec_…`, Standard Webhooks); in this answer only."""
 
 
 class WebhookList(View):
+    """All webhooks of one owner."""
+
     items: list[WebhookView]
+    """Oldest first."""
 
 
 class DeliveryView(View):
-    """One event as it was posted; `id` is its `webhook-id` header."""
+    """One event as it was posted."""
 
     id: str
+    """Its `webhook-id` header, the same at every attempt."""
     type: str
+    """What happened, such as `alert.fired`."""
     status: Literal["pending", "delivered", "failed"]
+    """Whether it is still tried, arrived, or was given up."""
     attempts: list[Attempt]
+    """Every try, the first one first."""
     body: str
-    created_at: AwareDatetime
+    """What is posted, as text: JSON."""
+    created_at: CreatedAt
 
 
 class DeliveryList(View):
+    """A page of the log of deliveries."""
+
     items: list[DeliveryView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 WebhooksPart = Annotated[Webhooks, Depends(provided(WebhookParts, lambda webhooks: webhooks.service))]

@@ -12,7 +12,7 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ConsumerId
+from shared.kernel.http.fields import ConsumerId, NextCursor
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, Reasoned, View
@@ -24,29 +24,41 @@ class ConsumerChange(Input):
     """Only what is given is changed. Merchants see a pseudonym, unless they are in `shares_name_with`."""
 
     name: Name | None = None
+    """What the consumer is called from now on; null or absent leaves it."""
     shares_name_with: Annotated[tuple[Identifier, ...], Field(max_length=1_000)] | None = None
+    """Ids of the merchants that see the name; all others see a pseudonym. Replaces the whole list; null or absent
+    leaves it."""
 
 
 class ConsumerView(View):
-    """A tenant on the consuming side. `reason` says why it is suspended."""
+    """A tenant on the consuming side: it holds grants, projects and keys, and is who pays."""
 
-    id: str
+    id: ConsumerId
     name: str
+    """As its owner wrote it; merchants see it only where they are in `shares_name_with`."""
     status: ConsumerStatus
+    """`suspended` by the platform: every call with any of its keys is refused."""
     reason: str | None
+    """Why it is suspended, as its owner was told; null while it is active."""
     shares_name_with: list[str]
+    """Ids of the merchants that see the name instead of a pseudonym."""
     created_at: AwareDatetime | None
+    """When the tenant was made, at its owner's first sign-in; null for seeded ones."""
 
 
 class AdminConsumerView(ConsumerView):
-    """`account_id` is the person whose tenant it is."""
+    """A consumer as the platform's operators see it."""
 
     account_id: str | None
+    """Id of the account of the person whose tenant it is; null where it has none."""
 
 
 class AdminConsumers(View):
+    """A page of consumers."""
+
     items: list[AdminConsumerView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 ConsumersPart = Annotated[Consumers, Depends(provided(AccessParts, lambda access: access.consumers))]

@@ -23,20 +23,27 @@ DAYS_SHOWN = 7
 
 
 class RefusalView(View):
-    """Calls that were refused within the hour that begins at `hour`, with this code (docs/errors.md)."""
+    """How often calls of one hour were refused for one reason."""
 
     hour: AwareDatetime
+    """Start of the hour, UTC."""
     code: str
+    """Problem code that the calls were answered with (docs/errors.md)."""
     count: int
+    """How many calls."""
 
 
 class RefusalsView(View):
-    """`first` and `to` are UTC days, both included."""
+    """Refusals of one key by hour and code."""
 
     first: Annotated[date, Field(alias="from")]
+    """First UTC day that was looked at, included."""
     to: date
+    """Last UTC day that was looked at, included."""
     total: int
+    """Sum of all counts."""
     items: list[RefusalView]
+    """One for each hour and code with refusals, by hour."""
 
 
 RefusalsPart = Annotated[Refusals, Depends(provided(AccessParts, lambda access: access.refusals))]

@@ -12,7 +12,7 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ConsumerId, ProjectId, ServiceId
+from shared.kernel.http.fields import ConsumerId, NextCursor, ProjectId, ServiceId
 from shared.kernel.http.paging import Page
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
@@ -24,55 +24,77 @@ Note = Annotated[str, Field(max_length=2_000, description="For whoever decides")
 
 
 class ProjectAccessRequest(Input):
-    """`service` is a slug or an id."""
+    """A request for a service."""
 
     service: Annotated[str, Field(min_length=1, max_length=64)]
+    """Slug or id of the service."""
     note: Note = ""
+    """For whoever decides: what it is needed for. Empty is none."""
 
 
 class AccessRequest(ProjectAccessRequest):
-    """With `project_id`, only that project's keys may use the service."""
+    """A request for a service, for the whole tenant or for one project."""
 
     project_id: Identifier | None = None
+    """Only this project's keys may use the service then; null asks for the whole tenant."""
 
 
 class GrantApproval(Input):
+    """What an approval may be given with."""
+
     reason: Annotated[str, Field(max_length=1_000)] | None = None
+    """For the audit log and the consumer; null is none."""
 
 
 class GrantProjects(Input):
-    """Only keys of these projects may use the service; keys of any, and of none, when it is empty."""
+    """Which projects' keys may use a service."""
 
     project_ids: Annotated[tuple[Identifier, ...], Field(max_length=1_000)]
+    """Ids of the projects; empty allows keys of every project, and of none."""
 
 
 class GrantView(View):
-    """A consumer's access to a service. `status` is the platform's decision, `restricted` the merchant's. `reason` says
-    why it is what it is."""
+    """A consumer's access to one service, or its request for it."""
 
-    service_id: str
+    service_id: ServiceId
     merchant_id: str | None
+    """Id of the service's merchant; null for grants that were seeded without one."""
     status: GrantStatus
+    """The platform's decision; only `approved` lets calls through."""
     restricted: bool
+    """Whether the merchant has blocked this consumer for the service, whatever the status."""
     project_ids: list[str]
+    """Ids of the projects whose keys may use the service; empty is all, and keys of no project."""
     note: str
+    """What the consumer wrote for whoever decides; empty is none."""
     reason: str | None
+    """What the last decision gave as its reason; null without one."""
     requested_at: AwareDatetime | None
+    """When it was last asked for; null for seeded grants."""
     decided_at: AwareDatetime | None
+    """When the platform last decided; null while it waits."""
 
 
 class GrantsView(View):
+    """A page of grants."""
+
     items: list[GrantView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 class AdminGrantView(GrantView):
-    consumer_id: str
+    """A grant with the consumer whose it is, for operators."""
+
+    consumer_id: ConsumerId
 
 
 class AccessRequests(View):
+    """A page of requests that wait for a decision."""
+
     items: list[AdminGrantView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 GrantsPart = Annotated[Grants, Depends(provided(AccessParts, lambda access: access.grants))]

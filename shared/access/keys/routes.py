@@ -14,7 +14,7 @@ from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ConsumerId, KeyId, ProjectId
+from shared.kernel.http.fields import ConsumerId, KeyId, NextCursor, ProjectId
 from shared.kernel.http.paging import Page
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
@@ -36,12 +36,16 @@ Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX)] | None
 
 
 class KeyLimits(Input):
-    """Of this key, beside those of the service. Null is no limit; the quota counts requests in a UTC month."""
+    """Limits of this key, beside those of its services: the narrower one holds."""
 
     per_minute: Limit = None
+    """Calls in a minute; null is no limit."""
     per_hour: Limit = None
+    """Calls in an hour; null is no limit."""
     per_day: Limit = None
+    """Calls in a day; null is no limit."""
     quota_per_month: Limit = None
+    """Requests in a UTC calendar month; null is no quota."""
 
     @property
     def stored(self) -> Limits:
@@ -52,16 +56,24 @@ NO_LIMITS = KeyLimits()
 
 
 class NewProjectKey(Input):
-    """`service_ids` are services with an approved grant that the project may use. `ttl_days` null: it never expires."""
+    """A key to be made for a project."""
 
     name: Name
+    """What people call the key."""
     description: Description = ""
+    """For people; empty is none."""
     purpose: Purpose = ""
+    """What the key is for, for people; empty is none."""
     environment: Environment = "live"
+    """Says to people whether real work depends on the key, and is part of its prefix; consume treats both alike."""
     service_ids: Annotated[ServiceIds, Field(min_length=1)]
+    """Ids of services with an approved grant that the project may use."""
     ttl_days: Annotated[int, Field(ge=1, le=3_650)] | None = None
+    """Days until it expires; null is never."""
     limits: KeyLimits = NO_LIMITS
+    """Limits of this key, beside those of the services."""
     networks: Networks = ()
+    """Networks in CIDR notation that calls must come from; empty is anywhere."""
 
     def plan(self, project_id: str | None) -> KeyPlan:
         return KeyPlan(
@@ -78,68 +90,104 @@ class NewProjectKey(Input):
 
 
 class NewKey(NewProjectKey):
-    """A key belongs to one project, or none, for life."""
+    """A key to be made. It belongs to one project, or none, for life."""
 
     project_id: Identifier | None = None
+    """Id of the project; null makes a key of the tenant itself."""
 
 
 class KeyChange(Input):
     """Only what is given is changed; `limits` and lists as a whole."""
 
     name: Name | None = None
+    """What people call the key; null or absent leaves it."""
     description: Description | None = None
+    """For people; null or absent leaves it."""
     purpose: Purpose | None = None
+    """What the key is for; null or absent leaves it."""
     service_ids: ServiceIds | None = None
+    """Ids of the services that it may call, all of them; null or absent leaves them."""
     limits: KeyLimits | None = None
+    """All four limits; null or absent leaves them."""
     networks: Networks | None = None
+    """All networks that calls must come from; empty is anywhere, null or absent leaves them."""
 
 
 class LimitsView(View):
+    """Limits of a key."""
+
     per_minute: int | None
+    """Calls in a minute; null is no limit."""
     per_hour: int | None
+    """Calls in an hour; null is no limit."""
     per_day: int | None
+    """Calls in a day; null is no limit."""
     quota_per_month: int | None
+    """Requests in a UTC calendar month; null is no quota."""
 
 
 class KeyView(View):
-    """What is known of a key, which is never the key. `revoked_service_ids` were taken away by their merchant.
-    `previous_until` is there while the secret before the last rotation still works. `needs_rotation`: the platform has
-    ended its secret. `leaked_at`: when its secret was found in public."""
+    """What is known of a key, which is never the key."""
 
-    id: str
-    consumer_id: str
+    id: KeyId
+    consumer_id: ConsumerId
     project_id: str | None
+    """Id of the project that it belongs to; null is the tenant itself."""
     name: str
+    """What people call the key."""
     description: str
+    """For people; empty is none."""
     purpose: str
+    """What the key is for; empty is none."""
     environment: Environment
+    """Whether real work depends on it; the prefix says so too."""
     status: KeyStatus
+    """Only `active` lets calls through; a key that has expired stays `active`, and `expires_at` is past."""
     reason: str | None
+    """Why it is not active; null while it is."""
     prefix: str
+    """How the clear key begins, to recognise it by."""
     last4: str
+    """The last four characters of the clear key, to recognise it by."""
     service_ids: list[str]
+    """Ids of the services that it may call."""
     revoked_service_ids: list[str]
+    """Ids of services that their merchant took away from this key for good."""
     limits: LimitsView
+    """Limits of this key, beside those of the services."""
     networks: list[str]
+    """Networks in CIDR notation that calls must come from; empty is anywhere."""
     ttl_days: int | None
+    """Days that it, and each secret of a rotation, lives; null is for ever."""
     expires_at: AwareDatetime | None
+    """When it stops working; null is never."""
     previous_until: AwareDatetime | None
+    """Until when the secret before the last rotation works too; null when only the newest does."""
     needs_rotation: bool
+    """The platform has ended its secret: calls are refused until it is rotated."""
     leaked_at: AwareDatetime | None
+    """When its secret was found in public; null if it was not."""
     created_by: str | None
+    """Id of the account that made it; null for seeded keys."""
     created_at: AwareDatetime | None
+    """When it was made; null for seeded keys."""
     rotated_at: AwareDatetime | None
+    """When its secret was last rotated; null if it never was."""
 
 
 class ShownKeyView(KeyView):
-    """`key` is the clear key. It is shown in this answer only: nobody can read it again."""
+    """A key with its secret."""
 
     key: str
+    """The clear key, in this answer only: AMS keeps its HMAC, and nobody can read it again."""
 
 
 class KeysView(View):
+    """A page of keys."""
+
     items: list[KeyView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 async def key_filter(

@@ -28,13 +28,17 @@ router = APIRouter(tags=["keys"])
 
 
 class KeyStop(Input):
+    """Why a key is stopped."""
+
     reason: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
+    """For the audit log and for people who look at the key; null is none."""
 
 
 class KeyRotation(Input):
-    """How long the old secret works beside the new one; the platform's settings say how long it may."""
+    """How a key is to be rotated."""
 
     overlap_hours: Annotated[int, Field(ge=0, le=8_760)] = OVERLAP_HOURS
+    """Hours for which the old secret works beside the new one; the platform's settings bound them."""
 
 
 RotationPart = Annotated[Rotation, Depends(provided(AccessParts, lambda access: access.rotation))]

@@ -27,11 +27,14 @@ class LeakedToken(BaseModel):
 
 
 class LeakVerdict(View):
-    """`token_hash` is the SHA-256 of the token in hexadecimal digits."""
+    """What became of one reported token."""
 
     token_hash: str
+    """SHA-256 of the token in hexadecimal digits."""
     token_type: str
+    """The type that the report called it by."""
     label: Label
+    """`true_positive` for a key of AMS, else `false_positive`."""
 
 
 _REPORT = TypeAdapter(Annotated[list[LeakedToken], Field(max_length=TOKENS_MAX)])

@@ -12,7 +12,7 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller, clean_email
 from shared.kernel.documents import Held
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ConsumerId, InviteId, ProjectId
+from shared.kernel.http.fields import ConsumerId, CreatedAt, InviteId, NextCursor, ProjectId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
@@ -28,46 +28,58 @@ def _check_email(text: str) -> str:
 
 
 class NewProjectInvite(Input):
-    """`role` is what they get; the owner's is only given by a transfer."""
+    """Whom to ask into the project, and as what."""
 
     email: Annotated[str, AfterValidator(_check_email), Field(max_length=254, examples=["moe@example.com"])]
+    """The person's address; only whoever the sign-in provider says owns it can accept."""
     role: Literal["manager", "member"] = "member"
+    """What they get; the owner's role is only given by a transfer."""
 
 
 class InvitedPerson(View):
-    """The same whether somebody was added or a mail was sent."""
+    """The same whether somebody was added or a mail was sent, so that it does not tell who has an account."""
 
     email: str
+    """The address that was asked in."""
     role: ProjectRole
+    """The role that they have, or will have."""
 
 
 class ProjectInviteView(View):
     """An invite that can still be accepted."""
 
-    id: str
+    id: InviteId
     email: str
+    """The address that it went to."""
     role: ProjectRole
-    created_at: AwareDatetime
+    """The role that whoever accepts gets."""
+    created_at: CreatedAt
     expires_at: AwareDatetime
+    """Until when it can be accepted."""
 
 
 class ProjectInvitesView(View):
+    """A page of invites."""
+
     items: list[ProjectInviteView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 class InviteAcceptance(Input):
-    """`code` is from the link in the mail."""
+    """The proof of an invite."""
 
     code: Annotated[str, Field(min_length=1, max_length=200)]
+    """The code from the link in the mail."""
 
 
 class Joined(View):
     """The project that one is in now."""
 
-    consumer_id: str
-    project_id: str
+    consumer_id: ConsumerId
+    project_id: ProjectId
     role: ProjectRole
+    """One's role in it."""
 
 
 ProjectInvitesPart = Annotated[ProjectInvites, Depends(provided(AccessParts, lambda access: access.project_invites))]

@@ -12,7 +12,7 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import AccountId, ConsumerId, ProjectId
+from shared.kernel.http.fields import AccountId, ConsumerId, NextCursor, ProjectId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
@@ -24,28 +24,39 @@ GivenRole = Literal["manager", "member"]
 
 
 class MemberChange(Input):
+    """A member's new role."""
+
     role: GivenRole
+    """The owner's role is not given here, but by a transfer."""
 
 
 class ProjectTransfer(Input):
-    """`account_id` is a member's."""
+    """Who owns the project from now on."""
 
     account_id: Identifier
+    """Id of the account of a member; the owner until now stays as a manager."""
 
 
 class MemberView(View):
-    """Somebody in the project. `email` is there when it was verified as they joined."""
+    """Somebody in the project."""
 
-    account_id: str
+    account_id: AccountId
     role: ProjectRole
+    """What they may do in the project; `manager` is what people call its admin."""
     name: str
+    """The person's name, as they wrote it."""
     email: str | None
+    """Their address, if it was verified when they joined; else null."""
     joined_at: AwareDatetime
+    """When they joined."""
 
 
 class MembersView(View):
+    """A page of members."""
+
     items: list[MemberView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 MembersPart = Annotated[Members, Depends(provided(AccessParts, lambda access: access.members))]

@@ -13,7 +13,7 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier, Name
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ConsumerId, ProjectId
+from shared.kernel.http.fields import ConsumerId, NextCursor, ProjectId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
@@ -27,44 +27,63 @@ ServiceIds = Annotated[
 
 
 class NewProject(Input):
+    """A project to be made."""
+
     name: Name
+    """What people call it."""
     description: Description = ""
+    """For people; empty is none."""
     service_ids: ServiceIds = ()
+    """Ids of the services that its keys may be assigned to; empty is every one that the tenant may use."""
 
 
 class ProjectChange(Input):
     """Only what is given is changed."""
 
     name: Name | None = None
+    """What people call it; null or absent leaves it."""
     description: Description | None = None
+    """For people; null or absent leaves it."""
     service_ids: ServiceIds | None = None
+    """All services that its keys may be assigned to; empty is every one, null or absent leaves them."""
 
 
 class ProjectView(View):
     """Keys and people of one consumer that belong together."""
 
-    id: str
-    consumer_id: str
+    id: ProjectId
+    consumer_id: ConsumerId
     name: str
+    """What people call it."""
     description: str
+    """For people; empty is none."""
     service_ids: list[str]
+    """Ids of the services that its keys may be assigned to; empty is every one that the tenant may use."""
     created_at: AwareDatetime | None
+    """When it was made; null for seeded projects."""
 
 
 class ProjectsView(View):
+    """A page of projects."""
+
     items: list[ProjectView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 class JoinedProjectView(ProjectView):
-    """`role` is one's role in it, or `own` where the whole tenant is one's own."""
+    """A project that one works in."""
 
     role: ProjectRole | Literal["own"]
+    """One's role in it, or `own` where the whole tenant is one's own."""
 
 
 class JoinedProjects(View):
+    """A page of the projects that one works in."""
+
     items: list[JoinedProjectView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 MembershipsPart = Annotated[Memberships, Depends(provided(AccessParts, lambda access: access.memberships))]

@@ -12,7 +12,7 @@ from shared.access.subscribers.service import GRANTS_AT_ONCE_MAX, Subscriber, Su
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Identifier
-from shared.kernel.http.fields import KeyId, MerchantId, Pseudonym
+from shared.kernel.http.fields import KeyId, MerchantId, NextCursor, Pseudonym, ServiceId
 from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Reasoned, View
@@ -21,51 +21,63 @@ router = APIRouter(tags=["subscribers"])
 
 
 class Restriction(Reasoned):
-    """Without `service_ids`, all services of the merchant that the subscriber may use. `reason` is told to the
-    subscriber."""
+    """Which services a subscriber is blocked from, or let at again."""
 
     service_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=GRANTS_AT_ONCE_MAX)] | None = None
+    """Ids of the merchant's services; null is all that the subscriber may use."""
 
 
 class KeyRevocation(Reasoned):
-    """Without `service_ids`, all services of the merchant. `reason` is told to the subscriber."""
+    """Which services a key loses for good."""
 
     service_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=1_000)] | None = None
+    """Ids of the merchant's services; null is all of them."""
 
 
 class SubscriptionView(View):
-    """A subscriber's access to one service. `since` is when it was approved."""
+    """A subscriber's access to one service."""
 
-    service_id: str
+    service_id: ServiceId
     status: SubscriberStatus
+    """`restricted` by the merchant, or `left` since: both refuse calls."""
     since: AwareDatetime | None
+    """When it was approved; null for seeded grants."""
 
 
 class SubscriberKeyView(View):
-    """A key that is assigned to services of this merchant: what tells it from others, never the key, and no name.
-    `service_ids` are this merchant's only."""
+    """A key that is assigned to services of this merchant: what tells it from others, never the key, and no name."""
 
-    id: str
+    id: KeyId
     prefix: str
+    """How the clear key begins."""
     last4: str
+    """The last four characters of the clear key."""
     environment: Environment
+    """Whether real work depends on it."""
     status: KeyStatus
+    """Only `active` lets calls through."""
     service_ids: list[str]
+    """Ids of this merchant's services that it may call; others are not told."""
 
 
 class SubscriberView(View):
-    """A consumer as its merchant knows it. `name` is the organisation's, where it chose to share that. `keys` are the
-    newest 100."""
+    """A consumer as its merchant knows it."""
 
-    pseudonym: str
+    pseudonym: Pseudonym
     name: str | None
+    """The consumer's name, where it chose to share that with this merchant; else null."""
     subscriptions: list[SubscriptionView]
+    """One for each service of this merchant that it has, or asked for."""
     keys: list[SubscriberKeyView]
+    """The newest 100 of its keys that are assigned to this merchant's services."""
 
 
 class SubscribersView(View):
+    """A page of subscribers."""
+
     items: list[SubscriberView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 SubscriberKeysPart = Annotated[SubscriberKeys, Depends(provided(AccessParts, lambda access: access.subscriber_keys))]

@@ -15,6 +15,7 @@ from shared.audit.search import AuditSearch, Wanted
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.csv_cells import safe_cell
+from shared.kernel.http.fields import NextCursor
 from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import View
@@ -25,27 +26,42 @@ _COLUMNS = ("month", "seq", "time", "actor", "role", "action", "resource", "reas
 
 
 class AuditEntry(View):
-    """One change. `before` and `after` hold the fields that differ; `hash` covers this entry and, through `previous`,
-    all before it in its month."""
+    """One change, of who, what, when and why. Entries of a month are a hash chain: nobody can alter one unnoticed."""
 
     id: str
+    """Id of the entry."""
     time: str
+    """When the change was committed, UTC with milliseconds."""
     actor: str
+    """Id of the account that did it, `system` for AMS itself, or what else did it, such as `leak-report`."""
     role: str
+    """The role that it was done in."""
     action: str
+    """What was done, such as `service.approve`."""
     resource: str
+    """What it was done to, as `kind:id`."""
     before: dict[str, Any]
+    """The fields that differ, as they were; secrets are never in it."""
     after: dict[str, Any]
+    """The same fields as they are since."""
     reason: str | None
+    """The reason that was given; null without one."""
     request_id: str
+    """`X-AMS-Request-Id` of the request that did it."""
     seq: int
+    """Number of the entry in its month, from 1, without gaps."""
     previous: str
+    """Hash of the entry before it in its month, in hexadecimal digits; empty for the first."""
     hash: str
+    """SHA-256 over this entry and `previous`, in hexadecimal digits."""
 
 
 class AuditEntries(View):
+    """A page of the audit log."""
+
     items: list[AuditEntry]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 AuditSearchPart = Annotated[AuditSearch, Depends(provided(AuditParts, lambda audit: audit.search))]

@@ -17,11 +17,11 @@ router = APIRouter(tags=["platform settings"])
 
 
 class PlatformSettingsView(PlatformSettings):
-    """All settings, those at their default too. `commission_percent` is a decimal as text."""
+    """All settings, those at their default too."""
 
 
 class PlatformSettingsChange(PlatformSettings):
-    """Only what is given is changed."""
+    """Settings to change: only what is given is changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 

@@ -16,12 +16,16 @@ from shared.kernel.periods import Day, Month
 
 
 class StepRow(StoredView):
-    """`shared.billing.rating.Step`, frozen."""
+    """One step of how an amount came about, such as a tier."""
 
     label: str
+    """What the step is, for people."""
     quantity: Amount | None = None
+    """Of how many; null where the step has none, such as a fee."""
     unit_price: Amount | None = None
+    """At what price each; null where the step has none."""
     amount: Amount
+    """What the step comes to, exact."""
 
 
 class Line(StoredModel):
@@ -55,8 +59,12 @@ class Line(StoredModel):
 
 
 class CreditUse(StoredView):
+    """Credit that an invoice used up."""
+
     note_number: str
+    """Number of the credit note that it comes from."""
     amount: Amount
+    """How much of it."""
 
 
 class Payment(StoredModel):
@@ -74,9 +82,13 @@ class NoteShare(StoredView):
     """What a credit note took back of an invoice: `taxes` in the order of the invoice's."""
 
     number: str
+    """Number of the credit note."""
     net: Amount
+    """Without taxes."""
     taxes: tuple[Amount, ...]
+    """Of each of the invoice's taxes, in their order."""
     total: Amount
+    """With taxes."""
 
 
 InvoiceStatus = Literal["draft", "issued", "overdue", "paid", "void"]

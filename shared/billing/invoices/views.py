@@ -17,110 +17,179 @@ from shared.billing.invoices.models import (
 from shared.billing.tax.models import Party, TaxLine
 from shared.billing.usage.models import DayUsage, RecordsProof
 from shared.catalog.models import Address
+from shared.kernel.http.fields import ConsumerId, CreditNoteId, InvoiceId, MerchantId, NextCursor, Pseudonym, ServiceId
 from shared.kernel.http.schemas import View
 from shared.kernel.money import Amount, Currency, Percent
 from shared.kernel.periods import Day, Month
 
 
 class PartyView(View):
+    """Seller or buyer, as the invoice froze them."""
+
     name: str
+    """Name on the invoice: the legal one, or a consumer's pseudonym."""
     address: Address | None
+    """Null where none was known when it was issued."""
     tax_id: str
+    """Registration for taxes; empty is none."""
 
 
 class InvoiceLineView(View):
-    """`net` = amount − discount + top_up. `corrects` names the earlier period that a correction is for."""
+    """What one charge of one service came to in the period, or in a part of it. `net` = `amount` − `discount` +
+    `top_up`."""
 
-    service_id: str
+    service_id: ServiceId
     service_name: str
+    """The service's name as it was then."""
     plan_number: int
+    """Version of the price plan that was in force."""
     charge_id: str
+    """Id of the charge within its plan."""
     description: str
+    """What the invoice prints."""
     metric: str
+    """What was counted."""
     unit: str
+    """What one of the quantity is called; empty is none."""
     start: AwareDatetime
+    """First moment that the line is about."""
     end: AwareDatetime
+    """End of what the line is about, excluded."""
     quantity: Amount
+    """What was counted, before conversion and free units."""
     billed_quantity: Amount
+    """What is paid for."""
     steps: tuple[StepRow, ...]
+    """How the amount came about, tier by tier."""
     amount_exact: Amount
+    """The amount before rounding."""
     amount: Amount
+    """The amount, rounded to the currency's minor unit."""
     discount: Amount
+    """What the charge's discount and maximum took off."""
     top_up: Amount
+    """What the charge's minimum added."""
     net: Amount
+    """What the line adds to the invoice, without tax."""
     corrects: Month | None
+    """The earlier month that the line corrects, because usage of it came late; null for usual lines."""
 
 
 class PaymentView(View):
+    """A payment that was recorded for an invoice."""
+
     id: str
+    """Id of the payment: recording one of the same id again changes nothing."""
     amount: Amount
+    """What was paid, in the invoice's currency."""
     reference: str
+    """The bank's or the payer's reference; empty is none."""
     received_on: Day
+    """Day on which it arrived."""
     recorded_at: AwareDatetime
+    """When it was entered."""
 
 
 class InvoiceSummary(View):
-    """`paid` and `credited` lower what is `open` of `amount_due`. Amounts are in `currency`."""
+    """An invoice in a list. Amounts are in `currency`."""
 
-    id: str
+    id: InvoiceId
     number: str
+    """Number that is printed on it, without gaps in each merchant's financial year."""
     status: InvoiceStatus
-    merchant_id: str
+    """`issued` until it is `paid` or `void`; `overdue` once `due_on` is past."""
+    merchant_id: MerchantId
     seller: str
+    """Name of the merchant on the invoice."""
     currency: Currency
+    """ISO 4217."""
     period: Month
+    """Month that it bills, in the merchant's time zone."""
     issued_on: Day
+    """Day on it, in the merchant's time zone."""
     due_on: Day
+    """Day by which it is to be paid."""
     total: Amount
+    """With taxes."""
     amount_due: Amount
+    """The total less what credit notes had left over when it was issued."""
     paid: Amount
+    """Sum of the payments."""
     credited: Amount
+    """Sum of the credit notes on it, with taxes."""
     open: Amount
+    """What is left of `amount_due` after payments and credit notes; never negative."""
 
 
 class MerchantInvoiceSummary(InvoiceSummary):
-    """`buyer` is the name on the invoice, which is the pseudonym where the consumer wants no other."""
+    """An invoice in a merchant's list."""
 
-    pseudonym: str
+    pseudonym: Pseudonym
     buyer: str
+    """Name on the invoice, which is the pseudonym where the consumer wants no other."""
     merchant_net: Amount
+    """What the merchant keeps of the net amount after the platform's commission."""
 
 
 class PlatformInvoiceSummary(MerchantInvoiceSummary):
-    consumer_id: str
+    """An invoice in the operators' list."""
+
+    consumer_id: ConsumerId
     commission: Amount
+    """What the platform keeps of the net amount."""
 
 
 class BuyerInvoice(InvoiceSummary):
-    """What the consumer sees."""
+    """An invoice as the consumer sees it."""
 
     start: AwareDatetime
+    """First moment of the period."""
     end: AwareDatetime
+    """End of the period, excluded."""
     time_zone: str
+    """The merchant's, by which the period is cut (IANA)."""
     seller_party: PartyView
+    """The merchant, as frozen on the invoice."""
     buyer_party: PartyView
+    """The consumer, as frozen on the invoice."""
     lines: tuple[InvoiceLineView, ...]
+    """What is billed, line by line."""
     subtotal: Amount
+    """Sum of the lines' amounts."""
     discounts: Amount
+    """Sum of the lines' discounts."""
     top_ups: Amount
+    """Sum of the lines' top-ups."""
     net: Amount
+    """Sum of the lines' net amounts: what taxes are added to."""
     taxes: tuple[TaxLine, ...]
+    """One for each rate of each tax; empty is none."""
     credits: tuple[CreditUse, ...]
+    """Credit notes whose rest was used up on this invoice."""
     carried: Amount
+    """What was below zero in total and is carried over as credit; zero otherwise."""
     days: tuple[DayUsage, ...]
+    """Requests of each local day of the period, for the chart."""
     records: tuple[RecordsProof, ...]
+    """Which raw records the invoice rests on, with their hash: anybody can compute it again from those."""
     payments: tuple[PaymentView, ...]
+    """What was paid so far."""
     notes: tuple[NoteShare, ...]
+    """What credit notes took back of it."""
     voided_reason: str | None
+    """Why it was voided; null while it is valid."""
 
 
 class MerchantInvoice(BuyerInvoice):
-    """The same with the merchant's side: what the platform keeps, and what is left."""
+    """An invoice with the merchant's side: what the platform keeps, and what is left."""
 
-    pseudonym: str
+    pseudonym: Pseudonym
     commission_percent: Percent
+    """The platform's share of the net amount, as it held when the close began."""
     commission: Amount
+    """What the platform keeps of the net amount."""
     merchant_net: Amount
+    """What the merchant keeps of it."""
 
 
 S = TypeVar("S", bound=InvoiceSummary)
@@ -157,25 +226,37 @@ def _party(party: Party) -> PartyView:
 
 
 class CreditNoteView(View):
-    """A credit note. `total` is with its taxes."""
+    """A credit note: what was taken back of an invoice."""
 
-    id: str
+    id: CreditNoteId
     number: str
-    invoice_id: str
+    """Number that is printed on it, without gaps in each merchant's financial year."""
+    invoice_id: InvoiceId
     invoice_number: str
+    """Number of the invoice that it is about."""
     invoice_issued_on: Day | None
-    merchant_id: str
+    """Day of that invoice; null on notes from before it was kept."""
+    merchant_id: MerchantId
     currency: Currency
+    """ISO 4217."""
     issued_on: Day
+    """Day on it, in the merchant's time zone."""
     reason: str
+    """Why, as printed on it."""
     net: Amount
+    """What is taken back without taxes."""
     taxes: tuple[TaxLine, ...]
+    """What is taken back of each of the invoice's taxes."""
     total: Amount
+    """What is taken back with taxes."""
 
 
 class CreditNotesView(View):
+    """A page of credit notes."""
+
     items: list[CreditNoteView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 def note_view(note: CreditNote) -> CreditNoteView:

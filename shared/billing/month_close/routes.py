@@ -21,33 +21,53 @@ router = APIRouter(tags=["invoices"])
 
 
 class CloseView(View):
-    """`done` consumers were looked at, `invoices` made so far; `held` could not be billed, by pseudonym with the
-    reason, and are tried again every hour."""
+    """The close of a merchant's month, which makes its invoices."""
 
     period: Month
+    """The month."""
     start: AwareDatetime
+    """First moment of the month, in the merchant's time zone."""
     end: AwareDatetime
+    """End of the month, excluded."""
     time_zone: str
+    """The merchant's (IANA)."""
     issued_on: Day
+    """Day on its invoices."""
     due_on: Day
+    """Day by which its invoices are to be paid."""
     status: CloseStatus
+    """`running` until every consumer was billed."""
     done: int
+    """How many consumers were looked at so far."""
     invoices: int
+    """How many invoices were made so far."""
     held: dict[str, str]
+    """Why a consumer could not be billed, by pseudonym; each is tried again every hour."""
     begun_at: AwareDatetime
+    """When it began."""
     finished_at: AwareDatetime | None
+    """When every consumer was billed; null until then."""
 
 
 class CloseList(View):
+    """The closes of a merchant."""
+
     items: list[CloseView]
+    """The latest month first."""
 
 
 class MerchantPreviews(View):
+    """What a merchant's running month comes to for one consumer."""
+
     items: list[MerchantInvoice]
+    """One invoice for each currency; each has no number yet."""
 
 
 class BuyerPreviews(View):
+    """What a consumer's running months come to."""
+
     items: list[BuyerInvoice]
+    """One invoice for each merchant and currency; each has no number yet."""
 
 
 CloseStorePart = Annotated[CloseStore, Depends(provided(BillingParts, lambda billing: billing.close_store))]

@@ -18,42 +18,63 @@ Billed = Annotated[Decimal, Digits(18, 12, signed=True)]
 
 
 class PreviewUsageInput(Input):
-    """`quantity` is new usage, `pre_line_quantity` what earlier lines of the period billed, `previously_billed` for how
-    much. `events` are the quantity one by one, which a percentage may need; where its sum and number are enough, there
-    is `event_count` with `running_total`, the sums after each of the free events."""
+    """Usage to be priced."""
 
     quantity: Annotated[Quantity, Field(examples=["1200"])] = ZERO
+    """New usage, before conversion and free units."""
     pre_line_quantity: Quantity = ZERO
+    """What earlier lines of the same period billed already."""
     previously_billed: Billed = ZERO
+    """For how much they did."""
     events: Amounts | None = None
+    """The quantity one by one, which a percentage may need; null where sum and number are enough."""
     event_count: Annotated[int, Field(ge=0, le=10**12)] | None = None
+    """How many events there were, instead of `events`; null is unknown."""
     running_total: Amounts | None = None
+    """With `event_count`: the sums after each of the free events; null is unknown."""
 
 
 class PricePreviewInput(Input):
+    """A charge, and usage to be priced by it."""
+
     charge: Charge
+    """As in a price plan."""
     usage: PreviewUsageInput
+    """What was used."""
     currency: Currency
+    """ISO 4217; amounts are rounded to its minor unit."""
 
 
 class PriceStepView(View):
+    """One step of how an amount came about, such as a tier."""
+
     label: str
+    """What the step is, for people."""
     quantity: Amount | None
+    """Of how many; null where the step has none, such as a fee."""
     unit_price: Amount | None
+    """At what price each; null where the step has none."""
     amount: Amount
+    """What the step comes to, exact."""
 
 
 class PricePreviewView(View):
-    """`amount` is exact, `rounded` in the currency's minor unit; total = rounded − discount + commitment_top_up.
-    `lines` sum to `amount`."""
+    """What usage costs: `total` = `rounded` − `discount` + `commitment_top_up`."""
 
     amount: Amount
+    """Exact; the sum of `lines`."""
     rounded: Amount
+    """The amount in the currency's minor unit."""
     lines: list[PriceStepView]
+    """How the amount came about, step by step."""
     discount: Amount
+    """What the charge's discount and maximum take off."""
     commitment_top_up: Amount
+    """What the charge's minimum adds."""
     total: Amount
+    """What is due for the usage, without taxes."""
     billed_quantity: Amount
+    """What is paid for, after conversion and free units."""
 
 
 @router.post("/pricing/preview")

@@ -13,7 +13,7 @@ from shared.catalog.marketplace.routes import Visible, cacheable, caching
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ServiceId
+from shared.kernel.http.fields import CreatedAt, NextCursor, ServiceId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
@@ -23,45 +23,60 @@ router = APIRouter(tags=["prices"])
 
 
 class PlanInput(Input):
-    """Each charge needs an `id` of its own, a `name` and a `metric`; none at all makes the service free.
-    `effective_from` is a midnight in the merchant's time zone; without it, the start of the merchant's next billing
-    period."""
+    """A version of a service's prices."""
 
     name: Annotated[str, Field(min_length=1, max_length=120, examples=["Standard"])]
+    """What invoices and the catalogue call the plan."""
     currency: Currency
+    """ISO 4217, of all prices in it."""
     charges: Annotated[tuple[Charge, ...], Field(max_length=CHARGES_MAX)]
+    """Each with an `id` of its own, a `name` and a `metric`; none at all makes the service free."""
     effective_from: AwareDatetime | None = None
+    """A midnight in the merchant's time zone that is to come; null is the start of the merchant's next billing period.
+    """
 
 
 class PriceView(View):
     """A version of a service's prices, in force from `effective_from` until another one's moment."""
 
     number: int
+    """Version of the service's prices, from 1."""
     name: str
+    """What the plan is called."""
     currency: str
+    """ISO 4217, of all prices in it."""
     charges: tuple[Charge, ...]
+    """What is charged; empty is a free service."""
     effective_from: AwareDatetime
+    """When it begins to be in force."""
 
 
 class PlanView(PriceView):
-    """`state` is `announced` until `effective_from`, then `in_force`, and `past` when another one is."""
+    """A version of a service's prices, as its merchant sees it."""
 
-    service_id: str
+    service_id: ServiceId
     state: PlanState
-    created_at: AwareDatetime
+    """`announced` until `effective_from`, then `in_force`, and `past` when another one is."""
+    created_at: CreatedAt
     created_by: str
+    """Id of the account that announced it."""
 
 
 class PlansView(View):
+    """A page of versions of a service's prices."""
+
     items: list[PlanView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 class OfferView(View):
-    """`current` is null as long as the service has no prices, `next` while no others are announced."""
+    """What a service costs, for everybody who may see it."""
 
     current: PriceView | None
+    """What is in force; null as long as the service has no prices."""
     next: PriceView | None
+    """What was announced; null while nothing is."""
 
 
 PlansPart = Annotated[Plans, Depends(provided(BillingParts, lambda billing: billing.plans))]

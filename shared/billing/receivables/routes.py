@@ -29,7 +29,7 @@ from shared.identity.models import Caller
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held, Identifier
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ConsumerId, InvoiceId, MerchantId
+from shared.kernel.http.fields import ConsumerId, InvoiceId, MerchantId, NextCursor
 from shared.kernel.http.paging import Page
 from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.provided import provided
@@ -42,34 +42,48 @@ router = APIRouter(tags=["invoices"])
 
 
 class BuyerInvoices(View):
+    """A page of a consumer's invoices."""
+
     items: list[InvoiceSummary]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 class MerchantInvoices(View):
+    """A page of a merchant's invoices."""
+
     items: list[MerchantInvoiceSummary]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 class PlatformInvoices(View):
+    """A page of all invoices."""
+
     items: list[PlatformInvoiceSummary]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 class PaymentInput(Input):
-    """A payment that was received, of all or a part. A payment `id` that was recorded before changes nothing; without
-    one each request is another payment, unless it has an Idempotency-Key."""
+    """A payment that was received, of all or a part."""
 
     amount: Amount
+    """What was paid, in the invoice's currency: at most what is open."""
     received_on: date
+    """Day on which it arrived, not in the future."""
     reference: Annotated[str, Field(max_length=200)] = ""
+    """The bank's or the payer's reference; empty is none."""
     id: Identifier | None = None
+    """A payment of an id that was recorded before changes nothing; null makes each request another payment, unless it
+    has an Idempotency-Key."""
 
 
 class CreditNoteInput(Reasoned):
-    """`amount` is with tax, at most what is left of the invoice."""
+    """What is taken back of an invoice."""
 
     amount: Amount
+    """With taxes, in the invoice's currency: at most what is left of the invoice."""
 
 
 InvoiceStorePart = Annotated[InvoiceStore, Depends(provided(BillingParts, lambda billing: billing.invoice_store))]

@@ -17,9 +17,13 @@ class TaxRegistration(StoredView):
     states."""
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+    """Country by ISO 3166-1 alpha-2."""
     kind: Literal["vat", "gst", "in_gst"]
+    """`vat` in the EU and alike, `gst` for goods and services taxes, `in_gst` for India's."""
     number: Annotated[str, Field(min_length=2, max_length=40)]
+    """The registration's number, checked by the country's own rule."""
     percent: Percent
+    """What buyers in that country pay."""
 
 
 class Party(StoredModel):
@@ -36,8 +40,14 @@ class TaxLine(StoredView):
     standard, Z zero, E exempt, AE reverse charge, G export, O outside scope."""
 
     name: str
+    """What the tax is called, such as `VAT` or `CGST`."""
     category: Literal["S", "Z", "E", "AE", "G", "O"]
+    """UNCL 5305's: S standard, Z zero, E exempt, AE reverse charge, G export, O outside scope."""
     percent: Percent
+    """The rate."""
     taxable: Amount
+    """What it applies to."""
     amount: Amount
+    """What the tax comes to, rounded to the currency's minor unit."""
     note: str = ""
+    """What the law wants printed, such as the reason for no tax; empty is nothing."""

@@ -16,6 +16,7 @@ from shared.catalog.marketplace.search import Asked, Card, Catalogue, Results
 from shared.catalog.models import Limits, Merchant, PriceModel, ServiceType, Visibility
 from shared.catalog.parts import CatalogParts
 from shared.identity.guard import not_found
+from shared.kernel.http.fields import NextCursor, ServiceId
 from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import View
@@ -35,107 +36,171 @@ VisitorsPart = Annotated[Visitors, Depends(provided(CatalogParts, lambda catalog
 
 
 class CatalogMerchant(View):
-    """`page_url` is the path of its public page."""
+    """A merchant beside its services."""
 
     slug: str
+    """Names it in addresses."""
     name: str
+    """What people know it by."""
     page_url: str
+    """Path of its public page."""
 
 
 class CatalogService(View):
-    """`summary` is the beginning of the description, as plain text. `page_url` is the path of its public page."""
+    """A service in a list of the catalogue."""
 
     slug: str
+    """Names it in addresses and in calls."""
     name: str
+    """What people know it by."""
     type: ServiceType
+    """`api` for calls that AMS forwards, `image` for a container image that reports usage."""
     summary: str
+    """The beginning of the description, as plain text."""
     category: str
+    """One word for what it is about; empty is none."""
     tags: list[str]
+    """Free words that it can be found by."""
     version: str
+    """The merchant's name for its current version; empty is none."""
     price_model: PriceModel | None
+    """What the catalogue filters by; null is unknown."""
     pricing: str
+    """What it costs, in the merchant's words; the plan's figures are at its `/plan`."""
     logo_url: str | None
+    """Path of its logo, or of its merchant's; null is none."""
     page_url: str
+    """Path of its public page."""
     merchant: CatalogMerchant
+    """Whose service it is."""
 
 
 class FacetValue(View):
+    """A value to filter by."""
+
     value: str
+    """What to send as the filter."""
     count: int
+    """How many services there would be."""
 
 
 class CatalogFacets(View):
     """How many services there would be by each value, without the filter on that field itself; the most frequent 50."""
 
     type: list[FacetValue]
+    """By type."""
     category: list[FacetValue]
+    """By category."""
     tag: list[FacetValue]
+    """By tag."""
     merchant: list[FacetValue]
+    """By merchant, whose slug the value is."""
     price_model: list[FacetValue]
+    """By price model."""
 
 
 class CatalogServices(View):
-    """`total` counts all pages. `facets` are there when asked for."""
+    """A page of the catalogue."""
 
     items: list[CatalogService]
+    """The page's items."""
     total: int
+    """How many services match, on all pages."""
     facets: CatalogFacets | None
-    next_cursor: str | None
+    """Counts by each filter, where they were asked for; else null."""
+    next_cursor: NextCursor
 
 
 class CatalogOperation(View):
-    """Of the service's OpenAPI document. `request` and `response` are its examples."""
+    """An operation of the service's OpenAPI document."""
 
     method: str
+    """In capitals."""
     path: str
+    """Below the service's own address."""
     summary: str
+    """What the document says of it in one line; empty is nothing."""
     request: str | None
+    """The document's example of a request's body; null is none."""
     response: str | None
+    """The document's example of an answer's body; null is none."""
 
 
 class CatalogVersion(View):
+    """A version that the merchant announced."""
+
     version: str
+    """The merchant's name for it."""
     notes: str
+    """What changed; empty is nothing."""
     released_at: AwareDatetime
+    """When it was announced."""
 
 
 class CatalogMerchantDetail(CatalogMerchant):
+    """A merchant, with its logo."""
+
     logo_url: str | None
+    """Path of its logo; null is none."""
 
 
 class CatalogServiceDetail(View):
-    """`description_html` is safe to show. `limits` hold per key. `versions` are the latest first."""
+    """All that the catalogue says of a service."""
 
-    id: str
+    id: ServiceId
     slug: str
+    """Names it in addresses and in calls."""
     name: str
+    """What people know it by."""
     type: ServiceType
+    """`api` for calls that AMS forwards, `image` for a container image that reports usage."""
     visibility: Visibility
+    """`public` in the catalogue, `unlisted` for whoever knows its address, `private` for consumers with a grant."""
     description: str
+    """As Markdown."""
     description_html: str
+    """The description as sanitised HTML, safe to show."""
     category: str
+    """One word for what it is about; empty is none."""
     tags: list[str]
+    """Free words that it can be found by."""
     version: str
+    """The merchant's name for its current version; empty is none."""
     price_model: PriceModel | None
+    """What the catalogue filters by; null is unknown."""
     pricing: str
+    """What it costs, in the merchant's words; the plan's figures are at its `/plan`."""
     documentation_url: str | None
+    """The merchant's own documentation; null is none."""
     authentication: str
+    """How its own API knows callers, in the merchant's words; empty is nothing."""
     formats: list[str]
+    """What it speaks, such as `json`."""
     sla: str
+    """What the merchant promises; empty is nothing."""
     limits: Limits
+    """For each key."""
     auto_approve: bool
+    """Whether a request for access is approved at once, where the platform allows it."""
     logo_url: str | None
+    """Path of its logo; null is none."""
     page_url: str
+    """Path of its public page."""
     merchant: CatalogMerchantDetail
+    """Whose service it is."""
     versions: list[CatalogVersion]
+    """The latest first."""
     operations: list[CatalogOperation]
+    """Of its OpenAPI document; empty without one."""
 
 
 class CatalogMerchantProfile(CatalogMerchantDetail):
-    """Its services by name, at most 100; `services_total` counts all."""
+    """A merchant with its services."""
 
     services: list[CatalogService]
+    """By name, at most 100."""
     services_total: int
+    """How many there are."""
 
 
 @dataclass(frozen=True, slots=True)

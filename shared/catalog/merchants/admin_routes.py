@@ -10,7 +10,7 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Held
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import MerchantId
+from shared.kernel.http.fields import MerchantId, NextCursor
 from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.schemas import Reasoned, View
 
@@ -18,15 +18,20 @@ router = APIRouter(prefix="/admin/merchants", tags=["merchants"])
 
 
 class MerchantForAdmins(MerchantView):
-    """`account_ids` are told by mail of what is decided."""
+    """A merchant as operators see it."""
 
     flagged: bool
+    """Whether an operator marked it for a closer look; the merchant does not see this."""
     account_ids: list[str]
+    """Ids of the accounts that run it, which are told by mail of what is decided."""
 
 
 class MerchantList(View):
+    """A page of merchants."""
+
     items: list[MerchantForAdmins]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 Decider = Annotated[Caller, Depends(allowed("merchant.decide"))]

@@ -12,7 +12,7 @@ from shared.identity.models import Caller, Email, MerchantInvite
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import InviteId
+from shared.kernel.http.fields import CreatedAt, InviteId, NextCursor
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
@@ -21,37 +21,51 @@ router = APIRouter(prefix="/admin/invites", tags=["invites"])
 
 
 class NewMerchantInvite(Input):
-    """With `email`, only whoever proves that address can use it, and it goes there by mail. `days` it can be used;
-    by default the platform's setting."""
+    """An invite to become a merchant."""
 
     email: Annotated[Email | None, Field(examples=["sales@example.com"])] = None
+    """Only whoever proves that address can use it, and it goes there by mail; null lets anybody who has the code."""
     note: Annotated[str, Field(max_length=500, description="For the list; nobody else sees it")] = ""
+    """For the list of invites; nobody else sees it."""
     days: Annotated[int | None, Field(ge=1, le=90)] = None
+    """For how many days it can be used; null is the platform's setting."""
 
 
 class MerchantInviteView(View):
-    """`id` is a hash of the code, which is not kept."""
+    """An invite to become a merchant."""
 
     id: str
+    """A hash of the code, which itself is not kept."""
     status: InviteStatus
+    """Only `open` ones can be used."""
     email: str | None
+    """Whose it is; null lets anybody who has the code."""
     note: str
+    """What the operator wrote for the list; empty is nothing."""
     created_by: str
-    created_at: AwareDatetime
+    """Id of the account that made it."""
+    created_at: CreatedAt
     expires_at: AwareDatetime
+    """Until when it can be used."""
     accepted_by: str | None
+    """Id of the account that used it; null until then."""
     merchant_id: str | None
+    """Id of the merchant that came of it; null until then."""
 
 
 class MerchantInviteWithCode(MerchantInviteView):
-    """`code` is shown this once."""
+    """An invite with its code."""
 
     code: str
+    """What to register with; in this answer only."""
 
 
 class MerchantInviteList(View):
+    """A page of invites."""
+
     items: list[MerchantInviteView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 InvitesPart = Annotated[Invites, Depends(provided(CatalogParts, lambda catalog: catalog.invites))]

@@ -29,49 +29,73 @@ TaxId = Annotated[str, Field(max_length=40)]
 
 
 class AddressInput(Address, Input):  # in this order: of two configurations the last one holds
-    """`country` is ISO 3166-1 alpha-2: the United Kingdom is GB, Greece GR."""
+    """A postal address."""
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["IN"]), AfterValidator(check_country)]
+    """Country by ISO 3166-1 alpha-2: the United Kingdom is GB, Greece GR."""
 
 
 class NewMerchant(Input):
-    """`slug` is for good: it is in URLs and image names."""
+    """A registration as a merchant."""
 
     invite_code: Annotated[str, Field(min_length=1, max_length=200)]
+    """The code of an invite."""
     slug: Annotated[Slug, Field(examples=["meteo"])]
+    """Names the merchant in addresses and image names, for good."""
     name: Annotated[Name, Field(examples=["Meteo Works"])]
+    """What people know it by."""
     legal_name: LegalName = ""
+    """Name on invoices; empty until it is known."""
     tax_id: TaxId = ""
+    """Registration for taxes, checked by the country's own rule; empty is none."""
     address: AddressInput | None = None
+    """Address on invoices; null until it is known."""
 
 
 class MerchantChange(Input):
-    """Only what is given is changed; `address` as a whole."""
+    """Only what is given is changed."""
 
     name: Name | None = None
+    """What people know it by; null or absent leaves it."""
     legal_name: LegalName | None = None
+    """Name on invoices; null or absent leaves it."""
     tax_id: TaxId | None = None
+    """Registration for taxes; null or absent leaves it."""
     address: AddressInput | None = None
+    """Address on invoices, as a whole; null or absent leaves it."""
 
 
 class MerchantView(View):
-    """`logo_url` is public. `reason` is what the last decision gave."""
+    """A merchant as its own people see it."""
 
-    id: str
+    id: MerchantId
     slug: str
+    """Names it in addresses and image names, for good."""
     name: str
+    """What people know it by."""
     status: MerchantStatus
+    """Only services of an `active` merchant can be called."""
     subscriptions_blocked: bool
+    """Whether the platform lets nobody new ask for its services."""
     legal_name: str
+    """Name on invoices; empty until it is known."""
     tax_id: str
+    """Registration for taxes; empty is none."""
     address: Address | None
+    """Address on invoices; null until it is known."""
     logo_url: str | None
+    """Path of its logo, which everybody can read; null is none."""
     reason: str | None
+    """What the last decision about it gave as its reason; null without one."""
     created_at: AwareDatetime | None
+    """When it was registered; null for seeded ones."""
 
 
 class OwnMerchants(View):
+    """The merchants that one runs."""
+
     items: list[MerchantView]
+    """All of them."""
 
 
 RegistrationPart = Annotated[Registration, Depends(provided(CatalogParts, lambda catalog: catalog.registration))]

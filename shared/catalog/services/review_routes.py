@@ -18,7 +18,7 @@ from shared.catalog.services.routes import (
 )
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.http.fields import ServiceId
+from shared.kernel.http.fields import NextCursor, ServiceId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Reasoned, View
@@ -27,29 +27,38 @@ router = APIRouter(prefix="/admin/services", tags=["service reviews"])
 
 
 class VisibilityOverride(Reasoned):
-    """Null leaves it to the merchant again."""
+    """What an operator decides about a service's visibility."""
 
     visibility: Visibility | None
+    """Holds whatever the merchant chose; null leaves it to the merchant again."""
 
 
 class FieldChangeView(View):
-    """One field of a revision: as it is, and as it would be. Of an OpenAPI document, where it is kept."""
+    """One field of a revision: as it is, and as it would be."""
 
     field: str
+    """Name of the field."""
     before: JsonValue
+    """As it is. Of an OpenAPI document, where it is kept."""
     after: JsonValue
+    """As it would be. Of an OpenAPI document, where it is kept."""
 
 
 class ServiceReviewView(View):
-    """`service.review` says what waits: the `service`, or a `revision` of it, which makes these `changes`."""
+    """What waits for an operator's decision."""
 
     service: ServiceView
+    """The service; its `review` says whether itself waits, or a `revision` of it."""
     changes: list[FieldChangeView]
+    """What the revision changes; empty where the service itself waits."""
 
 
 class ServiceReviewsView(View):
+    """A page of what waits."""
+
     items: list[ServiceReviewView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 ReviewsPart = Annotated[Reviews, Depends(provided(CatalogParts, lambda catalog: catalog.reviews))]

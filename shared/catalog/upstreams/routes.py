@@ -15,7 +15,7 @@ from shared.catalog.upstreams.secrets import UpstreamSecrets
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ServiceId
+from shared.kernel.http.fields import NextCursor, ServiceId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
@@ -43,74 +43,109 @@ _TOO_OFTEN: dict[int | str, dict[str, Any]] = {429: {"description": "Too often. 
 
 
 class UpstreamSecret(Input):
-    """AMS sets `header` to `value` on every call. The value is never shown again."""
+    """The header by which the merchant's API knows AMS, set on every call."""
 
     header: Annotated[HeaderName, Field(examples=["Authorization"])]
+    """Its name."""
     value: Annotated[
         str, Field(min_length=1, max_length=8_000, pattern=r"^[\x20-\x7e]+$", json_schema_extra={"writeOnly": True})
     ]
+    """Its value, which is never shown again."""
 
 
 class ConnectionInput(Input):
-    """`path` is put behind the base URL. With `proposed`, the base URL that waits for approval is called."""
+    """A call to try the connection with."""
 
     method: Literal["GET", "HEAD"] = "GET"
+    """How to call."""
     path: Annotated[str, Field(max_length=2_000)] = ""
+    """What to put behind the base URL; empty is the base URL itself."""
     proposed: bool = False
+    """Whether to call the base URL that waits for approval instead of the one that holds."""
 
 
 class ConnectionView(View):
-    """`reachable` is whether it answered at all, with whatever `status`. `time_ms` is until the headers came."""
+    """What came of the call."""
 
     reachable: bool
+    """Whether the merchant's API answered at all, with whatever status."""
     status: int | None
+    """HTTP status of its answer; null without one."""
     time_ms: int
+    """Milliseconds until the answer's headers came, or until it failed."""
     reason: str | None
+    """Why there was no answer; null if there was one."""
 
 
 class NewServiceVersion(Input):
+    """A version to announce."""
+
     version: Annotated[str, Field(min_length=1, max_length=50, examples=["2.1.0"])]
+    """The merchant's name for it."""
     notes: Notes = ""
+    """What changed, for consumers; empty is nothing."""
 
 
 class ServiceVersionView(View):
-    """`number` counts the service's versions, `version` is the merchant's name for it."""
+    """A version of a service that was announced."""
 
     number: int
+    """Counts the service's versions, from 1."""
     version: str
+    """The merchant's name for it."""
     notes: str
+    """What changed, for consumers; empty is nothing."""
     made_by: str
+    """Id of the account that announced it."""
     made_at: AwareDatetime
+    """When it was announced."""
 
 
 class ServiceVersionsView(View):
+    """A page of versions."""
+
     items: list[ServiceVersionView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 class ParameterView(View):
-    """`place` is `path`, `query`, `header` or `cookie`."""
+    """A parameter of an operation."""
 
     name: str
+    """As the document calls it."""
     place: str
+    """`path`, `query`, `header` or `cookie`."""
     required: bool
+    """Whether a call must have it."""
     description: str
+    """What the document says of it; empty is nothing."""
 
 
 class OperationView(View):
-    """`request` and `response` are examples, where the document has them."""
+    """An operation of the service's OpenAPI document."""
 
     method: str
+    """In capitals."""
     path: str
+    """Below the base URL."""
     operation_id: str | None
+    """The document's name for it; null is none."""
     summary: str
+    """What the document says of it in one line; empty is nothing."""
     parameters: list[ParameterView]
+    """Those of the path included."""
     request: str | None
+    """The document's example of a request's body; null is none."""
     response: str | None
+    """The document's example of an answer's body; null is none."""
 
 
 class OperationsView(View):
+    """The operations of a service's OpenAPI document."""
+
     items: list[OperationView]
+    """In the document's order."""
 
 
 ConnectionTestPart = Annotated[ConnectionTest, Depends(provided(CatalogParts, lambda catalog: catalog.connection_test))]

@@ -17,7 +17,7 @@ from shared.identity.accounts.routes import (
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.etags import check_match, entity_tag
-from shared.kernel.http.fields import AccountId
+from shared.kernel.http.fields import AccountId, NextCursor
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.schemas import Reasoned, View
 
@@ -28,22 +28,35 @@ class LoginView(View):
     """One way to sign in to the account."""
 
     issuer: str
+    """Address of the sign-in provider."""
     subject: str
+    """Who the person is there."""
     email: str | None
+    """Their address as the provider last said; null if it says none."""
     linked_at: AwareDatetime
+    """When it was first used."""
 
 
 class AccountDetail(AccountView):
+    """An account, with the ways to sign in to it."""
+
     logins: list[LoginView]
+    """All of them; whoever holds one of them is this person to AMS."""
 
 
 class AccountList(View):
+    """A page of accounts."""
+
     items: list[AccountView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 class AdminRole(Reasoned):
+    """Whether somebody is an admin."""
+
     admin: Annotated[bool, Field(strict=True)]
+    """True gives the role, false takes it."""
 
 
 @router.get("")

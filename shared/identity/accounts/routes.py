@@ -13,7 +13,7 @@ from shared.identity.sign_in.sessions import Sessions
 from shared.identity.store import AccountStore
 from shared.kernel.documents import Held
 from shared.kernel.http.etags import check_match, entity_tag
-from shared.kernel.http.fields import AccountId, SessionId
+from shared.kernel.http.fields import AccountId, NextCursor, SessionId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
@@ -22,34 +22,49 @@ router = APIRouter(tags=["account"])
 
 
 class AccountView(View):
-    """A person. `consumer_id` is their tenant on the consuming side, `merchant_ids` are the merchants that they run.
-    With `email_verified`, the sign-in provider vouches that `email` is theirs."""
+    """A person."""
 
-    id: str
+    id: AccountId
     email: str | None
+    """Their address; null if the sign-in provider says none."""
     email_verified: bool
+    """Whether the provider vouches that the address is theirs."""
     name: str
+    """As they, or the provider, wrote it."""
     status: AccountStatus
+    """A `suspended` account can do nothing."""
     roles: list[Role]
+    """What they are: everybody is a consumer; also the names for `X-AMS-Role`."""
     is_admin: bool
+    """Whether they are an operator of the platform."""
     consumer_id: str
+    """Id of their own tenant on the consuming side."""
     merchant_ids: list[str]
+    """Ids of the merchants that they run."""
     created_at: AwareDatetime
+    """When they first signed in."""
 
 
 class SessionView(View):
-    """One sign-in. `seen_at` is right within 5 minutes; `current` is the one that asks."""
+    """One sign-in."""
 
-    id: str
+    id: SessionId
     started_at: AwareDatetime
+    """When it began."""
     seen_at: AwareDatetime
+    """When it was last used, right within 5 minutes."""
     user_agent: str
+    """What the browser or program calls itself."""
     current: bool
+    """Whether it is the one that asks."""
 
 
 class SessionList(View):
+    """A page of sessions."""
+
     items: list[SessionView]
-    next_cursor: str | None
+    """The page's items."""
+    next_cursor: NextCursor
 
 
 def _check_printable(name: str) -> str:
@@ -59,9 +74,10 @@ def _check_printable(name: str) -> str:
 
 
 class AccountChange(Input):
-    """All of one's own account that is one's own to change."""
+    """What one may change of one's own account."""
 
     name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_printable)]
+    """What others see, such as the people of one's projects."""
 
 
 AccountStorePart = Annotated[AccountStore, Depends(provided(IdentityParts, lambda identity: identity.store))]

@@ -60,7 +60,7 @@ Pseudonym = Annotated[
     str,
     Field(
         description="What a merchant knows a consumer by: stable for this merchant, and another for each other one.",
-        examples=["sub_5f0c9d1b"],
+        examples=["cus_a2c4e6g7i3k5m7o2q4s6u7w3y5"],
     ),
 ]
 

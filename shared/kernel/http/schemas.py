@@ -6,11 +6,10 @@ An `Input` lists what a caller may write (unknown fields are refused, so role, s
 Docstrings of attributes are descriptions in the API's document. Reading them takes time: consume imports none of this.
 """
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from shared.kernel.documents import StoredModel
+from shared.kernel.http.fields import Reason
 
 
 class Input(BaseModel):
@@ -22,7 +21,7 @@ class Input(BaseModel):
 class Reasoned(Input):
     """What a decision about somebody is made with: they are told, and the audit log keeps it."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=1_000)]
+    reason: Reason
 
 
 class View(BaseModel):

@@ -18,30 +18,40 @@ bearer = HTTPBearer(scheme_name="AmsBearer", auto_error=False, description="An A
 
 
 class ExplainInput(Input):
-    """A `call` to a service (slug or id), or a usage `report` for it. Without `source_address`, from where this very
-    request comes."""
+    """A call, or a report of usage, that might be refused."""
 
     service: Annotated[str, Field(min_length=1, max_length=64)]
+    """Slug or id of the service."""
     way: Literal["call", "report"] = "call"
+    """A `call` that is to be forwarded, or a usage `report`."""
     source_address: IPvAnyAddress | None = None
+    """From where it would come; null is from where this very request comes."""
 
 
 class ExplainCheckView(View):
-    """`passed` is null when it was not looked at, because of one before it. The rest is there when it failed."""
+    """One of consume's checks."""
 
     check: str
+    """What is checked."""
     passed: bool | None
+    """Null when it was not looked at, because of one before it."""
     code: str | None
+    """Problem code that a call is answered with; null unless it failed."""
     detail: str | None
+    """What is wrong; null unless it failed."""
     what_to_do: str | None
+    """How to mend it; null unless it failed."""
     first_failure: bool
+    """Whether this is what a call is refused for."""
 
 
 class Explanation(View):
-    """`checks` are in consume's order: the first that fails is what a call is refused for."""
+    """Whether a call would be let through, and if not, why."""
 
     allowed: bool
+    """Whether every check passed."""
     checks: list[ExplainCheckView]
+    """In consume's order: the first that fails is what a call is refused for."""
 
 
 ExplainerPart = Annotated[Explainer, Depends(provided(MeteringParts, lambda metering: metering.explainer))]

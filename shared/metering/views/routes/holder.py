@@ -6,12 +6,14 @@ from typing import Annotated, Any, cast, get_args
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Security
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.access.gate.service import Holder
 from shared.kernel.clock import format_time, utc_now
+from shared.kernel.http.fields import NextCursor
 from shared.kernel.http.parameters import Cursor
 from shared.kernel.http.provided import parts_of, provided
+from shared.kernel.http.schemas import View
 from shared.metering.consume.routes import bearer, own_header
 from shared.metering.counters import Bucket
 from shared.metering.events import encode_event
@@ -32,48 +34,60 @@ CurrentHolder = Annotated[Holder, Depends(holder)]
 UsageQueriesPart = Annotated[UsageQueries, Depends(provided(MeteringParts, lambda metering: metering.queries))]
 
 
-class UsageSums(BaseModel):
-    """Sums over a group. `status` counts requests by HTTP status, `quantity` is a decimal as text."""
-
-    model_config = ConfigDict(frozen=True)
+class UsageSums(View):
+    """Sums over a group."""
 
     requests: int
+    """How many requests."""
     events: int
+    """How many usage events."""
     request_bytes: int
+    """Bytes of requests' bodies."""
     response_bytes: int
+    """Bytes of answers' bodies."""
     executions: int
+    """How many runs."""
     duration_ms: int
+    """Milliseconds of work."""
     quantity: str
+    """Sum of the events' quantities, as a decimal in text."""
     status: dict[str, int]
+    """Requests by HTTP status."""
 
 
 class UsageGroup(UsageSums):
-    """`start` is the first moment of the hour, day or month. What was not grouped by is null."""
+    """Usage of one group. What was not grouped by is null."""
 
     service: str | None
+    """Id of the service."""
     api_key: str | None
+    """Id of the key."""
     start: str | None
+    """First moment of the hour, day or month, UTC."""
 
 
-class UsageSummary(BaseModel):
-    """`to` is exclusive. `total` sums all items."""
-
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+class UsageSummary(View):
+    """Usage of one key."""
 
     start: Annotated[str, Field(alias="from")]
+    """First moment of the range, UTC."""
     to: str
+    """End of the range, excluded."""
     group_by: list[GroupBy]
+    """What was grouped by."""
     items: list[UsageGroup]
+    """One for each group."""
     total: UsageSums
+    """Sum of all groups."""
 
 
-class UsageEvents(BaseModel):
-    """Raw usage events (CloudEvents 1.0) as they were counted. `next_cursor` is null on the last page."""
-
-    model_config = ConfigDict(frozen=True)
+class UsageEvents(View):
+    """A page of raw usage events (CloudEvents 1.0), as they were counted."""
 
     items: list[dict[str, Any]]
-    next_cursor: str | None
+    """Each with AMS's own attributes `consumerid`, `apikeyid`, `serviceid`, `merchantid`, `projectid` and `receivedat`.
+    """
+    next_cursor: NextCursor
 
 
 def _split(group_by: str) -> list[GroupBy]:

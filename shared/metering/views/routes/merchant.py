@@ -47,32 +47,49 @@ Threshold = Annotated[float, Query(ge=1, le=100, description="Of the score, up o
 
 
 class MerchantUsageItem(UsageFigures, UsagePiece):
-    """What was not grouped by is null. A consumer is its pseudonym; a key comes with what its holder knows it by."""
+    """Usage of one group. What was not grouped by is null; empty is usage without one."""
 
     service: str | None = None
+    """Id of the service."""
     pseudonym: str | None = None
+    """What the merchant knows the consumer by."""
     api_key: str | None = None
+    """Id of the key."""
     key_prefix: str | None = None
+    """How the clear key begins, by which its holder knows it."""
     key_last4: str | None = None
+    """The last four characters of the clear key."""
     image: str | None = None
+    """Container image, as reported."""
     version: str | None = None
+    """Version of the container, as reported."""
     feature: str | None = None
+    """Feature, as reported."""
 
 
 class MerchantUsageView(UsageAnswer):
+    """Usage of a merchant's services."""
+
     items: list[MerchantUsageItem]
+    """One for each group, in order of what was grouped by."""
     total: UsageFigures
+    """Sum of all groups."""
 
 
 class MerchantTopItem(MerchantUsageItem):
-    """`share` of the metric's whole, null when that is 0."""
+    """One of those with most of a metric."""
 
     share: float | None
+    """Its part of the metric's whole, from 0 to 1; null when that is 0."""
 
 
 class MerchantTopView(UsageAnswer):
+    """Those with most of a metric."""
+
     metric: Metric
+    """What they are ordered by."""
     items: list[MerchantTopItem]
+    """The most first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,84 +27,129 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class UsageFigures(View):
-    """`error_rate` is the share of requests answered with 4xx or 5xx. Times are in milliseconds: the mean is exact,
-    percentiles are estimated from a histogram (docs/usage-views.md). `quantity` is a decimal."""
+    """Sums over a group, and what follows from them."""
 
     requests: int
+    """How many requests."""
     events: int
+    """How many usage events."""
     request_bytes: int
+    """Bytes of requests' bodies."""
     response_bytes: int
+    """Bytes of answers' bodies."""
     executions: int
+    """How many runs."""
     duration_ms: int
+    """Milliseconds of work."""
     quantity: str
+    """Sum of the events' quantities, as a decimal in text."""
     errors_4xx: int
+    """Requests that were answered with 400 to 499."""
     errors_5xx: int
+    """Requests that were answered with 500 to 599."""
     error_rate: float | None
+    """Share of requests that were answered with 4xx or 5xx, from 0 to 1; null without requests."""
     mean_ms: float | None
+    """Mean response time in milliseconds, exact; null where none is known."""
     p50_ms: float | None
+    """Median response time in milliseconds, estimated from a histogram (docs/usage-views.md); null where none is known.
+    """
     p95_ms: float | None
+    """95th percentile of response times in milliseconds, estimated like the median; null where none is known."""
     p99_ms: float | None
+    """99th percentile of response times in milliseconds, estimated like the median; null where none is known."""
 
 
 class UsagePiece(View):
-    """`start` is the first moment of the hour, day or month, `label` how it is called in the time zone."""
+    """A piece of time."""
 
     start: str | None = None
+    """First moment of the hour, day or month, UTC; null where nothing was grouped by time."""
     label: str | None = None
+    """What the piece is called in the time zone, such as `2026-03-01`; null like `start`."""
 
 
 class UsageAnswer(View):
-    """`to` is exclusive. What was counted before `as_of` is in the answer."""
+    """What every view of usage says of its range."""
 
     start: Annotated[str, Field(alias="from")]
+    """First moment of the range, UTC."""
     to: str
+    """End of the range, UTC, excluded."""
     time_zone: str
+    """By whose calendar hours, days and months are cut (IANA)."""
     as_of: str
+    """What was counted before this moment is in the answer."""
 
 
 class UsageTrendItem(UsageFigures):
+    """Usage of one of the two ranges."""
+
     period: Literal["current", "previous"]
+    """The range that was asked for, or the equally long one before it."""
     start: Annotated[str, Field(alias="from")]
+    """First moment of the range, UTC."""
     to: str
+    """End of the range, UTC, excluded."""
 
 
 class UsageTrend(UsageAnswer):
-    """The range, and the equally long one before it. `change_percent` by metric, null where there was nothing."""
+    """The range, and the equally long one before it."""
 
     items: list[UsageTrendItem]
+    """The current range, then the previous one."""
     change_percent: dict[str, float | None]
+    """By metric, how much more or less it is, in percent; null where there was nothing before."""
 
 
 class DistributionShare(View):
+    """One class of a distribution."""
+
     distribution: Literal["hour_of_day", "status_class", "response_time_ms"]
+    """Which of the three distributions it belongs to."""
     name: Annotated[str, Field(alias="class")]
+    """The class: a local hour, a class of statuses such as `4xx`, or a range of milliseconds."""
     count: int
+    """Requests, or events for response times."""
     share: float | None
+    """Part of the whole distribution, from 0 to 1; null when that is 0."""
 
 
 class UsageDistribution(UsageAnswer):
     """Requests by local hour of the day and by class of status, events by class of response time."""
 
     items: list[DistributionShare]
+    """Class by class, distribution by distribution."""
 
 
 class SpikeItem(UsagePiece):
+    """A day that stands out."""
+
     requests: int
+    """How many requests."""
     score: float
+    """Robust z-score of the day's requests."""
     direction: Literal["up", "down"]
+    """Whether there were more (`up`) or fewer (`down`) than usual."""
 
 
 class UsageSpikes(UsageAnswer):
-    """Days whose robust z-score of requests is at least `threshold`. Below `days_min` complete days with usage there
-    are no scores: `median` and `spread` are null."""
+    """Days whose requests stand out."""
 
     method: str
+    """How scores are computed."""
     threshold: float
+    """Score from which on a day stands out, up or down."""
     days_min: int
+    """Below so many complete days with usage there are no scores."""
     days: int
+    """How many complete days with usage there are."""
     median: float | None
+    """Median of the days' requests; null without scores."""
     spread: float | None
+    """What scores are divided by; null without scores."""
     items: list[SpikeItem]
+    """By day."""
 
 
 @dataclass(frozen=True, slots=True)

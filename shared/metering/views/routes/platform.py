@@ -38,26 +38,37 @@ GROUP_BY = f"Any of {', '.join(DIMENSIONS)}, and one of hour, day, month; with c
 
 
 class PlatformUsageItem(UsageFigures, UsagePiece):
-    """What was not grouped by is null."""
+    """Usage of one group. What was not grouped by is null."""
 
     merchant: str | None = None
+    """Id of the merchant."""
     service: str | None = None
+    """Id of the service."""
 
 
 class PlatformUsageView(UsageAnswer):
+    """Usage of the whole platform."""
+
     items: list[PlatformUsageItem]
+    """One for each group, in order of what was grouped by."""
     total: UsageFigures
+    """Sum of all groups."""
 
 
 class PlatformTopItem(PlatformUsageItem):
-    """`share` of the metric's whole, null when that is 0."""
+    """One of those with most of a metric."""
 
     share: float | None
+    """Its part of the metric's whole, from 0 to 1; null when that is 0."""
 
 
 class PlatformTopView(UsageAnswer):
+    """Those with most of a metric."""
+
     metric: Metric
+    """What they are ordered by."""
     items: list[PlatformTopItem]
+    """The most first."""
 
 
 Reader = Annotated[Caller, Depends(allowed("usage.read_platform"))]
