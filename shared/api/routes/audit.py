@@ -51,7 +51,7 @@ class AuditEntry(View):
     seq: int
     """Number of the entry in its month, from 1, without gaps."""
     previous: str
-    """Hash of the entry before it in its month, in hexadecimal digits; empty for the first."""
+    """Hash of the entry before it in its month, in hexadecimal digits; the first follows one of the month itself."""
     hash: str
     """SHA-256 over this entry and `previous`, in hexadecimal digits."""
 
