@@ -1,6 +1,7 @@
 """The API's OpenAPI document, and what is generated from it and for it."""
 
 import json
+import os
 import re
 import subprocess
 import tempfile
@@ -17,6 +18,8 @@ from shared.kernel import problem_codes as types_of_codes
 CLIENT = ROOT / "portal-static" / "client"
 SCHEMA = CLIENT / "src" / "schema.d.ts"
 CODE_TYPE = Path(types_of_codes.__file__)
+RULES = ROOT / "scripts" / "linters" / "openapi" / "redocly.yaml"
+LINTER = RULES.parent / "node_modules" / ".bin" / "redocly"
 GENERATOR = CLIENT / "node_modules" / ".bin" / "openapi-typescript"
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -68,6 +71,18 @@ def main() -> None:
 def print_document() -> None:
     """Print the document, as `GET /api/v1/openapi.json` answers it."""
     typer.echo(json.dumps(document(), indent=2))
+
+
+@app.command("lint")
+def lint_document() -> None:
+    """Hold the document against the rules of scripts/linters/openapi/redocly.yaml."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "openapi.json")
+        source.write_text(json.dumps(document(), indent=1))
+        command: list[str | Path] = [LINTER, "lint", "--config", RULES, source]
+        environment = {**os.environ, "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true", "REDOCLY_TELEMETRY": "off"}
+        done = subprocess.run(command, check=False, env=environment)  # noqa: S603 - no word is from outside
+    raise typer.Exit(done.returncode)
 
 
 @app.command("client")

@@ -93,7 +93,7 @@ async def update_consumer(
 async def list_consumers(
     caller: Annotated[Caller, Depends(allowed("consumer.list"))],
     consumers: ConsumersPart,
-    status: ConsumerStatus | None = None,
+    status: Annotated[ConsumerStatus | None, Query(description="Only consumers of this status")] = None,
     q: Annotated[str | None, Query(max_length=200, description="Part of the name, or the id")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,

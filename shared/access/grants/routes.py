@@ -132,7 +132,7 @@ async def list_grants(
     caller: Annotated[Caller, Depends(allowed("grant.list"))],
     grants: GrantsPart,
     consumer_id: ConsumerId,
-    status: GrantStatus | None = None,
+    status: Annotated[GrantStatus | None, Query(description="Only grants of this status")] = None,
     project_id: Annotated[str | None, Query(description="Only what this project's keys may use")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,

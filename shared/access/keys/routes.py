@@ -191,11 +191,13 @@ class KeysView(View):
 
 
 async def key_filter(
-    status: KeyStatus | None = None,
+    status: Annotated[KeyStatus | None, Query(description="Only keys of this status")] = None,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
-    project_id: Annotated[str | None, Query(max_length=64)] = None,
-    environment: Environment | None = None,
-    expiring_before: AwareDatetime | None = None,
+    project_id: Annotated[str | None, Query(max_length=64, description="Only keys of this project")] = None,
+    environment: Annotated[Environment | None, Query(description="Only keys of this environment")] = None,
+    expiring_before: Annotated[
+        AwareDatetime | None, Query(description="Only keys that expire before this moment")
+    ] = None,
 ) -> KeyFilter:
     return KeyFilter(
         status=status,

@@ -40,6 +40,7 @@ class LeakVerdict(View):
 _REPORT = TypeAdapter(Annotated[list[LeakedToken], Field(max_length=TOKENS_MAX)])
 _BODY = {
     "requestBody": {
+        "description": "The tokens that were found.",
         "required": True,
         "content": {
             "application/json": {
@@ -50,10 +51,18 @@ _BODY = {
                         "type": "object",
                         "required": ["token", "type"],
                         "properties": {
-                            "token": {"type": "string", "maxLength": 4_096},
-                            "type": {"type": "string", "maxLength": 200},
-                            "url": {"type": "string", "maxLength": 4_096},
-                            "source": {"type": "string", "maxLength": 200},
+                            "token": {
+                                "type": "string",
+                                "maxLength": 4_096,
+                                "description": "What was found, as it was.",
+                            },
+                            "type": {
+                                "type": "string",
+                                "maxLength": 200,
+                                "description": "What the reporter takes it for.",
+                            },
+                            "url": {"type": "string", "maxLength": 4_096, "description": "Where it was found."},
+                            "source": {"type": "string", "maxLength": 200, "description": "In what kind of place."},
                         },
                     },
                 }
@@ -78,7 +87,9 @@ LeakReportsPart = Annotated[LeakReports, Depends(provided(AccessParts, lambda ac
 async def report_leaked_keys(
     request: Request,
     leak_reports: LeakReportsPart,
-    github_public_key_identifier: Annotated[str | None, Header(max_length=200)] = None,
+    github_public_key_identifier: Annotated[
+        str | None, Header(max_length=200, description="Which of the reporter's keys the signature is by")
+    ] = None,
     github_public_key_signature: Annotated[
         str | None, Header(max_length=1_000, description="Base64 of an ECDSA signature over the raw body's SHA-256")
     ] = None,

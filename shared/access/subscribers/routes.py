@@ -90,7 +90,9 @@ async def list_subscribers(
     subscribers: SubscribersPart,
     merchant_id: MerchantId,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
-    status: SubscriberStatus | None = None,
+    status: Annotated[
+        SubscriberStatus | None, Query(description="Only subscribers with a service of this status")
+    ] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> SubscribersView:

@@ -1,54 +1,21 @@
-"""What FastAPI's own OpenAPI document does not say: which refusals an operation can answer with, and who may call it.
+"""FastAPI's own document, completed: who may call an operation, how it can refuse, and what is served beside FastAPI.
 
-Every refusal is a problem document (RFC 9457). Which statuses an operation can have follows from what it takes: a
-guard, a path with objects, a body, `If-Match`. A route that has more says so itself (`responses=`).
+The document is the same in every process: paths in the order of their routers, schemas and sets of values by name.
 """
 
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from shared.api.openapi.consume import consume_paths, consume_schemas
+from shared.api.openapi.pages import page_paths
+from shared.api.openapi.platform import platform_paths, platform_schemas
+from shared.api.openapi.refusals import FIELD_ERROR, PROBLEM, add_refusals, refusals
+from shared.api.openapi.tags import CONTACT, DESCRIPTION, SERVERS, TITLE, tags
 from shared.api.operations import operations
-from shared.api.problem_codes import problem_codes
 from shared.identity.permissions import PERMISSIONS
-from shared.kernel.http.problems import PROBLEM_CONTENT_TYPE
 
-_TEXTS = {
-    "400": "The request breaks a rule; `errors` names fields and rules.",
-    "401": "Nobody is signed in, or the token or key is not valid.",
-    "403": "Signed in, but not allowed.",
-    "404": "There is no such thing, or it is somebody else's.",
-    "409": "It is not in a state for this, or was changed by somebody else at the same time.",
-    "412": "It was changed since it was read.",
-    "413": "The body is too large.",
-    "422": "The Idempotency-Key was used for another request.",
-    "428": "`If-Match` is required.",
-    "429": "Too often. Try again after `Retry-After`.",
-    "500": "A fault of the platform.",
-    "503": "A part of the platform does not answer. Try again after `Retry-After`.",
-}
-_TEXT = {"type": "string"}
-_FIELD_ERROR = {
-    "type": "object",
-    "required": ["field", "rule"],
-    "properties": {"field": _TEXT, "rule": {**_TEXT, "description": "What the field must be."}},
-}
-_PROBLEM = {
-    "type": "object",
-    "description": "RFC 9457. `code` is stable, and docs/errors.md explains each.",
-    "required": ["type", "title", "status", "code", "detail", "request_id"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": _TEXT,
-        "status": {"type": "integer"},
-        "code": {**_TEXT, "enum": [each.code for each in problem_codes()]},
-        "detail": _TEXT,
-        "request_id": _TEXT,
-        "errors": {"type": "array", "items": _FIELD_ERROR},
-    },
-}
 _IDEMPOTENCY_KEY = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -56,6 +23,9 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "minLength": 1, "maxLength": 255},
     "description": "A random text of the caller's: a repetition with the same one is answered, not done again.",
 }
+_SUCCESS = {"200": "Done.", "201": "Made.", "202": "Taken: it is done in the background.", "204": "Done; no body."}
+_REPLACED = "Successful Response"
+_JSON_VALUE = "Anything of JSON."
 
 
 def describe(app: FastAPI) -> None:
@@ -63,7 +33,15 @@ def describe(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            document = get_openapi(title=app.title, version=app.version, routes=app.routes)
+            document = get_openapi(
+                title=TITLE,
+                version=app.version,
+                description=DESCRIPTION,
+                routes=app.routes,
+                tags=tags(),
+                servers=SERVERS,
+                contact=CONTACT,
+            )
             app.openapi_schema = _complete(document, _actions(app))
         return app.openapi_schema
 
@@ -77,21 +55,32 @@ def _actions(app: FastAPI) -> dict[tuple[str, str], str]:
 def _complete(document: dict[str, Any], actions: dict[tuple[str, str], str]) -> dict[str, Any]:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
-            action = actions.get((path, method))
-            if action is not None:
-                operation["x-ams-action"] = action
-                operation["description"] = f"{operation.get('description', '')}\n\n{_who(action)}".strip()
-            if action is not None and method == "post":
-                operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
-            _add_refusals(path, method, operation, guarded=action is not None)
-    schemas = document["components"]["schemas"]
+            _complete_operation(path, method, operation, actions.get((path, method)))
+    document["paths"] = {**consume_paths(), **document["paths"], **page_paths(), **platform_paths()}
+    components = document["components"]
+    schemas = components["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):  # AMS answers 400 with its own document
         schemas.pop(unused, None)
-    schemas["Problem"] = _PROBLEM
-    document["components"]["responses"] = {
-        f"Problem{status}": {"description": text, "content": _content(status)} for status, text in _TEXTS.items()
-    }
+    schemas.update(consume_schemas(), **platform_schemas(), Problem=PROBLEM, FieldError=FIELD_ERROR)
+    schemas["JsonValue"]["description"] = _JSON_VALUE
+    components["schemas"] = dict(sorted(schemas.items()))
+    components["responses"] = refusals()
+    _tidy(document)
     return document
+
+
+def _complete_operation(path: str, method: str, operation: dict[str, Any], action: str | None) -> None:
+    if action is not None:
+        operation["x-ams-action"] = action
+        operation["description"] = f"{operation.get('description', '')}\n\n{_who(action)}".strip()
+        if method == "post":
+            operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)
+    elif not operation.get("security"):
+        operation["security"] = []  # anybody may; said, so that nobody takes it for forgotten
+    for status, response in operation["responses"].items():
+        if response.get("description") == _REPLACED:
+            response["description"] = _SUCCESS[status]
+    add_refusals(path, method, operation, guarded=action is not None)
 
 
 def _who(action: str) -> str:
@@ -99,49 +88,21 @@ def _who(action: str) -> str:
     return f"Action `{action}`, for: " + ", ".join(f"{role} ({relation})" for role, relation in pairs) + "."
 
 
-def _add_refusals(path: str, method: str, operation: dict[str, Any], *, guarded: bool) -> None:
-    responses = operation["responses"]
-    responses.pop("422", None)  # FastAPI's own
-    for status in _statuses(path, method, operation, guarded=guarded):
-        responses.setdefault(status, {"$ref": f"#/components/responses/Problem{status}"})
-    for status, response in responses.items():
-        if status >= "400" and "content" not in response and "$ref" not in response:
-            response["content"] = _content(status)
-
-
-def _content(status: str) -> dict[str, Any]:
-    """A problem document, with an example of every code that comes with the status."""
-    examples = {
-        each.code: {
-            "summary": each.meaning,
-            "value": {
-                "type": f"urn:ams:problem:{each.code}",
-                "title": HTTPStatus(each.status).phrase,
-                "status": each.status,
-                "code": each.code,
-                "detail": each.what_to_do,
-                "request_id": "req_019aa5b3c1f2",
-            },
-        }
-        for each in problem_codes()
-        if str(each.status) == status
-    }
-    return {PROBLEM_CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}}
-
-
-def _statuses(path: str, method: str, operation: dict[str, Any], *, guarded: bool) -> list[str]:
-    statuses = {"400", "500", "503"}
-    parameters = {parameter["name"].lower() for parameter in operation.get("parameters", [])}
-    if guarded or operation.get("security"):
-        statuses |= {"401", "403"}
-    if "{" in path:
-        statuses.add("404")
-    if method != "get":
-        statuses.add("409")
-    if method == "post" and guarded:
-        statuses.add("422")
-    if "requestBody" in operation:
-        statuses.add("413")
-    if "if-match" in parameters:
-        statuses |= {"412", "428"}
-    return sorted(statuses)
+def _tidy(node: Any) -> None:
+    """Drop what repeats: titles made from names, and descriptions of parameters once more in their schemas."""
+    if isinstance(node, dict):
+        schema = node.get("schema")
+        if "in" in node and isinstance(schema, dict):
+            if schema.get("description") == node.get("description"):
+                schema.pop("description", None)
+            schema.pop("title", None)
+        for properties in (node.get("properties"),):
+            if isinstance(properties, dict):
+                for each in properties.values():
+                    if isinstance(each.get("title"), str):
+                        each.pop("title")
+        for value in node.values():
+            _tidy(value)
+    elif isinstance(node, list):
+        for value in node:
+            _tidy(value)

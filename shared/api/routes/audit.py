@@ -69,10 +69,16 @@ AuditSearchPart = Annotated[AuditSearch, Depends(provided(AuditParts, lambda aud
 
 async def wanted(
     actor: Annotated[str | None, Query(max_length=64, description="Account id, or `system`")] = None,
-    action: Annotated[str | None, Query(max_length=64, examples=["service.approve"])] = None,
-    resource: Annotated[str | None, Query(max_length=140, examples=["service:svc_weather"])] = None,
-    start: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    to: Annotated[AwareDatetime | None, Query(description="Exclusive")] = None,
+    action: Annotated[
+        str | None, Query(max_length=64, description="Only this action", examples=["service.approve"])
+    ] = None,
+    resource: Annotated[
+        str | None, Query(max_length=140, description="Only changes of this", examples=["service:svc_weather"])
+    ] = None,
+    start: Annotated[
+        AwareDatetime | None, Query(alias="from", description="First moment. Default: the beginning")
+    ] = None,
+    to: Annotated[AwareDatetime | None, Query(description="End, excluded. Default: now")] = None,
 ) -> Wanted:
     return Wanted(actor, action, resource, start, to)
 

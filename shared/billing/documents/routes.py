@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from shared.billing.documents.cache import Format, Side
 from shared.billing.documents.downloads import InvoiceDownloads
@@ -13,6 +13,8 @@ from shared.kernel.http.fields import ConsumerId, CreditNoteId, InvoiceId, Merch
 from shared.kernel.http.provided import provided
 from shared.kernel.periods import Month
 from shared.reports.routes import DownloadLinkView
+
+DocumentFormat = Annotated[Format, Path(description="Which document: for people, for spreadsheets, for programs")]
 
 router = APIRouter(tags=["invoices"])
 
@@ -28,7 +30,7 @@ async def download_merchants_invoice(
     papers: InvoiceDownloadsPart,
     merchant_id: MerchantId,
     invoice_id: InvoiceId,
-    format: Format,
+    format: DocumentFormat,
     side: Annotated[Side, Query(description="`buyer`: as the consumer has it, without commission")] = "merchant",
 ) -> DownloadLinkView:
     """A link to the invoice as PDF, CSV, JSON or e-invoice XML."""
@@ -41,7 +43,7 @@ async def download_invoice(
     papers: InvoiceDownloadsPart,
     consumer_id: ConsumerId,
     invoice_id: InvoiceId,
-    format: Format,
+    format: DocumentFormat,
 ) -> DownloadLinkView:
     """A link to the invoice as PDF, CSV, JSON or e-invoice XML."""
     return DownloadLinkView.of(await papers.of_consumer(caller.actor, consumer_id, invoice_id, format))
@@ -53,7 +55,7 @@ async def download_merchants_note(
     papers: InvoiceDownloadsPart,
     merchant_id: MerchantId,
     note_id: CreditNoteId,
-    format: Format,
+    format: DocumentFormat,
 ) -> DownloadLinkView:
     """A link to the credit note as PDF, CSV, JSON or e-invoice XML."""
     return DownloadLinkView.of(await papers.merchants_note(caller.actor, merchant_id, note_id, format))
@@ -66,7 +68,7 @@ async def download_note(
     consumer_id: ConsumerId,
     invoice_id: InvoiceId,
     note_id: CreditNoteId,
-    format: Format,
+    format: DocumentFormat,
 ) -> DownloadLinkView:
     """A link to the credit note as PDF, CSV, JSON or e-invoice XML."""
     return DownloadLinkView.of(await papers.consumers_note(caller.actor, consumer_id, invoice_id, note_id, format))

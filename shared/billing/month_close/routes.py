@@ -89,8 +89,8 @@ async def preview_for_merchant(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
     previews: PreviewsPart,
     merchant_id: MerchantId,
-    pseudonym: Annotated[str, Query(max_length=64)],
-    period: Month | None = None,
+    pseudonym: Annotated[str, Query(max_length=64, description="Which consumer's usage to preview")],
+    period: Annotated[Month | None, Query(description="Month to preview; by default the one that is under way")] = None,
 ) -> MerchantPreviews:
     """What a subscriber's invoice would be if the month were closed now: of the running one, or of a named one that is
     not closed yet."""

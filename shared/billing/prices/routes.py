@@ -82,7 +82,7 @@ class OfferView(View):
 PlansPart = Annotated[Plans, Depends(provided(BillingParts, lambda billing: billing.plans))]
 Editor = Annotated[Caller, Depends(allowed("plan.manage"))]
 Reader = Annotated[Caller, Depends(allowed("plan.read"))]
-Number = Annotated[int, Path(ge=1, le=999_999)]
+Number = Annotated[int, Path(ge=1, le=999_999, description="Version of the service's prices, from 1")]
 
 
 @router.post("/services/{service_id}/plans", status_code=201)

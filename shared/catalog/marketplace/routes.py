@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import AwareDatetime
 
 from shared.catalog.logos import logo_path
@@ -33,6 +33,10 @@ SERVICES_MAX = 100
 CataloguePart = Annotated[Catalogue, Depends(provided(CatalogParts, lambda catalog: catalog.search))]
 DetailsPart = Annotated[Details, Depends(provided(CatalogParts, lambda catalog: catalog.details))]
 VisitorsPart = Annotated[Visitors, Depends(provided(CatalogParts, lambda catalog: catalog.visitors))]
+
+
+ServiceSlug = Annotated[str, Path(description="Slug of a service", examples=["weather"])]
+MerchantSlug = Annotated[str, Path(description="Slug of a merchant", examples=["meteo"])]
 
 
 class CatalogMerchant(View):
@@ -216,11 +220,11 @@ class Filters:
 
 async def filters(
     q: Annotated[str, Query(max_length=200, description="Words of name, tags, merchant or description")] = "",
-    type: Annotated[ServiceType | None, Query()] = None,
-    category: Annotated[str | None, Query(max_length=50)] = None,
+    type: Annotated[ServiceType | None, Query(description="Only services of this type")] = None,
+    category: Annotated[str | None, Query(max_length=50, description="Only services of this category")] = None,
     tag: Annotated[list[str] | None, Query(max_length=10, description="Repeatable: all must hold")] = None,
     merchant: Annotated[str | None, Query(max_length=63, description="Slug")] = None,
-    price_model: Annotated[PriceModel | None, Query()] = None,
+    price_model: Annotated[PriceModel | None, Query(description="Only services with this price model")] = None,
 ) -> Filters:
     given: dict[str, Sequence[str | None]] = {
         "type": [type],
@@ -264,7 +268,7 @@ async def count_catalog_services(request: Request, catalogue: CataloguePart, fil
     return cacheable(request, facets_view(found))
 
 
-async def visible(request: Request, details: DetailsPart, visitors: VisitorsPart, slug: str) -> Detail:
+async def visible(request: Request, details: DetailsPart, visitors: VisitorsPart, slug: ServiceSlug) -> Detail:
     """The service that the path names, if the caller may see it. Raises Problem 404."""
     detail = await details.service(slug) if "_" not in slug else None
     if detail is None:
@@ -293,7 +297,7 @@ def caching(detail: Detail) -> str:
     "/merchants/{slug}", response_model=CatalogMerchantProfile, responses={304: {"description": "Not modified"}}
 )
 async def show_catalog_merchant(
-    request: Request, details: DetailsPart, catalogue: CataloguePart, slug: str
+    request: Request, details: DetailsPart, catalogue: CataloguePart, slug: MerchantSlug
 ) -> Response:
     """A merchant by its slug, with its services that everybody may see."""
     merchant = await details.merchant(slug)

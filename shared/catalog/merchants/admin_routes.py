@@ -50,8 +50,8 @@ def _answer(held: Held[Merchant], response: Response) -> MerchantForAdmins:
 async def list_merchants(
     caller: Annotated[Caller, Depends(allowed("merchant.list"))],
     service: MerchantsPart,
-    status: MerchantStatus | None = None,
-    flagged: bool | None = None,
+    status: Annotated[MerchantStatus | None, Query(description="Only merchants of this status")] = None,
+    flagged: Annotated[bool | None, Query(description="Only merchants that are flagged, or that are not")] = None,
     slug: Annotated[str | None, Query(max_length=63, pattern="^[a-z0-9-]*$", description="What it starts with")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, Field
 
 from shared.catalog.merchants.invites import Invites, InviteStatus
@@ -98,7 +98,7 @@ async def create_merchant_invite(
 async def list_merchant_invites(
     caller: Annotated[Caller, Depends(allowed("invite.list"))],
     service: InvitesPart,
-    status: InviteStatus | None = None,
+    status: Annotated[InviteStatus | None, Query(description="Only invites of this status")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> MerchantInviteList:

@@ -219,7 +219,7 @@ async def remove_merchant_logo(
 )
 async def read_logo(
     blobs: BlobsPart,
-    name: Annotated[str, Path(pattern=r"^[0-9a-f]{40}\.png$")],
+    name: Annotated[str, Path(pattern=r"^[0-9a-f]{40}\.png$", description="File name, as `logo_url` says it")],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """A logo. Its name never changes its picture."""

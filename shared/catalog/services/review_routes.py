@@ -69,7 +69,7 @@ Decider = Annotated[Caller, Depends(allowed("service.decide"))]
 async def list_all_services(
     caller: Annotated[Caller, Depends(allowed("service.review"))],
     reviews: ReviewsPart,
-    status: ServiceStatus | None = None,
+    status: Annotated[ServiceStatus | None, Query(description="Only services of this status")] = None,
     merchant: Annotated[str | None, Query(max_length=64, description="Id of a merchant")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,

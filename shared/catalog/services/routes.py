@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, ConfigDict, Field, JsonValue
+from pydantic.config import JsonDict
 
 from shared.catalog.logos import logo_path
 from shared.catalog.models import (
@@ -35,6 +36,14 @@ Notes = Annotated[str, Field(max_length=2_000, description="What changes, for wh
 _CONFIG = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, use_attribute_docstrings=True)
 
 
+def _without_defaults(schema: JsonDict) -> None:
+    """What is absent stays as it is: it gets no default."""
+    properties = schema.get("properties")
+    for each in properties.values() if isinstance(properties, dict) else ():
+        if isinstance(each, dict):
+            each.pop("default", None)
+
+
 class LimitsInput(Limits):
     """Limits for each key; null is no limit."""
 
@@ -56,6 +65,8 @@ class UpstreamInput(Input):
 
 class UpstreamChange(UpstreamInput):
     """Only what is given is changed."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     base_url: BaseUrl = ""
     """What a call's path is put behind; absent leaves it."""
@@ -88,6 +99,8 @@ class NewService(_Writable):
 class ServiceChange(_Writable):
     """Only what is given is changed, within `upstream` and `limits` too; null clears. Of a live service most changes
     wait for approval."""
+
+    model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     name: Name = ""
     """What people know it by."""
@@ -227,7 +240,7 @@ async def list_services(
     caller: Annotated[Caller, Depends(allowed("service.list"))],
     services: ServicesPart,
     merchant_id: MerchantId,
-    status: ServiceStatus | None = None,
+    status: Annotated[ServiceStatus | None, Query(description="Only services of this status")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> ServicesView:

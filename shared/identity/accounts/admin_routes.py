@@ -64,7 +64,7 @@ async def list_accounts(
     caller: Annotated[Caller, Depends(allowed("account.list"))],
     accounts: AccountsPart,
     email: Annotated[str | None, Query(min_length=1, max_length=254, description="How the address starts")] = None,
-    role: Annotated[Literal["admin"] | None, Query()] = None,
+    role: Annotated[Literal["admin"] | None, Query(description="Only admins")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> AccountList:

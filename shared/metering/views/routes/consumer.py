@@ -7,8 +7,9 @@ from functools import partial
 from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
@@ -44,7 +45,6 @@ router = APIRouter(tags=["usage"])
 DIMENSIONS: tuple[Dimension, ...] = ("service", "api_key", "project", "image", "version", "feature")
 HOME, PROJECT = "/consumers/{consumer_id}/usage", "/consumers/{consumer_id}/projects/{project_id}/usage"
 GROUP_BY = f"Any of {', '.join(DIMENSIONS)}, and one of hour, day, month; with commas"
-Name = Annotated[str, Query(max_length=128)]
 
 
 class ConsumerUsageItem(UsageFigures, UsagePiece):
@@ -163,6 +163,7 @@ class ConsumerUsageScope:
 
 
 Reader = Annotated[Caller, Depends(allowed("usage.read"))]
+LocalDay = Annotated[date, Path(description="Day in the time zone", examples=["2026-03-01"])]
 
 
 ConsumerUsagePart = Annotated[ConsumerUsage, Depends(provided(MeteringParts, lambda metering: metering.consumer_usage))]
@@ -172,12 +173,16 @@ async def scope(
     caller: Reader,
     usage: ConsumerUsagePart,
     consumer_id: ConsumerId,
-    project_id: str | None = None,  # of the path, or of the query: by it the guard decided
-    service: Name | None = None,
-    api_key: Name | None = None,
-    image: Annotated[str | None, Query(max_length=512)] = None,
-    version: Name | None = None,
-    feature: Name | None = None,
+    project_id: Annotated[
+        str | None, Field(description="Only usage of this project's keys")
+    ] = None,  # of the path, or of the query: by it the guard decided
+    service: Annotated[str | None, Query(max_length=128, description="Only usage of this service, by id")] = None,
+    api_key: Annotated[str | None, Query(max_length=128, description="Only usage with this key, by id")] = None,
+    image: Annotated[str | None, Query(max_length=512, description="Only usage of this container image")] = None,
+    version: Annotated[
+        str | None, Query(max_length=128, description="Only usage of this version of a container")
+    ] = None,
+    feature: Annotated[str | None, Query(max_length=128, description="Only usage of this feature")] = None,
 ) -> ConsumerUsageScope:
     if caller.relation != "own" and not project_id:
         raise not_found()  # a member sees their project, and nothing else of the tenant's
@@ -240,8 +245,10 @@ async def read_consumer_usage_top(
     scope: Scoped,
     asked: Asked,
     csv: Csv,
-    by: Literal["service", "api_key", "project", "image", "version", "feature"] = "service",
-    metric: Metric = "requests",
+    by: Annotated[
+        Literal["service", "api_key", "project", "image", "version", "feature"], Query(description="What is compared")
+    ] = "service",
+    metric: Annotated[Metric, Query(description="What the most is of")] = "requests",
     limit: PageSize = 10,
 ) -> ConsumerTopView | StreamingResponse:
     """The services, keys or projects with most of a metric."""
@@ -257,7 +264,7 @@ async def read_consumer_usage_top(
 
 @both("/days/{day}", response_model=ConsumerDayView)
 async def read_consumer_usage_day(
-    caller: Reader, scope: Scoped, day: date, zone: Zone, csv: Csv
+    caller: Reader, scope: Scoped, day: LocalDay, zone: Zone, csv: Csv
 ) -> ConsumerDayView | StreamingResponse:
     """One local day by hour and by service."""
     window = day_range(day, zone).window("hour")
@@ -278,7 +285,7 @@ async def read_consumer_usage_day(
 async def read_consumer_usage_records(
     caller: Reader,
     scope: Scoped,
-    day: date,
+    day: LocalDay,
     zone: Zone,
     csv: Csv,
     status: Annotated[StatusClass | None, Query(description="Class of the HTTP status; `none`: without one")] = None,

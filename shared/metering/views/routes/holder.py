@@ -110,7 +110,14 @@ async def summarize_usage(
     queries: UsageQueriesPart,
     start: Annotated[AwareDatetime | None, Query(alias="from", description="Default: start of this UTC month")] = None,
     to: Annotated[AwareDatetime | None, Query(description="Exclusive. Default: end of this quarter hour")] = None,
-    group_by: Annotated[str, AfterValidator(_check_group_by), Query(examples=["service,day"])] = "service",
+    group_by: Annotated[
+        str,
+        AfterValidator(_check_group_by),
+        Query(
+            description="What to group by: any of service, api_key, and one of hour, day, month; with commas",
+            examples=["service,day"],
+        ),
+    ] = "service",
 ) -> UsageSummary:
     """Sums of this key's usage, in whole quarter hours, fresh within seconds."""
     now = utc_now()
@@ -132,7 +139,7 @@ async def list_usage_events(
     holder: CurrentHolder,
     queries: UsageQueriesPart,
     day: Annotated[date, Query(alias="date", description="UTC day")],
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="At most how many events the page has")] = 100,
     cursor: Cursor = None,
 ) -> UsageEvents:
     """This key's raw usage events of a day, by time. A page may be short and still not be the last."""

@@ -41,7 +41,6 @@ router = APIRouter(tags=["usage"])
 DIMENSIONS: tuple[Dimension, ...] = ("service", "consumer", "api_key", "image", "version", "feature")
 HOME, SERVICE = "/merchants/{merchant_id}/usage", "/merchants/{merchant_id}/services/{service_id}/usage"
 GROUP_BY = f"Any of {', '.join(DIMENSIONS)}, and one of hour, day, month; with commas"
-Name = Annotated[str, Query(max_length=128)]
 Grouping = Annotated[str, Query(max_length=200, description=GROUP_BY, examples=["consumer,day"])]
 Threshold = Annotated[float, Query(ge=1, le=100, description="Of the score, up or down")]
 
@@ -117,7 +116,7 @@ async def scope(
     merchant_id: MerchantId,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
     pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
-    api_key: Name | None = None,
+    api_key: Annotated[str | None, Query(max_length=128, description="Only usage with this key, by id")] = None,
 ) -> MerchantUsageScope:
     wanted: dict[Dimension, str | None] = {"service": service, "api_key": api_key}
     return MerchantUsageScope(
@@ -167,8 +166,10 @@ async def read_merchant_usage_top(
     scope: Scoped,
     asked: Asked,
     csv: Csv,
-    by: Literal["consumer", "api_key", "service", "image", "version", "feature"] = "consumer",
-    metric: Metric = "requests",
+    by: Annotated[
+        Literal["consumer", "api_key", "service", "image", "version", "feature"], Query(description="What is compared")
+    ] = "consumer",
+    metric: Annotated[Metric, Query(description="What the most is of")] = "requests",
     limit: PageSize = 10,
 ) -> MerchantTopView | StreamingResponse:
     """The consumers, keys or services with most of a metric."""

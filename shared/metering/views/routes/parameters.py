@@ -193,7 +193,10 @@ async def asked_range(
     return Range(_moment("from", first, zone), _moment("to", last, zone), zone)
 
 
-async def asked_months(zone: Zone, months: Annotated[int, Query(ge=1, le=MONTHS_MAX)] = 12) -> Range:
+async def asked_months(
+    zone: Zone,
+    months: Annotated[int, Query(ge=1, le=MONTHS_MAX, description="How many calendar months, this one included")] = 12,
+) -> Range:
     """This month and those before it."""
     now = utc_now()
     number = now.astimezone(zone).year * 12 + now.astimezone(zone).month - months  # counted from 0

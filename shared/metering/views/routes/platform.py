@@ -114,8 +114,8 @@ async def read_platform_usage_top(
     only: Only,
     asked: Asked,
     csv: Csv,
-    by: Literal["merchant", "service"] = "service",
-    metric: Metric = "requests",
+    by: Annotated[Literal["merchant", "service"], Query(description="What is compared")] = "service",
+    metric: Annotated[Metric, Query(description="What the most is of")] = "requests",
     limit: PageSize = 10,
 ) -> PlatformTopView | StreamingResponse:
     """The merchants or services with most of a metric."""

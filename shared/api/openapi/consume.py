@@ -1,0 +1,257 @@
+"""`/api/consume` in the document: reports of usage, and calls that are forwarded (functions/http/consume.py)."""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec.structs import fields
+
+from shared.api.openapi.refusals import refusal
+from shared.metering.consume.parsing import EVENTS_PER_BATCH_MAX, REPORT_BYTES_MAX
+from shared.metering.events import EVENT_TYPE, METADATA_BYTES_MAX, METADATA_LEVELS_MAX, ReportedEvent, UsageData
+
+_METHODS = ("get", "head", "post", "put", "patch", "delete", "options")
+_KEY: list[dict[str, list[str]]] = [{"AmsKey": []}, {"AmsBearer": []}]
+_TEMPLATE = "#/components/schemas/{name}"
+_EVENT = {"specversion": "1.0", "type": EVENT_TYPE, "source": "my-laptop", "id": "doc-1", "subject": "ocr"}
+_RAN = {**_EVENT, "data": {"executions": 1, "duration_ms": 830, "image": "ocr", "version": "2.1"}}
+
+_REPORT = f"""\
+With one of the two CloudEvents content types this is a report of usage: one event, or 1 to {EVENTS_PER_BATCH_MAX:,} of
+them, in at most {REPORT_BYTES_MAX:,} bytes. A batch is taken event by event. 202 says that every accepted event is on
+durable storage. One `id` per logical operation, never per retry: of events with the same consumer, `source` and `id`
+one is counted.
+
+With any other content type it is a call without a path, forwarded to the service that `X-AMS-Service` names, as
+`/api/consume/{{service}}/` is."""
+_FORWARD = """\
+AMS checks key, grant and limits, then sends the call to the service's upstream: method, path, query, body and headers
+as they are, without hop-by-hop headers, cookies, the key and `X-AMS-*`. The answer comes back as the merchant's API
+gave it.
+
+AMS's own refusals have `X-AMS-Answered-By: ams` and are problem documents; everything else has `upstream`. A call that
+was tried is one usage event, also when the upstream fails."""
+_UPSTREAM = "The merchant's API answered: its status, headers and body, as they are."
+
+_DATA_TEXTS = {
+    "requests": "How many requests it stands for.",
+    "request_bytes": "Bytes of requests' bodies, without headers and transfer coding.",
+    "response_bytes": "Bytes of answers' bodies, without headers and transfer coding.",
+    "response_time_ms": "Milliseconds until the answer; null is unknown.",
+    "status_code": "HTTP status of the answer, by which requests are counted too; null is unknown.",
+    "executions": "How many runs it stands for.",
+    "duration_ms": "Milliseconds of work.",
+    "image": "Container image, counted apart; null is none.",
+    "version": "Version of the container, counted apart; null is none.",
+    "feature": "Feature that was used, counted apart; null is none.",
+    "resource": "What it was used on; kept, not counted apart. Null is none.",
+    "quantity": "How much of the feature, as a decimal in text; needs `feature`. Null is none.",
+    "metadata": f"Kept and never interpreted: at most {METADATA_BYTES_MAX:,} bytes, {METADATA_LEVELS_MAX} levels deep.",
+}
+_EVENT_TEXTS = {
+    "id": "Unique for its source, the same at every retry.",
+    "source": "Who emits it, such as an instance's id; not beginning with `ams/`.",
+    "type": f"Always `{EVENT_TYPE}`.",
+    "subject": "Slug or id of the service that was used.",
+    "specversion": "Always `1.0`.",
+    "time": "When it happened, RFC 3339 with an offset: from 35 days ago to 5 minutes ahead. Null is when it arrives.",
+    "data": "What was used; by default one request.",
+    "datacontenttype": "Null, or `application/json`.",
+    "dataschema": "Taken and not kept.",
+}
+
+
+def consume_schemas() -> dict[str, Any]:
+    """The event and its data, from the structs that decode them, and what a report is answered with."""
+    data = _copy(UsageData, metadata=dict[str, Any])
+    event = _copy(ReportedEvent, data=data)
+    _, made = msgspec.json.schema_components([event], ref_template=_TEMPLATE)
+    for name, texts, description in (
+        ("UsageData", _DATA_TEXTS, "What happened. All fields are optional; unknown ones are refused."),
+        ("ReportedEvent", _EVENT_TEXTS, "A usage event in CloudEvents 1.0 JSON, as programs report it."),
+    ):
+        made[name]["description"] = description
+        made[name].pop("title", None)
+        for field, schema in made[name]["properties"].items():
+            made[name]["properties"][field] = {**_ecma(schema), "description": texts[field]}
+    made["ReportedEvent"]["examples"] = [_RAN]
+    return {**made, "RejectedEvent": _REJECTED, "ReportReceipt": _RECEIPT, "BatchRejected": _BATCH_REJECTED}
+
+
+def consume_paths() -> dict[str, Any]:
+    forward = {
+        method: {
+            "tags": ["consume"],
+            "operationId": f"forward{method.capitalize()}",
+            "summary": f"Forward {method.upper()}",
+            "description": _FORWARD,
+            "security": _KEY,
+            "parameters": _FORWARD_PARAMETERS,
+            **({} if method in ("get", "head", "options") else {"requestBody": _ANY_BODY}),
+            "responses": _FORWARDED,
+        }
+        for method in _METHODS
+    }
+    return {"/api/consume": {"post": _POST}, "/api/consume/{service}/{path}": forward}
+
+
+def _copy(struct: type[msgspec.Struct], **types: Any) -> type[msgspec.Struct]:
+    """`struct` with other types for some of its fields: a `Raw` has no schema, and its default no JSON."""
+    known: list[Any] = []
+    for field in fields(struct):
+        type_ = types.get(field.name, field.type)
+        if field.required:
+            known.append((field.name, type_))
+        else:
+            default = msgspec.UNSET if field.name in types else field.default
+            known.append((field.name, type_ | msgspec.UnsetType if field.name in types else type_, default))
+    return msgspec.defstruct(struct.__name__, known, forbid_unknown_fields=True)
+
+
+def _ecma(schema: Any) -> Any:
+    r"""Python's patterns as JSON Schema has them: `$` is the end there, which `\Z` is in Python."""
+    if isinstance(schema, dict):
+        return {
+            name: re.sub(r"\\Z$", "$", value) if name == "pattern" else _ecma(value) for name, value in schema.items()
+        }
+    return [_ecma(each) for each in schema] if isinstance(schema, list) else schema
+
+
+def _header(description: str, **schema: Any) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string", **schema}}
+
+
+_HEADERS = {
+    "X-AMS-Request-Id": _header("Names the request; a forwarded call's event has it as its `id`."),
+    "X-AMS-Answered-By": _header("`ams`, or `upstream` where the merchant's API answered.", enum=["ams", "upstream"]),
+}
+_REJECTED = {
+    "type": "object",
+    "description": "An event of a report that was not taken.",
+    "required": ["index", "id", "code", "detail", "errors"],
+    "properties": {
+        "index": {"type": "integer", "minimum": 0, "description": "Its place in the batch, from 0."},
+        "id": {"type": ["string", "null"], "description": "Its id; null when none could be read."},
+        "code": {"type": "string", "description": "What is wrong, for programs: a code of docs/errors.md."},
+        "detail": {"type": "string", "description": "What is wrong, for people."},
+        "errors": {
+            "type": "array",
+            "items": {"$ref": "#/components/schemas/FieldError"},
+            "description": "Fields at fault, each with its rule; empty where none is.",
+        },
+    },
+}
+_RECEIPT_FIELDS = {
+    "request_id": {"type": "string", "description": "Names the request; also in `X-AMS-Request-Id`."},
+    "accepted": {"type": "integer", "description": "Events taken; a duplicate of an earlier report is among them."},
+    "duplicates": {
+        "type": "integer",
+        "description": "Events that this report held again; each was taken once.",
+    },
+    "rejected": {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/RejectedEvent"},
+        "description": "Events that were not taken, with the reason.",
+    },
+}
+_RECEIPT = {
+    "type": "object",
+    "description": "What became of a report.",
+    "required": list(_RECEIPT_FIELDS),
+    "properties": _RECEIPT_FIELDS,
+}
+_BATCH_REJECTED = {
+    "description": "A problem document that also says what became of each event.",
+    "allOf": [{"$ref": "#/components/schemas/Problem"}, {"$ref": "#/components/schemas/ReportReceipt"}],
+}
+_ONE = {"schema": {"$ref": "#/components/schemas/ReportedEvent"}, "example": _RAN}
+_BATCH = {
+    "schema": {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/ReportedEvent"},
+        "minItems": 1,
+        "maxItems": EVENTS_PER_BATCH_MAX,
+    },
+    "example": [_EVENT, {**_RAN, "id": "doc-2"}],
+}
+_ANY_BODY = {
+    "description": "Whatever the merchant's API takes.",
+    "required": False,
+    "content": {"*/*": {"schema": {}}},
+}
+_REFUSED = {
+    status: refusal(status) for status in ("400", "401", "403", "408", "413", "429", "500", "502", "503", "504")
+}
+_RETRY = {"description": _UPSTREAM, "headers": _HEADERS, "content": {"*/*": {"schema": {}}}}
+_FORWARDED = {"200": _RETRY, "default": _RETRY, **_REFUSED}
+_FORWARD_PARAMETERS = [
+    {
+        "name": "service",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "Slug or id of the service.",
+        "example": "ocr",
+    },
+    {
+        "name": "path",
+        "in": "path",
+        "required": True,
+        "schema": {"type": "string"},
+        "description": "What is put behind the upstream's base URL, byte for byte; it may hold slashes.",
+        "example": "v1/pages",
+    },
+]
+_POST = {
+    "tags": ["consume"],
+    "operationId": "reportUsage",
+    "summary": "Report usage, or call a service without a path",
+    "description": _REPORT,
+    "security": _KEY,
+    "parameters": [
+        {
+            "name": "X-AMS-Service",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string"},
+            "description": "For a call: slug or id of the service. Reports name theirs in `subject`.",
+        }
+    ],
+    "requestBody": {
+        "description": "One event, a batch, or the body of a call.",
+        "required": False,
+        "content": {
+            "application/cloudevents+json": _ONE,
+            "application/cloudevents-batch+json": _BATCH,
+            "*/*": {"schema": {}},
+        },
+    },
+    "responses": {
+        "202": {
+            "description": "The accepted events are on durable storage.",
+            "headers": _HEADERS,
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/ReportReceipt"},
+                    "example": {"request_id": "req_019aa5b3c1f2", "accepted": 1, "duplicates": 0, "rejected": []},
+                }
+            },
+        },
+        **_REFUSED,
+        "415": refusal("415"),
+        "422": {
+            "description": "An event breaks a rule, or no event of the batch could be taken (`batch_rejected`).",
+            "content": {
+                "application/problem+json": {
+                    "schema": {
+                        "anyOf": [
+                            {"$ref": "#/components/schemas/BatchRejected"},
+                            {"$ref": "#/components/schemas/Problem"},
+                        ]
+                    }
+                }
+            },
+        },
+        "default": _RETRY,
+    },
+}
