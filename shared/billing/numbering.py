@@ -13,8 +13,8 @@ LAST_MAX = 9_999_999
 
 
 class Numbers(StoredModel):
-    """The last number that was given: in a series and financial year, under `seq:{series}:{year}`; to the versions of a
-    service's plan, under `seq:plan:{service_id}`."""
+    """The last number that was given out: in a series and financial year, under `seq:{series}:{year}`; to the versions
+    of a service's plan, under `seq:plan:{service_id}`."""
 
     kind: Literal["sequence"] = "sequence"
     last: Annotated[int, Field(ge=0)]
@@ -26,18 +26,19 @@ def sequence_document(series: str, financial_year: str) -> str:
 
 
 def financial_year(day: date, first_month: int) -> str:
-    """How numbers name the financial year of a day: `26` when it is the calendar year, else `2627`."""
+    """Name the financial year of a day as numbers have it: `26` when it is the calendar year, else `2627`."""
     begins = day.year if day.month >= first_month else day.year - 1
     return f"{begins % 100:02d}" if first_month == 1 else f"{begins % 100:02d}{(begins + 1) % 100:02d}"
 
 
 def invoice_number(prefix: str, year: str, last: int) -> str:
-    """`prefix` is 1 to 4 characters, `year` as `financial_year` gives it. Raises ValueError when the series is full."""
+    """Make an invoice's number. `prefix` is 1 to 4 characters, `year` as `financial_year` gives it. Raises ValueError
+    when the series is full."""
     return _number(prefix, year, "-", last)
 
 
 def note_number(prefix: str, year: str, last: int) -> str:
-    """Of a credit note, told apart by a `C`."""
+    """Make a credit note's number, told apart by a `C`. Raises ValueError when the series is full."""
     return _number(prefix, year, "C", last)
 
 

@@ -15,22 +15,25 @@ _OUTBOX = CONTAINERS["billing"]
 
 
 class Link(NamedTuple):
-    """Whoever has the URL can read the document until then: it is for the person who asked, never for a mail."""
+    """A link to a document. Whoever has the URL can read the document until then: it is for the person who asked, never
+    for a mail."""
 
     url: str
     expires_at: datetime
 
 
 class Downloads:
+    """Gives out links to blobs, and writes each into the audit log."""
+
     def __init__(self, blobs: Blobs, journal: Journal, now: Callable[[], datetime] = utc_now) -> None:
         self._blobs = blobs
         self._journal = journal
         self._now = now
 
     async def link(
-        self, actor: Actor, resource: str, blob_name: str, filename: str, *, expires_s: int = LINK_S
+        self, actor: Actor, resource: str, *, blob_name: str, filename: str, expires_s: int = LINK_S
     ) -> Link:
-        """A link to a blob, once `<noun>.download` of `resource` (`<noun>:<id>`) is durably written down. Raises
+        """Link to a blob, once `<noun>.download` of `resource` (`<noun>:<id>`) is durably written down. Raises
         BlobsUnavailable, DocumentsUnavailable; ValueError for a file name that is none."""
         expires_at = (self._now() + timedelta(seconds=expires_s)).replace(microsecond=0)
         url = await self._blobs.link(blob_name, expires_s=expires_s, filename=filename)

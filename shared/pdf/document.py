@@ -29,9 +29,9 @@ _drawing = Lock()
 
 
 def one_at_a_time(render: Callable[_P, bytes]) -> Callable[_P, bytes]:
-    """One drawing at a time, of all in this process. The library keeps fonts, their subsets and colours for all threads
-    together, and changes them without a lock: drawings at the same time would differ from those that are drawn alone.
-    """
+    """Decorate a renderer so that one drawing is made at a time, of all in this process. The library keeps fonts, their
+    subsets and colours for all threads together, and changes them without a lock: drawings at the same time would
+    differ from those that are drawn alone."""
 
     @wraps(render)
     def drawn(*args: _P.args, **named: _P.kwargs) -> bytes:
@@ -41,9 +41,10 @@ def one_at_a_time(render: Callable[_P, bytes]) -> Callable[_P, bytes]:
     return drawn
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentInfo:
-    """`dated` (UTC) is what the file says it was made at. `foot` is on every page, left of its number."""
+    """What a PDF says of itself. `dated` (UTC) is what the file says it was made at. `foot` is on every page, left of
+    its number."""
 
     title: str
     author: str
@@ -54,6 +55,7 @@ class DocumentInfo:
 
 
 def build(info: DocumentInfo, story: Sequence[Flowable]) -> bytes:
+    """Lay out flowables as the pages of a PDF; returns its bytes."""
     style()  # registers the fonts
     out = io.BytesIO()
     template = BaseDocTemplate(
@@ -147,7 +149,7 @@ class _Pages(Canvas):
 
 
 def _cut(words: str, width: float, size: float) -> str:
-    """As much as fits on a line."""
+    """Cut words to as much as fits on a line."""
     if stringWidth(words, FONT, size) <= width:
         return words
     return next(cut for end in range(len(words), -1, -1) if stringWidth(cut := f"{words[:end]}…", FONT, size) <= width)

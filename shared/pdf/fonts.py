@@ -36,7 +36,7 @@ def _font(name: str) -> Any:
 
 
 def plain(words: str) -> str:
-    """Characters that the font has, on as many lines as the text."""
+    """Reduce words to characters that the font has, on as many lines as the text."""
     return "".join(map(_shown, unicodedata.normalize("NFC", words)))
 
 
@@ -51,6 +51,7 @@ def _shown(character: str) -> str:
 
 @cache
 def style(size: float = 9, *, bold: bool = False, right: bool = False, quiet: bool = False) -> ParagraphStyle:
+    """Make the style of a paragraph; `size` is in points."""
     _glyphs()
     look = ParagraphStyle(f"{size}{bold}{right}{quiet}", fontName=BOLD if bold else FONT, fontSize=size)
     look.leading, look.textColor = size * 1.36, QUIET if quiet else INK
@@ -66,13 +67,13 @@ def _fragment(of: ParagraphStyle) -> ParaFrag:
 
 
 def text(words: str, of: ParagraphStyle | None = None) -> Paragraph:
-    """One paragraph. It is made without the library's markup, so `words` mean nothing but themselves; and in one piece,
-    since the library lets long words of several pieces run out of their column."""
+    """Make one paragraph. It is made without the library's markup, so `words` mean nothing but themselves; and in one
+    piece, since the library lets long words of several pieces run out of their column."""
     look = of or style()
     seen = " ".join(plain(words).replace("\n", " ").split(" ")).strip()
     return Paragraph("", look, frags=[_fragment(look).clone(text=seen)]) if seen else Paragraph("", look)
 
 
 def block(words: str, of: ParagraphStyle | None = None) -> list[Paragraph]:
-    """A paragraph for each line that is not empty."""
+    """Make a paragraph for each line that is not empty."""
     return [text(line, of) for line in words.splitlines() if line.strip()]

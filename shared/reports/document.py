@@ -15,10 +15,11 @@ ROWS_MAX = 2_000
 """On paper; as CSV a report has all of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrintedReport:
-    """`days` are requests by local day, in order and also those without any, where the report is by hour or day.
-    `left_out` rows are not among `rows`, but in `total`. `names` are those of services and merchants, by id."""
+    """What a report's pages say. `days` are requests by local day, in order and also those without any, where the
+    report is by hour or day. `left_out` rows are not among `rows`, but in `total`. `names` are those of services and
+    merchants, by id."""
 
     report: Report
     columns: list[str]
@@ -35,7 +36,7 @@ Render = Callable[[PrintedReport], bytes]
 
 
 async def lay_out_report(report: Report, rows: ReportRows, sources: ReportSources) -> PrintedReport:
-    """Read all rows, and keep what fits on paper. Raises what `rows` does."""
+    """Read all rows of a report, and keep what fits on its pages. Raises what `rows` does."""
     kept: list[Figures] = []
     days = dict.fromkeys(_local_days(report), 0) if {"hour", "day"} & set(report.contents.by) else {}
     async for row in rows.each():
@@ -49,20 +50,20 @@ async def lay_out_report(report: Report, rows: ReportRows, sources: ReportSource
         **await sources.merchant_names({str(row["merchant"]) for row in kept if "merchant" in row}),
     }
     return PrintedReport(
-        report,
-        columns(report),
-        kept,
-        left_out,
-        figures(rows.total),
-        tuple(sorted(days.items())),
-        rows.as_of,
-        tuple(_facts(report)),
-        names,
+        report=report,
+        columns=columns(report),
+        rows=kept,
+        left_out=left_out,
+        total=figures(rows.total),
+        days=tuple(sorted(days.items())),
+        as_of=rows.as_of,
+        facts=tuple(_facts(report)),
+        names=names,
     )
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
-    """What stands at the head, by name."""
+    """List what stands at the head of a report, by name."""
     subject, zone = report.contents.subject, ZoneInfo(report.contents.time_zone)
     about = [
         (name, ", ".join(value) if isinstance(value, tuple) else str(value))

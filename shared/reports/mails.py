@@ -22,7 +22,7 @@ from shared.webhooks.tasks import emit
 
 
 class ReportMails:
-    """`public_url` is where the portal is served."""
+    """Writes the mails and events about reports. `public_url` is where the portal is served."""
 
     def __init__(
         self,
@@ -41,7 +41,8 @@ class ReportMails:
         self._public_url = public_url
 
     async def ready(self, report: Report, at: datetime) -> list[Task]:
-        """Mail and webhook for the owner; for the consumer, when it is shared, a copy of the report and a mail."""
+        """Tell the owner that a report is ready, by mail and webhook; the consumer, when it is shared, gets a copy of
+        the report and a mail."""
         told = {
             "id": report.id,
             "name": report.contents.name,
@@ -57,7 +58,7 @@ class ReportMails:
         return tasks
 
     async def failed(self, report: Report) -> list[Task]:
-        """A scheduled one nobody waits for: its owner is told."""
+        """Tell the owner of a scheduled report that it failed: nobody waits for that one."""
         if report.schedule_id is None:
             return []
         text = f"The scheduled report {_what(report)} could not be made: {report.error}\n"
@@ -110,7 +111,8 @@ class ReportMails:
 
 
 def _still_may(account: Account, report: Report) -> bool:
-    """Who asked may have left since; a schedule goes on for the owner."""
+    """Tell whether the account may still see the owner's reports: who asked may have left since; a schedule goes on for
+    the owner."""
     if account.status != "active":
         return False
     if report.owner_kind == "merchant":

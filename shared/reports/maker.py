@@ -39,11 +39,11 @@ _logger = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):
-    """Somebody else has the report now, or nobody wants it any more."""
+    """Another process has the report now, or nobody wants it any more."""
 
 
 class ReportMaker:
-    """One per process; makes one report at a time."""
+    """Makes reports that are due, one at a time. There is one in each process."""
 
     def __init__(
         self,
@@ -78,7 +78,7 @@ class ReportMaker:
                 return ended
 
     async def make(self, held: Held[Report]) -> bool | None:
-        """Whether it is done or failed now; None when somebody else has it."""
+        """Make one report. Returns whether it is done or failed now; None when another process has it."""
         claimed = await self._claim(held)
         if claimed is None:
             return None
@@ -101,13 +101,15 @@ class ReportMaker:
         return Held(claimed, etag)
 
     def lease(self) -> str:
+        """Until when a lease holds that begins now, in RFC 3339."""
         return format_time(self.now() + timedelta(seconds=self.lease_s))
 
     async def on_clear(self, task_id: str, task: ClearReport) -> None:
-        """The handler of ClearReport: deletes what attempts of a deleted report wrote. Raises BlobsUnavailable."""
+        """Handle ClearReport: delete what attempts of a deleted report wrote. Raises BlobsUnavailable."""
         await self.clear(blob_folder(task.owner_id, task.id))
 
     async def clear(self, folder: str, but: str = "") -> None:
+        """Delete every blob in a folder but the one named."""
         for name in [name async for name in self.blobs.list(folder)]:
             if name != but:
                 await self.blobs.delete(name)

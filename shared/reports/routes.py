@@ -87,7 +87,7 @@ class ReportInput(Input):
 
     def request(self) -> ReportRequest:
         contents = self.model_dump(exclude={"start", "to", "schedule"})
-        return ReportRequest(contents, self.start, self.to, self.schedule == "monthly")
+        return ReportRequest(contents=contents, start=self.start, end=self.to, monthly=self.schedule == "monthly")
 
 
 class ReportSubjectView(View):

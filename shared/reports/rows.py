@@ -36,12 +36,12 @@ class TooManyRows(Exception):
 
 
 def window_of(report: Report) -> Window:
-    """The whole range, cut as the report is grouped. Raises Problem 400 `range_invalid`."""
+    """Cut the whole range of a report as it is grouped. Raises Problem 400 `range_invalid`."""
     return window(report.start, report.end, step_of(report.contents), time_zone(report.contents.time_zone))
 
 
 def columns(report: Report) -> list[str]:
-    """Of every row."""
+    """Name the columns that every row of a report has."""
     by = dimensions_of(report.contents)
     if report.owner_kind == "merchant" and "api_key" in by and "consumer" not in by:
         by = ("consumer", *by)  # a key is shown with the pseudonym whose it is
@@ -52,7 +52,7 @@ def columns(report: Report) -> list[str]:
 
 
 class ReportRows:
-    """One attempt's rows. `rows`, `total` and `as_of` are right once `each` has come to its end."""
+    """The rows of one attempt at a report. `rows`, `total` and `as_of` are right once `each` has come to its end."""
 
     def __init__(self, report: Report, sources: ReportSources, progress: Progress) -> None:
         self._report = report
@@ -67,8 +67,8 @@ class ReportRows:
         self.as_of: str | None = None
 
     async def each(self) -> AsyncIterator[Figures]:
-        """Raises Problem 400 `range_invalid` when a single day is too much, 404 when the subject is gone;
-        TooManyRows."""
+        """Read the rows in order of time. Raises Problem 400 `range_invalid` when a single day is too much, 404 when
+        the subject is gone; TooManyRows."""
         for start, end in _stretches(self.window):
             await self._read(start, end)
             for row in self._finished(end):
@@ -121,7 +121,7 @@ class ReportRows:
 
 
 def _stretches(of: Window) -> Iterator[tuple[datetime, datetime]]:
-    """A few days each, cut at local midnights, where hours, days and months are cut too."""
+    """Cut a range into stretches of a few days each, at local midnights, where hours, days and months are cut too."""
     cuts = [of.start]
     day = of.start.astimezone(of.zone).date() + STRETCH_DAYS * _DAY
     while (moment := midnight(day, of.zone)) < of.end:

@@ -27,12 +27,12 @@ _logger = logging.getLogger(__name__)
 
 
 def due_after(month: str, zone: str) -> str:
-    """When the report of a month can be made."""
+    """Compute when the report of a month can be made, in RFC 3339."""
     return format_time(period(month, zone).end + GRACE)
 
 
 class ReportScheduler:
-    """One per process."""
+    """Asks for the report of each month that is over. There is one in each process."""
 
     def __init__(self, store: ReportStore, journal: Journal, now: Callable[[], datetime] = utc_now) -> None:
         self._store = store

@@ -39,9 +39,9 @@ from shared.reports.tasks import ClearReport, MakeReports
 UNFINISHED_MAX = 10
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportRequest:
-    """`start` and `end` are moments, or local days of the contents' zone."""
+    """What an owner asks for. `start` and `end` are moments, or local days of the contents' zone."""
 
     contents: Mapping[str, Any]
     start: datetime | date
@@ -50,6 +50,8 @@ class ReportRequest:
 
 
 class Reports:
+    """Decides what an owner does with its reports and schedules."""
+
     def __init__(
         self,
         store: ReportStore,
@@ -115,28 +117,28 @@ class Reports:
             raise Problem(409, "limit_reached", f"There are {SCHEDULES_MAX} schedules already. Delete one first.")
 
     async def list(self, owner_id: str, limit: int, cursor: str | None) -> Page[Report]:
-        """The latest first. Raises Problem 400 `cursor_invalid`."""
+        """List an owner's reports, the latest first. Raises Problem 400 `cursor_invalid`."""
         page = await self._store.reports(owner_id, limit, cursor)
         return page.map(lambda held: held.value)
 
     async def find(self, owner_id: str, id: str) -> Held[Report]:
-        """Raises Problem 404."""
+        """Read one of an owner's reports. Raises Problem 404."""
         held = await self._store.report(owner_id, id)
         if held is None:
             raise not_found()
         return held
 
     async def link(self, actor: Actor, owner_id: str, id: str) -> Link:
-        """To the document. Raises Problem 404; 409 `state_invalid` while there is none."""
+        """Link to a report's document. Raises Problem 404; 409 `state_invalid` while there is none."""
         report = (await self.find(owner_id, id)).value
         if report.status != "done" or report.blob is None:
             rule = f"is {report.status}; only one that is done can be downloaded"
             raise Problem(409, "state_invalid", f"The report {rule}.", errors=(FieldError("status", rule),))
-        return await self._downloads.link(actor, f"report:{id}", report.blob, file_name(report))
+        return await self._downloads.link(actor, f"report:{id}", blob_name=report.blob, filename=file_name(report))
 
     async def remove(self, actor: Actor, owner_id: str, id: str, if_match: str | None) -> None:
-        """With its document, and the consumer's copy where it is shared; one that is being made is given up. The copy
-        alone is only the consumer's. Raises Problem 404, 409, 412, 428."""
+        """Delete a report with its document, and the consumer's copy where it is shared; one that is being made is
+        given up. The copy alone is only the consumer's. Raises Problem 404, 409, 412, 428."""
         held = await self.find(owner_id, id)
         check_match(if_match, held.etag)
         change = changed(actor, "report.delete", f"report:{id}", held.value, None)
@@ -153,18 +155,18 @@ class Reports:
         return [] if consumer_id is None else [remove(REPORTS, consumer_id, report_document(report.id))]
 
     async def schedules(self, owner_id: str) -> Sequence[Schedule]:
-        """Oldest first."""
+        """List an owner's schedules, oldest first."""
         return await self._store.schedules(owner_id)
 
     async def find_schedule(self, owner_id: str, id: str) -> Held[Schedule]:
-        """Raises Problem 404."""
+        """Read one of an owner's schedules. Raises Problem 404."""
         held = await self._store.schedule(owner_id, id)
         if held is None:
             raise not_found()
         return held
 
     async def remove_schedule(self, actor: Actor, owner_id: str, id: str, if_match: str | None) -> None:
-        """What it made stays. Raises Problem 404, 409, 412, 428."""
+        """Delete a schedule; the reports that it made stay. Raises Problem 404, 409, 412, 428."""
         held = await self.find_schedule(owner_id, id)
         check_match(if_match, held.etag)
         change: Change = changed(actor, "report_schedule.delete", f"report_schedule:{id}", held.value, None)
@@ -172,7 +174,8 @@ class Reports:
 
 
 def file_name(report: Report) -> str:
-    """Such as `Usage of maps 2026-03-01 to 2026-03-31.pdf`: what people called it, as far as ASCII goes."""
+    """Name the file of a download, such as `Usage of maps 2026-03-01 to 2026-03-31.pdf`: what people called the report,
+    as far as ASCII goes."""
     zone = ZoneInfo(report.contents.time_zone)
     kept = "".join(
         each if each.isascii() and (each.isalnum() or each in "._-") else " " for each in report.contents.name

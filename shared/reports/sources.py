@@ -32,10 +32,12 @@ _ALLOWED: dict[str, tuple[tuple[Dimension, ...], frozenset[str]]] = {
 
 
 def step_of(contents: Contents) -> Step | None:
+    """The step of time that a report is grouped by: hour, day, month, or none."""
     return cast("Step | None", next((part for part in contents.by if part in get_args(Step)), None))
 
 
 def dimensions_of(contents: Contents) -> tuple[Dimension, ...]:
+    """The dimensions that a report is grouped by, without its step of time."""
     return cast("tuple[Dimension, ...]", tuple(part for part in contents.by if part not in get_args(Step)))
 
 
@@ -50,6 +52,8 @@ class Portion:
 
 
 class ReportSources:
+    """Reads a report's figures from the usage views of its owner."""
+
     def __init__(
         self,
         access: AccessStore,
@@ -65,8 +69,8 @@ class ReportSources:
         self._platform = platform
 
     async def check(self, kind: OwnerKind, owner_id: str, contents: Contents) -> None:
-        """That the owner may ask this. Raises Problem 400 `request_invalid` for what makes no sense for it, 404 for
-        what is not its own."""
+        """Check that an owner may ask for these contents. Raises Problem 400 `request_invalid` for what makes no sense
+        for it, 404 for what is not its own."""
         errors = list(_senseless(kind, contents))
         if errors:
             detail = "; ".join(f"`{error.field}` {error.rule}" for error in errors)
@@ -93,22 +97,22 @@ class ReportSources:
         return all(named)
 
     async def consumer_id(self, merchant_id: str, pseudonym: str) -> str | None:
-        """The consumer behind a merchant's pseudonym; None when the merchant has no such consumer."""
+        """Find whose a merchant's pseudonym is; None when the merchant has no such consumer."""
         return await find_consumer_id(self._access, merchant_id, pseudonym)
 
     async def service_names(self, ids: Iterable[str]) -> dict[str, str]:
-        """Of those that are still known."""
+        """Look up the names of services, as far as they are still known."""
         found = [await self._catalog.service(service_id) for service_id in sorted(ids)]
         return {service.id: service.name for service in found if service is not None}
 
     async def merchant_names(self, ids: Iterable[str]) -> dict[str, str]:
-        """Of those that are still known."""
+        """Look up the names of merchants, as far as they are still known."""
         found = [await self._catalog.merchant(merchant_id) for merchant_id in sorted(ids)]
         return {merchant.id: merchant.name for merchant in found if merchant is not None}
 
     async def read(self, report: Report, window: Window) -> list[Portion]:
-        """Usage in a stretch of the report's range. Raises Problem 400 `range_invalid` when that is too much to sum up
-        at once, 404 when what it is about is gone."""
+        """Read the usage in a stretch of the report's range. Raises Problem 400 `range_invalid` when that is too much
+        to sum up at once, 404 when what it is about is gone."""
         subject = report.contents.subject
         selection = UsageSelection(window, dimensions_of(report.contents), dict(_only(subject)))
         if report.owner_kind == "merchant":

@@ -17,31 +17,37 @@ M = TypeVar("M", bound=StoredModel)
 
 
 def report_document(id: str) -> str:
+    """Name the document of a report, in its owner's partition."""
     return f"report:{id}"
 
 
 def schedule_document(id: str) -> str:
+    """Name the document of a schedule, in its owner's partition."""
     return f"schedule:{id}"
 
 
 def blob_folder(owner_id: str, report_id: str) -> str:
-    """What its attempts write is below."""
+    """Name the folder of blobs below which a report's attempts write."""
     return f"reports/{owner_id}/{report_id}/"
 
 
 class ReportStore:
+    """Reads reports and schedules, and keeps how far a report is."""
+
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
     async def report(self, owner_id: str, id: str) -> Held[Report] | None:
+        """Read one report; None where there is none."""
         return await self._get(Report, owner_id, report_document(id))
 
     async def schedule(self, owner_id: str, id: str) -> Held[Schedule] | None:
+        """Read one schedule; None where there is none."""
         return await self._get(Schedule, owner_id, schedule_document(id))
 
     async def save(self, report: Report, etag: str) -> str:
-        """How far it is: nothing that anybody decides, so it is not in the audit log. Returns the new ETag. Raises
-        PreconditionFailed, DocumentMissing."""
+        """Store how far a report is: nothing that anybody decides, so it is not in the audit log. Returns the new ETag.
+        Raises PreconditionFailed, DocumentMissing."""
         return await self._documents.replace(
             REPORTS, report.owner_id, report_document(report.id), report.to_json(), etag=etag
         )
@@ -54,29 +60,29 @@ class ReportStore:
         return page.map(lambda document: Held(Report.model_validate_json(document.body), document.etag))
 
     async def unfinished(self, owner_id: str, at_most: int) -> int:
-        """How many are queued or running, as far as `at_most`."""
+        """Count an owner's reports that are queued or running, as far as `at_most`."""
         where = (Where("kind", "=", "report"), Where("status", "in", ("queued", "running")))
         page = await self._documents.query(REPORTS, Query(owner_id, where, limit=at_most))
         return len(page.items)
 
     async def schedules(self, owner_id: str) -> list[Schedule]:
-        """All of an owner's, of which there are at most SCHEDULES_MAX, oldest first."""
+        """List all of an owner's schedules, of which there are at most SCHEDULES_MAX, oldest first."""
         query = Query(owner_id, (Where("id", "starts_with", "schedule:"),), order_by="id", limit=1000)
         page = await self._documents.query(REPORTS, query)
         return [Schedule.model_validate_json(document.body) for document in page.items]
 
     async def due_reports(self, now: datetime) -> AsyncIterator[Held[Report]]:
-        """Everybody's reports that wait for somebody to make them, the longest wait first."""
+        """Read everybody's reports that wait for somebody to make them, the longest wait first."""
         async for held in self._due(Report, "report", now):
             yield held
 
     async def due_schedules(self, now: datetime) -> AsyncIterator[Held[Schedule]]:
-        """Everybody's schedules of which a month is over."""
+        """Read everybody's schedules of which a month is over."""
         async for held in self._due(Schedule, "schedule", now):
             yield held
 
     async def any_due(self) -> bool:
-        """Whether there is something to be made now."""
+        """Tell whether a report is to be made now."""
         async for _ in self.due_reports(utc_now()):
             return True
         return False

@@ -34,7 +34,7 @@ def page(
     )
     total = figures(Bucket())
     named: Figures = {**dict.fromkeys(columns(report), value), **total}
-    return PrintedReport(report, columns(report), [named] * 3, 0, total, facts=facts)
+    return PrintedReport(report=report, columns=columns(report), rows=[named] * 3, left_out=0, total=total, facts=facts)
 
 
 def words(printed: PrintedReport) -> str:

@@ -1,5 +1,5 @@
-"""Where documents of invoices and credit notes are: made when first asked for, kept under a name that never means
-anything else."""
+"""The cache of documents of invoices and credit notes: each is made when it is first asked for, and kept in the blob
+store under a name that never means anything else."""
 
 import asyncio
 import contextlib
@@ -24,25 +24,29 @@ CONTENT_TYPES: dict[Format, str] = {
 
 
 class DocumentCache:
-    """One per process. Who makes a document at the same time makes the same bytes, so whoever is first is right."""
+    """Renders each document once, and keeps it in the blob store. Who makes a document at the same time makes the same
+    bytes, so whoever is first is right."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
     async def get(self, invoice: Invoice, format: Format, side: Side = "buyer") -> str:
-        """The blob's name. It is made if it is not there. Raises BlobsUnavailable; ValueError for a draft, which has no
-        documents."""
+        """Name the blob of an invoice's document. It is made if it is not there. Raises BlobsUnavailable; ValueError
+        for a draft, which has no documents."""
         if not invoice.number:
             raise ValueError("a draft has no documents")
         name = f"invoices/{invoice.merchant_id}/{invoice.id}/{invoice.number}.{side}.{format}"
-        return await self._kept(name, format, invoice.logo, partial(_render, frozen(invoice), format, side))
+        return await self._render_once(name, format, invoice.logo, partial(_render, frozen(invoice), format, side))
 
     async def get_note(self, note: CreditNote, format: Format, logo: str | None) -> str:
-        """The blob's name; `logo` is that of the note's invoice. Raises BlobsUnavailable."""
+        """Name the blob of a credit note's document, which is made if it is not there; `logo` is that of the note's
+        invoice. Raises BlobsUnavailable."""
         name = f"invoices/{note.merchant_id}/{note.invoice_id}/{note.number}.{format}"
-        return await self._kept(name, format, logo, partial(_render_note, note, format))
+        return await self._render_once(name, format, logo, partial(_render_note, note, format))
 
-    async def _kept(self, name: str, format: Format, logo: str | None, render: Callable[[bytes | None], bytes]) -> str:
+    async def _render_once(
+        self, name: str, format: Format, logo: str | None, render: Callable[[bytes | None], bytes]
+    ) -> str:
         if name not in [found async for found in self._blobs.list(name)]:
             drawn = await self._blobs.get(logo) if logo is not None and format == "pdf" else None
             data = await asyncio.to_thread(render, None if drawn is None else drawn.data)

@@ -9,15 +9,19 @@ from shared.pdf.fonts import ACCENT, FAINT, FONT, QUIET
 
 
 class DayChart(Flowable):
+    """Draws a bar of requests for each local day of a month; `width` and `height` are in points."""
+
     def __init__(self, days: Sequence[DayUsage], width: float, height: float = 78) -> None:
         super().__init__()
         self.width, self.height = width, height
         self._days = days
 
     def wrap(self, *_: float) -> tuple[float, float]:
+        """Say how much room the chart takes, as reportlab asks before it draws."""
         return self.width, self.height
 
     def draw(self) -> None:
+        """Draw grid, scale, bars and numbers of days onto the canvas, as reportlab asks."""
         canvas, foot, head = self.canv, 11, 10
         most = max((day.requests for day in self._days), default=0)
         step = self.width / max(len(self._days), 1)

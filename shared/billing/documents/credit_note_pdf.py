@@ -23,7 +23,8 @@ _SETTLED = (
 
 @one_at_a_time
 def render_note_pdf(note: CreditNote, logo: bytes | None) -> bytes:
-    """`logo` is PNG, JPEG or WebP; one that cannot be read is left out. The same note gives the same bytes."""
+    """Render a credit note as PDF. `logo` is PNG, JPEG or WebP; one that cannot be read is left out. The same note
+    gives the same bytes."""
     drawn, currency = picture(logo), note.currency
     attachments = {"credit-note.json": render_note_json(note)}
     if drawn is not None and logo is not None:

@@ -49,15 +49,17 @@ _Row = dict[str, object]
 
 
 def render_csv(invoice: Invoice, *, merchants_side: bool = False) -> bytes:
-    """UTF-8, lines end with CR LF (RFC 4180), decimals without an exponent. `kind` is `line`, `step` (what the line
-    before is made of; its `exact_amount` is not rounded), `tax`, `credit`, or the name of a total."""
+    """Render an invoice as CSV: UTF-8, lines end with CR LF (RFC 4180), decimals without an exponent. `kind` is `line`,
+    `step` (what the line before is made of; its `exact_amount` is not rounded), `tax`, `credit`, or the name of a
+    total."""
     rows = [*_lines(invoice), *_taxes(invoice.taxes, invoice.currency), *_sums(invoice, merchants_side)]
     head = {"number": invoice.number, "period": invoice.period, "currency": invoice.currency}
     return _written(COLUMNS, head, rows)
 
 
 def render_note_csv(note: CreditNote) -> bytes:
-    """As `render_csv` does: one `line`, `tax` and the totals; what is taken back is positive."""
+    """Render a credit note as CSV, in the form of `render_csv`: one `line`, `tax` and the totals; what is taken back is
+    positive."""
     money = round_money(note.net, note.currency)
     rows: list[_Row] = [{"kind": "line", "description": note.reason, "amount": money, "net": money}]
     rows += _taxes(note.taxes, note.currency)

@@ -18,6 +18,8 @@ from shared.platform.documents import Documents
 
 
 class InvoiceDownloads:
+    """Gives out links to documents of invoices and credit notes, and to the records behind an invoice."""
+
     def __init__(
         self,
         *,
@@ -35,37 +37,39 @@ class InvoiceDownloads:
         self._cache = cache
         self._downloads = downloads
 
-    async def of_merchant(self, actor: Actor, merchant_id: str, id: str, format: Format, side: Side) -> Link:
-        """Raises Problem 404; BlobsUnavailable."""
+    async def of_merchant(self, actor: Actor, *, merchant_id: str, id: str, format: Format, side: Side) -> Link:
+        """Link to an invoice's document, for the merchant, as its own `side` or the buyer's. Raises Problem 404;
+        BlobsUnavailable."""
         held = await self._invoices.invoice(merchant_id, id)
         if held is None:
             raise not_found()
         return await self._document(actor, held.value, format, side)
 
-    async def of_consumer(self, actor: Actor, consumer_id: str, id: str, format: Format) -> Link:
-        """Raises Problem 404; BlobsUnavailable."""
-        return await self._document(actor, await self._consumers(consumer_id, id), format, "buyer")
+    async def of_consumer(self, actor: Actor, *, consumer_id: str, id: str, format: Format) -> Link:
+        """Link to an invoice's document, for the consumer who was billed. Raises Problem 404; BlobsUnavailable."""
+        return await self._document(actor, await self._consumers_invoice(consumer_id, id), format, "buyer")
 
-    async def merchants_note(self, actor: Actor, merchant_id: str, id: str, format: Format) -> Link:
-        """A credit note's. Raises Problem 404; BlobsUnavailable."""
+    async def merchants_note(self, actor: Actor, *, merchant_id: str, id: str, format: Format) -> Link:
+        """Link to a credit note's document, for the merchant. Raises Problem 404; BlobsUnavailable."""
         held = await self._invoices.note(merchant_id, id)
         invoice = None if held is None else await self._invoices.invoice(merchant_id, held.value.invoice_id)
         if held is None or invoice is None:
             raise not_found()
         return await self._note(actor, held.value, invoice.value, format)
 
-    async def consumers_note(self, actor: Actor, consumer_id: str, invoice_id: str, id: str, format: Format) -> Link:
-        """One of an invoice's. Raises Problem 404; BlobsUnavailable."""
-        invoice = await self._consumers(consumer_id, invoice_id)
+    async def consumers_note(self, actor: Actor, *, consumer_id: str, invoice_id: str, id: str, format: Format) -> Link:
+        """Link to the document of one of an invoice's credit notes, for the consumer. Raises Problem 404;
+        BlobsUnavailable."""
+        invoice = await self._consumers_invoice(consumer_id, invoice_id)
         held = await self._invoices.note(invoice.merchant_id, id)
         if held is None or held.value.invoice_id != invoice_id:
             raise not_found()
         return await self._note(actor, held.value, invoice, format)
 
-    async def records(self, actor: Actor, consumer_id: str, id: str, period: str | None) -> Link:
-        """Those of one period that the invoice rests on, its own unless another is named, as CSV. Raises Problem 404;
-        400 for a period that it does not rest on; 410 `records_gone`; BlobsUnavailable."""
-        invoice = await self._consumers(consumer_id, id)
+    async def records(self, actor: Actor, *, consumer_id: str, id: str, period: str | None) -> Link:
+        """Link to the raw records of one period that an invoice rests on, its own unless another is named, as CSV.
+        Raises Problem 404; 400 for a period that it does not rest on; 410 `records_gone`; BlobsUnavailable."""
+        invoice = await self._consumers_invoice(consumer_id, id)
         wanted = period or invoice.period
         proof = next((proof for proof in invoice.records if proof.period == wanted), None)
         if proof is None:
@@ -75,7 +79,9 @@ class InvoiceDownloads:
         name = f"invoices/{invoice.merchant_id}/{invoice.id}/{invoice.number}.records.{wanted}.csv"
         if name not in [found async for found in self._blobs.list(name)]:
             await self._export(consumer_id, proof, name)
-        return await self._downloads.link(actor, f"invoice:{id}", name, f"{invoice.number}.records-{wanted}.csv")
+        return await self._downloads.link(
+            actor, f"invoice:{id}", blob_name=name, filename=f"{invoice.number}.records-{wanted}.csv"
+        )
 
     async def _export(self, consumer_id: str, proof: RecordsProof, name: str) -> None:
         consumer = await self._access.consumer(consumer_id)
@@ -89,7 +95,7 @@ class InvoiceDownloads:
             detail = f"Cannot be exported: {error}. They live as long as the platform keeps records."
             raise Problem(410, "records_gone", detail) from None
 
-    async def _consumers(self, consumer_id: str, id: str) -> Invoice:
+    async def _consumers_invoice(self, consumer_id: str, id: str) -> Invoice:
         held = await self._invoices.consumer_invoice(consumer_id, id)
         if held is None:
             raise not_found()
@@ -99,8 +105,12 @@ class InvoiceDownloads:
         name = await self._cache.get(invoice, format, side)
         # What has the commission in it must not be taken for the buyer's. An e-invoice has not.
         kind = ".statement" if side == "merchant" and format != "xml" else ""
-        return await self._downloads.link(actor, f"invoice:{invoice.id}", name, f"{invoice.number}{kind}.{format}")
+        return await self._downloads.link(
+            actor, f"invoice:{invoice.id}", blob_name=name, filename=f"{invoice.number}{kind}.{format}"
+        )
 
     async def _note(self, actor: Actor, note: CreditNote, invoice: Invoice, format: Format) -> Link:
         name = await self._cache.get_note(note, format, invoice.logo)
-        return await self._downloads.link(actor, f"credit_note:{note.id}", name, f"{note.number}.{format}")
+        return await self._downloads.link(
+            actor, f"credit_note:{note.id}", blob_name=name, filename=f"{note.number}.{format}"
+        )

@@ -33,7 +33,7 @@ _CONTROLS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def render_xml(invoice: Invoice) -> bytes:
-    """UTF-8, indented, with an XML declaration; the same invoice gives the same bytes."""
+    """Render an invoice as UBL: UTF-8, indented, with an XML declaration; the same invoice gives the same bytes."""
     root = _root("Invoice")
     for name, text in (
         ("CustomizationID", CUSTOMIZATION),
@@ -60,8 +60,8 @@ def render_xml(invoice: Invoice) -> bytes:
 
 
 def render_note_xml(note: CreditNote) -> bytes:
-    """As `render_xml` does. What a note takes back is positive in it, as its kind says which way it goes; it has one
-    line, since a note is over an amount."""
+    """Render a credit note as UBL, in the form of `render_xml`. What a note takes back is positive in it, as its kind
+    says which way it goes; it has one line, since a note is over an amount."""
     root = _root("CreditNote")
     for name, text in (
         ("CustomizationID", CUSTOMIZATION),

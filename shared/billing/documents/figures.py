@@ -20,12 +20,13 @@ KEPT_MAX = 12
 
 
 def money(amount: Decimal, currency: str) -> str:
-    """With the currency's digits, thousands apart. A minus sign is ASCII's, which survives being copied."""
+    """Write an amount with its currency's digits, thousands apart. A minus sign is ASCII's, which survives being
+    copied."""
     return _thousands(money_text(amount, currency))
 
 
 def number(value: Decimal | None, digits: int = 0) -> str:
-    """Exact as far as twelve digits after the point, with at least `digits` of them."""
+    """Write a number exactly, as far as twelve digits after the point, with at least `digits` of them."""
     if value is None:
         return ""
     cut = value.quantize(Decimal(1).scaleb(-DIGITS_MAX), context=EXACT) if _digits(value) > DIGITS_MAX else value
@@ -45,7 +46,7 @@ def _thousands(written: str) -> str:
 
 
 def price(value: Decimal | None, currency: str) -> str:
-    """Exact, with at least the currency's digits."""
+    """Write a price exactly, with at least its currency's digits."""
     return number(value, exponent(currency))
 
 
@@ -54,6 +55,9 @@ SUMS_WIDTHS = (38 * mm, 24 * mm, 26 * mm)
 
 
 class TotalRow(NamedTuple):
+    """One row of totals: what it is called, its amount as written, a note in small print; `last` stands out as what is
+    due."""
+
     words: str
     amount: str
     note: str = ""
@@ -63,7 +67,7 @@ class TotalRow(NamedTuple):
 
 
 def tax_sums(taxes: Iterable[TaxLine], currency: str) -> list[TotalRow]:
-    """Name, rate and what it applies to, with what the law wants said about it."""
+    """Make a row of totals for each tax: name, rate and what it applies to, with what the law wants said about it."""
     return [TotalRow(_tax_words(tax, currency), money(tax.amount, currency), tax.note) for tax in taxes]
 
 
@@ -107,7 +111,7 @@ class AmountTable:
         ]
 
     def add(self, rows: Sequence[list[Any]]) -> None:
-        """What is said of one thing, under a thin rule. On one page, unless it is long."""
+        """Add the rows about one thing, under a thin rule. They stay on one page, unless they are long."""
         first = len(self.rows)
         self._looks.append(("LINEABOVE", (0, first), (-1, first), 0.4, FAINT))
         self._looks += [_tight(first + at) for at in range(1, len(rows))]
@@ -116,7 +120,7 @@ class AmountTable:
             self._keep(first, first + min(len(rows), KEPT_MAX) - 1)
 
     def total(self, sums: Sequence[TotalRow]) -> None:
-        """Right under the amounts, on the page of the last of them: no page has totals alone."""
+        """Add the totals right under the amounts, on the page of the last of them: no page has totals alone."""
         first, column = len(self.rows), len(self._widths) - 3
         for row, each in enumerate(sums, first):
             self.rows.append([*[""] * column, *_sum_cells(each)])
@@ -136,6 +140,7 @@ class AmountTable:
         self._looks.append(("NOSPLIT", (0, first), (-1, last)))
 
     def table(self) -> Table:
+        """Make the table of all rows that were added."""
         return _Rows(self.rows, colWidths=self._widths, repeatRows=1, style=TableStyle(self._looks))
 
 
@@ -144,7 +149,7 @@ def _tight(row: int) -> tuple[Any, ...]:
 
 
 def sums_table(sums: Sequence[TotalRow]) -> Table:
-    """On the right, as totals are."""
+    """Make a table of totals alone, on the right of the page."""
     looks: list[tuple[Any, ...]] = [("FONTNAME", (0, 0), (-1, -1), FONT), ("VALIGN", (0, 0), (-1, -1), "TOP")]
     looks.append(("LEFTPADDING", (0, 0), (-1, -1), 4))
     looks += [("RIGHTPADDING", (0, 0), (-1, -1), 4), ("TOPPADDING", (0, 0), (-1, -1), 0.5)]

@@ -48,7 +48,8 @@ _HOW_TO_CHECK = (
 
 @one_at_a_time
 def render_pdf(invoice: Invoice, logo: bytes | None, *, merchants_side: bool = False) -> bytes:
-    """`logo` is PNG, JPEG or WebP; one that cannot be read is left out. The same invoice gives the same bytes."""
+    """Render an invoice as PDF. `logo` is PNG, JPEG or WebP; one that cannot be read is left out. The same invoice
+    gives the same bytes."""
     issued = frozen(invoice)
     drawn = picture(logo)
     attachments = {"invoice.json": render_json(issued, merchants_side=merchants_side)}

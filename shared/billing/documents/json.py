@@ -18,8 +18,8 @@ _UNKNOWN = {"consumer_id": "unknown", "commission_percent": "0", "commission": "
 
 
 def render_json(invoice: Invoice, *, merchants_side: bool = False) -> bytes:
-    """UTF-8, keys in order, decimals as text, a line end at the end. The buyer's is without commission and net to the
-    merchant; neither tells who the consumer is beyond its pseudonym."""
+    """Render an invoice as canonical JSON: UTF-8, keys in order, decimals as text, a line end at the end. The buyer's
+    is without commission and net to the merchant; neither tells who the consumer is beyond its pseudonym."""
     left_out = _LATER | _HIDDEN | (set() if merchants_side else _MERCHANTS)
     fields: dict[str, Any] = invoice.model_dump(mode="json", exclude=left_out, exclude_none=True)
     for used in fields["plans"]:
@@ -28,7 +28,7 @@ def render_json(invoice: Invoice, *, merchants_side: bool = False) -> bytes:
 
 
 def render_note_json(note: CreditNote) -> bytes:
-    """As `render_json` does."""
+    """Render a credit note as canonical JSON, in the form of `render_json`."""
     return _written(note.model_dump(mode="json", exclude={"kind", *_HIDDEN}, exclude_none=True))
 
 
@@ -37,7 +37,7 @@ def _written(fields: dict[str, Any]) -> bytes:
 
 
 def parse_json(text: bytes) -> Invoice:
-    """The invoice of either side's JSON; what it does not tell is zero or `unknown`. Raises ValueError."""
+    """Read the invoice of either side's JSON back; what it does not tell is zero or `unknown`. Raises ValueError."""
     fields = json.loads(text)
     if not isinstance(fields, dict):
         raise ValueError("must be a JSON object")
@@ -45,5 +45,5 @@ def parse_json(text: bytes) -> Invoice:
 
 
 def frozen(invoice: Invoice) -> Invoice:
-    """As it was issued, whatever was paid since: its documents never change."""
+    """Restore an invoice to what it was when it was issued, whatever was paid since: its documents never change."""
     return parse_json(render_json(invoice, merchants_side=True)).model_copy(update={"consumer_id": invoice.consumer_id})

@@ -22,7 +22,7 @@ _REGISTERED_AS = {"vat": "VAT id", "gst": "GST no.", "in_gst": "GSTIN"}
 
 
 def picture(logo: bytes | None) -> Image | None:
-    """PNG, JPEG or WebP on white; None for what is none."""
+    """Make the logo's picture from PNG, JPEG or WebP, on white; None for what is none of these."""
     if logo is None:
         return None
     from PIL import Image as Pillow  # slow to import, and not every seller has a logo
@@ -46,8 +46,8 @@ def picture(logo: bytes | None) -> Image | None:
 def head(
     kind: str, seller: Party, logo: Image | None, facts: Sequence[tuple[str, str]], amount: tuple[str, str]
 ) -> list[Flowable]:
-    """The logo, or else the name, on the left; `kind`, `facts` and `amount`, what people look for first, on the
-    right."""
+    """Lay out the head of a document: the logo, or else the name, on the left; `kind`, `facts` and `amount`, what
+    people look for first, on the right."""
     left: Flowable = logo if logo is not None else text(seller.name, style(16, bold=True))
     rows = [[text(word, style(8, quiet=True)), text(value, style(9))] for word, value in facts]
     rows.append([text(amount[0], style(8, quiet=True)), text(amount[1], style(13, bold=True))])
@@ -70,6 +70,7 @@ def head(
 
 
 def parties(seller: Party, buyer: Party, pseudonym: str) -> Flowable:
+    """Lay out seller and buyer side by side, with the ids that tax law wants named."""
     return _halves(
         _party("From", seller, _seller_ids(seller, buyer)),
         _party("Billed to", buyer, [*_buyer_ids(seller, buyer), ("Customer", pseudonym)]),
@@ -77,7 +78,7 @@ def parties(seller: Party, buyer: Party, pseudonym: str) -> Flowable:
 
 
 def invoice_kind(seller: Party, buyer: Party) -> str:
-    """What the law has it called: where there is GST (Australia, India, Singapore), `Tax invoice`."""
+    """Name an invoice as the law has it: where there is GST (Australia, India, Singapore), it is a `Tax invoice`."""
     under = treatment(seller, buyer).registration
     return "Tax invoice" if under is not None and under.kind in ("gst", "in_gst") else "Invoice"
 
@@ -116,10 +117,12 @@ def _halves(left: Flowable | Sequence[Flowable], right: Flowable | Sequence[Flow
 
 
 def bare() -> TableStyle:
+    """Style a table without any padding or rules."""
     sides = ("LEFTPADDING", "RIGHTPADDING", "TOPPADDING", "BOTTOMPADDING")
     face = ("FONTNAME", (0, 0), (-1, -1), FONT)  # also of empty cells: the library's own would be named, not embedded
     return TableStyle([face, ("VALIGN", (0, 0), (-1, -1), "TOP"), *((side, (0, 0), (-1, -1), 0) for side in sides)])
 
 
 def heading(words: str) -> Flowable:
+    """Make the heading of a part of the page."""
     return text(words, style(10, bold=True))

@@ -34,7 +34,8 @@ async def download_merchants_invoice(
     side: Annotated[Side, Query(description="`buyer`: as the consumer has it, without commission")] = "merchant",
 ) -> DownloadLinkView:
     """A link to the invoice as PDF, CSV, JSON or e-invoice XML."""
-    return DownloadLinkView.of(await papers.of_merchant(caller.actor, merchant_id, invoice_id, format, side))
+    link = await papers.of_merchant(caller.actor, merchant_id=merchant_id, id=invoice_id, format=format, side=side)
+    return DownloadLinkView.of(link)
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/documents/{format}")
@@ -46,7 +47,8 @@ async def download_invoice(
     format: DocumentFormat,
 ) -> DownloadLinkView:
     """A link to the invoice as PDF, CSV, JSON or e-invoice XML."""
-    return DownloadLinkView.of(await papers.of_consumer(caller.actor, consumer_id, invoice_id, format))
+    link = await papers.of_consumer(caller.actor, consumer_id=consumer_id, id=invoice_id, format=format)
+    return DownloadLinkView.of(link)
 
 
 @router.get("/merchants/{merchant_id}/credit-notes/{note_id}/documents/{format}")
@@ -58,7 +60,8 @@ async def download_merchants_note(
     format: DocumentFormat,
 ) -> DownloadLinkView:
     """A link to the credit note as PDF, CSV, JSON or e-invoice XML."""
-    return DownloadLinkView.of(await papers.merchants_note(caller.actor, merchant_id, note_id, format))
+    link = await papers.merchants_note(caller.actor, merchant_id=merchant_id, id=note_id, format=format)
+    return DownloadLinkView.of(link)
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes/{note_id}/documents/{format}")
@@ -71,7 +74,10 @@ async def download_note(
     format: DocumentFormat,
 ) -> DownloadLinkView:
     """A link to the credit note as PDF, CSV, JSON or e-invoice XML."""
-    return DownloadLinkView.of(await papers.consumers_note(caller.actor, consumer_id, invoice_id, note_id, format))
+    link = await papers.consumers_note(
+        caller.actor, consumer_id=consumer_id, invoice_id=invoice_id, id=note_id, format=format
+    )
+    return DownloadLinkView.of(link)
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/records.csv")
@@ -84,4 +90,5 @@ async def download_invoice_records(
 ) -> DownloadLinkView:
     """A link to the raw records that the invoice rests on. Their SHA-256 is printed on the invoice, and
     `scripts/verify_invoice` recomputes it from them. 410 `records_gone` once they have expired."""
-    return DownloadLinkView.of(await papers.records(caller.actor, consumer_id, invoice_id, period))
+    link = await papers.records(caller.actor, consumer_id=consumer_id, id=invoice_id, period=period)
+    return DownloadLinkView.of(link)

@@ -1,4 +1,4 @@
-"""Who is told of an invoice, and how: mails to the buyer (and, that it is paid, to the merchant), webhooks to both."""
+"""Announcements of invoices: mails to the buyer (and, that it is paid, to the merchant), webhooks to both."""
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -25,7 +25,8 @@ from shared.webhooks.models import EventType
 from shared.webhooks.store import WebhookStore
 from shared.webhooks.tasks import EmitEvent, emit
 
-Leave = Callable[[str, Sequence[Task]], Awaitable[object]]
+LeaveTasks = Callable[[str, Sequence[Task]], Awaitable[object]]
+"""Leaves tasks to the outbox: the merchant's id, and the tasks."""
 
 LATER_S = 60
 
@@ -33,8 +34,8 @@ _logger = logging.getLogger(__name__)
 
 
 class Announcer:
-    """One per process. `send` does a mail's task, `post` one of a webhook's event, `leave` leaves tasks of a merchant's
-    to the outbox."""
+    """Tells buyers and webhooks of invoices. `send` does a mail's task, `post` one of a webhook's event, `leave` leaves
+    tasks of a merchant's to the outbox. Every method but `on_issued` returns tasks, to be committed with the change."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class Announcer:
         webhooks: WebhookStore,
         send: Callable[[str, SendMail], Awaitable[None]],
         post: Callable[[str, EmitEvent], Awaitable[None]],
-        leave: Leave,
+        leave: LeaveTasks,
         url: str,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -66,18 +67,18 @@ class Announcer:
         self._now = now
 
     async def on_issued(self, task_id: str, task: AnnounceInvoices) -> None:
-        """Of invoices that were issued together. They are told here and not by a task for each, as there may be 100,000
-        of them. After a failure it goes on where it was: with the invoice whose mail may be sent a second time, with
-        the same Message-ID, and whose event may be posted again, with the same `webhook-id`; nothing is lost. An
-        address that takes no mail, or none now, does not keep the others from theirs. Raises MailUnavailable,
-        DocumentsUnavailable."""
+        """Handle AnnounceInvoices: tell of invoices that were issued together, here and not by a task for each, as
+        there may be 100,000 of them. After a failure it goes on where it was: with the invoice whose mail may be sent a
+        second time, with the same Message-ID, and whose event may be posted again, with the same `webhook-id`; nothing
+        is lost. An address that takes no mail, or none now, does not keep the others from theirs. Raises
+        MailUnavailable, DocumentsUnavailable."""
         merchant_id, ids = task.merchant_id, task.ids
         first = task.first_task or task_id
         at = self._now() if task.at is None else parse_time(task.at)
-        heard = {merchant_id: await self._listens(merchant_id, "invoice.issued")}
+        listening = {merchant_id: await self._listens(merchant_id, "invoice.issued")}
         for position, invoice_id in enumerate(ids):
             try:
-                await self._tell(f"{first}.{invoice_id}", merchant_id, invoice_id, at, heard)
+                await self._announce_issued(f"{first}.{invoice_id}", merchant_id, invoice_id, at, listening)
             except Unavailable as error:
                 if not position:
                     raise
@@ -86,12 +87,14 @@ class Announcer:
                 await self._leave(merchant_id, [task.model_copy(update=left)])
                 return
 
-    async def _tell(self, id: str, merchant_id: str, invoice_id: str, at: datetime, heard: dict[str, bool]) -> None:
+    async def _announce_issued(
+        self, id: str, merchant_id: str, invoice_id: str, at: datetime, listening: dict[str, bool]
+    ) -> None:
         held = await self._invoices.invoice(merchant_id, invoice_id)
         if held is None or held.value.status == "void":
             return
-        for task in await self._issued(held.value, at, heard):
-            task_id = f"{id}.{_whom(task)}"
+        for task in await self._issued_tasks(held.value, at, listening):
+            task_id = f"{id}.{_recipient(task)}"
             try:
                 await (self._send(task_id, task) if isinstance(task, SendMail) else self._post(task_id, task))
             except GaveUp as error:
@@ -100,22 +103,25 @@ class Announcer:
                 _logger.warning("task %s is left for later: %s", task_id, error)
                 await self._leave(merchant_id, [task.model_copy(update={"delay_s": LATER_S})])
 
-    async def _issued(self, invoice: Invoice, at: datetime, heard: dict[str, bool]) -> list[SendMail | EmitEvent]:
+    async def _issued_tasks(
+        self, invoice: Invoice, at: datetime, listening: dict[str, bool]
+    ) -> list[SendMail | EmitEvent]:
         text = f"Your invoice {invoice.number} of {self._by(invoice)} for {invoice.period} is here.\n\n"
         mails = await self._to_buyer(invoice, f"Invoice {invoice.number}", text + self._facts(invoice))
-        return [*mails, *await self._events(invoice, "invoice.issued", at, heard)]
+        return [*mails, *await self._events(invoice, "invoice.issued", at, listening)]
 
     async def paid(self, invoice: Invoice) -> list[Task]:
+        """Thank the buyer, and tell the merchant, that nothing of an invoice is open any more."""
         text = f"Invoice {invoice.number} of {self._by(invoice)} for {invoice.period} is paid. Thank you.\n\n"
         subject = f"Paid: invoice {invoice.number}"
         mails = await self._to_buyer(invoice, subject, text + self._where(invoice))
         merchant = await self._catalog.merchant(invoice.merchant_id)
-        told = f"Invoice {invoice.number} to {one_line(invoice.buyer.name)} for {invoice.period} is paid.\n"
-        mails += await self._merchant_mails.to_merchant(merchant, subject, told)
+        paid_text = f"Invoice {invoice.number} to {one_line(invoice.buyer.name)} for {invoice.period} is paid.\n"
+        mails += await self._merchant_mails.to_merchant(merchant, subject, paid_text)
         return [*mails, *await self._events(invoice, "invoice.paid")]
 
     async def overdue(self, invoice: Invoice, days: int) -> list[Task]:
-        """`days` after it was due. Webhooks are told once, when it becomes so."""
+        """Remind the buyer of an invoice that was due `days` ago. Webhooks are told once, when it becomes overdue."""
         ago = "yesterday" if days == 1 else f"{days} days ago"
         text = f"Invoice {invoice.number} of {self._by(invoice)} was due {ago}.\n\n"
         subject = f"Overdue: invoice {invoice.number}"
@@ -123,11 +129,13 @@ class Announcer:
         return [*mails, *(await self._events(invoice, "invoice.overdue") if not invoice.reminders else [])]
 
     async def voided(self, invoice: Invoice) -> list[SendMail]:
+        """Tell the buyer that an invoice is void."""
         reason = invoice.voided_reason or ""
         text = f"Invoice {invoice.number} of {self._by(invoice)} is void: nothing is to be paid.\n\nReason: {reason}\n"
         return await self._to_buyer(invoice, f"Void: invoice {invoice.number}", text)
 
     async def credited(self, invoice: Invoice, note: CreditNote) -> list[SendMail]:
+        """Tell the buyer of a credit note."""
         amount = f"{money_text(note.total, note.currency)} {note.currency}"
         text = (
             f"Credit note {note.number} of {self._by(invoice)} over {amount}, for invoice {note.invoice_number}.\n\n"
@@ -154,16 +162,16 @@ class Announcer:
         return await self._mails.to_consumer(await self._access.consumer(invoice.consumer_id), subject, text)
 
     async def _events(
-        self, invoice: Invoice, type: EventType, at: datetime | None = None, heard: dict[str, bool] | None = None
+        self, invoice: Invoice, type: EventType, at: datetime | None = None, listening: dict[str, bool] | None = None
     ) -> list[EmitEvent]:
-        """For whoever listens: with 100,000 invoices at once, nobody makes events for no one. `heard` says of owners
-        whether they do, where that is known already."""
+        """Make events for whoever listens: with 100,000 invoices at once, nobody makes events for no one. `listening`
+        says of owners whether they do, where that is known already."""
         found = []
         for owner_id, data in (
             (invoice.merchant_id, {"pseudonym": invoice.pseudonym}),
             (invoice.consumer_id, {"seller": invoice.seller.name}),
         ):
-            listens = (heard or {}).get(owner_id)
+            listens = (listening or {}).get(owner_id)
             if await self._listens(owner_id, type) if listens is None else listens:
                 found.append(emit(owner_id, type, {**_event(invoice), **data}, at or self._now()))
         return found
@@ -173,10 +181,11 @@ class Announcer:
         return any(held.value.status == "enabled" and type in held.value.events for held in hooks)
 
 
-def _whom(task: SendMail | EmitEvent) -> str:
-    """In the id of what is done: another order of the tasks, or another address, must not share it."""
-    whom = task.to if isinstance(task, SendMail) else task.owner_id
-    return sha256(whom.encode()).hexdigest()[:16]
+def _recipient(task: SendMail | EmitEvent) -> str:
+    """Name a task's recipient for the id of what is done: another order of tasks, or another address, must not share an
+    id."""
+    recipient = task.to if isinstance(task, SendMail) else task.owner_id
+    return sha256(recipient.encode()).hexdigest()[:16]
 
 
 def _event(invoice: Invoice) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What a consumer has for its next invoices of a merchant: how it is used, and comes back."""
+"""Credit: what a consumer has for its next invoices of a merchant, how invoices use it, and how it comes back."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -8,12 +8,13 @@ from shared.billing.invoices.models import CreditUse
 from shared.kernel.documents import Identifier, StoredModel
 from shared.kernel.money import ZERO, Currency
 
-Left = Sequence[CreditUse]
-"""Of each note, oldest first, and of each once."""
+CreditUses = Sequence[CreditUse]
+"""Amounts by credit note, oldest first, each note once."""
 
 
 class Credit(StoredModel):
-    """What is left, under `credit:{consumer_id}:{currency}`."""
+    """Stored credit: what a consumer has left of each credit note for its next invoices of a merchant, under
+    `credit:{consumer_id}:{currency}`."""
 
     kind: Literal["credit"] = "credit"
     consumer_id: Identifier
@@ -21,26 +22,27 @@ class Credit(StoredModel):
     left: tuple[CreditUse, ...]
 
 
-def without(left: Left, uses: Left) -> tuple[CreditUse, ...]:
-    """After an invoice that uses some of it."""
+def use_credit(left: CreditUses, uses: CreditUses) -> tuple[CreditUse, ...]:
+    """Compute what is left of credit after an invoice that uses some of it."""
     used = _by_note(uses)
-    return _those_left({number: amount - used.get(number, ZERO) for number, amount in _by_note(left).items()})
+    return _what_is_left({number: amount - used.get(number, ZERO) for number, amount in _by_note(left).items()})
 
 
-def with_back(left: Left, uses: Left) -> tuple[CreditUse, ...]:
-    """After an invoice that used some of it is void: each part goes to what is left of its note. A note of which
-    nothing is left comes first again, since the oldest are used first."""
-    back, there = _by_note(uses), _by_note(left)
-    gone = {number: amount for number, amount in back.items() if number not in there}
-    return _those_left(gone | {number: amount + back.get(number, ZERO) for number, amount in there.items()})
+def give_back(left: CreditUses, uses: CreditUses) -> tuple[CreditUse, ...]:
+    """Compute what is left of credit after an invoice that used some of it is void: each part goes back to its note. A
+    note of which nothing was left comes first again, since the oldest are used first."""
+    returned, remaining = _by_note(uses), _by_note(left)
+    used_up = {number: amount for number, amount in returned.items() if number not in remaining}
+    added = {number: amount + returned.get(number, ZERO) for number, amount in remaining.items()}
+    return _what_is_left(used_up | added)
 
 
-def _by_note(uses: Left) -> dict[str, Decimal]:
-    found: dict[str, Decimal] = {}
+def _by_note(uses: CreditUses) -> dict[str, Decimal]:
+    amounts: dict[str, Decimal] = {}
     for use in uses:
-        found[use.note_number] = found.get(use.note_number, ZERO) + use.amount
-    return found
+        amounts[use.note_number] = amounts.get(use.note_number, ZERO) + use.amount
+    return amounts
 
 
-def _those_left(amounts: dict[str, Decimal]) -> tuple[CreditUse, ...]:
+def _what_is_left(amounts: dict[str, Decimal]) -> tuple[CreditUse, ...]:
     return tuple(CreditUse(note_number=number, amount=amount) for number, amount in amounts.items() if amount)

@@ -11,7 +11,7 @@ from shared.platform.documents import Where
 
 
 class InvoiceListing:
-    """One per process. What is listed raises Problem 400 `cursor_invalid`."""
+    """Lists invoices and credit notes. Every list raises Problem 400 `cursor_invalid`."""
 
     def __init__(self, invoices: InvoiceStore, access: AccessStore) -> None:
         self._invoices = invoices
@@ -27,7 +27,8 @@ class InvoiceListing:
         period: str | None = None,
         pseudonym: str | None = None,
     ) -> Page[Held[Invoice]]:
-        """Newest numbers first; none for a pseudonym that is not the merchant's."""
+        """A page of a merchant's invoices, newest numbers first; an empty one for a pseudonym that is not the
+        merchant's."""
         where = _where(status=status, period=period)
         # A cursor can be read by whoever has it: the pseudonym is in it, never the id that is looked up for it.
         asked = f"{status}:{period}:{pseudonym}"
@@ -47,7 +48,7 @@ class InvoiceListing:
         status: InvoiceStatus | None = None,
         period: str | None = None,
     ) -> Page[Held[Invoice]]:
-        """Of all its merchants, newest periods first."""
+        """A page of a consumer's invoices of all its merchants, newest periods first."""
         return await self._invoices.consumer_invoices(consumer_id, _where(status=status, period=period), limit, cursor)
 
     async def of_platform(
@@ -60,18 +61,19 @@ class InvoiceListing:
         status: InvoiceStatus | None = None,
         period: str | None = None,
     ) -> Page[Held[Invoice]]:
-        """One merchant's, or everybody's: newest periods first."""
+        """A page of one merchant's invoices, or of everybody's, newest periods first."""
         where = _where(consumer_id=consumer_id, status=status, period=period)
         return await self._invoices.all_invoices(merchant_id, where, limit, cursor)
 
     async def notes_of_merchant(self, merchant_id: str, limit: int, cursor: str | None) -> Page[Held[CreditNote]]:
-        """Newest numbers first."""
+        """A page of a merchant's credit notes, newest numbers first."""
         return await self._invoices.notes(merchant_id, (), limit, cursor)
 
     async def notes_of_invoice(
         self, consumer_id: str, invoice_id: str, limit: int, cursor: str | None
     ) -> Page[Held[CreditNote]]:
-        """What was taken back of a consumer's invoice, newest numbers first. Raises Problem 404."""
+        """A page of the credit notes that took back some of a consumer's invoice, newest numbers first. Raises Problem
+        404."""
         held = await self._invoices.consumer_invoice(consumer_id, invoice_id)
         if held is None:
             raise not_found()

@@ -188,7 +188,7 @@ def open_amount(invoice: Invoice) -> Decimal:
     return invoice.amount_due - invoice.paid - invoice.credited
 
 
-def invoice_id(merchant_id: str, consumer_id: str, period: str, currency: str) -> str:
+def invoice_id(*, merchant_id: str, consumer_id: str, period: str, currency: str) -> str:
     """Make the id that is the same for the same four, so that a month is billed once. It does not tell a merchant who
     the consumer is."""
     identity = "\0".join((merchant_id, consumer_id, period, currency))

@@ -176,8 +176,13 @@ class Drafter:
         """The invoices of the months before, by period."""
         merchant_id, found = subject.basis.close.merchant_id, {}
         for month in subject.basis.earlier:
-            id = invoice_id(merchant_id, subject.consumer.id, month.period.name, subject.currency)  # noqa: A001 - its name
-            held = await self._invoices.invoice(merchant_id, id)
+            invoice = invoice_id(
+                merchant_id=merchant_id,
+                consumer_id=subject.consumer.id,
+                period=month.period.name,
+                currency=subject.currency,
+            )
+            held = await self._invoices.invoice(merchant_id, invoice)
             if held is not None:
                 found[month.period.name] = held.value
         return found
@@ -240,7 +245,12 @@ def _assemble(
     totals = total_up(lines, taxes, () if credit is None else credit.value.left, currency)
     commission = commission_of(net, close.commission_percent, currency)
     return Invoice(
-        id=invoice_id(close.merchant_id, subject.consumer.id, close.period, currency),
+        id=invoice_id(
+            merchant_id=close.merchant_id,
+            consumer_id=subject.consumer.id,
+            period=close.period,
+            currency=currency,
+        ),
         number="",
         status="draft",
         merchant_id=close.merchant_id,

@@ -40,7 +40,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Filer:
-    """One per process."""
+    """Makes the documents of issued invoices before anybody asks for them. There is one in each process."""
 
     def __init__(
         self,
@@ -58,14 +58,14 @@ class Filer:
         self._now = now
 
     async def any_due(self) -> bool:
-        """Whether something is left that nobody works on. Raises DocumentsUnavailable."""
+        """Tell whether something is left to file that nobody works on. Raises DocumentsUnavailable."""
         async for held in self._closes.filings():
             if self._is_free(held.value):
                 return True
         return False
 
     async def run(self) -> int:
-        """File all that nobody works on. Returns how many invoices were filed. Raises BlobsUnavailable and
+        """File everything that nobody works on. Returns how many invoices were filed. Raises BlobsUnavailable and
         DocumentsUnavailable; the next run goes on where this one was."""
         filed = 0
         async for held in self._closes.filings():

@@ -12,7 +12,7 @@ from typing import Literal
 
 from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Actor, Change
-from shared.billing.invoices.credit import Credit, without
+from shared.billing.invoices.credit import Credit, use_credit
 from shared.billing.invoices.models import CreditUse, Invoice
 from shared.billing.invoices.store import InvoiceStore, credit_document, invoice_document
 from shared.billing.month_close.models import Close
@@ -48,14 +48,15 @@ class Draft:
 
 
 def check_size(draft: Draft) -> None:
-    """Raises ValueError for what the store would not take: with the payments and notes to come it is one document."""
+    """Refuse a draft that the store would not take. Raises ValueError: with the payments and notes to come, an invoice
+    is one document."""
     size = len(draft.invoice.to_json())
     if size > BYTES_AT_ONCE_MAX:
         raise ValueError(f"its invoice in {draft.invoice.currency} has {size} bytes, more than {BYTES_AT_ONCE_MAX}")
 
 
 class InvoiceIssuer:
-    """One per process."""
+    """Issues drafts as invoices. There is one in each process."""
 
     def __init__(self, invoices: InvoiceStore, journal: Journal, now: Callable[[], datetime] = utc_now) -> None:
         self._invoices = invoices
@@ -84,7 +85,7 @@ class InvoiceIssuer:
         raise DocumentsUnavailable(f"invoices of {merchant_id} kept colliding for {ATTEMPTS_MAX} attempts")
 
     async def _commit(self, merchant_id: str, drafts: Sequence[Draft]) -> None:
-        """All of one close, in one transaction. Raises Problem 409 `conflict`."""
+        """Issue drafts of one close in one transaction. Raises Problem 409 `conflict`."""
         close = drafts[0].close
         sequence = sequence_document(SERIES, close.financial_year)
         held = await self._invoices.numbers(merchant_id, sequence)
@@ -108,7 +109,8 @@ class InvoiceIssuer:
             draft.invoice, draft.outcome = invoice, "issued"
 
     async def _settle_collision(self, merchant_id: str, drafts: Sequence[Draft]) -> None:
-        """After a collision: what is stored already is success, what rests on another credit is stale."""
+        """Give drafts their outcome after a collision: what is stored already is success, what rests on another credit
+        is stale."""
         for draft in drafts:
             stored = await self._invoices.invoice(merchant_id, draft.invoice.id)
             if stored is not None:
@@ -124,7 +126,7 @@ _ACTOR = Actor(SYSTEM.account_id, SYSTEM.role)
 
 
 def _fitting(drafts: Sequence[Draft]) -> list[Draft]:
-    """The first of the drafts that are of one close and fit a transaction."""
+    """Choose the first of the drafts that are of one close and fit a transaction."""
     chosen, size = [drafts[0]], len(drafts[0].invoice.to_json())
     for draft in drafts[1:]:
         if any(draft.invoice.id == other.invoice.id for other in chosen):
@@ -137,7 +139,7 @@ def _fitting(drafts: Sequence[Draft]) -> list[Draft]:
 
 
 def _numbered(draft: Draft, last: int) -> Invoice:
-    """As it is stored. With nothing to pay it is paid at once."""
+    """Make the invoice of a draft, as it is stored. With nothing to pay it is paid at once."""
     close, invoice = draft.close, draft.invoice
     settled = not invoice.amount_due
     number = invoice_number(close.profile.number_prefix, close.financial_year, last)
@@ -154,7 +156,7 @@ def _credit_operations(credit: Held[Credit] | None, invoice: Invoice) -> list[Op
     """What is left of the credit after an invoice that uses it, or adds to it."""
     if not invoice.credits and not invoice.carried:
         return []
-    left = without(() if credit is None else credit.value.left, invoice.credits)
+    left = use_credit(() if credit is None else credit.value.left, invoice.credits)
     if invoice.carried:
         left = (*left, CreditUse(note_number=invoice.number, amount=invoice.carried))
     document = credit_document(invoice.consumer_id, invoice.currency)

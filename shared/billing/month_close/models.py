@@ -45,18 +45,19 @@ class Close(StoredModel):
 
     @property
     def resource(self) -> str:
-        """As the audit log names it."""
+        """The close's name in the audit log."""
         return f"close:{self.merchant_id}:{self.period}"
 
     @property
     def as_period(self) -> Period:
+        """The period that is closed."""
         return Period(self.period, self.start, self.end, self.time_zone)
 
 
 class Filing(StoredModel):
-    """Invoices of a period whose documents are still to be made, under `filing:{period}`; it is gone when they are.
-    `after` is the number of the last one done. Who works on it has it until `leased_until`; `attempts` were made of
-    what comes next."""
+    """Invoices of a period whose documents are still to be made, under `filing:{period}`; the document is gone when
+    they are made. `after` is the number of the last one done. Who works on it has it until `leased_until`; `attempts`
+    were made of what comes next."""
 
     kind: Literal["filing"] = "filing"
     merchant_id: Identifier

@@ -23,7 +23,7 @@ MERCHANTS_MAX = 100
 
 
 class Previews:
-    """One per process."""
+    """Computes what invoices would be now. There is one in each process."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class Previews:
         self._now = now
 
     async def of_subscriber(self, merchant_id: str, pseudonym: str, name: str | None) -> list[Invoice]:
-        """A draft for each currency, of the period that is running, or of the named one that is not closed yet. Raises
-        Problem 404, also for a merchant who does not bill; 400 `range_invalid` for a period that is closed or to come;
-        409 `state_invalid` while counters and records differ."""
+        """Draft a subscriber's invoices, one for each currency, of the period that is running, or of the named one that
+        is not closed yet. Raises Problem 404, also for a merchant who does not bill; 400 `range_invalid` for a period
+        that is closed or to come; 409 `state_invalid` while counters and records differ."""
         held = await self._profiles.profile(merchant_id)
         if held is None:
             raise not_found()
@@ -56,7 +56,8 @@ class Previews:
         return await self._drafts(held.value, subscriber, close.as_period)
 
     async def of_consumer(self, consumer_id: str) -> list[Invoice]:
-        """What the running period of every merchant comes to so far, by merchant. Raises Problem 409 as above."""
+        """Draft what the running period of every merchant comes to for a consumer so far, by merchant. Raises Problem
+        409 as above."""
         grants = [held.value for held in await self._access.all_of(Grant, consumer_id, "grant:")]
         merchants = sorted({grant.merchant_id for grant in grants if grant.merchant_id is not None})[:MERCHANTS_MAX]
         found = await asyncio.gather(*(self._of_merchant(consumer_id, merchant_id) for merchant_id in merchants))

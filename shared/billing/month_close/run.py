@@ -209,7 +209,7 @@ class CloseRun:
                 return
 
     async def _merge_with_stored(self) -> None:
-        """After another process's write: go on from whichever of the two closes is further."""
+        """Go on from whichever of the two closes is further, after another process's write."""
         stored = await self._closes.close(self._close.merchant_id, self._close.period)
         assert stored is not None, "closes are never deleted"
         theirs, mine = stored.value, self._close

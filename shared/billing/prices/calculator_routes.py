@@ -86,8 +86,8 @@ async def preview_price(body: PricePreviewInput) -> PricePreviewView:
         body.charge,
         Usage(
             usage.quantity,
-            usage.pre_line_quantity,
-            usage.previously_billed,
+            pre_line_quantity=usage.pre_line_quantity,
+            previously_billed=usage.previously_billed,
             events=usage.events,
             event_count=usage.event_count,
             running_total=usage.running_total,

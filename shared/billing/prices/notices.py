@@ -35,8 +35,8 @@ MAILS_AFTER_S = 1
 
 
 class PlanNotice(StoredModel):
-    """Who was told of a version so far, under `notice:{service_id}:{number}:…`: subscribers up to the pseudonym
-    `after`."""
+    """How far the notice of a version has come, under `notice:{service_id}:{number}:…`: subscribers up to the pseudonym
+    `after` were told."""
 
     kind: Literal["notice"] = "notice"
     merchant_id: Identifier
@@ -49,7 +49,8 @@ class PlanNotice(StoredModel):
 
 
 def notify(plan: Plan, time_zone: str, *, withdrawn: bool = False) -> tuple[Create, Task]:
-    """To be committed together with the change of the plan, in the merchant's partition of `billing`."""
+    """Make the notice of a changed plan and the task that follows it: to be committed together with the change, in the
+    merchant's partition of `billing`."""
     notice = PlanNotice(
         merchant_id=plan.merchant_id,
         service_id=plan.service_id,
@@ -67,6 +68,8 @@ def _document(notice: PlanNotice) -> str:
 
 
 class PlanNotices:
+    """Tells subscribers of prices that change, by mail."""
+
     def __init__(
         self, *, plans: PlanStore, access: AccessStore, catalog: CatalogStore, journal: Journal, mails: AccessMails
     ) -> None:
@@ -77,21 +80,21 @@ class PlanNotices:
         self._mails = mails
 
     async def on_tell(self, task_id: str, task: TellPriceChange) -> None:
-        """The handler of TellPriceChange. Raises Problem 409 when somebody else is doing the same;
+        """Handle TellPriceChange. Raises Problem 409 when somebody else is doing the same;
         DocumentsUnavailable."""
         held = await self._plans.get(PlanNotice, task.merchant_id, task.notice)
         while held is not None:
             held = await self._page(held)
 
     async def _page(self, held: Held[PlanNotice]) -> Held[PlanNotice] | None:
-        """Tell the next ones. None when all are told."""
+        """Tell the next subscribers. None when all are told."""
         notice = held.value
-        letter = await self._letter(notice)
-        grants = [] if letter is None else await self._grants(notice)
-        if letter is None or not grants:
+        mail = await self._write_mail(notice)
+        grants = [] if mail is None else await self._grants(notice)
+        if mail is None or not grants:
             await self._journal.commit(BILLING, notice.merchant_id, [Delete(_document(notice), held.etag)])
             return None
-        mails = await asyncio.gather(*(self._to_subscriber(grant, *letter) for grant in grants))
+        mails = await asyncio.gather(*(self._to_subscriber(grant, *mail) for grant in grants))
         after = notice.model_copy(update={"after": grants[-1].pseudonym})
         write = Replace(_document(notice), after.to_json(), held.etag)
         tasks = [task for each in mails for task in each]
@@ -113,8 +116,8 @@ class PlanNotices:
         query = Query(None, tuple(where), order_by="pseudonym", limit=SUBSCRIBERS_AT_ONCE)
         return [held.value for held in await self._access.first(Grant, query)]
 
-    async def _letter(self, notice: PlanNotice) -> tuple[str, str] | None:
-        """Subject and text; None when there is nothing to tell any more."""
+    async def _write_mail(self, notice: PlanNotice) -> tuple[str, str] | None:
+        """Write the mail's subject and text; None when there is nothing to tell any more."""
         service = await self._catalog.service(notice.service_id)
         merchant = await self._catalog.merchant(notice.merchant_id)
         if service is None or merchant is None:

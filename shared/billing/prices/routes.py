@@ -90,7 +90,14 @@ async def add_plan(
     caller: Editor, service: PlansPart, service_id: ServiceId, body: PlanInput, response: Response
 ) -> PlanView:
     """Announce a version of the service's prices. Consumers who have access to it are told by mail."""
-    version = await service.add(caller.actor, service_id, body.name, body.currency, body.charges, body.effective_from)
+    version = await service.add(
+        caller.actor,
+        service_id,
+        name=body.name,
+        currency=body.currency,
+        charges=body.charges,
+        effective_from=body.effective_from,
+    )
     return _answer(version, response)
 
 

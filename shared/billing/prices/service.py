@@ -52,8 +52,8 @@ PlanState = Literal["announced", "in_force", "past"]
 def schedule(
     plans: Sequence[Plan], service_id: str, start: datetime, end: datetime
 ) -> list[tuple[datetime, datetime, Plan]]:
-    """Which version is in force in which part of [start, end), in order. Where none is, or one without charges, there
-    is no part. Of two from the same moment the one with the higher number is."""
+    """Find which version is in force in which part of [start, end), in order. Where none is, or one without charges,
+    there is no part. Of two from the same moment the one with the higher number is."""
     versions = sorted(
         (plan for plan in plans if plan.service_id == service_id and plan.effective_from < end),
         key=lambda plan: (plan.effective_from, plan.number),
@@ -69,14 +69,14 @@ def schedule(
 
 @dataclass(frozen=True, slots=True)
 class ServicePrices:
-    """A service's prices now, and the next ones that were announced."""
+    """What a service costs now, and the next prices that were announced."""
 
     current: Plan | None
     next: Plan | None
 
 
 def prices_at(plans: Sequence[Plan], now: datetime) -> ServicePrices:
-    """Of the versions of one service."""
+    """Find the prices at a moment among the versions of one service."""
     begun = [plan for plan in plans if plan.effective_from <= now]
     ahead = [plan for plan in plans if plan.effective_from > now]
     return ServicePrices(
@@ -87,7 +87,7 @@ def prices_at(plans: Sequence[Plan], now: datetime) -> ServicePrices:
 
 @dataclass(frozen=True, slots=True)
 class PlanVersion:
-    """A plan, where it stands, and the ETag that its withdrawal must name."""
+    """A plan with the state that it is in, and the ETag that its withdrawal must name."""
 
     plan: Plan
     state: PlanState
@@ -95,7 +95,7 @@ class PlanVersion:
 
 
 class Plans:
-    """What a merchant does with the prices of its services."""
+    """Decides on the prices of a merchant's services."""
 
     def __init__(
         self,
@@ -116,6 +116,7 @@ class Plans:
         self,
         actor: Actor,
         service_id: str,
+        *,
         name: str,
         currency: str,
         charges: Sequence[Charge],
@@ -149,14 +150,14 @@ class Plans:
         return PlanVersion(plan, _state(plan, [*plans, plan], calendar.now), etag)
 
     async def read(self, service_id: str, number: int) -> PlanVersion:
-        """Raises Problem 404."""
+        """Read one version of a service's plan. Raises Problem 404."""
         service = await self._service(service_id)
         held = await self._held(service, number)
         plans = await self._plans.plans(service.merchant_id, service_id)
         return PlanVersion(held.value, _state(held.value, plans, self._now()), held.etag)
 
     async def page(self, service_id: str, limit: int, cursor: str | None) -> Page[PlanVersion]:
-        """The newest first. Raises Problem 400 `cursor_invalid`, 404."""
+        """A page of a service's versions, the newest first. Raises Problem 400 `cursor_invalid`, 404."""
         service, asked = await self._service(service_id), f"plans:{service_id}"
         below = VERSIONS_MAX + 1 if cursor is None else decode_cursor(asked, cursor)
         if not isinstance(below, int):
@@ -167,11 +168,12 @@ class Plans:
         return Page(items, encode_cursor(asked, items[-1].plan.number) if len(left) > limit else None)
 
     async def current_prices(self, service: Service) -> ServicePrices:
+        """Read what a service costs now and next."""
         return prices_at(await self._plans.plans(service.merchant_id, service.id), self._now())
 
     async def withdraw(self, actor: Actor, service_id: str, number: int, if_match: str | None) -> None:
-        """Before its moment has come; in the background, everybody who has access to the service is told. Raises
-        Problem 404; 409 `state_invalid`, `conflict`; 412; 428."""
+        """Withdraw a version before its moment has come; in the background, everybody who has access to the service is
+        told. Raises Problem 404; 409 `state_invalid`, `conflict`; 412; 428."""
         service = await self._service(service_id)
         held = await self._held(service, number)
         check_match(if_match, held.etag)
@@ -225,7 +227,7 @@ class Calendar:
     closed_until: datetime | None = None
 
     def start_of_version(self, asked: datetime | None, *, first: bool) -> datetime:
-        """When a version takes effect, in UTC. Raises Problem 400 naming `effective_from`."""
+        """Decide when a version takes effect, in UTC. Raises Problem 400 naming `effective_from`."""
         running = period(name_at(self.now, self.zone, self.anchor_day), self.zone, self.anchor_day)
         if asked is None:
             return running.end

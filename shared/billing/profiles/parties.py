@@ -6,6 +6,7 @@ from shared.catalog.models import Merchant
 
 
 def seller_party(merchant: Merchant, profile: BillingProfile) -> Party:
+    """Freeze a merchant as the seller of an invoice."""
     return Party(
         name=merchant.legal_name or merchant.name,
         address=merchant.address,
@@ -15,8 +16,8 @@ def seller_party(merchant: Merchant, profile: BillingProfile) -> Party:
 
 
 def buyer_party(details: BuyerDetails | None, pseudonym: str, shared_name: str | None) -> Party:
-    """As the consumer wants it on invoices; without, its name where it shares that with the merchant, or the
-    pseudonym."""
+    """Freeze a consumer as the buyer of an invoice: as it wants to be named there; without a wish, its name where it
+    shares that with the merchant, or the pseudonym."""
     if details is None:
         return Party(name=shared_name or pseudonym)
     return Party(name=details.legal_name, address=details.address, tax_id=details.tax_id)

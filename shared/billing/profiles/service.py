@@ -38,7 +38,7 @@ PERSONAL = frozenset({"legal_name", "address", "tax_id", "email"})
 
 
 class BillingSetup:
-    """One per process."""
+    """Decides how merchants bill and how consumers are billed. There is one in each process."""
 
     def __init__(
         self, profiles: ProfileStore, catalog: CatalogStore, journal: Journal, now: Callable[[], datetime] = utc_now
@@ -49,14 +49,14 @@ class BillingSetup:
         self._now = now
 
     async def profile(self, merchant_id: str) -> Held[BillingProfile]:
-        """Raises Problem 404 for a merchant who does not bill."""
+        """Read a merchant's billing profile. Raises Problem 404 for a merchant who does not bill."""
         return _found(await self._profiles.profile(merchant_id))
 
     async def put_profile(
         self, actor: Actor, merchant_id: str, values: Mapping[str, Any], if_match: str | None
     ) -> Held[BillingProfile]:
-        """The first one begins to bill, from now on. Raises Problem 400; 404 for a merchant that does not exist; 409
-        `state_invalid` for another anchor day once a month was closed; 412, 428."""
+        """Create or replace a merchant's profile; with the first one it begins to bill. Raises Problem 400; 404 for a
+        merchant that does not exist; 409 `state_invalid` for another anchor day once a month was closed; 412, 428."""
         merchant = await self._catalog.merchant(merchant_id)
         if merchant is None:
             raise not_found()
@@ -73,10 +73,19 @@ class BillingSetup:
         profile = profile.model_copy(update={"registrations": registrations})
         if before is not None and before.value.anchor_day != profile.anchor_day:
             await self._check_nothing_closed(merchant_id)
-        return await self._put(actor, "billing", merchant_id, PROFILE, before, profile, if_match)
+        return await self._put(
+            actor,
+            noun="billing",
+            partition=merchant_id,
+            document=PROFILE,
+            before=before,
+            after=profile,
+            if_match=if_match,
+        )
 
     async def terms(self, merchant_id: str) -> Held[Terms]:
-        """The platform's own while nothing else was agreed. Raises Problem 404 for a merchant that does not exist."""
+        """Read a merchant's terms: the platform's own while nothing else was agreed. Raises Problem 404 for a merchant
+        that does not exist."""
         if await self._catalog.merchant(merchant_id) is None:
             raise not_found()
         return await self._profiles.terms(merchant_id) or Held(Terms(), "")
@@ -84,32 +93,52 @@ class BillingSetup:
     async def put_terms(
         self, actor: Actor, merchant_id: str, commission_percent: Percent | None, if_match: str | None, reason: str
     ) -> Held[Terms]:
-        """From the next close on. None: the platform's commission. Raises Problem 404, 412, 428."""
+        """Agree on a commission, from the next close on; None is the platform's commission. Raises Problem 404, 412,
+        428."""
         held = await self.terms(merchant_id)
         before = held if held.etag else None
         after = Terms(commission_percent=commission_percent)
-        return await self._put(actor, "terms", merchant_id, TERMS, before, after, if_match, reason)
+        return await self._put(
+            actor,
+            noun="terms",
+            partition=merchant_id,
+            document=TERMS,
+            before=before,
+            after=after,
+            if_match=if_match,
+            reason=reason,
+        )
 
     async def buyer(self, consumer_id: str) -> Held[BuyerDetails]:
-        """Raises Problem 404 while a consumer has said nothing."""
+        """Read what a consumer wants on its invoices. Raises Problem 404 while a consumer has said nothing."""
         return _found(await self._profiles.buyer(consumer_id))
 
     async def put_buyer(
         self, actor: Actor, consumer_id: str, values: Mapping[str, Any], if_match: str | None
     ) -> Held[BuyerDetails]:
-        """For the invoices that are issued from now on. Raises Problem 400, 412, 428."""
+        """Change what a consumer wants on the invoices that are issued from now on. Raises Problem 400, 412, 428."""
         details = BuyerDetails(**{**values, "consumer_id": consumer_id})
         _refuse(_buyer_faults(details))
         if details.tax_id:
             number = check_tax_id(details.address.country, details.tax_id)
             details = details.model_copy(update={"tax_id": number})
         before = await self._profiles.buyer(consumer_id)
-        return await self._put(actor, "buyer", consumer_id, BUYER, before, details, if_match, secret=PERSONAL)
+        return await self._put(
+            actor,
+            noun="buyer",
+            partition=consumer_id,
+            document=BUYER,
+            before=before,
+            after=details,
+            if_match=if_match,
+            secret=PERSONAL,
+        )
 
     async def _put(
         self,
         actor: Actor,
-        what: str,
+        *,
+        noun: str,
         partition: str,
         document: str,
         before: Held[M] | None,
@@ -118,14 +147,14 @@ class BillingSetup:
         reason: str | None = None,
         secret: frozenset[str] = frozenset(),
     ) -> Held[M]:
-        """What is not there yet is made without `If-Match`; what is there is replaced with it."""
+        """Create a document that does not exist yet, without `If-Match`; replace one that does, with it."""
         if before is not None:
             check_match(if_match, before.etag)
         elif if_match is not None:
             raise Problem(412, "precondition_failed", "There is nothing to replace yet: send it without `If-Match`.")
-        action = f"{what}.{'create' if before is None else 'update'}"
+        action = f"{noun}.{'create' if before is None else 'update'}"
         old = None if before is None else before.value
-        change = changed(actor, action, f"{what}:{partition}", old, after, reason=reason, secret=secret)
+        change = changed(actor, action, f"{noun}:{partition}", old, after, reason=reason, secret=secret)
         body = after.to_json()
         write = Create(document, body) if before is None else Replace(document, body, before.etag)
         etags = await self._journal.commit(BILLING, partition, [write], change)

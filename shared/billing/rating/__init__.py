@@ -19,8 +19,9 @@ __all__ = ["Rated", "Step", "Usage", "converted", "price_steps", "rate"]
 
 
 def rate(charge: Charge, usage: Usage, currency: str) -> Rated:
-    """Raises Problem 400 `request_invalid` for usage that the model cannot be rated with, such as a percentage with
-    free events but neither `events` nor `running_total`."""
+    """Compute what usage costs under a charge, in minor units of `currency` where it is rounded. Raises Problem 400
+    `request_invalid` for usage that the model cannot be rated with, such as a percentage with free events but neither
+    `events` nor `running_total`."""
     with localcontext(EXACT):
         priced = _price(charge, _with_sum(usage))
         steps = list(priced.steps)
@@ -52,7 +53,7 @@ def rate(charge: Charge, usage: Usage, currency: str) -> Rated:
 
 
 def _with_sum(usage: Usage) -> Usage:
-    """With the quantity that its events are."""
+    """Fill in the quantity that the usage's events add up to."""
     if usage.events is None:
         return usage
     total = sum(usage.events, ZERO)

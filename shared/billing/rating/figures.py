@@ -1,7 +1,7 @@
 """What is rated, and what comes of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 from shared.billing.charges import Convert
@@ -11,9 +11,9 @@ from shared.kernel.money import ZERO, ended
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What is to be rated. `quantity` is new usage, `pre_line_quantity` what earlier lines of the period billed already
-    (before conversion and free units, like `quantity`), `previously_billed` their net amount, after a maximum took
-    `previously_capped` off.
+    """The usage that is to be rated. `quantity` is new usage, `pre_line_quantity` what earlier lines of the period
+    billed already (before conversion and free units, like `quantity`), `previously_billed` their net amount, after a
+    maximum took `previously_capped` off.
 
     `events` are the quantity one by one, in order, with `pre_events`, those before. A percentage needs them, unless
     `event_count`, with `running_total`, the sums after each of the free events, says enough.
@@ -23,6 +23,7 @@ class Usage:
     """
 
     quantity: Decimal = ZERO
+    _: KW_ONLY
     pre_line_quantity: Decimal = ZERO
     previously_billed: Decimal = ZERO
     events: Sequence[Decimal] | None = None
@@ -85,5 +86,5 @@ _ROUNDING = {"ceiling": ROUND_CEILING, "floor": ROUND_FLOOR, "half_up": ROUND_HA
 
 
 def refused(field: str, rule: str) -> Problem:
-    """Usage that cannot be rated."""
+    """Make the problem of usage that cannot be rated, naming its field."""
     return Problem(400, "request_invalid", f"`{field}` {rule}.", errors=(FieldError(field, rule),))

@@ -11,7 +11,8 @@ from shared.kernel.money import ZERO, decimal_text, ended
 
 
 def by_events(charge: Percentage, usage: Usage) -> Priced:
-    """Raises Problem for earlier lines whose events are not known, where these decide what is free."""
+    """Price a percentage from the amount of each event. Raises Problem for earlier lines whose events are not known,
+    where these decide what is free."""
     if usage.pre_line_quantity and not usage.pre_events and (charge.free_events or charge.free_amount):
         raise refused("usage.pre_line_quantity", "must be 0: what is free depends on each of the events before")
     events = [converted(event, charge.convert) for event in (*usage.pre_events, *(usage.events or ()))]
@@ -47,6 +48,7 @@ def _free_parts(charge: Percentage, events: Sequence[Decimal]) -> list[tuple[Dec
 
 
 def _cost(charge: Percentage, amount: Decimal) -> Decimal:
+    """Compute what one event costs, within the charge's bounds."""
     cost = amount * charge.rate_percent / 100 + charge.fixed_fee
     cost = cost if charge.per_event_min is None else max(cost, charge.per_event_min)
     return cost if charge.per_event_max is None else min(cost, charge.per_event_max)
@@ -64,7 +66,7 @@ def _steps(charge: Percentage, billed: Decimal, count: int) -> list[Step]:
 
 
 def by_sums(charge: Percentage, usage: Usage) -> Priced:
-    """Of the sum and the number of events. Raises Problem where these are not enough."""
+    """Price a percentage from the sum and the number of events. Raises Problem where these are not enough."""
     if charge.per_event_min is not None or charge.per_event_max is not None:
         raise refused("usage.events", "must list the amounts: the charge bounds what one event costs")
     if charge.convert is not None and charge.convert.rounding != "none":

@@ -23,7 +23,7 @@ from shared.kernel.money import ZERO, decimal_text, ended
 
 
 def by_quantity(charge: Charge, usage: Usage) -> Priced:
-    """A(before + new) − A(before)."""
+    """Price a quantity as A(before + new) − A(before), so that tiers go on where earlier lines left off."""
     before = converted(usage.pre_line_quantity, charge.convert)
     after = converted(usage.pre_line_quantity + usage.quantity, charge.convert)
     free_before, free_after = min(before, charge.free_units), min(after, charge.free_units)
@@ -39,7 +39,7 @@ _EARLIER = "in earlier lines of the period"
 
 
 def price_steps(charge: Charge, quantity: Decimal) -> list[Step]:
-    """What a whole quantity costs, from nothing; without what all charges have, such as the base fee."""
+    """Price a whole quantity, from nothing; without what all charges have, such as the base fee."""
     match charge:
         case PerUnit():
             return _units("units", quantity, charge.unit_price)

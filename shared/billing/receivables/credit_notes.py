@@ -18,21 +18,22 @@ SERIES = "note"
 
 @dataclass(frozen=True, slots=True)
 class CreditedParts:
-    """What a note takes of an invoice: `taxes` in the order of the invoice's."""
+    """How much of a credit note is net, and how much is each tax, in the order of the invoice's."""
 
     net: Decimal
     taxes: tuple[Decimal, ...]
 
 
 def left_of(invoice: Invoice) -> Decimal:
-    """How much of the total no note has taken back yet."""
+    """Compute how much of an invoice's total no credit note has taken back yet."""
     return invoice.total - _sum(note.total for note in invoice.notes)
 
 
 def split_amount(invoice: Invoice, amount: Decimal) -> CreditedParts:
-    """Of `amount`, which is at most `left_of(invoice)`. Each part follows the invoice's proportion as closely as whole
-    minor units allow, is never below zero, and never more than what is left of it: notes over all of an invoice sum to
-    its net and to each of its taxes, however they are cut. What rounding leaves over goes to the net while it can."""
+    """Split a credited amount, which is at most `left_of(invoice)`, into net and taxes. Each part follows the invoice's
+    proportion as closely as whole minor units allow, is never below zero, and never more than what is left of it: notes
+    over all of an invoice sum to its net and to each of its taxes, however they are cut. What rounding leaves over goes
+    to the net while it can."""
     whole = (invoice.net, *(tax.amount for tax in invoice.taxes))
     taken = [_sum(note.net for note in invoice.notes)]
     taken += [_sum(note.taxes[number] for note in invoice.notes) for number in range(len(invoice.taxes))]
@@ -51,13 +52,15 @@ def split_amount(invoice: Invoice, amount: Decimal) -> CreditedParts:
 
 @dataclass(frozen=True, slots=True)
 class UnnumberedNote:
+    """A credit note that lacks only its number, with what its number is made from."""
+
     note: CreditNote
     prefix: str
     year: str
 
     @property
     def sequence(self) -> str:
-        """The document that has the last number."""
+        """The document that has the last number of the note's series."""
         return sequence_document(SERIES, self.year)
 
     def numbered(self, held: Held[Numbers] | None) -> tuple[CreditNote, Sequence[Operation]]:
@@ -73,7 +76,7 @@ class UnnumberedNote:
 def write_note(
     id: str, invoice: Invoice, amount: Decimal, reason: str, profile: BillingProfile, today: date
 ) -> UnnumberedNote:
-    """All of a note but its number."""
+    """Write a credit note over `amount`, all but its number."""
     of = split_amount(invoice, amount)
     taxes = tuple(
         tax.model_copy(update={"taxable": of.net, "amount": part})
@@ -101,7 +104,7 @@ def write_note(
 
 
 def share_of(note: CreditNote) -> NoteShare:
-    """What the invoice keeps of it."""
+    """Take from a credit note what its invoice keeps of it."""
     return NoteShare(number=note.number, net=note.net, taxes=tuple(tax.amount for tax in note.taxes), total=note.total)
 
 

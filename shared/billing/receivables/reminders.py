@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Reminders:
-    """One per process."""
+    """Makes unpaid invoices overdue, and reminds of them. There is one in each process."""
 
     def __init__(
         self, invoices: InvoiceStore, journal: Journal, announcer: Announcer, now: Callable[[], datetime] = utc_now
@@ -34,8 +34,8 @@ class Reminders:
         self._now = now
 
     async def run(self) -> int:
-        """Returns how many were reminded. Two that run at once remind once: the invoice is changed by its ETag in the
-        transaction that leaves the mail."""
+        """Remind of every unpaid invoice that a reminder is due for. Returns how many were reminded. Two that run at
+        once remind once: the invoice is changed by its ETag in the transaction that leaves the mail."""
         reminded = 0
         tomorrow = self._now().date() + timedelta(days=1)  # it is tomorrow somewhere already
         async for held in self._invoices.unpaid(str(tomorrow)):

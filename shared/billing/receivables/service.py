@@ -9,6 +9,7 @@ the invoice was paid, is credit for the consumer's next one. Each change is one 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -17,7 +18,7 @@ from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.audit.tasks import Task
 from shared.billing.invoices.announcements import Announcer
-from shared.billing.invoices.credit import Credit, with_back
+from shared.billing.invoices.credit import Credit, CreditUses, give_back
 from shared.billing.invoices.models import PAYABLE, CreditNote, CreditUse, Invoice, Payment, open_amount
 from shared.billing.invoices.store import InvoiceStore, credit_document, invoice_document
 from shared.billing.profiles.store import ProfileStore
@@ -38,11 +39,22 @@ from one sequence."""
 PAYMENTS_MAX = NOTES_MAX = 1_000
 """Of one invoice, as they are kept in its document."""
 
-Made = tuple[list[Operation], Sequence[Task], Invoice]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decision:
+    """What becomes of an invoice, with what is written and what is left to the outbox in the same transaction."""
+
+    invoice: Invoice
+    operations: Sequence[Operation] = ()
+    tasks: Sequence[Task] = ()
+
+
+_Decide = Callable[[Invoice], Awaitable[_Decision | None]]
+"""Decides on an invoice as it is stored; None when there is nothing to change."""
 
 
 class Receivables:
-    """One per process."""
+    """Decides on payments, voids and credit notes. There is one in each process."""
 
     def __init__(
         self,
@@ -58,14 +70,13 @@ class Receivables:
         self._journal = journal
         self._announcer = announcer
         self._now = now
-        self._turns: dict[str, asyncio.Lock] = {}
+        self._locks: dict[str, asyncio.Lock] = {}
 
     async def pay(self, actor: Actor, merchant_id: str, id: str, payment: Payment) -> Held[Invoice]:
         """Record a payment, of all or a part. One that is recorded already, by its id, changes nothing. Raises Problem
         400 for more than is open, and for more digits than the currency has; 404; 409 `state_invalid`, `conflict`."""
 
-        async def make(held: Held[Invoice]) -> Made | None:
-            invoice = held.value
+        async def decide(invoice: Invoice) -> _Decision | None:
             known = next((each for each in invoice.payments if each.id == payment.id), None)
             if known is not None:
                 if (known.amount, known.reference, known.received_on) == (
@@ -85,62 +96,62 @@ class Receivables:
                     update={"paid": invoice.paid + payment.amount, "payments": (*invoice.payments, payment)}
                 )
             )
-            return [], await self._if_paid(after), after
+            return _Decision(invoice=after, tasks=await self._if_paid(after))
 
-        return await self._change(actor, "invoice.pay", merchant_id, id, make)
+        return await self._change(actor, "invoice.pay", merchant_id, id, decide)
 
     async def void(self, actor: Actor, merchant_id: str, id: str, reason: str) -> Held[Invoice]:
-        """Nothing is owed any more; the number stays, and the usage is not billed again. Credit that it used is given
-        back. Raises Problem 404; 409 `state_invalid`, also once something was paid or credited."""
+        """Void an invoice: nothing is owed any more, the number stays, and the usage is not billed again. Credit that
+        it used is given back. Raises Problem 404; 409 `state_invalid`, also once something was paid or credited."""
 
-        async def make(held: Held[Invoice]) -> Made:
-            invoice = held.value
+        async def decide(invoice: Invoice) -> _Decision:
             _check_payable(invoice, "void")
             if invoice.paid or invoice.credited:
                 raise _illegal(invoice, "void", "something of it was paid or credited: give a credit note")
             after = invoice.model_copy(update={"status": "void", "due": None, "voided_reason": reason})
             operations: list[Operation] = []
             if invoice.credits:
-                operations = await self._put_credit(invoice, lambda left: with_back(left, invoice.credits))
-            return operations, await self._announcer.voided(after), after
+                operations = await self._put_credit(invoice, lambda left: give_back(left, invoice.credits))
+            return _Decision(invoice=after, operations=operations, tasks=await self._announcer.voided(after))
 
-        return await self._change(actor, "invoice.void", merchant_id, id, make, reason)
+        return await self._change(actor, "invoice.void", merchant_id, id, decide, reason)
 
     async def credit(
         self, actor: Actor, merchant_id: str, id: str, amount: Decimal, reason: str, *, note_id: str | None = None
     ) -> tuple[CreditNote, Held[Invoice]]:
-        """A credit note over `amount`, tax included. Its tax is in the invoice's proportion, so that notes over all of
-        it sum to the invoice's net and taxes exactly. One that was given already, by `note_id`, is given once. Raises
-        Problem 400 for more than is left; 404; 409."""
-        made: list[CreditNote] = []
+        """Give a credit note over `amount`, tax included. Its tax is in the invoice's proportion, so that notes over
+        all of it sum to the invoice's net and taxes exactly. One that was given already, by `note_id`, is given once.
+        Raises Problem 400 for more than is left; 404; 409."""
+        given: list[CreditNote] = []
         note_id = note_id or new_id("crn")
 
-        async def make(held: Held[Invoice]) -> Made | None:
-            invoice = held.value
+        async def decide(invoice: Invoice) -> _Decision | None:
             known = await self._invoices.note(merchant_id, note_id)
             if known is not None:
                 if (known.value.invoice_id, known.value.total, known.value.reason) != (id, amount, reason):
                     raise Problem(409, "conflict", "Another credit note was given with this id.")
-                made[:] = [known.value]
+                given[:] = [known.value]
                 return None
             if invoice.status == "void":
                 raise _illegal(invoice, "credited", "it is void")
             _check_amount(amount, left_of(invoice), invoice.currency)
             if len(invoice.notes) >= NOTES_MAX:
                 raise Problem(409, "limit_reached", f"An invoice has at most {NOTES_MAX} credit notes.")
-            note, operations = await self._noted(note_id, invoice, amount, reason)
+            note, operations = await self._number_note(note_id, invoice, amount, reason)
             applied = min(amount, open_amount(invoice))
             notes = (*invoice.notes, share_of(note))
             after = _settled(invoice.model_copy(update={"credited": invoice.credited + applied, "notes": notes}))
             if amount > applied:
                 over = CreditUse(note_number=note.number, amount=round_money(amount - applied, invoice.currency))
                 operations += await self._put_credit(invoice, lambda left: (*left, over))
-            made[:] = [note]
-            tasks = await self._announcer.credited(after, note)
-            return operations, [*tasks, *(await self._if_paid(after) if after.status != invoice.status else [])], after
+            given[:] = [note]
+            tasks: list[Task] = [*await self._announcer.credited(after, note)]
+            if after.status != invoice.status:
+                tasks += await self._if_paid(after)
+            return _Decision(invoice=after, operations=operations, tasks=tasks)
 
-        held = await self._change(actor, "credit_note.issue", merchant_id, id, make, reason)
-        return made[0], held
+        held = await self._change(actor, "credit_note.issue", merchant_id, id, decide, reason)
+        return given[0], held
 
     async def _change(
         self,
@@ -148,14 +159,14 @@ class Receivables:
         action: str,
         merchant_id: str,
         id: str,
-        make: Callable[[Held[Invoice]], Awaitable[Made | None]],
+        decide: _Decide,
         reason: str | None = None,
     ) -> Held[Invoice]:
         for _ in range(ATTEMPTS_MAX):
-            async with self._turns.setdefault(merchant_id, asyncio.Lock()):
-                changed_to = await self._attempt(actor, action, merchant_id, id, make, reason)
-            if changed_to is not None:
-                return changed_to
+            async with self._locks.setdefault(merchant_id, asyncio.Lock()):
+                stored = await self._attempt(actor, action, merchant_id, id, decide, reason)
+            if stored is not None:
+                return stored
         raise Problem(409, "conflict", "It kept being changed by somebody else. Read it again, then repeat.")
 
     async def _attempt(
@@ -164,31 +175,31 @@ class Receivables:
         action: str,
         merchant_id: str,
         id: str,
-        make: Callable[[Held[Invoice]], Awaitable[Made | None]],
+        decide: _Decide,
         reason: str | None,
     ) -> Held[Invoice] | None:
-        """None when another process came before."""
+        """Decide and commit once; None when another process came before."""
         held = await self._invoices.invoice(merchant_id, id)
         if held is None:
             raise not_found()
-        made = await make(held)
-        if made is None:
+        decision = await decide(held.value)
+        if decision is None:
             return held
-        operations, tasks, after = made
-        change = changed(actor, action, f"invoice:{id}", _kept(held.value), _kept(after), reason=reason)
-        write = Replace(invoice_document(id), after.to_json(), held.etag)
+        after = decision.invoice
+        change = changed(actor, action, f"invoice:{id}", _for_audit(held.value), _for_audit(after), reason=reason)
+        writes = [Replace(invoice_document(id), after.to_json(), held.etag), *decision.operations]
         try:
-            etags = await self._journal.commit(BILLING, merchant_id, [write, *operations], change, tasks=tasks)
+            etags = await self._journal.commit(BILLING, merchant_id, writes, change, tasks=decision.tasks)
         except Problem as problem:
             if problem.code != "conflict":
                 raise
             return None
         return Held(after, etags[0])
 
-    async def _noted(
+    async def _number_note(
         self, id: str, invoice: Invoice, amount: Decimal, reason: str
     ) -> tuple[CreditNote, list[Operation]]:
-        """A note with the next number, and what stores it."""
+        """Write a note with the next number; returns it with what stores it."""
         profile = await self._profiles.profile(invoice.merchant_id)
         if profile is None:
             raise not_found()
@@ -199,16 +210,16 @@ class Receivables:
         return note, list(operations)
 
     def _today(self, invoice: Invoice) -> date:
-        """Where the merchant is."""
+        """The day that it is where the merchant is."""
         return self._now().astimezone(ZoneInfo(invoice.time_zone)).date()
 
     async def _if_paid(self, after: Invoice) -> list[Task]:
         return await self._announcer.paid(after) if after.status == "paid" else []
 
     async def _put_credit(
-        self, invoice: Invoice, change: Callable[[Sequence[CreditUse]], tuple[CreditUse, ...]]
+        self, invoice: Invoice, change: Callable[[CreditUses], tuple[CreditUse, ...]]
     ) -> list[Operation]:
-        """The consumer's credit after a change."""
+        """Write the consumer's credit after a change."""
         merchant_id, consumer_id, currency = invoice.merchant_id, invoice.consumer_id, invoice.currency
         held = await self._invoices.credit(merchant_id, consumer_id, currency)
         left = change(() if held is None else held.value.left)
@@ -218,15 +229,15 @@ class Receivables:
 
 
 def _settled(invoice: Invoice) -> Invoice:
-    """Paid, when nothing is open."""
+    """Mark an invoice as paid when nothing of it is open."""
     if invoice.status in PAYABLE and not open_amount(invoice):
         return invoice.model_copy(update={"status": "paid", "due": None})
     return invoice
 
 
-def _kept(invoice: Invoice) -> Invoice:
-    """For the audit log: of payments and notes the last, which is the one that came; what does not change is left out
-    anyway."""
+def _for_audit(invoice: Invoice) -> Invoice:
+    """Reduce an invoice to what the audit log is to have of it: of payments and notes the last, which is the one that
+    came; what does not change is left out anyway."""
     return invoice.model_copy(update={"payments": invoice.payments[-1:], "notes": invoice.notes[-1:], "lines": ()})
 
 

@@ -30,8 +30,9 @@ _ANY = re.compile(r"[A-Z0-9][A-Z0-9 ./-]{1,39}", re.ASCII).fullmatch
 
 
 def check_tax_id(country: str, number: str) -> str:
-    """The number in its compact form, with the country's prefix where it has one. Raises ValueError, saying the rule; a
-    country whose rule is not known takes any number of 2 to 40 letters, digits, spaces and `.-/`."""
+    """Check a tax id by its country's rule; returns it in its compact form, with the country's prefix where it has one.
+    Raises ValueError, saying the rule; a country whose rule is not known takes any number of 2 to 40 letters, digits,
+    spaces and `.-/`."""
     if country == "IN":
         return _gstin(number)
     if country in EU:
@@ -46,6 +47,7 @@ def check_tax_id(country: str, number: str) -> str:
 
 
 def is_valid_tax_id(country: str, number: str) -> bool:
+    """Tell whether a number passes `check_tax_id`."""
     try:
         check_tax_id(country, number)
     except ValueError:
@@ -54,8 +56,9 @@ def is_valid_tax_id(country: str, number: str) -> bool:
 
 
 def check_registration(country: str, number: str) -> str:
-    """As `check_tax_id`; in the EU also the number that a seller has elsewhere, with its prefix, when it reports what
-    consumers in this country pay through the One-Stop-Shop. Raises ValueError, saying the rule."""
+    """Check the number of a seller's registration as `check_tax_id` does; in the EU also the number that it has
+    elsewhere, with its prefix, when it reports what consumers in this country pay through the One-Stop-Shop. Raises
+    ValueError, saying the rule."""
     if country not in EU:
         return check_tax_id(country, number)
     try:
@@ -72,7 +75,7 @@ def check_registration(country: str, number: str) -> str:
 
 
 def is_one_stop_shop(country: str, number: str) -> bool:
-    """Whether a registration that `check_registration` gave is for the One-Stop-Shop: for sales to consumers only."""
+    """Tell whether a registration from `check_registration` is for the One-Stop-Shop: for sales to consumers only."""
     return country in EU and not number.startswith(_prefix(country))
 
 
@@ -140,12 +143,12 @@ UNION_TERRITORIES = frozenset({"04", "26", "31", "35", "38", "97"})
 
 
 def gst_state(region: str) -> str | None:
-    """The two digits that GST has for a state of India (a GSTIN begins with them), by themselves, by ISO 3166-2:IN
+    """Find the two digits that GST has for a state of India (a GSTIN begins with them), by themselves, by ISO 3166-2:IN
     (`IN-KA` or `KA`) or by name. None for what is no state."""
     words = " ".join(region.lower().replace("&", " and ").split())
     return _GST_STATES.get(words.removeprefix("in-"))
 
 
 def gst_state_name(code: str) -> str:
-    """`Goa` of the two digits that `gst_state` gives."""
+    """Name a state of India by the two digits that `gst_state` gives: `Goa` for `30`."""
     return _NAMES[code]

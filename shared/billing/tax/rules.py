@@ -31,6 +31,8 @@ _UNROUNDED = Context(prec=120, traps=[InvalidOperation, DivisionByZero, Overflow
 
 @dataclass(frozen=True, slots=True)
 class TaxRate:
+    """One rate of one tax; `category` is UNCL 5305's, `note` what the law wants said about it."""
+
     name: str
     category: Category
     percent: Decimal
@@ -60,21 +62,22 @@ INDIAN_EXPORT = TaxRate(
 
 
 def treatment(seller: Party, buyer: Party) -> Treatment:
+    """Decide which rates an invoice from `seller` to `buyer` bears."""
     if not seller.registrations:
         return Treatment((NO_TAX,))
     home = _home(seller)
     if buyer.address is None:
         return _domestic(home, buyer)
     country = buyer.address.country
-    there = next((each for each in seller.registrations if each.country == country), None)
+    local = next((each for each in seller.registrations if each.country == country), None)
     if country in EU:
         european = _european(seller, home)
-        if european is not None and (there is None or is_one_stop_shop(country, there.number)):
+        if european is not None and (local is None or is_one_stop_shop(country, local.number)):
             if is_valid_tax_id(country, buyer.tax_id):
                 return Treatment((REVERSE_CHARGE,), european)
-            return _domestic(there or european, buyer)
-    if there is not None:
-        return _domestic(there, buyer)
+            return _domestic(local or european, buyer)
+    if local is not None:
+        return _domestic(local, buyer)
     if seller.address is not None and seller.address.country == country:
         return Treatment((NO_TAX,))
     return Treatment((INDIAN_EXPORT if home.kind == "in_gst" else EXPORT,), home)
@@ -102,15 +105,15 @@ def _domestic(registration: TaxRegistration, buyer: Party) -> Treatment:
     state = gst_state(registration.number[:2])
     if state is None or _place_of_supply(buyer, state) != state:
         return Treatment((TaxRate("IGST", "S", percent),), registration)
-    local = "UTGST" if state in UNION_TERRITORIES else "SGST"
+    state_tax = "UTGST" if state in UNION_TERRITORIES else "SGST"
     with localcontext(_UNROUNDED):
         half = percent / 2
-    return Treatment((TaxRate("CGST", "S", half), TaxRate(local, "S", half)), registration)
+    return Treatment((TaxRate("CGST", "S", half), TaxRate(state_tax, "S", half)), registration)
 
 
 def place_of_supply(seller: Party, buyer: Party) -> str | None:
-    """The state of India that GST goes to, by its two digits: Rule 46(n) of the CGST Rules wants it named. None for
-    what is not India's GST, or for no state of India."""
+    """Find the state of India that GST goes to, by its two digits: Rule 46(n) of the CGST Rules wants it named. None
+    for what is not India's GST, or for no state of India."""
     under = treatment(seller, buyer).registration
     if under is None or under.kind != "in_gst" or (buyer.address is not None and buyer.address.country != "IN"):
         return None
@@ -129,8 +132,8 @@ def _place_of_supply(buyer: Party, sellers: str) -> str | None:
 
 
 def tax_lines(of: Treatment, net: Decimal, currency: str) -> tuple[TaxLine, ...]:
-    """One line for each rate on the whole net amount, exact or rounded, each rounded once (EN 16931 BR-CO-17). Raises
-    ValueError for a net amount that is no number, or a currency that is none."""
+    """Compute one line for each rate on the whole net amount, exact or rounded, each rounded once (EN 16931 BR-CO-17).
+    Raises ValueError for a net amount that is no number, or a currency that is none."""
     if not net.is_finite():
         raise ValueError("the net amount must be a finite number")
     taxable = round_money(net, currency)

@@ -19,7 +19,8 @@ from shared.metering.events import UsageEvent
 
 @dataclass(slots=True)
 class ChargeAggregate:
-    """Of one charge of one service in one stretch of time; which of the three is filled depends on the charge."""
+    """What the records say about one charge of one service in one stretch of time; which of `amounts`, `values` and
+    `largest` is filled depends on the charge."""
 
     charge: Charge
     start: str
@@ -29,6 +30,7 @@ class ChargeAggregate:
     largest: Decimal = ZERO
 
     def add(self, event: UsageEvent) -> None:
+        """Take a record in, if it is within the stretch and the charge counts it."""
         charge, data = self.charge, event.data
         if not (self.start <= event.time < self.end and counts(charge, data.status_code)):
             return
@@ -47,6 +49,7 @@ class ChargeAggregate:
 
     @property
     def quantity(self) -> Decimal:
+        """How many different values there were, or the largest quantity."""
         return Decimal(len(self.values)) if self.charge.metric == "unique" else self.largest
 
 
@@ -58,7 +61,8 @@ def _field(metadata: Raw, name: str) -> str | None:
 
 
 class RecordAggregates:
-    """For every charge of these plans that needs it: a sum's own stretch, what is no sum from its first version on."""
+    """Aggregates of every charge of a period's plans that needs records: over its version's own stretch where it is a
+    sum, from its first version on where it is none."""
 
     def __init__(self, plans: Sequence[UsedPlan]) -> None:
         self._by_service: dict[str, dict[tuple[str, str, str], ChargeAggregate]] = {}
@@ -75,19 +79,21 @@ class RecordAggregates:
 
     @property
     def needed(self) -> bool:
+        """Whether any charge needs records at all."""
         return bool(self._by_service)
 
     def add(self, event: UsageEvent) -> None:
+        """Take a record into the aggregates of its service."""
         for aggregate in self._by_service.get(event.service_id, {}).values():
             aggregate.add(event)
 
     def of(self, charge: Charge, service_id: str, start: datetime, end: datetime) -> ChargeAggregate:
-        """KeyError for what was not asked for."""
+        """The aggregate of a charge over [start, end). Raises KeyError for one that the plans do not ask for."""
         return self._by_service[service_id][charge.id, format_time(start), format_time(end)]
 
 
 def first_with(plans: Iterable[UsedPlan], used: UsedPlan, charge: Charge) -> datetime:
-    """When a service's first version in the period with this charge begins."""
+    """Find when a service's first version in the period with this charge begins."""
     return min(
         other.start
         for other in plans

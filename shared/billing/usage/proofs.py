@@ -19,8 +19,8 @@ class RecordsChanged(Exception):
 
 
 async def proven_records(documents: Documents, consumer: Consumer, proof: RecordsProof) -> AsyncIterator[UsageEvent]:
-    """In the order of an export. They are read two to four times, never kept: the hash is known before the first is
-    given out. Raises RecordsChanged; DocumentsUnavailable."""
+    """Read the records that a proof is of, in the order of an export. They are read two to four times, never kept: the
+    hash is known before the first is given out. Raises RecordsChanged; DocumentsUnavailable."""
     last = await _last_arrival(documents, consumer, proof)
     async for event in records(documents, consumer, proof.service_ids, proof.start, proof.end):
         if last is None or _arrival(event) <= last:
@@ -28,7 +28,7 @@ async def proven_records(documents: Documents, consumer: Consumer, proof: Record
 
 
 async def _last_arrival(documents: Documents, consumer: Consumer, proof: RecordsProof) -> tuple[str, ...] | None:
-    """Of the records that count; None when all do."""
+    """Find when the last of the records that count arrived; None when all records count."""
     whole = RecordsHash()
     async for event in records(documents, consumer, proof.service_ids, proof.start, proof.end):
         whole.add(event)
@@ -49,7 +49,7 @@ async def _last_arrival(documents: Documents, consumer: Consumer, proof: Records
 async def _before_the_latest(
     documents: Documents, consumer: Consumer, proof: RecordsProof, late: int
 ) -> tuple[str, ...]:
-    """When the last record came that is not among the `late` ones. Only those are kept meanwhile, and one more."""
+    """Find when the last record came that is not among the `late` ones. Only those are kept meanwhile, and one more."""
     latest: list[tuple[str, ...]] = [("",)]  # before all of them
     async for event in records(documents, consumer, proof.service_ids, proof.start, proof.end):
         arrival = _arrival(event)

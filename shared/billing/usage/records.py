@@ -55,7 +55,8 @@ class RecordsError(ValueError):
 async def records(
     documents: Documents, consumer: Consumer, service_ids: Collection[str], start: datetime, end: datetime
 ) -> AsyncIterator[UsageEvent]:
-    """A consumer's records with these services in [start, end), by time, source and id, whatever shard has them."""
+    """Read a consumer's records with these services in [start, end), by time, source and id, whatever shard they are
+    in."""
     wanted = frozenset(service_ids)
     shards = [_shard(documents, partition_of(consumer.id, n), wanted, start, end) for n in range(consumer.shards)]
     if len(shards) == 1:
@@ -102,7 +103,7 @@ async def _shard(
 
 
 class RecordsWriter:
-    """The canonical CSV: UTF-8, lines end with LF, a header, cells quoted only where they must be."""
+    """Writes the canonical CSV: UTF-8, lines end with LF, a header, cells quoted only where they must be."""
 
     def __init__(self) -> None:
         self._text = io.StringIO()
@@ -110,6 +111,7 @@ class RecordsWriter:
         self._csv.writerow(COLUMNS)
 
     def add(self, event: UsageEvent) -> None:
+        """Write a record as one row."""
         data = event.data
         self._csv.writerow(
             (
@@ -136,7 +138,7 @@ class RecordsWriter:
         )
 
     def take(self, at_least: int = 0) -> bytes:
-        """What was written since the last take, once it is that much."""
+        """Take the bytes that were written since the last take, once there are `at_least` that many."""
         if self._text.tell() < at_least:
             return b""
         written = self._text.getvalue().encode()
@@ -146,14 +148,14 @@ class RecordsWriter:
 
 
 def _one_line(metadata: msgspec.Raw) -> str:
-    """As it was recorded, but for line ends, which JSON has between its tokens only: a space says the same there, and
-    some readers and writers of CSV take a lone CR for the end of a row."""
+    """Write metadata as it was recorded, but for line ends, which JSON has between its tokens only: a space says the
+    same there, and some readers and writers of CSV take a lone CR for the end of a row."""
     text = bytes(metadata).decode()
     return text.replace("\r", " ").replace("\n", " ") if "\r" in text or "\n" in text else text
 
 
 class RecordsHash:
-    """SHA-256 and number of the records that an export of them would have."""
+    """Computes SHA-256 and number of the records that an export of them would have."""
 
     def __init__(self) -> None:
         self._writer = RecordsWriter()
@@ -161,17 +163,19 @@ class RecordsHash:
         self.count = 0
 
     def add(self, event: UsageEvent) -> None:
+        """Take the next record in."""
         self._writer.add(event)
         self.count += 1
         self._hash.update(self._writer.take(CHUNK_BYTES))
 
     def hexdigest(self) -> str:
+        """The SHA-256 of all records so far, as hex."""
         self._hash.update(self._writer.take())
         return self._hash.hexdigest()
 
 
 async def export(events: AsyncIterator[UsageEvent]) -> AsyncIterator[bytes]:
-    """The CSV in pieces of some 64 KiB."""
+    """Export records as CSV, in pieces of some 64 KiB."""
     writer = RecordsWriter()
     async for event in events:
         writer.add(event)
@@ -181,8 +185,8 @@ async def export(events: AsyncIterator[UsageEvent]) -> AsyncIterator[bytes]:
 
 
 def parse_csv(lines: Iterable[str]) -> Iterator[UsageEvent]:
-    """The records of an export, as far as it knows them: who used it is not in it. `lines` as `open(newline="")` gives
-    them. Raises RecordsError."""
+    """Read the records of an export back, as far as it knows them: who used it is not in it. `lines` as
+    `open(newline="")` gives them. Raises RecordsError."""
     reader = csv.reader(lines, strict=True)
     try:
         header = next(reader, None)

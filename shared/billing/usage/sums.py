@@ -38,6 +38,7 @@ class DaySums:
     failed: dict[str, Failed] | None = None
 
     def add(self, bucket: Bucket) -> None:
+        """Add what was counted in a quarter hour."""
         self.requests += bucket.requests
         self.events += bucket.events
         self.request_bytes += bucket.request_bytes
@@ -55,7 +56,7 @@ class DaySums:
             self.failed.setdefault(code, Failed()).add(failed)
 
     def canonical(self) -> str:
-        """Equal sums are equal text."""
+        """Write the sums as text that is equal if and only if they are."""
         failed = sorted((self.failed or {}).items())
         return repr(
             (
@@ -111,7 +112,7 @@ class PeriodSums:
         self.days: dict[ServiceFeature, dict[str, DaySums]] = {}
 
     def add_counter(self, counter: Counter) -> None:
-        """A day's counter."""
+        """Add a UTC day's counter, as far as its quarter hours are in the period."""
         names = self._calendar.names(counter.period)
         days = None
         for name, bucket in counter.buckets.items():
@@ -125,7 +126,7 @@ class PeriodSums:
                 sums.add(bucket)
 
     def add_event(self, event: UsageEvent) -> None:
-        """A record."""
+        """Add a record, if its time is in the period."""
         day = self._calendar.names(event.time[:10]).get(bucket_name(event.time))
         if day is None:
             return
@@ -135,14 +136,14 @@ class PeriodSums:
         self.days.setdefault(place, {}).setdefault(day, DaySums()).add(bucket)
 
     def fingerprint(self) -> str:
-        """Of all sums; empty without any usage."""
+        """Hash all sums; empty without any usage."""
         if not self.days:
             return ""
         rows = sorted((place, day, sums.canonical()) for place, days in self.days.items() for day, sums in days.items())
         return sha256(repr(rows).encode()).hexdigest()
 
     def between(self, service_id: str, feature: str | None, start: datetime, end: datetime) -> Iterable[DaySums]:
-        """Days from the one that begins at `start` to the one before `end`; of a feature, or of all."""
+        """Iterate over the days from the one beginning at `start` to the one before `end`, of one feature or of all."""
         first, last = self._day(start), self._day(end)
         for days in self._days_of(service_id, feature):
             for day, sums in days.items():
@@ -158,7 +159,7 @@ class PeriodSums:
         return str(moment.astimezone(self._calendar.zone).date())
 
     def requests_by_day(self, service_ids: Iterable[str]) -> Mapping[str, int]:
-        """Every local day of the period, also those without."""
+        """Sum up requests of these services for every local day of the period, also those without any."""
         wanted = frozenset(service_ids)
         found = dict.fromkeys(self._calendar.days, 0)
         for (service, _), days in self.days.items():
@@ -169,7 +170,7 @@ class PeriodSums:
 
 
 def counts(charge: Charge, status: int | None) -> bool:
-    """Whether usage that was answered with this status is charged for."""
+    """Tell whether usage that was answered with this status is charged for."""
     return status is None or status < FAILED_FROM or status in charge.client_errors
 
 

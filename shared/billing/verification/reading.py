@@ -30,14 +30,14 @@ class InvoiceUnreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class OpenedInvoice:
-    """`differences` are those between a PDF's pages and its attachment."""
+    """An invoice that was read from a file. `differences` are those between a PDF's pages and its attachment."""
 
     invoice: Invoice
     differences: tuple[InvoiceDifference, ...] = ()
 
 
 def open_invoice(path: Path) -> OpenedInvoice:
-    """Raises InvoiceUnreadable; OSError."""
+    """Read an invoice from its PDF or JSON. Raises InvoiceUnreadable; OSError."""
     data = path.read_bytes()
     if not data.startswith(b"%PDF"):
         return OpenedInvoice(_parse(data, path.name))
@@ -75,7 +75,7 @@ def _parse(data: bytes, name: str) -> Invoice:
 
 
 def _check_periods(invoice: Invoice, name: str) -> None:
-    """Nothing can be computed for what is no stretch of days in a time zone."""
+    """Refuse what is no stretch of days in a time zone: nothing can be computed for it."""
     stretches = [(invoice.start, invoice.end, invoice.time_zone)]
     stretches += [(proof.start, proof.end, proof.time_zone) for proof in invoice.records]
     for start, end, zone in stretches:
@@ -91,10 +91,14 @@ def _where_pages_differ(path: Path, invoice: Invoice, logo: bytes | None, *, mer
     printed, drawn = _text(path), _text(again)
     for number, (mine, theirs) in enumerate(zip(printed, drawn, strict=False), 1):
         if mine != theirs:
-            return InvoiceDifference(f"printed line {number}", repr(mine), repr(theirs))
+            return InvoiceDifference(where=f"printed line {number}", printed=repr(mine), computed=repr(theirs))
     if len(printed) != len(drawn):
-        return InvoiceDifference("number of printed lines", str(len(printed)), str(len(drawn)))
-    return InvoiceDifference("the file's bytes", "something other", "the same words: another version may have drawn it")
+        return InvoiceDifference(where="number of printed lines", printed=str(len(printed)), computed=str(len(drawn)))
+    return InvoiceDifference(
+        where="the file's bytes",
+        printed="something other",
+        computed="the same words: another version may have drawn it",
+    )
 
 
 def _text(file: object) -> list[str]:

@@ -27,9 +27,10 @@ from shared.kernel.periods import Period
 from shared.metering.events import UsageEvent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InvoiceDifference:
-    """`where` names the line or field, as one finds it on the invoice."""
+    """One thing that the invoice and the records say differently. `where` names the line or field, as one finds it on
+    the invoice."""
 
     where: str
     printed: str
@@ -40,9 +41,9 @@ class InvoiceDifference:
 
 
 def verify(invoice: Invoice, files: Iterable[Path]) -> list[InvoiceDifference]:
-    """What differs; nothing when the invoice is right. `files` are exports of records, one for each period that the
-    invoice rests on, in any order. One that has another hash is still computed with, so that the lines that it changes
-    are named. Raises RecordsError for a file that is no export; OSError."""
+    """Recompute an invoice and list what differs; nothing when the invoice is right. `files` are exports of records,
+    one for each period that the invoice rests on, in any order. One that has another hash is still computed with, so
+    that the lines that it changes are named. Raises RecordsError for a file that is no export; OSError."""
     by_hash = {sha256(path.read_bytes()).hexdigest(): path for path in files}
     rightful = {proof.sha256 for proof in invoice.records}
     others = {path: digest for digest, path in by_hash.items() if digest not in rightful}
@@ -53,7 +54,7 @@ def verify(invoice: Invoice, files: Iterable[Path]) -> list[InvoiceDifference]:
         path = by_hash.get(proof.sha256) or next((path for path in others if _is_of(proof, path)), None)
         if path is None:
             of_others = f"{', '.join(others.values())}, of another month" if others else "no file"
-            found.append(InvoiceDifference(f"{where}, SHA-256", proof.sha256, of_others))
+            found.append(InvoiceDifference(where=f"{where}, SHA-256", printed=proof.sha256, computed=of_others))
             continue
         found += _compare(f"{where}, SHA-256", proof.sha256, others.get(path, proof.sha256))
         usages[proof.period] = usage = _usage(proof, _plans(invoice, proof.period), path)
@@ -66,7 +67,8 @@ def verify(invoice: Invoice, files: Iterable[Path]) -> list[InvoiceDifference]:
 
 
 def _is_of(proof: RecordsProof, path: Path) -> bool:
-    """By its first record. Raises RecordsError, also for what has the right name and is no export."""
+    """Tell whether a file's first record is of the proof's period. Raises RecordsError, also for what has the right
+    name and is no export."""
     first = next(_records(path), None)
     return first is not None and proof.start <= parse_time(first.time) < proof.end
 
@@ -122,7 +124,7 @@ def _before(invoice: Invoice, period: str) -> BilledLines:
 
 
 def _compare(where: str, printed: str, computed: str) -> list[InvoiceDifference]:
-    return [] if printed == computed else [InvoiceDifference(where, printed, computed)]
+    return [] if printed == computed else [InvoiceDifference(where=where, printed=printed, computed=computed)]
 
 
 _SHOWN = (
@@ -153,7 +155,7 @@ def _compare_lines(invoice: Invoice, computed: Sequence[Line]) -> list[InvoiceDi
         where = f"line {number} ({line.service_name}, {line.description})"
         other = by_key.pop(key(line), None)
         if other is None:
-            found.append(InvoiceDifference(where, f"{decimal_text(line.net)}", "no such line"))
+            found.append(InvoiceDifference(where=where, printed=decimal_text(line.net), computed="no such line"))
             continue
         printed, again = line.model_dump(mode="json"), other.model_dump(mode="json")
         for name in _SHOWN:
@@ -161,12 +163,12 @@ def _compare_lines(invoice: Invoice, computed: Sequence[Line]) -> list[InvoiceDi
     for line in by_key.values():
         if line.corrects is None:  # of an earlier period, what is not corrected was right
             where = f"{line.service_name}, {line.description}"
-            found.append(InvoiceDifference(where, "no such line", decimal_text(line.net)))
+            found.append(InvoiceDifference(where=where, printed="no such line", computed=decimal_text(line.net)))
     return found
 
 
 def _said(value: object) -> str:
-    """As one reads it: steps with their quantity, price and amount."""
+    """Write a value as one reads it: steps with their quantity, price and amount."""
     if not isinstance(value, list):
         return str(value)
     return "; ".join(f"{row['label']}: {row['quantity']} × {row['unit_price']} = {row['amount']}" for row in value)
@@ -191,7 +193,7 @@ def _compare_totals(invoice: Invoice, lines: Sequence[Line]) -> list[InvoiceDiff
 
 
 def _compare_commission(invoice: Invoice, net: Decimal) -> list[InvoiceDifference]:
-    """Of the merchant's side; the buyer's has neither."""
+    """Compare the merchant's side; the buyer's invoice has neither commission nor net to the merchant."""
     if not (invoice.commission_percent or invoice.commission or invoice.merchant_net):
         return []
     commission = commission_of(net, invoice.commission_percent, invoice.currency)

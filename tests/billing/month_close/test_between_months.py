@@ -15,7 +15,7 @@ from shared.access.models import Consumer
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE, Charge
 from shared.billing.invoices.corrections import billed_lines, correction_lines
-from shared.billing.invoices.credit import Credit, with_back, without
+from shared.billing.invoices.credit import Credit, give_back, use_credit
 from shared.billing.invoices.lines import compute_lines
 from shared.billing.invoices.models import CreditUse, Invoice
 from shared.billing.invoices.store import credit_document
@@ -81,12 +81,12 @@ def test_credit_is_neither_made_nor_lost(notes: list[int], dues: list[tuple[int,
     kept: list[CreditUse] = []
     for due, is_void in dues:
         uses = total_up([make_line(str(due))], (), left, "EUR").credits
-        left = without(left, uses)
+        left = use_credit(left, uses)
         if is_void:
-            left = with_back(left, uses)
+            left = give_back(left, uses)
         else:
             kept += uses
-        assert with_back(left, kept) == start
+        assert give_back(left, kept) == start
 
 
 async def test_credit_of_another_currency_stays(books: Books) -> None:

@@ -25,11 +25,15 @@ async def _drafts(books: Books, number: int) -> list[Draft]:
     return [
         Draft(
             draft.close,
-            draft.invoice.model_copy(update={"id": invoice_id("mer_1", f"con_{n}", "2026-03", "EUR")}),
+            draft.invoice.model_copy(update={"id": _id(n)}),
             None,
         )
         for n in range(number)
     ]
+
+
+def _id(consumer: int) -> str:
+    return invoice_id(merchant_id="mer_1", consumer_id=f"con_{consumer}", period="2026-03", currency="EUR")
 
 
 async def test_a_thousand_at_once_from_four_processes(books: Books) -> None:

@@ -47,7 +47,12 @@ class Told:
 
     async def add(self, *charges: dict[str, Any]) -> PlanVersion:
         return await self.desk.add(
-            MIA, "svc_maps", "Gold", "EUR", [CHARGE.validate_python(charge) for charge in charges], None
+            MIA,
+            "svc_maps",
+            name="Gold",
+            currency="EUR",
+            charges=[CHARGE.validate_python(charge) for charge in charges],
+            effective_from=None,
         )
 
     async def settle(self) -> None:

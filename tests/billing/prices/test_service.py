@@ -209,7 +209,9 @@ def desk(books: Books) -> Plans:
 
 async def add(books: Books, effective_from: str | None = None) -> PlanVersion:
     begins = None if effective_from is None else datetime.fromisoformat(effective_from)
-    return await desk(books).add(MIA, "svc_maps", "Standard", "EUR", [CALLS], begins)
+    return await desk(books).add(
+        MIA, "svc_maps", name="Standard", currency="EUR", charges=[CALLS], effective_from=begins
+    )
 
 
 async def test_versions_follow_each_other_through_time(books: Books) -> None:

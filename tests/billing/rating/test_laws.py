@@ -68,7 +68,7 @@ quantities = st.integers(0, 120)
 
 
 def amount(charge: Charge, quantity: int, before: int = 0, *, first: bool = True) -> Decimal:
-    return rate(charge, Usage(Decimal(quantity), Decimal(before), is_first=first), "EUR").amount
+    return rate(charge, Usage(Decimal(quantity), pre_line_quantity=Decimal(before), is_first=first), "EUR").amount
 
 
 def oracle(price: dict[str, Any], quantity: Fraction) -> Fraction:
@@ -124,7 +124,9 @@ def test_lines_of_any_split_add_up_to_the_whole(charge: Charge, parts: Sequence[
     before, total = 0, ZERO
     for number, part in enumerate(parts):
         total += rate(
-            charge, Usage(Decimal(part), Decimal(before), is_first=number == 0, base_fee_share=ZERO), "EUR"
+            charge,
+            Usage(Decimal(part), pre_line_quantity=Decimal(before), is_first=number == 0, base_fee_share=ZERO),
+            "EUR",
         ).amount
         before += part
     assert total == amount(charge, before)
@@ -144,7 +146,7 @@ def test_volume_prices_may_fall() -> None:
 
 @given(charges, quantities, quantities)
 def test_steps_explain_the_amount(charge: Charge, before: int, quantity: int) -> None:
-    rated = rate(charge, Usage(Decimal(quantity), Decimal(before), is_first=not before), "EUR")
+    rated = rate(charge, Usage(Decimal(quantity), pre_line_quantity=Decimal(before), is_first=not before), "EUR")
     assert sum((step.amount for step in rated.steps), ZERO) == rated.amount
     for step in rated.steps:
         if step.quantity is not None and step.unit_price is not None:
@@ -183,7 +185,7 @@ def test_rounded_once_half_away_from_zero(
     charge: Charge, before: int, quantity: int, currency: tuple[str, int]
 ) -> None:
     """Also below zero, where volume prices fall."""
-    rated = rate(charge, Usage(Decimal(quantity), Decimal(before), is_first=not before), currency[0])
+    rated = rate(charge, Usage(Decimal(quantity), pre_line_quantity=Decimal(before), is_first=not before), currency[0])
     units = abs(Fraction(rated.amount)) * 10 ** currency[1]
     minor = floor(units + Fraction(1, 2)) * (-1 if rated.amount < 0 else 1)
     assert Fraction(rated.rounded) == Fraction(minor, 10 ** currency[1])

@@ -67,7 +67,10 @@ def test_a_percentage_in_parts_is_the_percentage_of_all(price: dict[str, Any], e
     first, rest = events[:cut], events[cut:]
     parts = [
         rated(price, Usage(sum(first, ZERO), events=first)),
-        rated(price, Usage(sum(rest, ZERO), sum(first, ZERO), events=rest, pre_events=first, is_first=False)),
+        rated(
+            price,
+            Usage(sum(rest, ZERO), pre_line_quantity=sum(first, ZERO), events=rest, pre_events=first, is_first=False),
+        ),
     ]
     whole = rated(price, Usage(events=events))
     assert sum(part.amount for part in parts) == whole.amount
@@ -117,7 +120,7 @@ ONE, FREE = {"rate_percent": "1"}, {"rate_percent": "1", "free_events": 2}
         (FREE, Usage(Decimal(5), running_total=(Decimal(2), Decimal(1))), "usage.running_total"),
         (FREE, Usage(Decimal(5), running_total=(Decimal(2), Decimal(6))), "usage.running_total"),
         (FREE, Usage(Decimal(5), event_count=1, running_total=(Decimal(1), Decimal(2))), "usage.running_total"),
-        (FREE, Usage(Decimal(5), Decimal(1)), "usage.pre_line_quantity"),
+        (FREE, Usage(Decimal(5), pre_line_quantity=Decimal(1)), "usage.pre_line_quantity"),
         (FREE, Usage(pre_line_quantity=Decimal(1), events=(Decimal(5),)), "usage.pre_line_quantity"),
         (ONE, Usage(Decimal(4), events=(Decimal(5),)), "usage.quantity"),
         (ONE, Usage(events=(Decimal(5),), event_count=2), "usage.event_count"),

@@ -70,8 +70,8 @@ def _rated(charge: Charge, usage: dict[str, Any], currency: str) -> Rated:
     before = Decimal(usage.get("pre_line_quantity", "0"))
     asked = Usage(
         quantity,
-        before,
-        Decimal(usage.get("previously_billed", "0")),
+        pre_line_quantity=before,
+        previously_billed=Decimal(usage.get("previously_billed", "0")),
         events=_decimals(usage.get("events")),
         event_count=usage.get("event_count"),
         running_total=_decimals(usage.get("running_total")),
