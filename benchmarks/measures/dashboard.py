@@ -23,7 +23,7 @@ from scripts.seeding.documents import add_key, put_consumer, put_grant, put_merc
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.bootstrap import Application
 from shared.catalog.models import Merchant, Service
-from shared.identity.models import Account, Role, Signed
+from shared.identity.models import Account, Role, SignedIn
 from shared.identity.permissions import Relation
 from shared.kernel.clock import format_time, utc_now
 from shared.metering.counters import Bucket, Counter, encode_counter
@@ -43,12 +43,12 @@ PEPPER = "AMS_SECRET_PSEUDONYM_PEPPER"
 class Trusting:
     """Whoever calls is everything to everything: sign-in is not what is measured."""
 
-    async def authenticate(self, headers: Mapping[str, str]) -> Signed:
+    async def authenticate(self, headers: Mapping[str, str]) -> SignedIn:
         account = Account(id="acc_bench", consumer_id="con_big", name="Bench", created_at=utc_now())
-        return Signed(account, "ses_bench", 0)
+        return SignedIn(account, "ses_bench", 0)
 
     async def relations(
-        self, signed: Signed, path: Mapping[str, str], query: Mapping[str, str]
+        self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]
     ) -> frozenset[tuple[Role, Relation]]:
         return frozenset({("admin", "any"), ("merchant", "own"), ("consumer", "own")})
 

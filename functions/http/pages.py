@@ -9,7 +9,7 @@ import azure.functions as func
 
 from shared.bootstrap import application
 from shared.catalog.marketplace.pages import CACHED, POLICY, HtmlPage, Pages
-from shared.catalog.marketplace.search import FACETS, Asked
+from shared.catalog.marketplace.search import FACETS, CatalogQuery
 from shared.kernel.errors import Problem, Unavailable
 from shared.platform.search import Sort
 
@@ -93,7 +93,7 @@ async def _rendered(pages: Pages, render: Callable[[Pages], Awaitable[HtmlPage]]
         return pages.missing(problem.status)
 
 
-def _asked(req: func.HttpRequest) -> tuple[Asked, str | None]:
+def _asked(req: func.HttpRequest) -> tuple[CatalogQuery, str | None]:
     """What is not known is ignored: these are addresses that people shorten and mistype."""
     given = parse_qsl(urlsplit(req.url).query)[:FILTERS_MAX]
     last = dict(given)
@@ -104,4 +104,4 @@ def _asked(req: func.HttpRequest) -> tuple[Asked, str | None]:
         elif name in FACETS:
             filters[name] = [value]
     sort: Sort = next((each for each in get_args(Sort) if each == last.get("sort")), "relevance")
-    return Asked(last.get("q", "")[:TEXT_CHARACTERS_MAX], filters, sort), last.get("cursor")
+    return CatalogQuery(last.get("q", "")[:TEXT_CHARACTERS_MAX], filters, sort), last.get("cursor")

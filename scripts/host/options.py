@@ -8,7 +8,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 LIMITS_VARIABLE = "AMS_HOST_LIMITS"
-"""A JSON object with fields of `Limits` to change, such as `{"keep_alive_s": 30}`."""
+"""A JSON object with fields of `HostLimits` to change, such as `{"keep_alive_s": 30}`."""
 
 EXIT_MISCONFIGURED = 78
 """sysexits.h EX_CONFIG: starting again would not help."""
@@ -17,7 +17,7 @@ Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(gt=0)]
 
 
-class Limits(BaseModel):
+class HostLimits(BaseModel):
     """What one client may take. `_s` is seconds, `_bytes` bytes. The timeouts are kept to about 0.1 s."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,12 +74,12 @@ class Options(BaseModel):
     data: Path
     module: str = "function_app"
     log_level: str = "info"
-    limits: Limits = Limits()
+    limits: HostLimits = HostLimits()
 
 
-def limits_from_environment() -> Limits:
+def limits_from_environment() -> HostLimits:
     """Raises pydantic's ValidationError, a ValueError."""
-    return Limits.model_validate_json(os.environ.get(LIMITS_VARIABLE) or "{}")
+    return HostLimits.model_validate_json(os.environ.get(LIMITS_VARIABLE) or "{}")
 
 
 class EventHubSettings(msgspec.Struct, frozen=True, rename="camel"):

@@ -14,7 +14,7 @@ from scripts.host import lifecycle
 from scripts.host.functions.dispatch import Dispatcher
 from scripts.host.http.protocol import HostProtocol, sweep
 from scripts.host.http.static import find_site
-from scripts.host.options import Limits, Options, read_host_file
+from scripts.host.options import HostLimits, Options, read_host_file
 
 BACKLOG = 2048
 SWITCH_INTERVAL_S = 0.0005
@@ -34,7 +34,7 @@ class HostServer(Server):
         return await super().on_tick(counter)
 
 
-def make_server(dispatcher: Dispatcher, limits: Limits) -> HostServer:
+def make_server(dispatcher: Dispatcher, limits: HostLimits) -> HostServer:
     protocol: Any = partial(HostProtocol, dispatcher, limits)
     config = Config(
         app=_unused,

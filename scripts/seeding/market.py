@@ -10,12 +10,12 @@ from scripts.seeding.billing import DescribedBilling, DescribedPrices
 from shared.access.models import ConsumerStatus, Environment, GrantStatus, KeyStatus, Shards
 from shared.catalog.models import (
     Address,
-    Limits,
+    CallLimits,
     Listing,
     MerchantStatus,
     ServiceStatus,
     ServiceType,
-    Upstream,
+    UpstreamConfig,
     Visibility,
 )
 from shared.kernel.documents import Identifier, Name, Slug
@@ -46,8 +46,8 @@ class DescribedService(Listing):
     slug: Slug
     type: ServiceType = "api"
     status: ServiceStatus = "draft"
-    upstream: Upstream | None = None
-    limits: Limits = Limits()
+    upstream: UpstreamConfig | None = None
+    limits: CallLimits = CallLimits()
     visibility: Visibility = "public"
     visibility_override: Visibility | None = None
     auto_approve: bool = False
@@ -77,7 +77,7 @@ class DescribedKey(_Described):
     environment: Environment = "live"
     status: KeyStatus = "active"
     ttl_days: int | None = None
-    limits: Limits = Limits()
+    limits: CallLimits = CallLimits()
 
 
 class DescribedConsumer(_Described):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
-from shared.catalog.models import Limits
+from shared.catalog.models import CallLimits
 from shared.identity.models import Email
 from shared.kernel.documents import Identifier, Name, StoredModel
 
@@ -144,7 +144,7 @@ class ApiKey(StoredModel):
     ttl_days: int | None = None
     expires_at: AwareDatetime | None = None
     expiry_day: str | None = None
-    limits: Limits = Limits()
+    limits: CallLimits = CallLimits()
     networks: Annotated[tuple[Network, ...], Field(max_length=100)] = ()
     previous_hash: str | None = None
     previous_until: AwareDatetime | None = None

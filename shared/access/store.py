@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 from shared.access.models import ApiKey, Consumer, Grant, KeyOwner, Member, Project
-from shared.kernel.documents import Held, Listeners, StoredModel
+from shared.kernel.documents import ChangeNotifier, Held, StoredModel
 from shared.kernel.http.paging import Page, read_all, scan
 from shared.platform.documents import CONTAINERS, Document, DocumentMissing, Documents, Query, Where
 
@@ -40,7 +40,7 @@ def key_document(key_id: str) -> str:
     return f"key:{key_id}"
 
 
-class AccessStore(Listeners):
+class AccessStore(ChangeNotifier):
     def __init__(self, documents: Documents) -> None:
         super().__init__()
         self.documents = documents

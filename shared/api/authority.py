@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 
 from shared.api.relations import Held, Relations
-from shared.identity.models import Signed
-from shared.identity.sign_in.service import SignIn
+from shared.identity.models import SignedIn
+from shared.identity.sign_in.service import Authenticator
 
 
 class PlatformAuthority:
-    def __init__(self, sign_in: SignIn, relations: Relations) -> None:
+    def __init__(self, sign_in: Authenticator, relations: Relations) -> None:
         self._sign_in = sign_in
         self._relations = relations
 
-    async def authenticate(self, headers: Mapping[str, str]) -> Signed:
+    async def authenticate(self, headers: Mapping[str, str]) -> SignedIn:
         return await self._sign_in.authenticate(headers)
 
-    async def relations(self, signed: Signed, path: Mapping[str, str], query: Mapping[str, str]) -> Held:
+    async def relations(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> Held:
         return await self._relations.of(signed, path, query)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from shared.access.store import AccessStore
 from shared.catalog.store import CatalogStore
-from shared.identity.models import Role, Signed
+from shared.identity.models import Role, SignedIn
 from shared.identity.permissions import Relation
 
 Held = frozenset[tuple[Role, Relation]]
@@ -21,7 +21,7 @@ class Relations:
         self._catalog = catalog
         self._access = access
 
-    async def of(self, signed: Signed, path: Mapping[str, str], query: Mapping[str, str]) -> Held:
+    async def of(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> Held:
         """See `shared.identity.permissions`. Without an object in the path, only roles count."""
         held: set[tuple[Role, Relation]] = set()
         if signed.account.role == "admin":
@@ -34,7 +34,7 @@ class Relations:
             held.add(("merchant", "own"))
         return frozenset(held)
 
-    async def _runs_merchant(self, signed: Signed, path: Mapping[str, str]) -> bool:
+    async def _runs_merchant(self, signed: SignedIn, path: Mapping[str, str]) -> bool:
         """A service that is named beside its merchant must be that merchant's."""
         merchant_id = path.get("merchant_id")
         if (service_id := path.get("service_id")) is not None:
@@ -44,7 +44,7 @@ class Relations:
             merchant_id = service.merchant_id
         return merchant_id in signed.account.merchant_ids
 
-    async def _to_consumer(self, signed: Signed, path: Mapping[str, str], query: Mapping[str, str]) -> Held:
+    async def _to_consumer(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> Held:
         consumer_id = path["consumer_id"]
         if consumer_id == signed.account.consumer_id:
             return frozenset({("consumer", "own")})

@@ -2,7 +2,7 @@
 
 Every calendar month (UTC, by the entry's time) is a chain: entry n carries the hash of entry n-1, the first one that of
 the month's name. `hash` is SHA-256 over the canonical JSON (sorted keys, no white space, UTF-8) of all other fields.
-What a chain cannot know by itself is that its end was cut off: for that, `Head`s are kept elsewhere
+What a chain cannot know by itself is that its end was cut off: for that, `ChainHead`s are kept elsewhere
 (`scripts/ams audit anchor`).
 """
 
@@ -14,7 +14,7 @@ from shared.audit.models import Entry
 from shared.kernel.documents import StoredModel
 
 
-class Head(StoredModel):
+class ChainHead(StoredModel):
     """Where a month's chain ends: how many entries there are, and the hash of the last."""
 
     month: str
@@ -22,9 +22,9 @@ class Head(StoredModel):
     hash: str
 
 
-def first(month: str) -> Head:
+def first(month: str) -> ChainHead:
     """The head of an empty chain. `month` is `YYYY-MM`."""
-    return Head(month=month, entries=0, hash=sha256(f"ams.audit.v1:{month}".encode()).hexdigest())
+    return ChainHead(month=month, entries=0, hash=sha256(f"ams.audit.v1:{month}".encode()).hexdigest())
 
 
 def entry_hash(entry: Entry) -> str:
@@ -33,17 +33,19 @@ def entry_hash(entry: Entry) -> str:
     return sha256(canonical.encode()).hexdigest()
 
 
-def link(head: Head, entry: Entry) -> Entry:
+def link(head: ChainHead, entry: Entry) -> Entry:
     """`entry` as the next one after `head`."""
     linked = entry.model_copy(update={"seq": head.entries + 1, "previous": head.hash})
     return linked.model_copy(update={"hash": entry_hash(linked)})
 
 
-def head_of(month: str, entry: Entry) -> Head:
-    return Head(month=month, entries=entry.seq, hash=entry.hash)
+def head_of(month: str, entry: Entry) -> ChainHead:
+    return ChainHead(month=month, entries=entry.seq, hash=entry.hash)
 
 
-async def verify(month: str, entries: AsyncIterable[Entry], head: Head, anchor: Head | None = None) -> list[str]:
+async def verify(
+    month: str, entries: AsyncIterable[Entry], head: ChainHead, anchor: ChainHead | None = None
+) -> list[str]:
     """What is wrong with a chain, in order; an empty list when nothing is. `head` is what the log says its end is,
     `anchor` a head that was kept elsewhere earlier."""
     faults, last = [], first(month)

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from shared.audit.models import Change, Entry
 from shared.audit.tasks import AppendEntry, CreateDocument, PutDocument, RemoveDocument, Task
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.documents import Listeners, StoredModel
+from shared.kernel.documents import ChangeNotifier, StoredModel
 from shared.kernel.errors import Problem, Unavailable
 from shared.kernel.http.paging import read_pages
 from shared.kernel.ids import new_id
@@ -60,7 +60,7 @@ _Do = Callable[[str, dict[str, Any]], Awaitable[None]]
 """A handler that reads its task from what is stored of it."""
 
 
-class GaveUp(Exception):
+class PermanentFailure(Exception):
     """Raised by a handler whose task can never succeed: it is marked dead at once."""
 
 
@@ -72,7 +72,7 @@ class _Outbox(StoredModel):
     dead: str | None = None
 
 
-class Journal(Listeners):
+class Journal(ChangeNotifier):
     """One per process. `append` writes an audit entry, idempotently by its id."""
 
     def __init__(
@@ -218,7 +218,7 @@ class Journal(Listeners):
 
     def _put_off(self, outbox: _Outbox, error: Exception) -> _Outbox:
         attempts = outbox.attempts + 1
-        if attempts >= ATTEMPTS_MAX or isinstance(error, GaveUp):
+        if attempts >= ATTEMPTS_MAX or isinstance(error, PermanentFailure):
             OUTBOX_DEAD.inc()
             _logger.error("task %s is given up: %s", outbox.kind, error)
             return outbox.model_copy(update={"outbox": None, "attempts": attempts, "dead": str(error)[:1000]})

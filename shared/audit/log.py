@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from functools import partial
 
-from shared.audit.chain import Head, first, head_of, link
+from shared.audit.chain import ChainHead, first, head_of, link
 from shared.audit.models import Entry
 from shared.kernel.documents import StoredModel
 from shared.kernel.http.paging import read_all
@@ -58,7 +58,7 @@ class AuditLog:
 
     async def _try_append(self, month: str, entry: Entry) -> None:
         document = await self._documents.get(AUDIT, month, _HEAD)
-        head = first(month) if document is None else Head.model_validate_json(document.body)
+        head = first(month) if document is None else ChainHead.model_validate_json(document.body)
         linked = link(head, entry)
         after = head_of(month, linked).to_json()
         if document is None:  # the month first: a month that is listed without entries does no harm
@@ -76,9 +76,9 @@ class AuditLog:
         query = Query(_MONTHS, order_by="id", limit=1000)
         return [document.id async for document in read_all(partial(self._documents.query, AUDIT, query))]
 
-    async def head(self, month: str) -> Head:
+    async def head(self, month: str) -> ChainHead:
         document = await self._documents.get(AUDIT, month, _HEAD)
-        return first(month) if document is None else Head.model_validate_json(document.body)
+        return first(month) if document is None else ChainHead.model_validate_json(document.body)
 
     async def entries(self, month: str, *where: Where) -> AsyncIterator[Entry]:
         """Entries of a month in the order of the chain."""

@@ -14,7 +14,7 @@ PAGES_PER_CALL_MAX = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EntryFilter:
     """What to look for; None is anything. `start` is inclusive, `end` exclusive."""
 
     actor: str | None = None
@@ -45,7 +45,7 @@ class AuditSearch:
         self._documents = documents
         self._log = log
 
-    async def find(self, wanted: Wanted, limit: int, cursor: str | None) -> Page[Entry]:
+    async def find(self, wanted: EntryFilter, limit: int, cursor: str | None) -> Page[Entry]:
         """At most `limit` entries, newest first. A page may be shorter and still not be the last.
         Raises Problem 400 `cursor_invalid`."""
         months = [month for month in reversed(await self._log.months()) if wanted.covers(month)]
@@ -64,7 +64,7 @@ class AuditSearch:
             sources=months,
         )
 
-    async def export(self, wanted: Wanted) -> AsyncIterator[Entry]:
+    async def export(self, wanted: EntryFilter) -> AsyncIterator[Entry]:
         """Everything that is wanted, oldest first, with the hashes: it can be verified without the platform."""
         for month in await self._log.months():
             if wanted.covers(month):

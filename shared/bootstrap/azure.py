@@ -28,7 +28,8 @@ def cosmos(settings: Settings) -> Documents:
 
 
 def event_hubs(settings: Settings) -> Events:
-    from shared.platform.events.eventhubs import AzureHub, EmulatedHub, EventHubs
+    from shared.platform.events.eventhubs import EventHubs
+    from shared.platform.events.eventhubs_clients import AzureHub, EmulatedHub
 
     if settings.ams_usage_hub_connection_string is not None:
         assert settings.ams_blob_connection_string is not None

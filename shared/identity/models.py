@@ -94,7 +94,7 @@ class Membership(StoredModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Signed:
+class SignedIn:
     """A request whose token was verified: the account, and the session that it belongs to. `issued_at` Unix seconds."""
 
     account: Account

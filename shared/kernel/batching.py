@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Coalescer(Generic[T]):
+class Batcher(Generic[T]):
     """`flush` gets everything that was added since the last one, in order; what it raises is raised to every adder."""
 
     def __init__(self, flush: Callable[[list[T]], Awaitable[None]]) -> None:

@@ -34,7 +34,7 @@ class Held(Generic[M]):
     etag: str
 
 
-class Listeners:
+class ChangeNotifier:
     """Tells whoever caches a store's documents that something in it was changed by this process."""
 
     def __init__(self) -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from shared.audit.chain import Head, first, verify
+from shared.audit.chain import ChainHead, first, verify
 from shared.audit.log import AUDIT, AuditLog
 from shared.audit.models import Actor, Change, Entry
-from shared.audit.search import AuditSearch, Wanted
+from shared.audit.search import AuditSearch, EntryFilter
 from shared.kernel.clock import parse_time
 from shared.kernel.errors import Problem
 from shared.platform.documents.sqlite import SqliteDocuments
@@ -40,7 +40,7 @@ async def filled(log: AuditLog, count: int = 5) -> list[Entry]:
     return [found async for found in log.entries(MONTH)]
 
 
-async def faults(log: AuditLog, anchor: Head | None = None) -> list[str]:
+async def faults(log: AuditLog, anchor: ChainHead | None = None) -> list[str]:
     return await verify(MONTH, log.entries(MONTH), await log.head(MONTH), anchor)
 
 
@@ -97,7 +97,7 @@ async def test_a_tail_cut_off_with_its_head_is_found_by_an_anchor(log: AuditLog,
     entries = await filled(log)
     anchor = await log.head(MONTH)
     await documents.delete(AUDIT, MONTH, entries[-1].id)
-    shorter = Head(month=MONTH, entries=4, hash=entries[-2].hash)
+    shorter = ChainHead(month=MONTH, entries=4, hash=entries[-2].hash)
     await documents.upsert(AUDIT, MONTH, "head", shorter.to_json())
     assert await faults(log) == []
     (fault,) = await faults(log, anchor)
@@ -139,7 +139,7 @@ class TestSearch:
         found: list[Entry] = []
         cursor = None
         while True:
-            page = await search.find(Wanted(), 7, cursor)
+            page = await search.find(EntryFilter(), 7, cursor)
             found += page.items
             cursor = page.cursor
             if cursor is None:
@@ -150,20 +150,20 @@ class TestSearch:
     @pytest.mark.parametrize(
         ("wanted", "count"),
         [
-            (Wanted(actor="acc_1"), 15),
-            (Wanted(action="key.a"), 15),
-            (Wanted(resource="service:svc_3"), 3),
-            (Wanted(actor="acc_1", action="key.a"), 0),
-            (Wanted(start=parse_time("2026-10-01T00:00:05Z")), 15),
-            (Wanted(end=parse_time("2026-10-01T00:00:05Z")), 15),
-            (Wanted(start=parse_time("2026-10-01T00:00:05Z"), end=parse_time("2026-11-01T00:00:00Z")), 5),
+            (EntryFilter(actor="acc_1"), 15),
+            (EntryFilter(action="key.a"), 15),
+            (EntryFilter(resource="service:svc_3"), 3),
+            (EntryFilter(actor="acc_1", action="key.a"), 0),
+            (EntryFilter(start=parse_time("2026-10-01T00:00:05Z")), 15),
+            (EntryFilter(end=parse_time("2026-10-01T00:00:05Z")), 15),
+            (EntryFilter(start=parse_time("2026-10-01T00:00:05Z"), end=parse_time("2026-11-01T00:00:00Z")), 5),
         ],
     )
-    async def test_filters(self, search: AuditSearch, wanted: Wanted, count: int) -> None:
+    async def test_filters(self, search: AuditSearch, wanted: EntryFilter, count: int) -> None:
         assert len((await search.find(wanted, 100, None)).items) == count
         assert len([one async for one in search.export(wanted)]) == count
 
     async def test_a_cursor_of_another_search_is_refused(self, search: AuditSearch) -> None:
-        cursor = (await search.find(Wanted(actor="acc_1"), 2, None)).cursor
+        cursor = (await search.find(EntryFilter(actor="acc_1"), 2, None)).cursor
         with pytest.raises(Problem, match="cursor_invalid"):
-            await search.find(Wanted(actor="acc_0"), 2, cursor)
+            await search.find(EntryFilter(actor="acc_0"), 2, cursor)

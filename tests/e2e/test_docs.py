@@ -9,8 +9,7 @@ from typing import get_args
 
 from pydantic import BaseModel
 
-from scripts.host.options import LIMITS_VARIABLE
-from scripts.host.options import Limits as HostLimits
+from scripts.host.options import LIMITS_VARIABLE, HostLimits
 from scripts.seeding.billing import DescribedBilling, DescribedPrices
 from scripts.seeding.market import (
     DescribedConsumer,
@@ -21,7 +20,7 @@ from scripts.seeding.market import (
     DescribedService,
     Market,
 )
-from shared.catalog.models import Limits, Upstream
+from shared.catalog.models import CallLimits, UpstreamConfig
 from shared.metering.counting.parked import Reason
 from shared.metering.events import ReportedEvent, UsageData
 from shared.settings import Settings, variable
@@ -104,8 +103,8 @@ def test_every_field_of_a_seed_file_is_documented() -> None:
         "### `merchants[].billing`": DescribedBilling,
         "### `services[]`": DescribedService,
         "### `services[].prices`": DescribedPrices,
-        "### `services[].upstream`": Upstream,
-        "### `limits` of a service or a key": Limits,
+        "### `services[].upstream`": UpstreamConfig,
+        "### `limits` of a service or a key": CallLimits,
         "### `consumers[]`": DescribedConsumer,
         "### `consumers[].projects[]`": DescribedProject,
         "### `consumers[].grants[]`": DescribedGrant,

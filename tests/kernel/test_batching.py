@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared.kernel.batching import Coalescer
+from shared.kernel.batching import Batcher
 
 
 class Sink:
@@ -25,7 +25,7 @@ class Sink:
             raise self.error
 
 
-async def held(sink: Sink, coalescer: Coalescer[int]) -> asyncio.Task[None]:
+async def held(sink: Sink, coalescer: Batcher[int]) -> asyncio.Task[None]:
     """A first flush that waits at the gate."""
     sink.gate.clear()
     first = asyncio.create_task(coalescer.add(0))
@@ -35,7 +35,7 @@ async def held(sink: Sink, coalescer: Coalescer[int]) -> asyncio.Task[None]:
 
 async def test_what_arrives_during_a_flush_shares_the_next_in_order():
     sink = Sink()
-    coalescer = Coalescer(sink.flush)
+    coalescer = Batcher(sink.flush)
     first = await held(sink, coalescer)
     rest = [asyncio.create_task(coalescer.add(number)) for number in range(1, 6)]
     await asyncio.sleep(0)
@@ -46,7 +46,7 @@ async def test_what_arrives_during_a_flush_shares_the_next_in_order():
 
 async def test_an_add_returns_only_after_its_flush():
     sink = Sink()
-    first = await held(sink, coalescer := Coalescer(sink.flush))
+    first = await held(sink, coalescer := Batcher(sink.flush))
     assert not first.done()
     sink.gate.set()
     await first
@@ -56,7 +56,7 @@ async def test_an_add_returns_only_after_its_flush():
 
 async def test_an_error_reaches_everyone_of_its_flush_and_nobody_else():
     sink = Sink()
-    coalescer = Coalescer(sink.flush)
+    coalescer = Batcher(sink.flush)
     first = await held(sink, coalescer)
     rest = [asyncio.create_task(coalescer.add(number)) for number in (1, 2)]
     await asyncio.sleep(0)
@@ -71,7 +71,7 @@ async def test_an_error_reaches_everyone_of_its_flush_and_nobody_else():
 
 async def test_a_cancelled_caller_neither_stops_the_flush_nor_its_neighbours():
     sink = Sink()
-    coalescer = Coalescer(sink.flush)
+    coalescer = Batcher(sink.flush)
     first = await held(sink, coalescer)
     other = asyncio.create_task(coalescer.add(1))
     await asyncio.sleep(0)
@@ -85,7 +85,7 @@ async def test_a_cancelled_caller_neither_stops_the_flush_nor_its_neighbours():
 
 async def test_an_error_for_a_caller_who_left_warns_nobody():
     sink = Sink()
-    coalescer = Coalescer(sink.flush)
+    coalescer = Batcher(sink.flush)
     first = await held(sink, coalescer)
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -97,7 +97,7 @@ async def test_an_error_for_a_caller_who_left_warns_nobody():
 
 async def test_drain_waits_for_everything_that_was_added():
     sink = Sink()
-    coalescer = Coalescer(sink.flush)
+    coalescer = Batcher(sink.flush)
     adds = [await held(sink, coalescer), asyncio.create_task(coalescer.add(1))]
     await asyncio.sleep(0)
     draining = asyncio.create_task(coalescer.drain())

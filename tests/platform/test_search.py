@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.platform.search import Item, Position, Search, Sort
+from shared.platform.search import SearchItem, SearchPosition, SearchQuery, Sort
 from shared.platform.search.fts import RANKED_MAX, FtsIndex
 from shared.platform.search.words import misspelt_by, words_of
 
@@ -22,16 +22,18 @@ async def index() -> AsyncIterator[FtsIndex]:
 
 def item(
     id: str, name: str = "", *, tags: str = "", owner: str = "", text: str = "", newest: str = "", **values: Any
-) -> Item:
-    return Item(id, name, tags, owner, text, newest, id.encode(), {k: tuple(v.split()) for k, v in values.items()})
+) -> SearchItem:
+    return SearchItem(
+        id, name, tags, owner, text, newest, id.encode(), {k: tuple(v.split()) for k, v in values.items()}
+    )
 
 
 async def ids(index: FtsIndex, text: str = "", **rest: Any) -> list[str]:
-    found = await index.search(Search(text, **rest))
+    found = await index.search(SearchQuery(text, **rest))
     return [stored.decode() for stored in found.items]
 
 
-async def pages(index: FtsIndex, search: Search, between: Sequence[Item] = ()) -> list[str]:
+async def pages(index: FtsIndex, search: SearchQuery, between: Sequence[SearchItem] = ()) -> list[str]:
     """Everything, page by page; one of `between` is added before each next page."""
     seen: list[str] = []
     adding = iter(between)
@@ -40,7 +42,7 @@ async def pages(index: FtsIndex, search: Search, between: Sequence[Item] = ()) -
         seen += [stored.decode() for stored in found.items]
         if found.next is None:
             return seen
-        search = Search(search.text, search.filters, search.sort, search.limit, found.next)
+        search = SearchQuery(search.text, search.filters, search.sort, search.limit, found.next)
         if (added := next(adding, None)) is not None:
             await index.update([added], [])
 
@@ -115,7 +117,7 @@ async def test_what_is_removed_is_gone_from_words_values_and_orders(index: FtsIn
     await index.update([item("a", "Rain", kind="x"), item("b", "Rain", kind="x")], [])
     await index.update([], ["a", "never there"])
 
-    found = await index.search(Search("rain", facets=["kind"]))
+    found = await index.search(SearchQuery("rain", facets=["kind"]))
     assert (found.items, found.total, found.facets) == ((b"b",), 1, {"kind": (("x", 1),)})
     assert await ids(index, sort="name") == await ids(index, sort="newest") == ["b"]
 
@@ -140,7 +142,7 @@ async def test_a_facet_counts_without_its_own_filter_but_with_the_others(index: 
         [],
     )
 
-    found = await index.search(Search("rain", {"kind": ["image"]}, facets=["kind", "price"]))
+    found = await index.search(SearchQuery("rain", {"kind": ["image"]}, facets=["kind", "price"]))
 
     assert (found.total, found.items) == (2, (b"c", b"b")) or (found.total, set(found.items)) == (2, {b"b", b"c"})
     assert found.facets == {"kind": (("image", 2), ("api", 1)), "price": (("free", 1), ("tiered", 1))}
@@ -149,7 +151,7 @@ async def test_a_facet_counts_without_its_own_filter_but_with_the_others(index: 
 async def test_a_facet_has_its_most_frequent_values(index: FtsIndex) -> None:
     await index.update([item(f"{n}-{m}", kind=f"k{n}") for n in range(5) for m in range(n + 1)], [])
 
-    found = await index.search(Search(facets=["kind"], values_max=2))
+    found = await index.search(SearchQuery(facets=["kind"], values_max=2))
 
     assert found.facets == {"kind": (("k4", 5), ("k3", 4))}
 
@@ -168,7 +170,7 @@ async def test_pages_neither_skip_nor_repeat_while_items_come(index: FtsIndex, s
     await index.update(before, [])
     during = [item(f"n{n:03}", f"Rain {n % 7}", newest=str(n % 5)) for n in range(60)]
 
-    seen = await pages(index, Search(text, sort=sort, limit=7), during)
+    seen = await pages(index, SearchQuery(text, sort=sort, limit=7), during)
 
     assert len(seen) == len(set(seen))
     assert {each.id for each in before} <= set(seen)
@@ -177,10 +179,10 @@ async def test_pages_neither_skip_nor_repeat_while_items_come(index: FtsIndex, s
 @pytest.mark.parametrize("sort", ["relevance", "name", "newest"])
 async def test_a_page_follows_also_when_the_item_before_it_is_gone(index: FtsIndex, sort: Sort) -> None:
     await index.update([item(f"i{n}", f"Rain {n}", newest=str(n)) for n in range(9)], [])
-    first = await index.search(Search("rain", sort=sort, limit=4))
+    first = await index.search(SearchQuery("rain", sort=sort, limit=4))
     await index.update([], [first.items[-1].decode()])
 
-    rest = await index.search(Search("rain", sort=sort, limit=100, after=first.next))
+    rest = await index.search(SearchQuery("rain", sort=sort, limit=100, after=first.next))
 
     assert sorted([*first.items, *rest.items]) == [f"i{n}".encode() for n in range(9)]
 
@@ -189,7 +191,7 @@ async def test_more_than_are_ranked_are_still_all_there_once_and_better_places_f
     many = [item(f"i{n}", "Thing", text="common", newest=f"{n:06}") for n in range(RANKED_MAX + 50)]
     await index.update([*many, item("best", "Common", newest="000000")], [])
 
-    seen = await pages(index, Search("common", limit=500))
+    seen = await pages(index, SearchQuery("common", limit=500))
 
     assert seen == ["best", *(each.id for each in reversed(many))]
 
@@ -198,7 +200,7 @@ async def test_a_position_of_another_order_is_refused(index: FtsIndex) -> None:
     await index.update([item("a", "Rain")], [])
 
     with pytest.raises(ValueError):
-        await index.search(Search(sort="name", after=Position("a", 1.0)))
+        await index.search(SearchQuery(sort="name", after=SearchPosition("a", 1.0)))
 
 
 _VALUES = st.sampled_from(["x", "y", "z"])
@@ -235,7 +237,7 @@ async def test_whatever_happened_the_index_is_as_if_built_afresh(
 ) -> None:
     changed, fresh = FtsIndex(), FtsIndex()
     try:
-        held: dict[str, Item] = {}
+        held: dict[str, SearchItem] = {}
         for number, word, values, put in changes:
             each = item(f"i{number}", word, newest=str(number), v=" ".join(sorted(values)))
             held.pop(each.id, None)
@@ -245,7 +247,7 @@ async def test_whatever_happened_the_index_is_as_if_built_afresh(
         await fresh.update(list(held.values()), [])
         for sort in ("name", "newest"):
             for text in ("", "rain"):
-                asked = Search(text, {"v": ["x"]}, sort, facets=["v"])  # type: ignore[arg-type]  # one of the literals
+                asked = SearchQuery(text, {"v": ["x"]}, sort, facets=["v"])  # type: ignore[arg-type]  # one of the literals
                 assert await changed.search(asked) == await fresh.search(asked)
     finally:
         await changed.close()

@@ -8,7 +8,7 @@ from scripts.seeding.documents import add_key, put_consumer, put_grant, put_merc
 from shared.access.keys.format import PREFIX_CHARACTERS, new_key
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.bootstrap import Application
-from shared.catalog.models import Merchant, Service, Upstream
+from shared.catalog.models import Merchant, Service, UpstreamConfig
 
 LONG_ANSWER = bytes(range(256)) * 1024
 
@@ -30,7 +30,7 @@ async def seed(application: Application, upstream: str) -> str:
         slug="echo",
         name="Echo",
         status="active",
-        upstream=Upstream(base_url=upstream),
+        upstream=UpstreamConfig(base_url=upstream),
     )
     await put_service(application.catalog.store, service)
     await put_consumer(application.access.store, Consumer(id="con_one", name="Consumer One"))

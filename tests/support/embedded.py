@@ -15,7 +15,7 @@ from shared.access.gate.service import Gate
 from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant
 from shared.access.store import AccessStore
-from shared.catalog.models import Merchant, Service, Upstream
+from shared.catalog.models import Merchant, Service, UpstreamConfig
 from shared.catalog.store import CatalogStore
 from shared.kernel.clock import format_time
 from shared.metering.counters import Counter, decode_counter
@@ -112,7 +112,7 @@ def service(**changes: Any) -> Service:
         "slug": "maps",
         "name": "Maps",
         "status": "active",
-        "upstream": Upstream(base_url="https://maps.example"),
+        "upstream": UpstreamConfig(base_url="https://maps.example"),
     }
     return Service(**{**fields, **changes})
 

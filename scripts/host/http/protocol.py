@@ -19,7 +19,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from scripts.host.http.exchange import Exchange
 from scripts.host.http.messages import problem_message
 from scripts.host.http.request_head import check_head, malformed, origin_form
-from scripts.host.options import Limits
+from scripts.host.options import HostLimits
 from shared.kernel.errors import Problem
 
 Handler = Callable[[Exchange], Awaitable[None]]
@@ -38,7 +38,7 @@ class _Phase(Enum):
 class HostProtocol(HttpToolsProtocol):
     """Gives requests to `handler` one after the other, as `Exchange`s."""
 
-    def __init__(self, handler: Handler, limits: Limits, **uvicorn: Any) -> None:
+    def __init__(self, handler: Handler, limits: HostLimits, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._handler = handler
         self._limits = limits

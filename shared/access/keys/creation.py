@@ -15,7 +15,7 @@ from shared.access.store import ACCESS, AccessStore, key_document
 from shared.audit.journal import Journal
 from shared.audit.models import Actor
 from shared.audit.platform import PlatformSettingsStore
-from shared.catalog.models import Limits
+from shared.catalog.models import CallLimits
 from shared.identity.models import Account
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
@@ -37,7 +37,7 @@ class KeyPlan:
     service_ids: tuple[str, ...]
     project_id: str | None
     ttl_days: int | None
-    limits: Limits
+    limits: CallLimits
     networks: tuple[Network, ...]
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.catalog.marketplace.search import is_live
-from shared.catalog.models import Merchant, Service, Version
+from shared.catalog.models import Merchant, Service, ServiceVersion
 from shared.catalog.openapi.operations import Operation, operations_of
 from shared.catalog.store import MERCHANTS, CatalogStore
 from shared.kernel.cache import FreshCache
@@ -30,12 +30,12 @@ class Visitors(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class PublicDetail:
     """`versions` are the latest first. `operations` are there when the merchant gave an OpenAPI document."""
 
     service: Service
     merchant: Merchant
-    versions: Sequence[Version]
+    versions: Sequence[ServiceVersion]
     operations: Sequence[Operation]
 
 
@@ -50,7 +50,7 @@ class Details:
         self._openapi = openapi
         self._operations: FreshCache[tuple[str, str], Sequence[Operation]] = FreshCache(OPERATIONS_S, OPERATIONS_MAX)
 
-    async def service(self, reference: str) -> Detail | None:
+    async def service(self, reference: str) -> PublicDetail | None:
         """A live service by slug or id, whoever may see it."""
         service = await self._store.find_service(reference)
         if service is None:
@@ -59,9 +59,9 @@ class Details:
         if merchant is None or not is_live(service, merchant):
             return None
         versions = [held.value for held in (await self._store.versions(service.id, VERSIONS_SHOWN, None)).items]
-        return Detail(service, merchant, versions, await self._operations_of(service))
+        return PublicDetail(service, merchant, versions, await self._operations_of(service))
 
-    async def place(self, service_id: str) -> tuple[str, str] | None:
+    async def slugs(self, service_id: str) -> tuple[str, str] | None:
         """The slugs of the merchant and of the service, live or not."""
         service = await self._store.service(service_id)
         merchant = None if service is None else await self._store.merchant(service.merchant_id)

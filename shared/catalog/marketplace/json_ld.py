@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from shared.catalog.marketplace.details import Detail
+from shared.catalog.marketplace.details import PublicDetail
 from shared.catalog.marketplace.search import Card
 from shared.catalog.models import Merchant
 
@@ -11,7 +11,9 @@ _CONTEXT = "https://schema.org"
 _TYPES = {"api": "WebAPI", "image": "SoftwareApplication"}
 
 
-def service_data(detail: Detail, public_url: str, url: str, description: str, image: str | None) -> dict[str, Any]:
+def service_data(
+    detail: PublicDetail, public_url: str, url: str, description: str, image: str | None
+) -> dict[str, Any]:
     """A service is what it is (`WebAPI` or `SoftwareApplication`); with a price also a `Product`, with its offer."""
     service, merchant = detail.service, detail.merchant
     provider = _organization(merchant, public_url)
@@ -40,7 +42,7 @@ def service_data(detail: Detail, public_url: str, url: str, description: str, im
     return data
 
 
-def _offer(detail: Detail, url: str, provider: dict[str, Any]) -> dict[str, Any]:
+def _offer(detail: PublicDetail, url: str, provider: dict[str, Any]) -> dict[str, Any]:
     """Usage prices are more than one number: the merchant's words say them, except that what is free costs 0."""
     service = detail.service
     offer: dict[str, Any] = {

@@ -14,9 +14,9 @@ from urllib.parse import urlencode
 
 from shared.catalog.logos import logo_path
 from shared.catalog.markdown import plain_text, render_markdown
-from shared.catalog.marketplace.details import Detail, Details
+from shared.catalog.marketplace.details import Details, PublicDetail
 from shared.catalog.marketplace.json_ld import merchant_data, service_data
-from shared.catalog.marketplace.search import Asked, Card, Catalogue
+from shared.catalog.marketplace.search import Card, CatalogQuery, Catalogue
 from shared.catalog.models import Merchant, PriceModel, Service
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class Pages:
             return self.missing()
         return self.of_service(detail)
 
-    def of_service(self, detail: Detail) -> HtmlPage:
+    def of_service(self, detail: PublicDetail) -> HtmlPage:
         service, merchant = detail.service, detail.merchant
         url = self._public_url + service_path(merchant.slug, service.slug)
         description = plain_text(service.description, META_CHARACTERS_MAX) or f"{service.name} by {merchant.name}"
@@ -111,7 +111,9 @@ class Pages:
         merchant = await self._details.merchant(slug)
         if merchant is None:
             return self.missing()
-        listed = await self._catalogue.search(Asked(filters={"merchant": [slug]}, sort="name"), limit=MERCHANT_LISTED)
+        listed = await self._catalogue.search(
+            CatalogQuery(filters={"merchant": [slug]}, sort="name"), limit=MERCHANT_LISTED
+        )
         url = self._public_url + merchant_path(slug)
         more = f"/marketplace?{urlencode({'merchant': slug})}" if listed.total > len(listed.cards) else None
         return self._page(
@@ -128,10 +130,10 @@ class Pages:
             data=merchant_data(merchant, listed.cards, self._public_url, url),
         )
 
-    async def marketplace(self, asked: Asked, cursor: str | None = None) -> HtmlPage:
+    async def marketplace(self, asked: CatalogQuery, cursor: str | None = None) -> HtmlPage:
         """The list. Raises Problem 400 `cursor_invalid`. Only its plain first page is for search engines."""
         listed = await self._catalogue.search(asked, limit=LISTED, cursor=cursor, facets=True)
-        plain = asked == Asked() and cursor is None
+        plain = asked == CatalogQuery() and cursor is None
         chosen = [(name, value) for name, values in asked.filters.items() for value in values]
         query = [
             pair for pair in (("q", asked.text), *chosen, ("sort", asked.sort)) if pair[1] not in ("", "relevance")

@@ -21,7 +21,7 @@ from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Slug, StoredModel
 from shared.kernel.http.paging import bad_cursor, decode_cursor, encode_cursor, read_pages
 from shared.platform.documents import Document, Documents, Query, Where
-from shared.platform.search import TEXT_CHARACTERS_MAX, Item, Position, Search, SearchIndex, Sort
+from shared.platform.search import TEXT_CHARACTERS_MAX, SearchIndex, SearchItem, SearchPosition, SearchQuery, Sort
 
 FOLLOW_S = 1.0
 OVERLAP = timedelta(seconds=30)
@@ -56,7 +56,7 @@ class Card(StoredModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CatalogQuery:
     """`filters` by facet; several values of one must all hold."""
 
     text: str = ""
@@ -70,7 +70,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
+class CatalogResults:
     cards: tuple[Card, ...]
     total: int
     cursor: str | None
@@ -98,25 +98,25 @@ class Catalogue:
         self._followed.clear()
 
     async def search(
-        self, asked: Asked, *, limit: int = 20, cursor: str | None = None, facets: bool = False
-    ) -> Results:
+        self, asked: CatalogQuery, *, limit: int = 20, cursor: str | None = None, facets: bool = False
+    ) -> CatalogResults:
         """Raises Problem 400 `cursor_invalid`; SearchUnavailable, DocumentsUnavailable."""
         after = None if cursor is None else _position(decode_cursor(asked.name, cursor))
         await self.follow()
-        search = Search(asked.text, asked.filters, asked.sort, limit, after, FACETS if facets else ())
+        search = SearchQuery(asked.text, asked.filters, asked.sort, limit, after, FACETS if facets else ())
         try:
             found = await self._index.search(search)
         except ValueError:  # a cursor that was made up
             raise bad_cursor() from None
         position = None if found.next is None else encode_cursor(asked.name, [found.next.id, found.next.key])
         cards = tuple(Card.model_validate_json(stored) for stored in found.items)
-        return Results(cards, found.total, position, found.facets)
+        return CatalogResults(cards, found.total, position, found.facets)
 
     async def all(self) -> AsyncIterator[Card]:
         """Everything that is listed, by name."""
         cursor = None
         while True:
-            listed = await self.search(Asked(sort="name"), limit=PAGE, cursor=cursor)
+            listed = await self.search(CatalogQuery(sort="name"), limit=PAGE, cursor=cursor)
             for card in listed.cards:
                 yield card
             cursor = listed.cursor
@@ -174,9 +174,9 @@ def is_listed(service: Service, merchant: Merchant) -> bool:
     return is_live(service, merchant) and service.shown == "public"
 
 
-def _sort(services: Sequence[Service], merchants: Mapping[str, Merchant | None]) -> tuple[list[Item], list[str]]:
+def _sort(services: Sequence[Service], merchants: Mapping[str, Merchant | None]) -> tuple[list[SearchItem], list[str]]:
     """Items of those that are listed, and the ids of the others."""
-    put: list[Item] = []
+    put: list[SearchItem] = []
     remove: list[str] = []
     for service in services:
         merchant = merchants[service.merchant_id]
@@ -206,7 +206,7 @@ def card_of(service: Service, merchant: Merchant) -> Card:
     )
 
 
-def _item(service: Service, merchant: Merchant) -> Item:
+def _item(service: Service, merchant: Merchant) -> SearchItem:
     values = {
         "type": (service.type,),
         "category": (service.category,) if service.category else (),
@@ -215,7 +215,7 @@ def _item(service: Service, merchant: Merchant) -> Item:
         "price_model": (service.price_model,) if service.price_model else (),
     }
     newest = "" if service.created_at is None else format_time(service.created_at)
-    return Item(
+    return SearchItem(
         service.id,
         service.name,
         " ".join(service.tags),
@@ -227,9 +227,9 @@ def _item(service: Service, merchant: Merchant) -> Item:
     )
 
 
-def _position(position: object) -> Position:
+def _position(position: object) -> SearchPosition:
     match position:
         case [str(id), str() | float() | int() as key]:
-            return Position(id, key)
+            return SearchPosition(id, key)
         case _:
             raise bad_cursor()

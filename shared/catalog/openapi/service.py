@@ -16,7 +16,7 @@ from shared.audit.models import Actor
 from shared.catalog.models import Service
 from shared.catalog.openapi.operations import Operation, operations_of
 from shared.catalog.rate_checks import check_rate
-from shared.catalog.services.service import Detail, Services
+from shared.catalog.services.service import ServiceDetail, Services
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.problems import not_found
@@ -44,7 +44,9 @@ class Descriptions:
         self._limits = limits
         self._turns = asyncio.Semaphore(AT_ONCE_MAX)
 
-    async def put(self, actor: Actor, service_id: str, text: bytes, content_type: str, if_match: str | None) -> Detail:
+    async def put(
+        self, actor: Actor, service_id: str, text: bytes, content_type: str, if_match: str | None
+    ) -> ServiceDetail:
         """Import a document. Of a live service it waits for approval. Raises Problem 400 `openapi_invalid`; 404; 409;
         412; 413 `openapi_too_large`; 428; 429 `rate_limited`."""
         if len(text) > DOCUMENT_BYTES_MAX:

@@ -91,25 +91,30 @@ def _load_yaml(text: str) -> Any:
 
 
 def _check_unfolded(events: Iterator[Any]) -> None:
-    """Sizes with every alias counted as what it stands for, before anything is built. Raises Refused."""
-    sizes: dict[str, int] = {}
-    opened: list[tuple[str | None, int]] = []
+    """Count the values of a YAML document, each alias as what it stands for, before anything is built. Raises
+    Refused."""
+    from yaml import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
+
     total = 0
+    # The size of each anchor's value, once it ended: until then, an alias of it would be within itself. Values without
+    # an anchor are under None, which no alias names.
+    sizes: dict[str | None, int] = {}
+    opened: list[tuple[str | None, int]] = []  # the anchor of each object and list around, and the total before it
     for event in events:
-        kind, anchor = type(event).__name__, getattr(event, "anchor", None)
-        if kind == "AliasEvent":
-            if anchor not in sizes:
-                raise Refused(("#", "must not contain itself by a YAML alias"))
-            total += sizes[anchor]
-        elif kind in ("ScalarEvent", "MappingStartEvent", "SequenceStartEvent"):
-            total += 1
-            if kind == "ScalarEvent":
-                sizes.update({} if anchor is None else {anchor: 1})
-            else:
-                opened.append((anchor, total - 1))
-        elif kind in ("MappingEndEvent", "SequenceEndEvent"):
-            anchor, before = opened.pop()
-            sizes.update({} if anchor is None else {anchor: total - before})
+        match event:
+            case AliasEvent():
+                if event.anchor not in sizes:
+                    raise Refused(("#", "must not contain itself by a YAML alias"))
+                total += sizes[event.anchor]
+            case ScalarEvent():
+                total += 1
+                sizes[event.anchor] = 1
+            case CollectionStartEvent():
+                opened.append((event.anchor, total))
+                total += 1
+            case CollectionEndEvent():
+                anchor, before = opened.pop()
+                sizes[anchor] = total - before
         if total > NODES_MAX:
             raise Refused(("#", f"must not have more than {NODES_MAX} values"))
         if len(opened) > DEPTH_MAX:

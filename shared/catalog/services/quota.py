@@ -26,43 +26,48 @@ PAUSE_S_MAX = 0.05
 _COUNTED = tuple(status for status in get_args(ServiceStatus) if status != "retired")
 
 
-class Taken(StoredModel):
-    """Stored in the merchant's partition."""
+class ServiceCount(StoredModel):
+    """How many services a merchant has, and when one was counted last. Stored in the merchant's partition."""
 
     count: int = 0
     raised_at: AwareDatetime
 
 
 class ServiceQuota:
+    """Holds the number of a merchant's services below the platform's maximum."""
+
     def __init__(self, documents: Documents, store: CatalogStore, now: Callable[[], datetime] = utc_now) -> None:
         self._documents = documents
         self._store = store
         self._now = now
 
-    async def take(self, merchant_id: str, most: int) -> None:
-        """One of the merchant's `most` places. Raises Problem 409 `limit_reached`; `conflict` under endless races."""
+    async def reserve(self, merchant_id: str, services_max: int) -> None:
+        """Count one service more. Raises Problem 409 `limit_reached` when the merchant has `services_max`; `conflict`
+        when others kept being first."""
         await retry(
-            lambda: self._try(merchant_id, most),
+            lambda: self._try_to_reserve(merchant_id, services_max),
             on=(DocumentExists, PreconditionFailed),
             attempts_max=ATTEMPTS_MAX,
             pause_s_max=PAUSE_S_MAX,
             otherwise=conflict,
         )
 
-    async def _try(self, merchant_id: str, most: int) -> None:
+    async def _try_to_reserve(self, merchant_id: str, services_max: int) -> None:
         document = await self._documents.get(MERCHANTS, merchant_id, DOCUMENT)
-        taken = None if document is None else Taken.model_validate_json(document.body)
-        count = await self._count(merchant_id, most, taken)
-        if count >= most:
-            detail = f"A merchant has at most {most} services. Retire one first; its place is free 5 minutes later."
+        stored = None if document is None else ServiceCount.model_validate_json(document.body)
+        count = await self._count(merchant_id, services_max, stored)
+        if count >= services_max:
+            detail = (
+                f"A merchant has at most {services_max} services. Retire one first; its place is free 5 minutes later."
+            )
             raise Problem(409, "limit_reached", detail)
-        body = Taken(count=count + 1, raised_at=self._now()).to_json()
+        body = ServiceCount(count=count + 1, raised_at=self._now()).to_json()
         if document is None:
             await self._documents.create(MERCHANTS, merchant_id, DOCUMENT, body)
         else:
             await self._documents.replace(MERCHANTS, merchant_id, DOCUMENT, body, etag=document.etag)
 
-    async def _count(self, merchant_id: str, most: int, taken: Taken | None) -> int:
-        if taken is not None and (taken.count < most or taken.raised_at > self._now() - RESERVED):
-            return taken.count
+    async def _count(self, merchant_id: str, services_max: int, stored: ServiceCount | None) -> int:
+        if stored is not None and (stored.count < services_max or stored.raised_at > self._now() - RESERVED):
+            return stored.count
         return len([True async for _ in self._store.services_of(merchant_id, Where("status", "in", _COUNTED))])

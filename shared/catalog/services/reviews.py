@@ -10,7 +10,7 @@ from shared.catalog.mails import CatalogMails
 from shared.catalog.models import Service, ServiceStatus, Visibility
 from shared.catalog.services.changes import ServiceChanges, released
 from shared.catalog.services.revisions import differences
-from shared.catalog.services.service import Detail, Services, check_complete, out_of_review, state_invalid
+from shared.catalog.services.service import ServiceDetail, Services, check_complete, out_of_review, state_invalid
 from shared.catalog.store import REVISION, CatalogStore
 from shared.identity.mails import one_line
 from shared.kernel.documents import Held
@@ -24,7 +24,7 @@ from shared.platform.documents import Delete, Operation, Upsert, Where
 class Review:
     """What waits for a decision. `changes` are field, value now, value if approved; empty for a first approval."""
 
-    detail: Detail
+    detail: ServiceDetail
     changes: Sequence[tuple[str, JsonValue, JsonValue]]
 
 
@@ -55,7 +55,7 @@ class Reviews:
         asked = f"admin:services:{status}:{merchant_id}"
         return await self._store.services(*where, asked=asked, order_by=order_by, limit=limit, cursor=cursor)
 
-    async def approve(self, actor: Actor, service_id: str, reason: str | None, if_match: str | None) -> Detail:
+    async def approve(self, actor: Actor, service_id: str, reason: str | None, if_match: str | None) -> ServiceDetail:
         """Of a service, or of its revision, whichever waits. With `if_match`, only what was read. Raises Problem 404;
         409 `state_invalid`, `conflict`; 412."""
         detail = await self._under_review(service_id, if_match)
@@ -70,7 +70,7 @@ class Reviews:
         what = "is approved" if detail.revision is None else "changed as you proposed"
         return await self._decide(actor, action, detail.held, after, reason, what, also)
 
-    async def reject(self, actor: Actor, service_id: str, reason: str, if_match: str | None) -> Detail:
+    async def reject(self, actor: Actor, service_id: str, reason: str, if_match: str | None) -> ServiceDetail:
         """A rejected revision waits for the merchant to change or withdraw it; the service stays as it is. Raises
         Problem 404; 409 `state_invalid`, `conflict`; 412."""
         detail = await self._under_review(service_id, if_match)
@@ -82,35 +82,35 @@ class Reviews:
         also = [Upsert(REVISION, revision.to_json())]
         what = "stays as it is: your changes are not approved"
         decided = await self._decide(actor, "service.reject_revision", detail.held, after, reason, what, also)
-        return Detail(decided.held, revision)
+        return ServiceDetail(decided.held, revision)
 
-    async def disable(self, actor: Actor, service_id: str, reason: str) -> Detail:
+    async def disable(self, actor: Actor, service_id: str, reason: str) -> ServiceDetail:
         """Its calls are refused at once. Raises Problem 404; 409 `state_invalid`, `conflict`."""
         what = "is suspended: its calls are refused"
         return await self._set_status(actor, "service.disable", service_id, "active", "suspended", reason, what)
 
-    async def restore(self, actor: Actor, service_id: str, reason: str) -> Detail:
+    async def restore(self, actor: Actor, service_id: str, reason: str) -> ServiceDetail:
         """Raises Problem 404; 409 `state_invalid`, `conflict`."""
         what = "is active again"
         return await self._set_status(actor, "service.restore", service_id, "suspended", "active", reason, what)
 
     async def override_visibility(
         self, actor: Actor, service_id: str, visibility: Visibility | None, reason: str, if_match: str | None
-    ) -> Detail:
+    ) -> ServiceDetail:
         """Over the merchant's wish; None leaves it to the merchant again. Raises Problem 404, 409, 412, 428."""
         detail = await self._services.read(service_id)
         check_match(if_match, detail.held.etag)
         after = detail.service.model_copy(update={"visibility_override": visibility})
         held = await self._changes.commit(actor, "service.override_visibility", detail.held, after, reason=reason)
-        return Detail(held, detail.revision)
+        return ServiceDetail(held, detail.revision)
 
     async def _review(self, held: Held[Service]) -> Review:
         if held.value.review != "revision":
-            return Review(Detail(held), [])
-        detail = Detail(held, await self._store.revision(held.value.id))
+            return Review(ServiceDetail(held), [])
+        detail = ServiceDetail(held, await self._store.revision(held.value.id))
         return Review(detail, differences(detail.service, detail.proposed))
 
-    async def _under_review(self, service_id: str, if_match: str | None) -> Detail:
+    async def _under_review(self, service_id: str, if_match: str | None) -> ServiceDetail:
         """Its revision is there only if that is what waits."""
         detail = await self._services.read(service_id)
         if if_match is not None:
@@ -118,7 +118,7 @@ class Reviews:
         service = detail.service
         if service.review is None:
             raise Problem(409, "state_invalid", f"This service is {service.status}, and nothing of it is under review.")
-        return detail if service.review == "revision" else Detail(detail.held)
+        return detail if service.review == "revision" else ServiceDetail(detail.held)
 
     async def _set_status(
         self,
@@ -129,14 +129,14 @@ class Reviews:
         to: ServiceStatus,
         reason: str,
         what: str,
-    ) -> Detail:
+    ) -> ServiceDetail:
         detail = await self._services.read(service_id)
         if detail.service.status != before:
             raise state_invalid(detail.service, to)
         kept = reason if to == "suspended" else None
         after = detail.service.model_copy(update={"status": to, "reason": kept})
         decided = await self._decide(actor, action, detail.held, after, reason, what)
-        return Detail(decided.held, detail.revision)
+        return ServiceDetail(decided.held, detail.revision)
 
     async def _decide(
         self,
@@ -147,14 +147,16 @@ class Reviews:
         reason: str | None,
         what: str,
         also: Sequence[Operation] = (),
-    ) -> Detail:
+    ) -> ServiceDetail:
         name = one_line(after.name)
         text = f"Your service {name} ({after.slug}) {what}.\n"
         if reason:
             text += f"\nReason: {reason}\n"
         merchant = await self._store.merchant(after.merchant_id)
         tasks = await self._mails.to_merchant(merchant, f"{name} {what.partition(':')[0]}", text)
-        return Detail(await self._changes.commit(actor, action, held, after, reason=reason, also=also, tasks=tasks))
+        return ServiceDetail(
+            await self._changes.commit(actor, action, held, after, reason=reason, also=also, tasks=tasks)
+        )
 
 
 def _approved(service: Service) -> Service:

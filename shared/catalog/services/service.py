@@ -19,7 +19,7 @@ from shared.audit.models import Actor
 from shared.audit.platform import PlatformSettingsStore
 from shared.catalog.logos import keep_logo
 from shared.catalog.mails import CatalogMails
-from shared.catalog.models import Merchant, Revision, Service, ServiceStatus, Version
+from shared.catalog.models import Merchant, Revision, Service, ServiceStatus, ServiceVersion
 from shared.catalog.services.changes import ServiceChanges, released
 from shared.catalog.services.quota import ServiceQuota
 from shared.catalog.services.revisions import applied, split
@@ -40,7 +40,7 @@ EDITABLE: tuple[ServiceStatus, ...] = ("draft", "rejected", *LIVE)
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class ServiceDetail:
     """A service, and the changes of it that wait for approval."""
 
     held: Held[Service]
@@ -61,24 +61,24 @@ class Services:
         self,
         store: CatalogStore,
         changes: ServiceChanges,
-        places: ServiceQuota,
+        quota: ServiceQuota,
         settings: PlatformSettingsStore,
         mails: CatalogMails,
         blobs: Blobs,
     ) -> None:
         self._store = store
         self._changes = changes
-        self._places = places
+        self._quota = quota
         self._settings = settings
         self._mails = mails
         self._blobs = blobs
 
-    async def read(self, service_id: str) -> Detail:
+    async def read(self, service_id: str) -> ServiceDetail:
         """Raises Problem 404."""
         held = await self._store.held_service(service_id)
         if held is None:
             raise not_found()
-        return Detail(held, await self._store.revision(service_id))
+        return ServiceDetail(held, await self._store.revision(service_id))
 
     async def page(
         self, merchant_id: str, status: ServiceStatus | None, limit: int, cursor: str | None
@@ -91,7 +91,7 @@ class Services:
         asked = f"services:{merchant_id}:{status}"
         return await self._store.services(*where, asked=asked, order_by="id", limit=limit, cursor=cursor)
 
-    async def create(self, actor: Actor, merchant_id: str, slug: str, values: Mapping[str, Any]) -> Detail:
+    async def create(self, actor: Actor, merchant_id: str, slug: str, values: Mapping[str, Any]) -> ServiceDetail:
         """A draft. `values` are JSON by field name. Raises Problem 400; 404; 409 `slug_taken`, `limit_reached`."""
         await self._merchant(merchant_id)
         now = self._changes.now()
@@ -103,22 +103,22 @@ class Services:
             rule = "must not be another service's"
             raise Problem(409, "slug_taken", f"`slug` {rule}.", (FieldError("slug", rule),)) from None
         try:
-            await self._places.take(merchant_id, (await self._settings.current()).services_per_merchant_max)
-            return Detail(await self._changes.create(actor, service))
+            await self._quota.reserve(merchant_id, (await self._settings.current()).services_per_merchant_max)
+            return ServiceDetail(await self._changes.create(actor, service))
         except Problem:  # for certain, nothing was made
             await self._store.release_slug(slug, service.id)
             raise
 
     async def update(
         self, actor: Actor, service_id: str, values: Mapping[str, Any], notes: str | None, if_match: str | None
-    ) -> Detail:
+    ) -> ServiceDetail:
         """Set `values`, JSON by field name; objects are merged, null clears. What consumers rely on waits for approval
         when the service is live. Raises Problem 400; 404; 409 `state_invalid`, `merchant_inactive`; 412; 428."""
         detail = await self.read(service_id)
         check_match(if_match, detail.held.etag)
         return await self.edit(actor, detail, values, notes)
 
-    async def set_logo(self, actor: Actor, service_id: str, data: bytes | None, if_match: str | None) -> Detail:
+    async def set_logo(self, actor: Actor, service_id: str, data: bytes | None, if_match: str | None) -> ServiceDetail:
         """A picture as it was sent, or None to take it away. Raises Problem 400 `image_invalid`; 404; 409
         `state_invalid`; 412; 413; 428."""
         detail = await self.read(service_id)
@@ -126,7 +126,9 @@ class Services:
         # The blob first: a kill in between leaves one that nobody names.
         return await self.edit(actor, detail, {"logo": None if data is None else await keep_logo(self._blobs, data)})
 
-    async def edit(self, actor: Actor, detail: Detail, values: Mapping[str, Any], notes: str | None = None) -> Detail:
+    async def edit(
+        self, actor: Actor, detail: ServiceDetail, values: Mapping[str, Any], notes: str | None = None
+    ) -> ServiceDetail:
         """As `update`, of a state that was read."""
         service = detail.service
         if service.status not in EDITABLE:
@@ -134,10 +136,10 @@ class Services:
             raise Problem(409, "state_invalid", f"A service that is {service.status} cannot be edited.{hint}")
         if service.status not in LIVE:
             after = applied(service, values)
-            return Detail(await self._changes.commit(actor, "service.update", detail.held, after))
+            return ServiceDetail(await self._changes.commit(actor, "service.update", detail.held, after))
         return await self._edit_live(actor, detail, values, notes)
 
-    async def submit(self, actor: Actor, service_id: str) -> Detail:
+    async def submit(self, actor: Actor, service_id: str) -> ServiceDetail:
         """Ask for the first approval. Raises Problem 404; 409 `state_invalid`, `merchant_inactive`,
         `service_incomplete`, `conflict`."""
         detail = await self.read(service_id)
@@ -150,27 +152,29 @@ class Services:
         if (await self._settings.current()).services_approve_at_once:
             after, version = released(service.model_copy(update={"status": "active", "reason": None}), actor, "", now)
             also: Sequence[Operation] = [version]
-            return Detail(await self._changes.commit(actor, "service.submit", detail.held, after, also=also))
+            return ServiceDetail(await self._changes.commit(actor, "service.submit", detail.held, after, also=also))
         update = {"status": "pending_approval", "review": "service", "submitted_at": now, "reason": None}
         tasks = await self._tell_platform(service, merchant, "asks for approval of")
         after = service.model_copy(update=update)
-        return Detail(await self._changes.commit(actor, "service.submit", detail.held, after, tasks=tasks))
+        return ServiceDetail(await self._changes.commit(actor, "service.submit", detail.held, after, tasks=tasks))
 
-    async def withdraw(self, actor: Actor, service_id: str) -> Detail:
+    async def withdraw(self, actor: Actor, service_id: str) -> ServiceDetail:
         """Take back what waits for approval: the service becomes a draft again, or its revision is dropped. Raises
         Problem 404; 409 `state_invalid`, `conflict`."""
         detail = await self.read(service_id)
         service = detail.service
         if service.status == "pending_approval":
             after = out_of_review(service).model_copy(update={"status": "draft"})
-            return Detail(await self._changes.commit(actor, "service.withdraw", detail.held, after))
+            return ServiceDetail(await self._changes.commit(actor, "service.withdraw", detail.held, after))
         if detail.revision is None:
             raise Problem(409, "state_invalid", f"A service that is {service.status} has nothing under review.")
         after = out_of_review(service)
         also = [Delete(REVISION)]
-        return Detail(await self._changes.commit(actor, "service.withdraw_revision", detail.held, after, also=also))
+        return ServiceDetail(
+            await self._changes.commit(actor, "service.withdraw_revision", detail.held, after, also=also)
+        )
 
-    async def retire(self, actor: Actor, service_id: str, reason: str | None) -> Detail:
+    async def retire(self, actor: Actor, service_id: str, reason: str | None) -> ServiceDetail:
         """For good: its calls are refused at once, its slug stays taken. Raises Problem 404; 409 `state_invalid`,
         `conflict`."""
         detail = await self.read(service_id)
@@ -179,9 +183,11 @@ class Services:
         after = out_of_review(detail.service).model_copy(update={"status": "retired", "reason": reason})
         also = [] if detail.revision is None else [Delete(REVISION)]
         held = await self._changes.commit(actor, "service.retire", detail.held, after, reason=reason, also=also)
-        return Detail(held)
+        return ServiceDetail(held)
 
-    async def release(self, actor: Actor, service_id: str, version: str, notes: str) -> tuple[Detail, Version]:
+    async def release(
+        self, actor: Actor, service_id: str, version: str, notes: str
+    ) -> tuple[ServiceDetail, ServiceVersion]:
         """Announce a version of a live service to its consumers. Raises Problem 404; 409 `state_invalid`,
         `conflict`."""
         detail = await self.read(service_id)
@@ -192,14 +198,16 @@ class Services:
         named = detail.service.model_copy(update={"version": version})
         after, create = released(named, actor, notes, self._changes.now())
         held = await self._changes.commit(actor, "service.release", detail.held, after, reason=notes, also=[create])
-        return Detail(held, detail.revision), Version.model_validate_json(create.body)
+        return ServiceDetail(held, detail.revision), ServiceVersion.model_validate_json(create.body)
 
-    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Page[Held[Version]]:
+    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Page[Held[ServiceVersion]]:
         """Newest first. Raises Problem 400, 404."""
         await self.read(service_id)
         return await self._store.versions(service_id, limit, cursor)
 
-    async def _edit_live(self, actor: Actor, detail: Detail, values: Mapping[str, Any], notes: str | None) -> Detail:
+    async def _edit_live(
+        self, actor: Actor, detail: ServiceDetail, values: Mapping[str, Any], notes: str | None
+    ) -> ServiceDetail:
         service, revision = detail.service, detail.revision
         target = applied(detail.proposed, values)
         check_complete(target)
@@ -224,9 +232,9 @@ class Services:
             also=[Upsert(REVISION, proposal.to_json())],
             tasks=tasks,
         )
-        return Detail(held, proposal)
+        return ServiceDetail(held, proposal)
 
-    async def _apply_all(self, actor: Actor, detail: Detail, after: Service, notes: str | None) -> Detail:
+    async def _apply_all(self, actor: Actor, detail: ServiceDetail, after: Service, notes: str | None) -> ServiceDetail:
         """Nothing needs an approval (any more). With `notes`, it is a new version to consumers."""
         also: list[Operation] = []
         if detail.revision is not None:
@@ -234,7 +242,7 @@ class Services:
         if notes is not None:
             after, version = released(after, actor, notes, self._changes.now())
             also.append(version)
-        return Detail(await self._changes.commit(actor, "service.update", detail.held, after, also=also))
+        return ServiceDetail(await self._changes.commit(actor, "service.update", detail.held, after, also=also))
 
     async def _merchant(self, merchant_id: str) -> Merchant:
         merchant = await self._store.merchant(merchant_id)

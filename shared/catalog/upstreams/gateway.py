@@ -6,7 +6,7 @@ from shared.catalog.tasks import SyncGateway
 from shared.kernel.documents import Held
 from shared.kernel.errors import Unavailable
 from shared.platform.blobs import Blobs
-from shared.platform.gateways import Gateway, Offer
+from shared.platform.gateways import Gateway, GatewayService
 
 ROUNDS_MAX = 5
 
@@ -53,4 +53,6 @@ class GatewaySync:
         if service.openapi is not None:
             blob = await self._blobs.get(service.openapi)
             openapi = None if blob is None else blob.data.decode()
-        await self._gateway.publish(Offer(service.id, service.slug, service.name, service.description, openapi))
+        await self._gateway.publish(
+            GatewayService(service.id, service.slug, service.name, service.description, openapi)
+        )

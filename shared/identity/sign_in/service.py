@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from shared.audit.journal import Journal
-from shared.identity.models import Signed
+from shared.identity.models import SignedIn
 from shared.identity.sign_in.enrolment import Enrolled, Enrolment
 from shared.identity.sign_in.sessions import Sessions
-from shared.identity.sign_in.tokens import Tokens, bearer
+from shared.identity.sign_in.tokens import TokenVerifier, bearer
 from shared.identity.store import login_key
 from shared.kernel.cache import FreshCache
 from shared.kernel.errors import Problem
@@ -14,11 +14,11 @@ from shared.kernel.errors import Problem
 CACHED_MAX = 50_000
 
 
-class SignIn:
+class Authenticator:
     """An account is remembered for at most `cache_s` seconds; changes by this process hold at once."""
 
     def __init__(
-        self, tokens: Tokens, enrolment: Enrolment, sessions: Sessions, journal: Journal, cache_s: float
+        self, tokens: TokenVerifier, enrolment: Enrolment, sessions: Sessions, journal: Journal, cache_s: float
     ) -> None:
         self._tokens = tokens
         self._enrolment = enrolment
@@ -26,7 +26,7 @@ class SignIn:
         self._cache: FreshCache[str, Enrolled] = FreshCache(cache_s, CACHED_MAX)
         journal.on_change(self._cache.clear)
 
-    async def authenticate(self, headers: Mapping[str, str]) -> Signed:
+    async def authenticate(self, headers: Mapping[str, str]) -> SignedIn:
         """`headers` by lower-case name. Raises Problem 401 `token_missing`, `token_invalid`, `session_ended`,
         403 `account_suspended`, 503; Unavailable."""
         claims = await self._tokens.verify(bearer(headers))
@@ -39,4 +39,4 @@ class SignIn:
         if account.status == "suspended":
             raise Problem(403, "account_suspended", "Your account is suspended. Ask the platform.")
         await self._sessions.check(account, claims.session_id, claims.issued_at, headers.get("user-agent", ""))
-        return Signed(account, claims.session_id, claims.issued_at)
+        return SignedIn(account, claims.session_id, claims.issued_at)

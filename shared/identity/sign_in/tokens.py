@@ -49,7 +49,7 @@ class _Refused(Exception):
     """Why a token is not taken; for the log only."""
 
 
-class Tokens:
+class TokenVerifier:
     """One per process."""
 
     def __init__(

@@ -7,7 +7,7 @@ from datetime import datetime
 from urllib.parse import unquote
 
 from shared.access.gate.service import Admission
-from shared.catalog.models import Upstream as UpstreamSettings
+from shared.catalog.models import UpstreamConfig
 from shared.kernel.errors import Problem
 
 CLIENT_CLOSED_REQUEST = 499
@@ -68,7 +68,7 @@ def check_path(path: str) -> None:
         raise Problem(400, "path_invalid", "The path must not hold `.` or `..` segments, start with `//`, or hold NUL.")
 
 
-def upstream_of(admission: Admission) -> UpstreamSettings:
+def upstream_of(admission: Admission) -> UpstreamConfig:
     """The upstream of the service that was admitted."""
     upstream = admission.service.upstream
     assert upstream is not None, "the gate admits no call to a service without one"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from shared.access.gate.service import Admission
-from shared.catalog.models import Limits as LimitSettings
+from shared.catalog.models import CallLimits
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
 from shared.metering.store import UsageQueries
@@ -100,11 +100,11 @@ def _rate_demands(admission: Admission) -> list[Demand]:
     return demands
 
 
-def _limits_calls(limits: LimitSettings) -> bool:
+def _limits_calls(limits: CallLimits) -> bool:
     return limits.per_minute is not None or limits.per_hour is not None or limits.per_day is not None
 
 
-def _windows(cell: str, limits: LimitSettings) -> list[Demand]:
+def _windows(cell: str, limits: CallLimits) -> list[Demand]:
     windows = (
         ("minute", limits.per_minute, MINUTE_S),
         ("hour", limits.per_hour, HOUR_S),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.platform.blobs.files import FileBlobs, Opened
+from shared.platform.blobs.files import FileBlobs, OpenedBlob
 from shared.platform.blobs.links import LinkInvalid, LocalLinks, disposition
 
 
@@ -12,7 +12,7 @@ class Download:
     """An answer: its headers, and the blob piece by piece."""
 
     headers: Mapping[str, str]
-    opened: Opened
+    opened: OpenedBlob
 
 
 class LocalDownloads:

@@ -36,7 +36,7 @@ CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedBlob:
     """A blob to be sent piece by piece. `chunks` is iterated to its end, or closed with `aclose()`."""
 
     content_type: str
@@ -89,7 +89,7 @@ class FileBlobs:
         header, _, data = content.partition(b"\n")
         return Blob(name, data, _content_type(path, header))
 
-    async def open(self, name: str) -> Opened | None:
+    async def open(self, name: str) -> OpenedBlob | None:
         """A blob without reading it whole. Raises BlobsUnavailable, also for a damaged file; ValueError."""
         path = self._path(name)
         with _unavailable():
@@ -99,7 +99,7 @@ class FileBlobs:
                 await asyncio.to_thread(self._check)
                 return None
         header = await asyncio.to_thread(file.readline)
-        return Opened(_content_type(path, header), path.stat().st_size - len(header), _chunks(file))
+        return OpenedBlob(_content_type(path, header), path.stat().st_size - len(header), _chunks(file))
 
     async def link(self, name: str, *, expires_s: int, filename: str, content_type: str | None = None) -> str:
         """Of this host. Raises BlobsUnavailable; ValueError."""

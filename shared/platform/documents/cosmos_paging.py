@@ -19,32 +19,34 @@ from azure.cosmos.aio import ContainerProxy
 
 from shared.platform.documents import Query
 from shared.platform.documents.cosmos_client import READ_RETRIES
-from shared.platform.documents.cosmos_query import Position, Statement, order_value, statement
+from shared.platform.documents.cosmos_query import FeedPosition, Statement, order_value, statement
 
 Item = dict[str, Any]
 _CONTINUATION = "x-ms-continuation"
 
 
-async def read_page(proxy: ContainerProxy, query: Query, start: Position) -> tuple[list[Item], Position | None]:
+async def read_page(proxy: ContainerProxy, query: Query, start: FeedPosition) -> tuple[list[Item], FeedPosition | None]:
     """At most `query.limit` items from `start`, and where the next page starts, None when there is none."""
     if query.partition is not None:
         items, token = await _read(
             proxy, statement(query), {"partition_key": query.partition}, start.token, query.limit
         )
-        return items, None if token is None else Position(token=token)
+        return items, None if token is None else FeedPosition(token=token)
     if query.order_by is None:
         return await _along(proxy, statement(query), start, query.limit)
     return await _ordered_across(proxy, query, start)
 
 
-async def _ordered_across(proxy: ContainerProxy, query: Query, start: Position) -> tuple[list[Item], Position | None]:
+async def _ordered_across(
+    proxy: ContainerProxy, query: Query, start: FeedPosition
+) -> tuple[list[Item], FeedPosition | None]:
     items: list[Item] = []
     position = start
     while True:
         if position.feed_range is not None and position.value is not None:
             tied, rest = await _along(proxy, statement(query, at=position.value), position, query.limit - len(items))
             items += tied
-            position = rest or Position(position.value)
+            position = rest or FeedPosition(position.value)
         if len(items) >= query.limit:
             return items, position
         wanted = query.limit - len(items)
@@ -53,12 +55,12 @@ async def _ordered_across(proxy: ContainerProxy, query: Query, start: Position) 
             return items + found, None
         highest = order_value(query, found[-1])
         items += [item for item in found if order_value(query, item) != highest]
-        position = Position(highest, (await _feed_ranges(proxy))[0])
+        position = FeedPosition(highest, (await _feed_ranges(proxy))[0])
 
 
 async def _along(
-    proxy: ContainerProxy, what: Statement, start: Position, limit: int
-) -> tuple[list[Item], Position | None]:
+    proxy: ContainerProxy, what: Statement, start: FeedPosition, limit: int
+) -> tuple[list[Item], FeedPosition | None]:
     """Read unordered through the physical ranges from `start`; the returned position keeps its value."""
     ranges = await _feed_ranges(proxy)
     if start.feed_range is not None:
@@ -70,10 +72,10 @@ async def _along(
         found, token = await _read(proxy, what, {"feed_range": feed_range}, token, limit - len(items))
         items += found
         if token is not None:
-            return items, Position(start.value, feed_range, token)
+            return items, FeedPosition(start.value, feed_range, token)
         if len(items) >= limit:
             following = ranges[index + 1 : index + 2]
-            return items, Position(start.value, following[0]) if following else None
+            return items, FeedPosition(start.value, following[0]) if following else None
     return items, None
 
 

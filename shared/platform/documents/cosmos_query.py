@@ -19,7 +19,7 @@ class Statement:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class FeedPosition:
     """Where a page starts. All None is the beginning.
 
     `value`: in an ordered query across partitions, the order value that has been reached. `feed_range`: the physical
@@ -102,16 +102,16 @@ def order_value(query: Query, item: dict[str, Any]) -> Scalar:
     return scalar
 
 
-def encode_cursor(container: Container, query: Query, position: Position) -> str:
+def encode_cursor(container: Container, query: Query, position: FeedPosition) -> str:
     """Opaque text that only this query continues; its page size may change."""
     parts = [_digest(container, query), position.value, position.feed_range, position.token]
     return base64.urlsafe_b64encode(json.dumps(parts, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def decode_cursor(container: Container, query: Query, cursor: str | None) -> Position:
+def decode_cursor(container: Container, query: Query, cursor: str | None) -> FeedPosition:
     """Raises ValueError for a cursor that `encode_cursor` did not make for this query."""
     if cursor is None:
-        return Position()
+        return FeedPosition()
     try:
         digest, value, feed_range, token = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (ValueError, TypeError) as error:
@@ -123,7 +123,7 @@ def decode_cursor(container: Container, query: Query, cursor: str | None) -> Pos
         or not isinstance(token, str | None)
     ):
         raise ValueError("cursor is not one of this query's")
-    return Position(value, feed_range, token)
+    return FeedPosition(value, feed_range, token)
 
 
 def _digest(container: Container, query: Query) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from shared.kernel.batching import Coalescer
+from shared.kernel.batching import Batcher
 from shared.platform.events import (
     EVENT_BYTES_MAX,
     EventsUnavailable,
@@ -69,7 +69,7 @@ class EventLog:
             self._file.close_now()
             raise ValueError(f"{path} has {existing} partitions, not {partitions}: AMS_EVENT_PARTITIONS cannot change")
         self._partitions = partitions
-        self._appends = Coalescer(self._append)
+        self._appends = Batcher(self._append)
 
     async def publish(self, partition_key: str, events: Sequence[bytes]) -> None:
         for event in events:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class GatewayService:
     """A service as the gateway needs it. `openapi` is a vetted document (JSON text), if there is one."""
 
     service_id: str
@@ -19,7 +19,7 @@ class Offer:
 
 
 class Gateway(Protocol):
-    async def publish(self, offer: Offer) -> None:
+    async def publish(self, offer: GatewayService) -> None:
         """Make the service callable through the gateway, or bring it up to date. Raises Unavailable."""
         ...
 

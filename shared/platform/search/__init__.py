@@ -28,7 +28,7 @@ WORDS_MAX = 12
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class SearchItem:
     """`values` by field are what filters and facets know. `newest` orders as text. `stored` comes back as it is."""
 
     id: str
@@ -42,7 +42,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class SearchPosition:
     """Where a page ended. `key` is where it was in its order, for when the item itself is gone."""
 
     id: str
@@ -50,25 +50,25 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
+class SearchQuery:
     """`facets` names the fields to count, `values_max` values each. Without words, relevance is newest first."""
 
     text: str = ""
     filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
     sort: Sort = "relevance"
     limit: int = 20
-    after: Position | None = None
+    after: SearchPosition | None = None
     facets: Sequence[str] = ()
     values_max: int = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResults:
     """`total` counts all that match, `next` is None on the last page. Facets are by count, then by value."""
 
     items: tuple[bytes, ...]
     total: int
-    next: Position | None
+    next: SearchPosition | None
     facets: Mapping[str, tuple[tuple[str, int], ...]]
 
 
@@ -77,12 +77,12 @@ class SearchUnavailable(Unavailable):
 
 
 class SearchIndex(Protocol):
-    async def update(self, put: Sequence[Item], remove: Sequence[str]) -> None:
+    async def update(self, put: Sequence[SearchItem], remove: Sequence[str]) -> None:
         """Add items or replace those with the same id; forget others, whether they are there or not. A search sees all
         of it or nothing. Raises SearchUnavailable."""
         ...
 
-    async def search(self, search: Search) -> Found:
+    async def search(self, search: SearchQuery) -> SearchResults:
         """Raises SearchUnavailable; ValueError for a position that is of another order."""
         ...
 

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any, TypeVar
 
-from shared.platform.search import TEXT_CHARACTERS_MAX, Found, Item, Position, Search, SearchUnavailable
+from shared.platform.search import (
+    TEXT_CHARACTERS_MAX,
+    SearchItem,
+    SearchPosition,
+    SearchQuery,
+    SearchResults,
+    SearchUnavailable,
+)
 from shared.platform.search.values import Rows, Values
 from shared.platform.search.words import Vocabulary, exactly, forgiving, indexed, words_of
 
@@ -71,7 +78,7 @@ class _Ranking:
     best: list[Key]
     rest: Rows
 
-    def behind(self, after: Position) -> int | None:
+    def behind(self, after: SearchPosition) -> int | None:
         """How many of the best come up to the position; None when it is in the rest."""
         for index, key in enumerate(self.best):
             if key[1] == after.id:
@@ -96,10 +103,10 @@ class FtsIndex:
         self._rankings: dict[str, _Ranking] = {}
         self._facets: dict[object, Counts] = {}
 
-    async def update(self, put: Sequence[Item], remove: Sequence[str]) -> None:
+    async def update(self, put: Sequence[SearchItem], remove: Sequence[str]) -> None:
         await self._run(lambda: self._update({item.id: item for item in put}, set(remove)))
 
-    async def search(self, search: Search) -> Found:
+    async def search(self, search: SearchQuery) -> SearchResults:
         return await self._run(lambda: self._search(search))
 
     async def close(self) -> None:
@@ -125,7 +132,7 @@ class FtsIndex:
         if self._opened is not None:
             self._opened.close()
 
-    def _update(self, put: dict[str, Item], remove: set[str]) -> None:
+    def _update(self, put: dict[str, SearchItem], remove: set[str]) -> None:
         gone = [self._known[name] for name in {*put, *remove} if name in self._known]
         added = [_known(item, self._row_of(item.id, index)) for index, item in enumerate(put.values())]
         self._write([known.row for known in gone], list(zip([known.row for known in added], put.values(), strict=True)))
@@ -148,7 +155,7 @@ class FtsIndex:
         known = self._known.get(id)
         return self._next_row + index if known is None else known.row
 
-    def _write(self, gone: Sequence[int], added: Sequence[tuple[int, Item]]) -> None:
+    def _write(self, gone: Sequence[int], added: Sequence[tuple[int, SearchItem]]) -> None:
         database = self._database()
         database.execute("BEGIN")
         try:
@@ -164,7 +171,7 @@ class FtsIndex:
             raise
         database.execute("COMMIT")
 
-    def _search(self, search: Search) -> Found:
+    def _search(self, search: SearchQuery) -> SearchResults:
         words = words_of(search.text)
         match = exactly(words)
         ranking = self._rank(match) if words else None
@@ -180,11 +187,11 @@ class FtsIndex:
                 if len(page) > search.limit:
                     break
         shown = page[: search.limit]
-        last = Position(shown[-1][1], shown[-1][0]) if len(page) > search.limit else None
+        last = SearchPosition(shown[-1][1], shown[-1][0]) if len(page) > search.limit else None
         facets = {field: self._counts(match, rows, search, field) for field in search.facets}
-        return Found(tuple(map(self._stored, shown)), len(narrowed), last, facets)
+        return SearchResults(tuple(map(self._stored, shown)), len(narrowed), last, facets)
 
-    def _counts(self, match: str, rows: Rows, search: Search, field: str) -> Counts:
+    def _counts(self, match: str, rows: Rows, search: SearchQuery, field: str) -> Counts:
         filters = tuple((name, tuple(wanted)) for name, wanted in sorted(search.filters.items()) if name != field)
         asked = (match, filters, field, search.values_max)
         counts = self._facets.pop(asked, None)
@@ -219,7 +226,7 @@ class FtsIndex:
         scores = self._database().execute(_RANKED, (match,))
         return sorted((round(score, _SCORE_DIGITS), self._ids[row], row) for row, score in scores)
 
-    def _after(self, search: Search, ranking: _Ranking | None) -> Iterator[Key]:
+    def _after(self, search: SearchQuery, ranking: _Ranking | None) -> Iterator[Key]:
         """The keys of the order that is asked for, behind the position."""
         if search.sort == "name":
             return self._names(search.after)
@@ -231,11 +238,11 @@ class FtsIndex:
         rest = (key for key in self._newest(None) if key[2] in ranking.rest)
         return chain(islice(ranking.best, start, None), rest)
 
-    def _names(self, after: Position | None) -> Iterator[Key]:
+    def _names(self, after: SearchPosition | None) -> Iterator[Key]:
         start = 0 if after is None else bisect_right(self._by_name, (_text(after), after.id, self._next_row))
         return islice(self._by_name, start, None)
 
-    def _newest(self, after: Position | None) -> Iterator[Key]:
+    def _newest(self, after: SearchPosition | None) -> Iterator[Key]:
         keys = self._by_newest
         end = len(keys) if after is None else bisect_left(keys, (_text(after), after.id, 0))
         return (keys[index] for index in range(end - 1, -1, -1))
@@ -246,7 +253,7 @@ class FtsIndex:
         return stored
 
 
-def _known(item: Item, row: int) -> _Known:
+def _known(item: SearchItem, row: int) -> _Known:
     values = {field: tuple(held) for field, held in item.values.items()}
     return _Known((item.name.casefold(), item.id, row), (item.newest, item.id, row), values)
 
@@ -270,7 +277,7 @@ def _keep(cache: dict[K, T], key: K, value: T, capacity: int) -> None:
     cache[key] = value
 
 
-def _text(position: Position) -> str:
+def _text(position: SearchPosition) -> str:
     if not isinstance(position.key, str):
         raise ValueError("the position is of another order")
     return position.key

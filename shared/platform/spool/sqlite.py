@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from shared.kernel.batching import Coalescer
+from shared.kernel.batching import Batcher
 from shared.kernel.errors import Unavailable
 from shared.kernel.telemetry import SPOOL_EVENTS
 from shared.platform.spool import SpoolUnavailable
@@ -46,7 +46,7 @@ class SqliteSpool:
         self._folder = folder
         self._publish = publish
         self._events_max = events_max
-        self._appends = Coalescer(self._append)
+        self._appends = Batcher(self._append)
         self._queue: deque[tuple[int, _Item]] = deque()
         self._work = asyncio.Event()
         self._failure: str | None = None

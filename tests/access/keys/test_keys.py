@@ -12,7 +12,7 @@ from shared.access.models import ApiKey
 from shared.access.store import ACCESS, AccessStore
 from shared.audit.journal import Journal
 from shared.audit.models import Actor
-from shared.catalog.models import Limits
+from shared.catalog.models import CallLimits
 from shared.kernel.errors import Problem
 from tests.support.api.access_market import AccessMarket, DyingDocuments
 from tests.support.api.keys import create, created, do, read
@@ -172,7 +172,7 @@ async def test_whoever_was_removed_while_they_made_a_key_gets_none(market: Acces
         service_ids=("svc_maps",),
         project_id=road,
         ttl_days=None,
-        limits=Limits(),
+        limits=CallLimits(),
         networks=(),
     )
 
@@ -208,7 +208,7 @@ async def test_a_kill_before_the_commit_leaves_no_key(market: AccessMarket) -> N
         service_ids=("svc_maps",),
         project_id=None,
         ttl_days=None,
-        limits=Limits(),
+        limits=CallLimits(),
         networks=(),
     )
     dying.dead = True

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from shared.audit.platform import PLATFORM, PlatformSettings
-from shared.catalog.models import Limits, Service, Upstream
+from shared.catalog.models import CallLimits, Service, UpstreamConfig
 from shared.catalog.services.revisions import REVIEWED, applied, needs_review
 from shared.catalog.services.routes import ServiceChange
 from tests.support.api.harness import Api
@@ -222,9 +222,11 @@ def test_a_revision_of_an_upstream_keeps_the_secret_of_the_live_one() -> None:
         merchant_id="mer_1",
         slug="s",
         name="S",
-        limits=Limits(per_minute=5),
-        upstream=Upstream(base_url="https://a.example", auth_header="X-Key", auth_secret="upstream-new"),
+        limits=CallLimits(per_minute=5),
+        upstream=UpstreamConfig(base_url="https://a.example", auth_header="X-Key", auth_secret="upstream-new"),
     )
     after = applied(live, {"upstream": {"base_url": "https://b.example"}, "limits": {"per_day": 7}})
-    assert after.upstream == Upstream(base_url="https://b.example", auth_header="X-Key", auth_secret="upstream-new")
-    assert after.limits == Limits(per_minute=5, per_day=7)
+    assert after.upstream == UpstreamConfig(
+        base_url="https://b.example", auth_header="X-Key", auth_secret="upstream-new"
+    )
+    assert after.limits == CallLimits(per_minute=5, per_day=7)

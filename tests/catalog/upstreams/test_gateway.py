@@ -12,7 +12,7 @@ from shared.catalog.models import Service
 from shared.catalog.tasks import SyncGateway
 from shared.catalog.upstreams.gateway import GatewaySync
 from shared.kernel.errors import Unavailable
-from shared.platform.gateways import Offer
+from shared.platform.gateways import GatewayService
 from tests.support.api.harness import Api
 from tests.support.api.services_market import ServicesMarket, open_services
 
@@ -21,13 +21,13 @@ class RecordingGateway:
     """A gateway in this process. `failures` are the next calls that it does not answer."""
 
     def __init__(self) -> None:
-        self.offers: dict[str, Offer] = {}
+        self.offers: dict[str, GatewayService] = {}
         self.calls: list[str] = []
         self.failures = 0
         self.slow: asyncio.Event | None = None
         self.hangs, self.withdrew = asyncio.Event(), asyncio.Event()
 
-    async def publish(self, offer: Offer) -> None:
+    async def publish(self, offer: GatewayService) -> None:
         slow, self.slow = self.slow, None
         if slow is not None:
             self.hangs.set()
@@ -70,7 +70,9 @@ async def test_the_gateway_hears_of_every_change_that_it_shows(
     assert gateway.calls == []
     await market.decide(service_id, "approve")
     await market.api.drain()
-    assert gateway.offers[service_id] == Offer(service_id, "weather", "Weather", "Forecasts for **everywhere**.", None)
+    assert gateway.offers[service_id] == GatewayService(
+        service_id, "weather", "Weather", "Forecasts for **everywhere**.", None
+    )
 
     await market.edit(service_id, name="Proposed")
     await market.api.drain()

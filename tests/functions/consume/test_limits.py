@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.catalog.models import Limits
+from shared.catalog.models import CallLimits
 from tests.emulators.upstream import answer, replying
 from tests.support.host.client import Answer
 from tests.support.host.forwarding import Route
@@ -33,7 +33,7 @@ WINDOWS = {"minute": 60, "hour": 3_600, "day": 86_400}
 
 @pytest.mark.parametrize("window", WINDOWS)
 def test_exactly_the_limit_is_admitted_one_after_the_other(route: Route, window: str) -> None:
-    limited = route.another(limits=Limits(**{f"per_{window}": 5}))
+    limited = route.another(limits=CallLimits(**{f"per_{window}": 5}))
     left = []
     for _ in range(5):
         given = limited.call("x")
@@ -48,7 +48,7 @@ def test_exactly_the_limit_is_admitted_one_after_the_other(route: Route, window:
 
 @pytest.mark.parametrize("way", ["forward", "report"])
 def test_exactly_the_limit_is_admitted_of_many_at_once(route: Route, way: str) -> None:
-    limited = route.another(limits=Limits(per_day=60))
+    limited = route.another(limits=CallLimits(per_day=60))
     calls: dict[str, Callable[[], Answer]] = {
         "forward": lambda: limited.call("x"),
         "report": lambda: route.host.client.report(limited.customer.clear, event(limited.service)),
@@ -59,14 +59,14 @@ def test_exactly_the_limit_is_admitted_of_many_at_once(route: Route, way: str) -
 
 
 def test_what_the_limit_refused_does_not_reach_the_upstream(route: Route) -> None:
-    limited = route.another(limits=Limits(per_day=1))
+    limited = route.another(limits=CallLimits(per_day=1))
     path = "only-once"
     assert [limited.call(path).status for _ in range(3)] == [200, 429, 429]
     assert len(route.upstream.at(f"/base/{path}")) == 1
 
 
 def test_what_ams_refuses_for_other_reasons_uses_no_limit_up(route: Route) -> None:
-    limited = route.another(limits=Limits(per_day=2, quota_per_month=2), request_bytes_max=10)
+    limited = route.another(limits=CallLimits(per_day=2, quota_per_month=2), request_bytes_max=10)
     for _ in range(5):
         limited.call("../x").problem(400, "path_invalid")
         limited.call("x", "POST", body=b"x" * 11).problem(413, "request_too_large")
@@ -75,7 +75,7 @@ def test_what_ams_refuses_for_other_reasons_uses_no_limit_up(route: Route) -> No
 
 
 def test_a_services_limit_counts_a_consumer_whatever_key_it_uses(route: Route) -> None:
-    limited = route.another(limits=Limits(per_day=3))
+    limited = route.another(limits=CallLimits(per_day=3))
     _, second = route.desk.key(limited.customer.consumer, limited.service)
     keys = [limited.customer.clear, second] * 2
     assert [route.host.client.call("GET", limited.target("x"), key).status for key in keys] == [200, 200, 200, 429]
@@ -85,7 +85,7 @@ def test_a_services_limit_counts_a_consumer_whatever_key_it_uses(route: Route) -
 
 def test_a_keys_limit_counts_that_key_over_all_its_services(route: Route) -> None:
     other = route.desk.service(f"{route.upstream.url}/base")
-    customer = route.desk.customer(route.service, other, limits=Limits(per_day=3))
+    customer = route.desk.customer(route.service, other, limits=CallLimits(per_day=3))
     services = [route.service, other] * 2
     assert [route.host.forward(customer, service, "x").status for service in services] == [200, 200, 200, 429]
 
@@ -98,13 +98,13 @@ def test_the_upstreams_own_limits_are_told_where_ams_has_none(route: Route) -> N
         '"theirs";r=0;t=1',
         "upstream",
     )
-    limited = route.another(limits=Limits(per_day=3))
+    limited = route.another(limits=CallLimits(per_day=3))
     (state,) = limited.call(limited.behave(theirs)).all("ratelimit")
     assert re.fullmatch(r'"day";r=2;t=\d+', state)
 
 
 def test_the_tightest_of_several_limits_refuses(route: Route) -> None:
-    limited = route.another(limits=Limits(per_minute=100, per_hour=2, per_day=50))
+    limited = route.another(limits=CallLimits(per_minute=100, per_hour=2, per_day=50))
     assert [limited.call("x").status for _ in range(2)] == [200, 200]
     given = limited.call("x")
     given.problem(429, "rate_limited")
@@ -113,7 +113,7 @@ def test_the_tightest_of_several_limits_refuses(route: Route) -> None:
 
 
 def test_a_report_costs_its_requests_of_the_quota_and_one_call_of_the_rate(route: Route) -> None:
-    limited = route.another(limits=Limits(per_day=3, quota_per_month=100))
+    limited = route.another(limits=CallLimits(per_day=3, quota_per_month=100))
 
     def report(requests: int) -> Answer:
         return route.host.client.report(limited.customer.clear, event(limited.service, data={"requests": requests}))
@@ -128,7 +128,7 @@ def test_a_report_costs_its_requests_of_the_quota_and_one_call_of_the_rate(route
 
 
 def test_a_batch_over_the_quota_is_taken_as_far_as_it_goes(route: Route) -> None:
-    limited = route.another(limits=Limits(quota_per_month=7))
+    limited = route.another(limits=CallLimits(quota_per_month=7))
     given = route.host.client.report(limited.customer.clear, *(event(limited.service) for _ in range(10)))
     assert (given.status, given.json()["accepted"]) == (202, 7)
     assert [(r["index"], r["code"]) for r in given.json()["rejected"]] == [(n, "quota_exceeded") for n in (7, 8, 9)]
@@ -144,7 +144,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Desk]]
 
 def test_a_quota_is_exact_and_survives_a_restart_and_the_loss_of_its_counts(own: tuple[Host, Desk]) -> None:
     host, desk = own
-    service = desk.service(limits=Limits(quota_per_month=100))
+    service = desk.service(limits=CallLimits(quota_per_month=100))
     customer = desk.customer(service)
 
     def report() -> Answer:

@@ -10,7 +10,7 @@ import pytest
 
 from shared.identity.sign_in.issuers import Issuer as Configured
 from shared.identity.sign_in.signing_keys import COOLDOWN_S, REFRESH_S, STALE_S_MAX, usable_keys
-from shared.identity.sign_in.tokens import Tokens
+from shared.identity.sign_in.tokens import TokenVerifier
 from shared.kernel.errors import Problem
 from shared.platform.upstream.http import HttpUpstream
 from tests.emulators.issuer import DISCOVERY, JWKS, Issuer, public_jwk, rsa_key
@@ -29,7 +29,7 @@ class Desk:
     """One process's verification, with the clock of its caches."""
 
     issuer: Issuer
-    tokens: Tokens
+    tokens: TokenVerifier
     clock: Clock
 
     async def code(self, token: str) -> str:
@@ -60,7 +60,7 @@ def issuer() -> Iterator[Issuer]:
 @pytest.fixture
 async def desk(issuer: Issuer) -> AsyncIterator[Desk]:
     http, clock = HttpUpstream(allow_private=True), Clock()
-    tokens = Tokens([Configured(issuer=issuer.url, audience=issuer.audience)], http, clock)
+    tokens = TokenVerifier([Configured(issuer=issuer.url, audience=issuer.audience)], http, clock)
     yield Desk(issuer, tokens, clock)
     await tokens.close()
     await http.close()

@@ -7,7 +7,7 @@ import pytest
 
 from scripts.seeding.documents import put_key
 from shared.access.keys.format import new_key
-from shared.catalog.models import Limits
+from shared.catalog.models import CallLimits
 from shared.metering.consume.explain import CHECKS, QUESTIONS_PER_MINUTE_MAX
 from tests.support.api.access_market import AccessMarket
 from tests.support.api.keys import created, do
@@ -139,7 +139,7 @@ async def test_limits_are_looked_at_and_not_used(market: AccessMarket) -> None:
     admission = await app.access.gate.admit(await app.access.gate.identify(key["key"]), "maps", forwarding=True)
     await app.metering.limiter.take_call(admission)
     assert failed(await explained(market, key["key"])) == ["rate_limited"]
-    await market.offer("maps", limits=Limits(quota_per_month=1))
+    await market.offer("maps", limits=CallLimits(quota_per_month=1))
     other = await created(market)
     again = await app.access.gate.admit(await app.access.gate.identify(other["key"]), "maps", forwarding=True)
     await app.metering.limiter.take_quota(again, 1)

@@ -8,14 +8,14 @@ import pytest
 
 from shared.access.gate.service import Admission, Holder
 from shared.access.models import Consumer
-from shared.catalog.models import Limits, Merchant
+from shared.catalog.models import CallLimits, Merchant
 from shared.kernel.errors import Problem
 from shared.metering.consume.limits import RateLimiter
 from shared.metering.store import UsageQueries
 from shared.platform.limits.memory import MemoryLimits
 from tests.support.embedded import Embedded, api_key, raw, service, usage_event
 
-NONE = Limits()
+NONE = CallLimits()
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ async def limiter(embedded: Embedded) -> AsyncIterator[RateLimiter]:
     await limits.close()
 
 
-def admission(service_limits: Limits = NONE, key_limits: Limits = NONE, **key: Any) -> Admission:
+def admission(service_limits: CallLimits = NONE, key_limits: CallLimits = NONE, **key: Any) -> Admission:
     consumer = Consumer(id=key.get("consumer_id", "con_1"), name="Consumer")
     holder = Holder(api_key("ams_live_x", limits=key_limits, **key), consumer)
     merchant = Merchant(id="mer_1", slug="acme", name="Acme", status="active")
@@ -43,7 +43,7 @@ async def test_without_limits_there_are_no_headers(limiter):
 
 
 async def test_headers_tell_every_policy_and_the_state_of_the_tightest(limiter):
-    headers = await limiter.take_call(admission(Limits(per_minute=10, per_day=1000), Limits(per_hour=5)))
+    headers = await limiter.take_call(admission(CallLimits(per_minute=10, per_day=1000), CallLimits(per_hour=5)))
     assert headers == {
         "RateLimit-Policy": '"minute";q=10;w=60, "day";q=1000;w=86400, "hour";q=5;w=3600',
         "RateLimit": '"hour";r=4;t=3150',  # 10:07:30
@@ -52,7 +52,7 @@ async def test_headers_tell_every_policy_and_the_state_of_the_tightest(limiter):
 
 async def test_a_call_over_the_rate_is_a_429_that_says_when_to_come_back(limiter, embedded):
     embedded.time.moment = embedded.time.moment.replace(second=0)
-    tight = admission(Limits(per_minute=2))
+    tight = admission(CallLimits(per_minute=2))
     for _ in range(2):
         await limiter.take_call(tight)
     problem = await refusal(limiter.take_call(tight))
@@ -67,20 +67,20 @@ async def test_a_call_over_the_rate_is_a_429_that_says_when_to_come_back(limiter
 
 
 async def test_a_services_limit_counts_all_keys_of_a_consumer_together(limiter):
-    limits = Limits(per_minute=2)
+    limits = CallLimits(per_minute=2)
     await limiter.take_call(admission(limits, id="key_1"))
     await limiter.take_call(admission(limits, id="key_2"))
     assert (await refusal(limiter.take_call(admission(limits, id="key_3")))).code == "rate_limited"
 
 
 async def test_a_services_limit_does_not_count_another_consumer(limiter):
-    limits = Limits(per_minute=1)
+    limits = CallLimits(per_minute=1)
     await limiter.take_call(admission(limits))
     await limiter.take_call(admission(limits, consumer_id="con_2"))
 
 
 async def test_a_keys_own_limit_counts_that_key_only(limiter):
-    limits = Limits(per_minute=1)
+    limits = CallLimits(per_minute=1)
     await limiter.take_call(admission(NONE, limits, id="key_1"))
     await limiter.take_call(admission(NONE, limits, id="key_2"))
     assert (await refusal(limiter.take_call(admission(NONE, limits, id="key_1")))).code == "rate_limited"
@@ -88,7 +88,7 @@ async def test_a_keys_own_limit_counts_that_key_only(limiter):
 
 @pytest.mark.parametrize("whose", ["service", "key"])
 async def test_the_sixth_request_of_a_quota_of_five_is_refused(limiter, whose):
-    limits = Limits(quota_per_month=5)
+    limits = CallLimits(quota_per_month=5)
     taker = admission(limits) if whose == "service" else admission(NONE, limits)
     for _ in range(5):
         await limiter.take_quota(taker, 1)
@@ -100,7 +100,7 @@ async def test_the_sixth_request_of_a_quota_of_five_is_refused(limiter, whose):
 
 
 async def test_a_report_costs_its_requests_of_the_quota(limiter):
-    taker = admission(Limits(quota_per_month=10))
+    taker = admission(CallLimits(quota_per_month=10))
     await limiter.take_quota(taker, 7)
     assert (await refusal(limiter.take_quota(taker, 4))).code == "quota_exceeded"
     await limiter.take_quota(taker, 3)
@@ -116,14 +116,14 @@ async def test_a_machine_that_knows_nothing_starts_from_the_counters(embedded, l
             usage_event("last month", time="2026-02-28T23:59:59.999Z", data={"requests": 50}),
         )
     )
-    limits = Limits(quota_per_month=5)
+    limits = CallLimits(quota_per_month=5)
     taker = admission(limits) if whose == "service" else admission(NONE, limits)
     await limiter.take_quota(taker, 1)
     assert (await refusal(limiter.take_quota(taker, 1))).code == "quota_exceeded"
 
 
 async def test_counters_that_arrive_later_are_not_counted_twice(embedded, limiter):
-    taker = admission(Limits(quota_per_month=5))
+    taker = admission(CallLimits(quota_per_month=5))
     await limiter.take_quota(taker, 4)
     await embedded.aggregator().apply(raw(usage_event("a", data={"requests": 4})))
     await limiter.take_quota(taker, 1)
@@ -132,7 +132,7 @@ async def test_counters_that_arrive_later_are_not_counted_twice(embedded, limite
 @pytest.mark.parametrize("moment", [datetime(2026, 12, 31, 23, 59, tzinfo=UTC), datetime(2028, 2, 29, 12, tzinfo=UTC)])
 async def test_a_quota_begins_anew_with_the_utc_month(embedded, limiter, moment):
     embedded.time.moment = moment
-    taker = admission(Limits(quota_per_month=1))
+    taker = admission(CallLimits(quota_per_month=1))
     await limiter.take_quota(taker, 1)
     assert (await refusal(limiter.take_quota(taker, 1))).code == "quota_exceeded"
     embedded.time.passes(days=1)

@@ -14,8 +14,9 @@ from azure.eventhub.aio import EventHubProducerClient, PartitionContext
 from azure.eventhub.aio._eventprocessor.in_memory_checkpoint_store import InMemoryCheckpointStore
 from azure.eventhub.amqp import AmqpAnnotatedMessage
 
-from shared.platform.events import EVENT_BYTES_MAX, EventBatch, EventsUnavailable, Lag, eventhubs
-from shared.platform.events.eventhubs import AzureHub, EmulatedHub, EventHubs
+from shared.platform.events import EVENT_BYTES_MAX, EventBatch, EventsUnavailable, Lag, eventhubs, eventhubs_clients
+from shared.platform.events.eventhubs import EventHubs
+from shared.platform.events.eventhubs_clients import AzureHub, EmulatedHub
 from shared.platform.events.eventhubs_consumer import Arrivals, Reader
 from tests.emulators.event_hubs import HUB, EventHubsPeer, mute_listener
 from tests.emulators.event_hubs_amqp import Fault
@@ -177,7 +178,7 @@ async def test_a_peer_that_never_answers_is_unavailable_in_time(azurite: str, mo
 async def test_a_consumer_outlives_an_outage_of_the_broker(
     broker: HubBroker, events: EventHubs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(eventhubs, "BALANCE_SECONDS", 0.5)
+    monkeypatch.setattr(eventhubs_clients, "BALANCE_SECONDS", 0.5)
     seen = Seen()
     async with consuming(events, seen):
         await events.publish(KEY, [b"before"])

@@ -9,7 +9,7 @@ from scripts.seeding.documents import add_key, put_merchant, put_service
 from shared.access.keys.format import PREFIX_CHARACTERS, new_key
 from shared.access.models import ApiKey, ProjectRole
 from shared.audit.models import Actor
-from shared.catalog.models import Merchant, Service, Upstream
+from shared.catalog.models import Merchant, Service, UpstreamConfig
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.kernel.errors import Problem
 from shared.kernel.ids import new_id
@@ -43,7 +43,7 @@ class AccessMarket:
             "slug": slug,
             "name": slug.title(),
             "status": "active",
-            "upstream": Upstream(base_url="https://upstream.example"),
+            "upstream": UpstreamConfig(base_url="https://upstream.example"),
         }
         await put_service(self.api.app.catalog.store, Service(**{**fields, **changes}))
         return f"svc_{slug}"

@@ -22,14 +22,14 @@ from scripts.seeding.documents import add_key, put_consumer, put_grant, put_key,
 from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant, KeyOwner
 from shared.access.store import AccessStore
-from shared.catalog.models import Limits, Merchant, Service, Upstream
+from shared.catalog.models import CallLimits, Merchant, Service, UpstreamConfig
 from shared.catalog.store import CatalogStore
 from shared.kernel.documents import StoredModel
 from shared.platform.documents.sqlite import SqliteDocuments
 from tests.support.host.client import Answer, Client
 from tests.support.host.installation import Ams, children_of
 
-NO_LIMITS = Limits()
+NO_LIMITS = CallLimits()
 PEPPER = "a pepper for tests"
 VISIBLE_S = 3.0
 """The promise: an acknowledged event is in the summary after this long. Waiting is allowed more, for a busy machine."""
@@ -77,7 +77,12 @@ class Desk:
         return self.put(merchant)
 
     def service(
-        self, url: str | None = None, *, merchant: Merchant | None = None, limits: Limits = NO_LIMITS, **upstream: Any
+        self,
+        url: str | None = None,
+        *,
+        merchant: Merchant | None = None,
+        limits: CallLimits = NO_LIMITS,
+        **upstream: Any,
     ) -> Service:
         """With an upstream at `url`, or without one: then it only takes usage reports."""
         number = next(self._numbers)
@@ -88,7 +93,7 @@ class Desk:
                 merchant_id=(merchant or self.merchant()).id,
                 name="Service",
                 status="active",
-                upstream=Upstream(base_url=url, **upstream) if url else None,
+                upstream=UpstreamConfig(base_url=url, **upstream) if url else None,
                 limits=limits,
             )
         )

@@ -14,7 +14,8 @@ import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
 from shared.platform.events import EventBatch, Events, Handler, StreamEvent
-from shared.platform.events.eventhubs import EmulatedHub, EventHubs
+from shared.platform.events.eventhubs import EventHubs
+from shared.platform.events.eventhubs_clients import EmulatedHub
 from tests.emulators.event_hubs import HUB, EventHubsPeer
 
 SECONDS_MAX = 60
