@@ -15,7 +15,7 @@ from shared.kernel.documents import StoredModel
 
 
 class ChainHead(StoredModel):
-    """Where a month's chain ends: how many entries there are, and the hash of the last."""
+    """The end of a month's chain: how many entries there are, and the hash of the last."""
 
     month: str
     entries: int
@@ -46,7 +46,7 @@ def head_of(month: str, entry: Entry) -> ChainHead:
 async def verify(
     month: str, entries: AsyncIterable[Entry], head: ChainHead, anchor: ChainHead | None = None
 ) -> list[str]:
-    """What is wrong with a chain, in order; an empty list when nothing is. `head` is what the log says its end is,
+    """List what is wrong with a chain, in order; an empty list when nothing is. `head` is what the log says its end is,
     `anchor` a head that was kept elsewhere earlier."""
     faults, last = [], first(month)
     anchored = anchor is None or anchor == last

@@ -73,7 +73,8 @@ class _Outbox(StoredModel):
 
 
 class Journal(ChangeNotifier):
-    """One per process. `append` writes an audit entry, idempotently by its id."""
+    """Commits changes together with the tasks that follow from them; one per process. `append` writes an audit entry,
+    idempotently by its id."""
 
     def __init__(
         self, documents: Documents, append: Callable[[Entry], Awaitable[None]], now: Callable[[], datetime] = utc_now

@@ -37,7 +37,8 @@ class _Month(StoredModel):
 
 
 class AuditLog:
-    """One per process: its own writers queue up, so only other processes are raced with."""
+    """Appends entries to the months' chains and reads them; one per process: its own writers queue up, so only other
+    processes are raced with."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents

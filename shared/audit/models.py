@@ -47,7 +47,7 @@ def changed(
     reason: str | None = None,
     secret: frozenset[str] = frozenset(),
 ) -> Change:
-    """The change from one state of an object to the next. Fields in `secret` are left out."""
+    """Make the change from one state of an object to the next. Fields in `secret` are left out."""
     old, new = _fields(before, secret), _fields(after, secret)
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     return Change(

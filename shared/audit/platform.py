@@ -73,7 +73,7 @@ class PlatformSettings(StoredModel):
 
 
 class PlatformSettingsStore:
-    """One per process; what is read is used for at most CACHE_S seconds."""
+    """Reads and changes the platform settings; one per process. What is read is used for at most CACHE_S seconds."""
 
     def __init__(self, documents: Documents, journal: Journal) -> None:
         self._documents = documents

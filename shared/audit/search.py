@@ -15,7 +15,7 @@ PAGES_PER_CALL_MAX = 50
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """What to look for; None is anything. `start` is inclusive, `end` exclusive."""
+    """Which entries to look for; None is any. `start` is inclusive, `end` exclusive."""
 
     actor: str | None = None
     action: str | None = None
@@ -33,7 +33,7 @@ class EntryFilter:
         return tuple(found)
 
     def covers(self, month: str) -> bool:
-        """Whether a month (`YYYY-MM`, UTC) can have any of it."""
+        """Say whether a month (`YYYY-MM`, UTC) can have entries that are wanted."""
         return not (
             (self.start is not None and month < format_time(self.start)[:7])
             or (self.end is not None and month > format_time(self.end)[:7])
@@ -46,7 +46,7 @@ class AuditSearch:
         self._log = log
 
     async def find(self, wanted: EntryFilter, limit: int, cursor: str | None) -> Page[Entry]:
-        """At most `limit` entries, newest first. A page may be shorter and still not be the last.
+        """Find at most `limit` entries, newest first. A page may be shorter and still not be the last.
         Raises Problem 400 `cursor_invalid`."""
         months = [month for month in reversed(await self._log.months()) if wanted.covers(month)]
 
@@ -65,7 +65,8 @@ class AuditSearch:
         )
 
     async def export(self, wanted: EntryFilter) -> AsyncIterator[Entry]:
-        """Everything that is wanted, oldest first, with the hashes: it can be verified without the platform."""
+        """Read all entries that are wanted, oldest first, with the hashes: they can be verified without the
+        platform."""
         for month in await self._log.months():
             if wanted.covers(month):
                 async for entry in self._log.entries(month, *wanted.where()):

@@ -21,7 +21,7 @@ FOLDER = "catalog/logos"
 
 
 def logo_path(logo: str | None) -> str | None:
-    """Where the picture of a service or merchant is served."""
+    """Return the path at which the logo of a service or merchant is served; `logo` is its blob's name."""
     return None if logo is None else f"/api/v1/{logo}"
 
 

@@ -68,7 +68,7 @@ def render_markdown(text: str) -> str:
 
 @lru_cache(maxsize=4_096)
 def plain_text(text: str, characters_max: int) -> str:
-    """The words on one line, cut between two of them where it is longer."""
+    """Return the words on one line, cut between two of them where it is longer."""
     inline = (token for token in _parser().parse(text) if token.type in ("inline", "code_block", "fence"))
     line = " ".join(" ".join(_words(token) for token in inline).split())
     if len(line) <= characters_max:

@@ -5,7 +5,7 @@ from shared.platform.limits import Demand, Limits
 
 
 async def check_rate(limits: Limits, demand: Demand) -> None:
-    """Raises Problem 429 `rate_limited`."""
+    """Take one unit of `demand`. Raises Problem 429 `rate_limited` when none is left."""
     decision = await limits.take([demand])
     if not decision.allowed:
         detail = f"At most {demand.limit} a {demand.name} for one service."

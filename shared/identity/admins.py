@@ -28,12 +28,14 @@ class Admins:
         self._store = store
 
     async def appoint(self, actor: Actor, account: Account, reason: str) -> None:
-        """Nothing happens to somebody who is one. Raises Problem 409 when too many do this at once."""
+        """Make an account an admin; nothing happens to one that is. Raises Problem 409 when too many do this at
+        once."""
         await self._change(actor, account, True, reason)
 
     async def dismiss(self, actor: Actor, account: Account, reason: str) -> None:
-        """Nothing happens to somebody who is none. Raises Problem 409 `state_invalid` for oneself, which also keeps the
-        last admin: whoever dismisses is one, and the roster's ETag lets no two dismiss each other."""
+        """Take the role away; nothing happens to an account without it. Raises Problem 409 `state_invalid` for oneself,
+        which also keeps the last admin: whoever dismisses is one, and the roster's ETag lets no two dismiss each
+        other."""
         if actor.account_id == account.id:
             raise Problem(409, "state_invalid", "Nobody takes the role away from themselves: ask another admin.")
         await self._change(actor, account, False, reason)

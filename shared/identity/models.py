@@ -19,7 +19,7 @@ _email = TypeAdapter(Email)
 
 
 def clean_email(value: object) -> str | None:
-    """An e-mail address as accounts are linked by it, or None when it is not one."""
+    """Return an e-mail address as accounts are linked by it, or None when it is not one."""
     try:
         return _email.validate_python(value.strip().lower()) if isinstance(value, str) else None
     except ValidationError:
@@ -84,8 +84,8 @@ class Session(StoredModel):
 
 
 class Membership(StoredModel):
-    """That an account is in a project of somebody else's: a list for the account's own pages. What it may do is decided
-    by the project's `Member` document (`shared.access`), never by this one."""
+    """The note that an account is in a project of somebody else's: a list for the account's own pages. What it may do
+    is decided by the project's `Member` document (`shared.access`), never by this one."""
 
     kind: Literal["membership"] = "membership"
     account_id: Identifier

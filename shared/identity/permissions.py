@@ -147,8 +147,8 @@ PERMISSIONS: Mapping[str, Grants] = {
 
 
 def decide(action: str, held: frozenset[tuple[Role, Relation]]) -> tuple[Role, Relation] | None:
-    """The (role, relation) by which the action is allowed to somebody who holds these, or None. KeyError for an action
-    that the table does not have."""
+    """Find the (role, relation) by which the action is allowed to somebody who holds these, or None. KeyError for an
+    action that the table does not have."""
     allowed = PERMISSIONS[action] & held
     return min(allowed) if allowed else None
 

@@ -8,7 +8,8 @@ T = TypeVar("T")
 
 
 class Batcher(Generic[T]):
-    """`flush` gets everything that was added since the last one, in order; what it raises is raised to every adder."""
+    """Collects items and flushes them together. `flush` gets everything that was added since the last one, in order;
+    what it raises is raised to every adder."""
 
     def __init__(self, flush: Callable[[list[T]], Awaitable[None]]) -> None:
         self._flush = flush

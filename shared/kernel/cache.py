@@ -10,7 +10,7 @@ V = TypeVar("V")
 
 
 class FreshCache(Generic[K, V]):
-    """A value is used for `ttl_s` seconds from the moment before it was read, never longer.
+    """A cache of values, each of which is used for `ttl_s` seconds from the moment before it was read, never longer.
 
     Concurrent misses of one key share one read. `clear` also cuts off reads under way: their callers get what was read,
     but it is not kept and not given to later callers. At `capacity` entries the one read longest ago gives way.

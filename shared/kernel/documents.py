@@ -35,7 +35,7 @@ class Held(Generic[M]):
 
 
 class ChangeNotifier:
-    """Tells whoever caches a store's documents that something in it was changed by this process."""
+    """Notifies whoever caches a store's documents that something in it was changed by this process."""
 
     def __init__(self) -> None:
         self._listeners: list[Callable[[], None]] = []

@@ -6,11 +6,11 @@ from hashlib import sha256
 
 
 def new_id(prefix: str) -> str:
-    """A new identifier, such as `req_019aa5b3c1f2…`: 48 bits of Unix milliseconds, then 80 random bits."""
+    """Make a new identifier, such as `req_019aa5b3c1f2…`: 48 bits of Unix milliseconds, then 80 random bits."""
     return f"{prefix}_{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
 
 
 def known_id(prefix: str, *parts: str) -> str:
-    """The same identifier for the same parts: whoever does something again meets what was done."""
+    """Make the same identifier for the same parts: whoever does something again meets what was done."""
     text = "\0".join(parts)
     return f"{prefix}_{sha256(text.encode()).hexdigest()[:32]}"

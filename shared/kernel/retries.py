@@ -42,7 +42,7 @@ async def retry(
 
 
 def is_conflict(error: BaseException) -> bool:
-    """Whether it is the problem 409 `conflict`: somebody else changed the same document at the same time."""
+    """Say whether an error is the problem 409 `conflict`: somebody else changed the same document at the same time."""
     return isinstance(error, Problem) and error.code == "conflict"
 
 

@@ -74,14 +74,14 @@ class SqliteFile:
         return await future
 
     def read_now(self, work: Work[T]) -> T:
-        """A point read on the calling thread: about 10 µs, less than a thread switch. Only for the event loop."""
+        """Do a point read on the calling thread: about 10 µs, less than a thread switch. Only for the event loop."""
         try:
             return work(self.reader)
         except sqlite3.Error as error:
             raise self._unavailable(f"{self.path}: {error}") from error
 
     async def read(self, work: Work[T]) -> T:
-        """A query that may take longer, in a thread of its own."""
+        """Run a query that may take longer, in a thread of its own."""
 
         def run() -> T:
             with self._query_lock:

@@ -43,7 +43,7 @@ class Webhooks:
     async def add(
         self, actor: Actor, owner_id: str, url: str, description: str, events: Sequence[str]
     ) -> tuple[Held[Webhook], str]:
-        """The webhook, and its secret, which is shown this once. Raises Problem 409 `limit_reached`."""
+        """Add a webhook. Returns it, and its secret, which is shown this once. Raises Problem 409 `limit_reached`."""
         if len(await self._store.webhooks(owner_id)) >= WEBHOOKS_MAX:
             raise Problem(409, "limit_reached", f"There are {WEBHOOKS_MAX} webhooks already. Delete one first.")
         webhook = Webhook.model_validate(
@@ -86,7 +86,8 @@ class Webhooks:
         return await self._replace(changed(actor, "webhook.update", f"webhook:{id}", held.value, after), held, after)
 
     async def rotate(self, actor: Actor, owner_id: str, id: str) -> tuple[Held[Webhook], str]:
-        """A new secret, shown this once; the old one signs beside it for 24 hours. Raises Problem 404, 409."""
+        """Give a webhook a new secret, shown this once; the old one signs beside it for 24 hours. Raises Problem 404,
+        409."""
         held = await self.find(owner_id, id)
         secret, version = new_secret(), held.value.secret_version + 1
         await self._vault.put(secret_name(id, version), secret)
@@ -100,7 +101,7 @@ class Webhooks:
         return Held(after, etags[0])
 
     async def remove(self, actor: Actor, owner_id: str, id: str, if_match: str | None) -> None:
-        """Its deliveries stay in the log until they expire. Raises Problem 404, 409, 412, 428."""
+        """Remove a webhook. Its deliveries stay in the log until they expire. Raises Problem 404, 409, 412, 428."""
         held = await self.find(owner_id, id)
         check_match(if_match, held.etag)
         change = changed(actor, "webhook.delete", f"webhook:{id}", held.value, None)

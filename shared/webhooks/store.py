@@ -34,7 +34,7 @@ class WebhookStore:
         return await self._get(Webhook, owner_id, webhook_document(id))
 
     async def webhooks(self, owner_id: str) -> list[Held[Webhook]]:
-        """All of an owner's, of which there are at most WEBHOOKS_MAX, oldest first."""
+        """List all webhooks of an owner, of which there are at most WEBHOOKS_MAX, oldest first."""
         query = Query(owner_id, (Where("kind", "=", "webhook"),), limit=1000)
         page = await self._documents.query(ALERTS, query)
         held = [Held(Webhook.model_validate_json(document.body), document.etag) for document in page.items]
@@ -44,7 +44,7 @@ class WebhookStore:
         return await self._get(Delivery, owner_id, delivery_document(webhook_id, id))
 
     async def deliveries(self, owner_id: str, webhook_id: str, limit: int, cursor: str | None) -> Page[Delivery]:
-        """Newest first. Raises Problem 400 `cursor_invalid`."""
+        """List a webhook's deliveries, newest first. Raises Problem 400 `cursor_invalid`."""
         asked = f"deliveries:{owner_id}:{webhook_id}"
         where = (Where("id", "starts_with", delivery_document(webhook_id, "")),)
         query = Query(owner_id, where, order_by="id", descending=True, limit=limit)

@@ -24,8 +24,8 @@ class Visitors(Protocol):
     """Who looks at a private service. Catalog knows neither accounts nor grants."""
 
     async def may_see(self, headers: Mapping[str, str], service: Service) -> bool:
-        """Whether the request is from somebody who runs its merchant, has an approved grant, or is an admin. False also
-        for a token that is not valid: to whoever may not see it, a private service does not exist."""
+        """Say whether the request is from somebody who runs its merchant, has an approved grant, or is an admin. False
+        also for a token that is not valid: to whoever may not see it, a private service does not exist."""
         ...
 
 
@@ -51,7 +51,7 @@ class Details:
         self._operations: FreshCache[tuple[str, str], Sequence[Operation]] = FreshCache(OPERATIONS_S, OPERATIONS_MAX)
 
     async def service(self, reference: str) -> PublicDetail | None:
-        """A live service by slug or id, whoever may see it."""
+        """Find a live service by slug or id, whoever may see it."""
         service = await self._store.find_service(reference)
         if service is None:
             return None
@@ -62,7 +62,7 @@ class Details:
         return PublicDetail(service, merchant, versions, await self._operations_of(service))
 
     async def slugs(self, service_id: str) -> tuple[str, str] | None:
-        """The slugs of the merchant and of the service, live or not."""
+        """Return the slugs of the merchant and of the service, live or not."""
         service = await self._store.service(service_id)
         merchant = None if service is None else await self._store.merchant(service.merchant_id)
         return None if service is None or merchant is None else (merchant.slug, service.slug)
@@ -78,7 +78,7 @@ class Details:
         return await self._operations.get((service.id, service.openapi), read)
 
     async def merchant(self, slug: str) -> Merchant | None:
-        """An active merchant by its slug."""
+        """Find an active merchant by its slug."""
         # Across tenants: a public address does not say whose it is.
         query = Query(None, (Where("slug", "=", slug), Where("kind", "=", "merchant")), limit=10)
         page = await self._documents.query(MERCHANTS, query)

@@ -49,7 +49,7 @@ FACET_NAMES = {"type": "Type", "category": "Category", "tag": "Tag", "merchant":
 
 @dataclass(frozen=True)
 class HtmlPage:
-    """An answer. `indexed` says whether search engines may keep it."""
+    """A page as it is served, with its status. `indexed` says whether search engines may keep it."""
 
     status: int
     body: bytes
@@ -131,7 +131,8 @@ class Pages:
         )
 
     async def marketplace(self, asked: CatalogQuery, cursor: str | None = None) -> HtmlPage:
-        """The list. Raises Problem 400 `cursor_invalid`. Only its plain first page is for search engines."""
+        """Render the list of services. Raises Problem 400 `cursor_invalid`. Only its plain first page is for search
+        engines."""
         listed = await self._catalogue.search(asked, limit=LISTED, cursor=cursor, facets=True)
         plain = asked == CatalogQuery() and cursor is None
         chosen = [(name, value) for name, values in asked.filters.items() for value in values]
@@ -156,7 +157,7 @@ class Pages:
         )
 
     def missing(self, status: int = 404) -> HtmlPage:
-        """What is shown where there is nothing. With 200 as the file that a static site shows then."""
+        """Render what is shown where there is no page. With 200 as the file that a static site shows then."""
         return self._page(
             "missing.html",
             status=status,

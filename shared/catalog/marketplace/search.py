@@ -37,7 +37,7 @@ FACETS = ("type", "category", "tag", "merchant", "price_model")
 
 
 class Card(StoredModel):
-    """What a list shows of a service."""
+    """The part of a service that a list shows."""
 
     id: str
     slug: Slug
@@ -57,7 +57,7 @@ class Card(StoredModel):
 
 @dataclass(frozen=True, slots=True)
 class CatalogQuery:
-    """`filters` by facet; several values of one must all hold."""
+    """A search of the catalogue. `filters` are values by facet; several values of one must all hold."""
 
     text: str = ""
     filters: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -65,12 +65,14 @@ class CatalogQuery:
 
     @property
     def name(self) -> str:
-        """Of the query, for cursors."""
+        """The query's name, to which its cursors are bound."""
         return json.dumps(["catalog", self.text, sorted((k, list(v)) for k, v in self.filters.items()), self.sort])
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogResults:
+    """One page of cards, how many match in all, and the values of each facet with their counts."""
+
     cards: tuple[Card, ...]
     total: int
     cursor: str | None
@@ -78,7 +80,7 @@ class CatalogResults:
 
 
 class Catalogue:
-    """One per process."""
+    """Searches what is listed, in an index that follows the documents; one per process."""
 
     def __init__(
         self, documents: Documents, store: CatalogStore, index: SearchIndex, now: Callable[[], datetime] = utc_now
@@ -94,13 +96,13 @@ class Catalogue:
         self._listed: defaultdict[str, set[str]] = defaultdict(set)
 
     def changed(self) -> None:
-        """Something was changed by this process: the next search looks at once."""
+        """Note a change by this process: the next search looks at once."""
         self._followed.clear()
 
     async def search(
         self, asked: CatalogQuery, *, limit: int = 20, cursor: str | None = None, facets: bool = False
     ) -> CatalogResults:
-        """Raises Problem 400 `cursor_invalid`; SearchUnavailable, DocumentsUnavailable."""
+        """Find one page of cards. Raises Problem 400 `cursor_invalid`; SearchUnavailable, DocumentsUnavailable."""
         after = None if cursor is None else _position(decode_cursor(asked.name, cursor))
         await self.follow()
         search = SearchQuery(asked.text, asked.filters, asked.sort, limit, after, FACETS if facets else ())
@@ -113,7 +115,7 @@ class Catalogue:
         return CatalogResults(cards, found.total, position, found.facets)
 
     async def all(self) -> AsyncIterator[Card]:
-        """Everything that is listed, by name."""
+        """Read all cards that are listed, by name."""
         cursor = None
         while True:
             listed = await self.search(CatalogQuery(sort="name"), limit=PAGE, cursor=cursor)
@@ -166,7 +168,7 @@ class Catalogue:
 
 
 def is_live(service: Service, merchant: Merchant) -> bool:
-    """Whether it is offered at all, to whomever may see it."""
+    """Say whether a service is offered at all, to whomever may see it."""
     return service.status == "active" and merchant.status == "active"
 
 

@@ -30,7 +30,7 @@ class Sitemap:
         self._parts: FreshCache[str, list[bytes]] = FreshCache(fresh_s, 1)
 
     async def page(self, part: int | None) -> HtmlPage:
-        """The sitemap, or an index of its parts, which are counted from 1; 404 for one that there is not."""
+        """Make the sitemap, or an index of its parts, which are counted from 1; 404 for one that there is not."""
         parts = await self._parts.get("", self._read)
         if part is None:
             body = parts[0] if len(parts) == 1 else self._index(len(parts), "/sitemap.xml?part={}")
@@ -41,7 +41,7 @@ class Sitemap:
         return HtmlPage(200, body, XML)
 
     async def files(self) -> dict[str, bytes]:
-        """The same as files by name: `sitemap.xml`, and where that is an index, its parts `sitemap-<n>.xml`."""
+        """Make the sitemap as files by name: `sitemap.xml`, and where that is an index, its parts `sitemap-<n>.xml`."""
         parts = await self._read("")
         if len(parts) == 1:
             return {"sitemap.xml": parts[0]}

@@ -59,7 +59,7 @@ class Publisher:
             await self._site.delete(name)
 
     async def publish_site(self) -> None:
-        """Everything: what is missing or changed is written, what should not be there is removed."""
+        """Publish the whole site: what is missing or changed is written, what should not be there is removed."""
         kept = {f"{_PREFIX}{_INDEX}"}
         await self._write(f"{_PREFIX}{_INDEX}", await self._pages.marketplace(Asked()))
         for name, page in ((STYLE, await self._pages.style()), ("robots.txt", await self._pages.robots())):

@@ -64,7 +64,7 @@ class Invites:
     async def create(
         self, actor: Actor, email: str | None, note: str, days: int | None
     ) -> tuple[Held[MerchantInvite], str]:
-        """The invite, and its code, which is shown this once; it goes to `email` by mail too."""
+        """Make an invite. Returns it, and its code, which is shown this once; it goes to `email` by mail too."""
         days = days or (await self._settings.current()).invite_days
         code, now = f"{CODE_PREFIX}{secrets.token_urlsafe(CODE_BYTES)}", self._now()
         invite = MerchantInvite(
@@ -100,7 +100,7 @@ class Invites:
         return Held(MerchantInvite.model_validate_json(document.body), document.etag)
 
     async def page(self, status: InviteStatus | None, limit: int, cursor: str | None) -> Page[MerchantInvite]:
-        """Newest first. Raises Problem 400 `cursor_invalid`."""
+        """List invites, newest first. Raises Problem 400 `cursor_invalid`."""
         asked = f"merchant_invites:{status}"
         # All pages are as of the first one's time: a store's cursor continues one and the same query.
         position = [format_time(self._now()), None] if cursor is None else decode_cursor(asked, cursor)
@@ -135,8 +135,9 @@ class Invites:
         return Held(after, etags[0])
 
     async def find(self, account: Account, code: str) -> Held[MerchantInvite]:
-        """The open invite of this code, if it is for this account. Raises Problem 404 `invite_invalid` with one answer
-        for whatever is wrong; 429 `rate_limited` for who keeps guessing, whether this guess is right or wrong."""
+        """Find the open invite of this code, if it is for this account. Raises Problem 404 `invite_invalid` with one
+        answer for whatever is wrong; 429 `rate_limited` for who keeps guessing, whether this guess is right or
+        wrong."""
         by_account = Demand(f"invites:{account.id}", "hour", WRONG_PER_ACCOUNT_MAX, WRONG_WINDOW_S)
         everywhere = Demand("invites:everywhere", "hour", WRONG_EVERYWHERE_MAX, WRONG_WINDOW_S)
         held = await self._held(code_hash(code))
@@ -148,7 +149,7 @@ class Invites:
         return held
 
     async def merchant_of(self, id: str) -> str | None:
-        """The merchant that an invite was used for."""
+        """Find the merchant that an invite was used for."""
         held = await self._held(id)
         return None if held is None else held.value.merchant_id
 
@@ -189,6 +190,6 @@ def _refuse(decision: Decision) -> None:
 
 
 def invalid_invite() -> Problem:
-    """One answer for all, which tells nothing about invites of others."""
+    """Make the one problem for all invites that cannot be used, which tells nothing about invites of others."""
     detail = "There is no such invite for you: it was used, revoked, has expired, or is for another address."
     return Problem(404, "invite_invalid", detail)

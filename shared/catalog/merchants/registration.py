@@ -55,7 +55,7 @@ class Registration:
         tax_id: str,
         address: Address | None,
     ) -> Merchant:
-        """A pending merchant, or an active one where the platform's settings say so. Raises Problem 404
+        """Make a merchant: pending, or active where the platform's settings say so. Raises Problem 404
         `invite_invalid`, 409 `slug_taken`, 429 `rate_limited`."""
         invite = await self._invites.find(account, code)
         at_once = (await self._settings.current()).merchants_activate_at_once

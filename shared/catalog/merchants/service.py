@@ -68,14 +68,14 @@ class Merchants:
         return held
 
     async def of(self, account: Account) -> Sequence[Merchant]:
-        """Those that the account runs. One that a kill left to the timer is not there yet."""
+        """List the merchants that the account runs. One that a kill left to the timer is not there yet."""
         found = [await self._store.merchant(merchant_id) for merchant_id in account.merchant_ids]
         return [merchant for merchant in found if merchant is not None]
 
     async def page(
         self, status: MerchantStatus | None, flagged: bool | None, prefix: str | None, limit: int, cursor: str | None
     ) -> Page[Held[Merchant]]:
-        """By slug; `prefix` is of the slug. Raises Problem 400 `cursor_invalid`."""
+        """List merchants by slug, whose slug starts with `prefix`. Raises Problem 400 `cursor_invalid`."""
         return await self._store.merchants(status, flagged, prefix, limit, cursor)
 
     async def update(self, actor: Actor, id: str, values: Mapping[str, Any], if_match: str | None) -> Held[Merchant]:
@@ -86,7 +86,7 @@ class Merchants:
         return await self._commit(actor, "merchant.update", held, after)
 
     async def set_logo(self, actor: Actor, id: str, picture: bytes | None, if_match: str | None) -> Held[Merchant]:
-        """None takes it away. Raises Problem 400 `image_invalid`, 404, 409, 412, 413, 428."""
+        """Set the logo, or take it away with None. Raises Problem 400 `image_invalid`, 404, 409, 412, 413, 428."""
         held = await self.read(id)
         check_match(if_match, held.etag)
         logo = None if picture is None else await keep_logo(self._blobs, picture)

@@ -37,7 +37,7 @@ class Operation:
 
 
 def operations_of(document: Mapping[str, Any]) -> list[Operation]:
-    """The operations of a vetted OpenAPI document, in its order, at most OPERATIONS_MAX."""
+    """List the operations of a vetted OpenAPI document, in its order, at most OPERATIONS_MAX."""
     found = [
         _operation(document, method, path, item)
         for path, item in _object(document.get("paths")).items()

@@ -71,7 +71,7 @@ class Descriptions:
         return blob.data
 
     async def operations(self, service: Service) -> Sequence[Operation]:
-        """What the document offers. Raises Problem 404 when the service has none."""
+        """List the operations of a service's document. Raises Problem 404 when the service has none."""
         return operations_of(json.loads(await self.read(service)))
 
     async def _vet(self, text: bytes, form: str, server: str) -> dict[str, Any]:

@@ -35,8 +35,8 @@ class Refused(Exception):
 
 
 def vet(text: bytes, form: str, server: str) -> dict[str, Any]:
-    """The document with `server` as its server. `form` is `json`, `yaml`, or anything else to find out. Raises
-    Refused."""
+    """Check a document. Returns it with `server` as its server. `form` is `json`, `yaml`, or anything else to find out.
+    Raises Refused."""
     document = _plain(_parse(text, form))
     if not isinstance(document, dict):
         raise Refused(("#", "must be an object"))

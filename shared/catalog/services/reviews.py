@@ -22,7 +22,8 @@ from shared.platform.documents import Delete, Operation, Upsert, Where
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What waits for a decision. `changes` are field, value now, value if approved; empty for a first approval."""
+    """A service, or its revision, that waits for a decision. `changes` are field, value now, value if approved; empty
+    for a first approval."""
 
     detail: ServiceDetail
     changes: Sequence[tuple[str, JsonValue, JsonValue]]
@@ -44,8 +45,8 @@ class Reviews:
     async def page(
         self, status: ServiceStatus | None, merchant_id: str | None, limit: int, cursor: str | None
     ) -> Page[Held[Service]]:
-        """All services: a merchant's newest first, all merchants' by status, in the order of an index however many they
-        are. Raises Problem 400 `cursor_invalid`."""
+        """List services: a merchant's newest first, all merchants' by status, in the order of an index however many
+        they are. Raises Problem 400 `cursor_invalid`."""
         # Every service has a status, and nothing else in the container has. It is asked for as a range: SQLite then
         # walks the index (1 ms), where for an equality it sorts all that match (150 ms with 50,000 services).
         where = [Where("status", ">=", status or ""), Where("status", "<=", status or "~")]
@@ -56,7 +57,7 @@ class Reviews:
         return await self._store.services(*where, asked=asked, order_by=order_by, limit=limit, cursor=cursor)
 
     async def approve(self, actor: Actor, service_id: str, reason: str | None, if_match: str | None) -> ServiceDetail:
-        """Of a service, or of its revision, whichever waits. With `if_match`, only what was read. Raises Problem 404;
+        """Approve a service, or its revision, whichever waits. With `if_match`, only what was read. Raises Problem 404;
         409 `state_invalid`, `conflict`; 412."""
         detail = await self._under_review(service_id, if_match)
         after = _approved(out_of_review(detail.proposed))
@@ -71,8 +72,8 @@ class Reviews:
         return await self._decide(actor, action, detail.held, after, reason, what, also)
 
     async def reject(self, actor: Actor, service_id: str, reason: str, if_match: str | None) -> ServiceDetail:
-        """A rejected revision waits for the merchant to change or withdraw it; the service stays as it is. Raises
-        Problem 404; 409 `state_invalid`, `conflict`; 412."""
+        """Reject what waits. A rejected revision waits for the merchant to change or withdraw it; the service stays as
+        it is. Raises Problem 404; 409 `state_invalid`, `conflict`; 412."""
         detail = await self._under_review(service_id, if_match)
         after = out_of_review(detail.service)
         if detail.revision is None:
@@ -85,7 +86,7 @@ class Reviews:
         return ServiceDetail(decided.held, revision)
 
     async def disable(self, actor: Actor, service_id: str, reason: str) -> ServiceDetail:
-        """Its calls are refused at once. Raises Problem 404; 409 `state_invalid`, `conflict`."""
+        """Suspend a service: its calls are refused at once. Raises Problem 404; 409 `state_invalid`, `conflict`."""
         what = "is suspended: its calls are refused"
         return await self._set_status(actor, "service.disable", service_id, "active", "suspended", reason, what)
 

@@ -31,12 +31,12 @@ _SECRET = {"auth_header", "auth_secret"}
 
 
 def needs_review(field: str, after: Service) -> bool:
-    """Whether a change of this field has to be approved, given the service as it would be."""
+    """Say whether a change of this field has to be approved, given the service as it would be."""
     return field in REVIEWED and (field != "visibility" or after.visibility == "public")
 
 
 def applied(service: Service, values: Mapping[str, Any]) -> Service:
-    """The service with `values` (JSON by field name; objects are merged, null clears) set.
+    """Return the service with `values` (JSON by field name; objects are merged, null clears) set.
 
     Raises Problem 400 `request_invalid` where they do not go together.
     """
@@ -56,8 +56,8 @@ def applied(service: Service, values: Mapping[str, Any]) -> Service:
 
 
 def split(live: Service, target: Service, fields: frozenset[str]) -> tuple[dict[str, Any], dict[str, JsonValue]]:
-    """What of `fields` differs between the two: what applies at once, as attributes, and what needs an approval, as
-    the JSON of a revision."""
+    """Split what of `fields` differs between the two: what applies at once, as attributes, and what needs an approval,
+    as the JSON of a revision."""
     at_once: dict[str, Any] = {}
     reviewed: dict[str, JsonValue] = {}
     dumped = target.model_dump(mode="json", exclude={"upstream": _SECRET})

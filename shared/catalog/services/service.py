@@ -52,7 +52,7 @@ class ServiceDetail:
 
     @property
     def proposed(self) -> Service:
-        """As it would be with its revision."""
+        """The service as it would be with its revision."""
         return self.service if self.revision is None else applied(self.service, self.revision.values)
 
 
@@ -83,7 +83,7 @@ class Services:
     async def page(
         self, merchant_id: str, status: ServiceStatus | None, limit: int, cursor: str | None
     ) -> Page[Held[Service]]:
-        """A merchant's services, newest first. Raises Problem 400 `cursor_invalid`, 404."""
+        """List a merchant's services, newest first. Raises Problem 400 `cursor_invalid`, 404."""
         await self._merchant(merchant_id)
         where = [Where("merchant_id", "=", merchant_id)]
         if status is not None:
@@ -92,7 +92,7 @@ class Services:
         return await self._store.services(*where, asked=asked, order_by="id", limit=limit, cursor=cursor)
 
     async def create(self, actor: Actor, merchant_id: str, slug: str, values: Mapping[str, Any]) -> ServiceDetail:
-        """A draft. `values` are JSON by field name. Raises Problem 400; 404; 409 `slug_taken`, `limit_reached`."""
+        """Make a draft. `values` are JSON by field name. Raises Problem 400; 404; 409 `slug_taken`, `limit_reached`."""
         await self._merchant(merchant_id)
         now = self._changes.now()
         blank = Service(id=new_id("svc"), merchant_id=merchant_id, slug=slug, name=slug, created_at=now)
@@ -119,8 +119,8 @@ class Services:
         return await self.edit(actor, detail, values, notes)
 
     async def set_logo(self, actor: Actor, service_id: str, data: bytes | None, if_match: str | None) -> ServiceDetail:
-        """A picture as it was sent, or None to take it away. Raises Problem 400 `image_invalid`; 404; 409
-        `state_invalid`; 412; 413; 428."""
+        """Set the logo from a picture as it was sent, or take it away with None. Raises Problem 400 `image_invalid`;
+        404; 409 `state_invalid`; 412; 413; 428."""
         detail = await self.read(service_id)
         check_match(if_match, detail.held.etag)
         # The blob first: a kill in between leaves one that nobody names.
@@ -129,7 +129,7 @@ class Services:
     async def edit(
         self, actor: Actor, detail: ServiceDetail, values: Mapping[str, Any], notes: str | None = None
     ) -> ServiceDetail:
-        """As `update`, of a state that was read."""
+        """Update a service whose state was read already, as `update` does."""
         service = detail.service
         if service.status not in EDITABLE:
             hint = " Withdraw it first." if service.status == "pending_approval" else ""
@@ -175,8 +175,8 @@ class Services:
         )
 
     async def retire(self, actor: Actor, service_id: str, reason: str | None) -> ServiceDetail:
-        """For good: its calls are refused at once, its slug stays taken. Raises Problem 404; 409 `state_invalid`,
-        `conflict`."""
+        """Retire a service for good: its calls are refused at once, its slug stays taken. Raises Problem 404; 409
+        `state_invalid`, `conflict`."""
         detail = await self.read(service_id)
         if detail.service.status not in EDITABLE:
             raise state_invalid(detail.service, "retired")
@@ -201,7 +201,7 @@ class Services:
         return ServiceDetail(held, detail.revision), ServiceVersion.model_validate_json(create.body)
 
     async def versions(self, service_id: str, limit: int, cursor: str | None) -> Page[Held[ServiceVersion]]:
-        """Newest first. Raises Problem 400, 404."""
+        """List a service's versions, newest first. Raises Problem 400, 404."""
         await self.read(service_id)
         return await self._store.versions(service_id, limit, cursor)
 

@@ -61,16 +61,17 @@ class Enrolment:
         self._now = now
 
     async def enrol(self, claims: Claims) -> Enrolled:
-        """The account of this token, as it stands now. Raises Problem 409 when others keep changing it; Unavailable."""
+        """Find or make the account of this token, as it stands now. Raises Problem 409 when others keep changing it;
+        Unavailable."""
         return await retry_on_conflict(lambda: self._enrol(claims), attempts_max=ATTEMPTS_MAX)
 
     def up_to_date(self, enrolled: Enrolled, claims: Claims) -> bool:
-        """Whether the token says nothing new about the account."""
+        """Say whether the token tells nothing new about the account."""
         new_email = claims.email_verified and claims.email != enrolled.login.email
         return not new_email and not (enrolled.account.role is None and self.named(enrolled.account, [enrolled.login]))
 
     def named(self, account: Account, logins: Sequence[Login]) -> bool:
-        """Whether the operator's setting makes this account an admin."""
+        """Say whether the operator's setting makes this account an admin."""
         names = {f"{login.issuer}|{login.subject}" for login in logins}
         if account.email_verified and account.email is not None:
             names.add(account.email)

@@ -29,12 +29,13 @@ ClaimName = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 def plain_type(typ: str) -> str:
-    """A token's `typ` as it is compared: RFC 7515 lets `application/` be left out, and case does not matter."""
+    """Return a token's `typ` as it is compared: RFC 7515 lets `application/` be left out, and case does not matter."""
     return typ.strip().lower().removeprefix("application/")
 
 
 class ClaimNames(BaseModel):
-    """Which claims say what. `email_verified` null: this provider's e-mail addresses are never taken as verified."""
+    """The names of the claims of one provider. `email_verified` null: this provider's e-mail addresses are never taken
+    as verified."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

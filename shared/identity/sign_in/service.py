@@ -15,7 +15,8 @@ CACHED_MAX = 50_000
 
 
 class Authenticator:
-    """An account is remembered for at most `cache_s` seconds; changes by this process hold at once."""
+    """Finds out who is calling. An account is remembered for at most `cache_s` seconds; changes by this process hold at
+    once."""
 
     def __init__(
         self, tokens: TokenVerifier, enrolment: Enrolment, sessions: Sessions, journal: Journal, cache_s: float

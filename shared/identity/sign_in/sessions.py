@@ -78,14 +78,14 @@ class Sessions:
             task.add_done_callback(self._background.discard)
 
     async def list(self, account: Account, limit: int, cursor: str | None) -> Page[Session]:
-        """Those that are alive, by when they were last seen, the latest first. A page may be short and still not be the
-        last. Raises Problem 400 `cursor_invalid`."""
+        """List the sessions that are alive, by when they were last seen, the latest first. A page may be short and
+        still not be the last. Raises Problem 400 `cursor_invalid`."""
         query = Query(account.id, (Where("kind", "=", "session"),), order_by="seen_at", descending=True, limit=limit)
         page = await self._store.page(Session, query, f"sessions:{account.id}", cursor)
         return Page(tuple(session for session in page.items if _alive(session, account)), page.cursor)
 
     async def end(self, actor: Actor, account_id: str, session_id: str) -> bool:
-        """False when there is no such session; one that was ended stays so. Raises Problem 409."""
+        """End a session. False when there is none such; one that was ended stays so. Raises Problem 409."""
 
         async def attempt() -> bool:
             held = await self._store.session(account_id, session_id)

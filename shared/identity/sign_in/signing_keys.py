@@ -34,7 +34,8 @@ Keys = Mapping[tuple[str, str], PyJWK]
 
 
 class SigningKeys:
-    """Of one issuer. `http` may call any address: which provider is called is the operator's choice."""
+    """The keys of one issuer, fetched and kept. `http` may call any address: which provider is called is the operator's
+    choice."""
 
     def __init__(self, issuer: Issuer, http: Upstream, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._issuer = issuer
@@ -48,7 +49,7 @@ class SigningKeys:
         self._fetching: asyncio.Task[None] | None = None
 
     async def find(self, kid: str, algorithm: str) -> PyJWK | None:
-        """The key, or None when the provider has none of that name for that algorithm.
+        """Find the key, or None when the provider has none of that name for that algorithm.
         Raises Problem 503 while there are no keys and the provider does not answer."""
         if not self._usable():
             await self._fetch()
@@ -124,7 +125,8 @@ class SigningKeys:
 
 
 def usable_keys(listed: list[Any], algorithms: tuple[str, ...]) -> Keys:
-    """The public signing keys of a JWK set (RFC 7517) for each algorithm that they fit; everything else is left out."""
+    """Read the public signing keys of a JWK set (RFC 7517) for each algorithm that they fit; everything else is left
+    out."""
     found: dict[tuple[str, str], PyJWK] = {}
     for jwk in listed[:KEYS_MAX]:
         if not isinstance(jwk, dict) or not isinstance(jwk.get("kid"), str) or jwk.get("use", "sig") != "sig":

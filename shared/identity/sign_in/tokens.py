@@ -33,8 +33,8 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a verified token says. `email` is in lower case, `issued_at` in Unix seconds. `session_id` is made of the
-    claim that the issuer's mapping names, else of `jti`, else of the token: the same for tokens of one session."""
+    """The claims of a verified token. `email` is in lower case, `issued_at` in Unix seconds. `session_id` is made of
+    the claim that the issuer's mapping names, else of `jti`, else of the token: the same for tokens of one session."""
 
     issuer: str
     subject: str
@@ -50,7 +50,7 @@ class _Refused(Exception):
 
 
 class TokenVerifier:
-    """One per process."""
+    """Verifies access tokens with the keys of the issuers that are trusted; one per process."""
 
     def __init__(
         self, issuers: Sequence[Issuer], http: Upstream, monotonic: Callable[[], float] = time.monotonic
@@ -143,7 +143,7 @@ def _session_id(payload: Mapping[str, Any], issuer: Issuer, token: str) -> str:
 
 
 def bearer(headers: Mapping[str, str]) -> str:
-    """The access token of a request. Raises Problem 401 `token_missing`, also when there is an API key instead."""
+    """Read the access token of a request. Raises Problem 401 `token_missing`, also when there is an API key instead."""
     scheme, _, token = headers.get("authorization", "").strip().partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token or token.startswith("ams_"):

@@ -4,7 +4,7 @@ from shared.kernel.errors import Problem
 
 
 def entity_tag(etag: str) -> str:
-    """A document's ETag as the `ETag` header says it."""
+    """Write a document's ETag as the `ETag` header says it."""
     return f'"{etag.strip(chr(34))}"'
 
 

@@ -24,7 +24,7 @@ class Page(Generic[Item]):
     cursor: str | None
 
     def map(self, convert: Callable[[Item], Result]) -> "Page[Result]":
-        """The same page with each of its items converted."""
+        """Return the same page with each of its items converted."""
         return Page(tuple(map(convert, self.items)), self.cursor)
 
 
@@ -50,7 +50,7 @@ async def read_all(read: ReadPage[Item]) -> AsyncIterator[Item]:
 
 
 async def read_pages(read: ReadPage[Item]) -> AsyncIterator[Page[Item]]:
-    """Read the same, for those who work on a page at once."""
+    """Read everything that matches, for those who work on a page at once."""
     cursor = None
     while True:
         page = await read(cursor)
@@ -122,7 +122,8 @@ def encode_cursor(asked: str, position: object) -> str:
 
 
 def decode_cursor(asked: str, cursor: str) -> object:
-    """The position that a cursor stands for. Raises Problem 400 `cursor_invalid` when it continues another list."""
+    """Return the position that a cursor stands for. Raises Problem 400 `cursor_invalid` when it continues another
+    list."""
     try:
         of, position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, TypeError, RecursionError):
@@ -134,6 +135,6 @@ def decode_cursor(asked: str, cursor: str) -> object:
 
 
 def bad_cursor() -> Problem:
-    """The problem 400 `cursor_invalid`."""
+    """Make the problem 400 `cursor_invalid`."""
     rule = "must be a `next_cursor` of the same query"
     return Problem(400, "cursor_invalid", f"`cursor` {rule}.", errors=(FieldError("cursor", rule),))

@@ -9,7 +9,7 @@ PROBLEM_CONTENT_TYPE = "application/problem+json"
 
 
 def problem_document(problem: Problem, request_id: str) -> dict[str, Any]:
-    """The body of a problem response. `errors` lists field and rule where a field is at fault."""
+    """Make the body of a problem response. `errors` lists field and rule where a field is at fault."""
     document: dict[str, Any] = {
         "type": f"urn:ams:problem:{problem.code}",
         "title": _title(problem.status),
@@ -31,11 +31,11 @@ def _title(status: int) -> str:
 
 
 def not_found() -> Problem:
-    """Also for what belongs to somebody else."""
+    """Make the problem 404, also for what belongs to somebody else."""
     return Problem(404, "not_found", "There is no such thing, or it is not yours.")
 
 
 def unavailable() -> Problem:
-    """What a caller sees when something that AMS depends on did not answer."""
+    """Make the problem 503 that a caller sees when something that AMS depends on did not answer."""
     detail = "A part of the platform is not available right now. Try again with the same event ids."
     return Problem(503, "service_unavailable", detail, headers={"Retry-After": "1"})

@@ -60,13 +60,15 @@ class FileBlobs:
             _remove_leftovers(self._incoming)
 
     async def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool = False) -> None:
-        """On disk when this returns. Raises BlobExists unless `overwrite`; BlobsUnavailable; ValueError."""
+        """Write a blob, which is on disk when this returns. Raises BlobExists unless `overwrite`; BlobsUnavailable;
+        ValueError."""
         path = self._path(name)
         header = json.dumps({"content_type": content_type}).encode() + b"\n"
         await asyncio.to_thread(self._put, path, header, data, overwrite)
 
     async def put_stream(self, name: str, chunks: AsyncIterator[bytes], *, content_type: str) -> None:
-        """On disk when this returns. Raises BlobExists; BlobsUnavailable; ValueError; what `chunks` raises."""
+        """Write a blob, which is on disk when this returns. Raises BlobExists; BlobsUnavailable; ValueError; what
+        `chunks` raises."""
         path = self._path(name)
         with _unavailable():
             descriptor, temporary = await asyncio.to_thread(tempfile.mkstemp, dir=self._incoming)
@@ -102,7 +104,7 @@ class FileBlobs:
         return OpenedBlob(_content_type(path, header), path.stat().st_size - len(header), _chunks(file))
 
     async def link(self, name: str, *, expires_s: int, filename: str, content_type: str | None = None) -> str:
-        """Of this host. Raises BlobsUnavailable; ValueError."""
+        """Make a link of this host. Raises BlobsUnavailable; ValueError."""
         if self._links is None:
             raise BlobsUnavailable("this store gives no links")
         return await self._links.url(name, expires_s, filename, content_type)

@@ -203,7 +203,7 @@ class DocumentsUnavailable(Unavailable):
 
 class Documents(Protocol):
     async def get(self, container: Container, partition: str, id: str) -> Document | None:
-        """None when there is none, also for an id that no document can have."""
+        """Read a document. None when there is none, also for an id that no document can have."""
         ...
 
     async def create(
@@ -234,7 +234,7 @@ class Documents(Protocol):
         ...
 
     async def transact(self, container: Container, partition: str, operations: Sequence[Operation]) -> Sequence[str]:
-        """All operations or none. Returns the new ETag of each operation's document, empty for a delete.
+        """Apply all operations or none. Returns the new ETag of each operation's document, empty for a delete.
         Raises TransactionFailed; ValueError for none or more than 100 operations, or bodies over BODY_BYTES_MAX."""
         ...
 

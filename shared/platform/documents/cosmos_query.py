@@ -20,7 +20,7 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class FeedPosition:
-    """Where a page starts. All None is the beginning.
+    """The position at which a page starts. All None is the beginning.
 
     `value`: in an ordered query across partitions, the order value that has been reached. `feed_range`: the physical
     range being read, as the SDK's JSON object; None beside a `value` means that all documents with it were returned.

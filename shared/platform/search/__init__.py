@@ -43,7 +43,7 @@ class SearchItem:
 
 @dataclass(frozen=True, slots=True)
 class SearchPosition:
-    """Where a page ended. `key` is where it was in its order, for when the item itself is gone."""
+    """The item at which a page ended. `key` is where it was in its order, for when the item itself is gone."""
 
     id: str
     key: str | float

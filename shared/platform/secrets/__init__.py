@@ -37,7 +37,7 @@ class SecretsUnavailable(Unavailable):
 
 class Secrets(Protocol):
     async def get(self, name: str) -> str:
-        """The current value. Raises SecretMissing, SecretsUnavailable."""
+        """Read the current value. Raises SecretMissing, SecretsUnavailable."""
         ...
 
     async def put(self, name: str, value: str) -> None:
@@ -46,7 +46,7 @@ class Secrets(Protocol):
         ...
 
     async def delete(self, name: str) -> None:
-        """That it is gone already is fine. Raises SecretsUnavailable."""
+        """Delete a secret; that it is gone already is fine. Raises SecretsUnavailable."""
         ...
 
     async def close(self) -> None: ...

@@ -39,7 +39,7 @@ class UpstreamTimeout(UpstreamError):
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address (text) may be called when private upstreams are not allowed."""
+    """Say whether an IP address (text) may be called when private upstreams are not allowed."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         embedded = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
@@ -74,7 +74,7 @@ class UpstreamResponse(Protocol):
     def content_length(self) -> int | None: ...
 
     async def read(self) -> bytes:
-        """The whole body. Only for bodies whose length is known and small. Raises UpstreamError."""
+        """Read the whole body. Only for bodies whose length is known and small. Raises UpstreamError."""
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:
