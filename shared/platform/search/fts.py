@@ -42,9 +42,10 @@ _MATCHED = "SELECT rowid FROM words WHERE words MATCH ?"
 _RANKED = "SELECT rowid, bm25(words, 10.0, 5.0, 3.0, 1.0) FROM words WHERE words MATCH ?"
 RANKED_MAX = 2_000
 """More rows than these are not ranked: where words are that common, bm25 says little and takes long. Then those that
-have them in better places are ranked, and the others follow, newest first."""
+have them in better columns are ranked, and the others follow, newest first."""
 
-_PLACES = ("", "{name tags owner} : ", "{name} : ")
+_COLUMNS = ("", "{name tags owner} : ", "{name} : ")
+"""Filters of FTS5, from all columns to the best."""
 SORTED_ANEW_FROM = 100
 _SCORE_DIGITS = 6
 """Finer differences are ties, which ids decide."""
@@ -89,6 +90,8 @@ class _Ranking:
 
 
 class FtsIndex:
+    """An index of this process in SQLite FTS5. It is empty until it is filled, and goes with the process."""
+
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._thread = ThreadPoolExecutor(1, "search")
@@ -213,8 +216,8 @@ class FtsIndex:
         ranking = self._rankings.pop(match, None)
         if ranking is None:
             rows = self._rows(f"({match})")
-            places = ((place, rows if not place else self._rows(f"{place}({match})")) for place in _PLACES)
-            best = next((self._scored(f"{place}({match})") for place, at in places if len(at) <= RANKED_MAX), [])
+            narrower = ((columns, self._rows(f"{columns}({match})") if columns else rows) for columns in _COLUMNS)
+            best = next((self._scored(f"{columns}({match})") for columns, at in narrower if len(at) <= RANKED_MAX), [])
             ranking = _Ranking(rows, best, rows - Rows([key[2] for key in best]))
         _keep(self._rankings, match, ranking, RANKINGS_MAX)
         return ranking

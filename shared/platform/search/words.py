@@ -3,8 +3,7 @@
 import re
 import sqlite3
 import unicodedata
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shared.platform.search import WORDS_MAX
@@ -17,7 +16,7 @@ NEAREST_MAX = 5
 
 
 def fold(text: str) -> str:
-    """Without case, accents and typographic variants: what is searched and what is searched for alike."""
+    """Take case, accents and typographic variants away: what is searched and what is searched for alike."""
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
@@ -25,26 +24,27 @@ def fold(text: str) -> str:
 
 
 def indexed(text: str) -> str:
-    """The words of an item, folded, with spaces between: the tokenizer of FTS5 may see words otherwise than we do."""
+    """Return the words of an item, folded, with spaces between: the tokenizer of FTS5 may see words otherwise than we
+    do."""
     return " ".join(_WORD.findall(fold(text)))
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a query, folded. Everything but letters and digits separates."""
+    """Return the words of a query, folded. Everything but letters and digits separates."""
     found = _WORD.findall(fold(text[: WORDS_MAX * WORD_CHARACTERS_MAX]))
     return [word[:WORD_CHARACTERS_MAX] for word in found[:WORDS_MAX]]
 
 
 def misspelt_by(word: str) -> int:
-    """How many letters may be wrong: none of up to 3 or of a number, 1 of 4 to 7, 2 of more."""
+    """Say how many letters may be wrong: none of up to 3 or of a number, 1 of 4 to 7, 2 of more."""
     if len(word) < 4 or not word.isalpha():
         return 0
     return 1 if len(word) < 8 else 2
 
 
 class Vocabulary:
-    """The words of an FTS5 table, by first letter and length. A letter's words are read (some milliseconds) when a word
-    was not found, the index has changed, and the last reading is `fresh_s` old. A new word itself is found at once."""
+    """The words of an FTS5 table, by first letter. A letter's words are read (some milliseconds) when a word was not
+    found, the index has changed, and the last reading is `fresh_s` old. A new word itself is found at once."""
 
     def __init__(self, database: sqlite3.Connection, fresh_s: float, monotonic: Callable[[], float]) -> None:
         self._database = database
@@ -57,47 +57,43 @@ class Vocabulary:
         self._changes += 1
 
     def nearest(self, word: str) -> list[str]:
-        """The words with the fewest wrong letters (a turned pair is one), frequent ones first; maybe none. They begin
-        with its first letter or its second, since few people mistype how a word begins."""
+        """Find the words with the fewest wrong letters (a swapped pair is one), frequent ones first; maybe none. They
+        begin with its first letter or its second, since few people mistype how a word begins."""
         from rapidfuzz import process
         from rapidfuzz.distance import OSA
 
         most = misspelt_by(word)
         if not most:
             return []
-        words = [self._beginning_with(letter) for letter in dict.fromkeys(word[:2])]
-        lengths = range(len(word) - most, len(word) + most + 1)
-        choices = [choice for each in words for length in lengths for choice in each.by_length.get(length, ())]
+        choices = [term for letter in dict.fromkeys(word[:2]) for term in self._beginning_with(letter)]
         found = process.extract(word, choices, scorer=OSA.distance, score_cutoff=most, limit=NEAREST_MAX)
         return [choice for choice, distance, _ in found if distance == found[0][1]]
 
-    def _beginning_with(self, letter: str) -> "_Words":
+    def _beginning_with(self, letter: str) -> Sequence[str]:
         words, now = self._read.get(letter), self._monotonic()
         if words is None or (words.changes != self._changes and now - words.read_at >= self._fresh_s):
-            by_length = defaultdict(list)
-            for (term,) in self._database.execute(_TERMS, (letter, letter + "\U0010ffff")):
-                by_length[len(term)].append(term)
-            words = _Words(self._changes, now, by_length)
-            if by_length:  # nobody fills the memory with letters that no word begins with
+            found = self._database.execute(_TERMS, (letter, letter + "\U0010ffff"))
+            words = _Words(self._changes, now, [term for (term,) in found])
+            if words.terms:  # nobody fills the memory with letters that no word begins with
                 self._read[letter] = words
-        return words
+        return words.terms
 
 
 @dataclass(frozen=True, slots=True)
 class _Words:
     changes: int
     read_at: float
-    by_length: Mapping[int, list[str]]
+    terms: Sequence[str]
 
 
 def exactly(words: Sequence[str]) -> str:
-    """What FTS5 is to match: all of the words, the last one as the beginning of one. Empty without words."""
+    """Write what FTS5 is to match: all of the words, the last one as the beginning of one. Empty without words."""
     return " AND ".join(_terms(words))
 
 
 def forgiving(words: Sequence[str], occurs: Callable[[str], bool], nearest: Callable[[str], Sequence[str]]) -> str:
-    """The same, with each word that occurs nowhere replaced by the nearest that do. `occurs` says whether anything
-    matches an expression."""
+    """Write the same, with each word that occurs nowhere replaced by the nearest that do. `occurs` says whether
+    anything matches an expression."""
     return " AND ".join(
         term if occurs(term) else _any(nearest(word)) or term for word, term in zip(words, _terms(words), strict=True)
     )
