@@ -117,7 +117,9 @@ class Evaluator:
             payload = fired.model_dump(mode="json", exclude={"kind"})
             tasks.append(emit(rule.owner_id, "alert.fired", payload, now))
         write = Create(fired_document(rule.id, period), fired.to_json(), FIRED_KEPT_S)
-        change = Change(SYSTEM, "alert.fire", f"alert:{rule.id}", {}, {"period": period, "value": str(value)})
+        change = Change(
+            SYSTEM, "alert.fire", f"alert:{rule.id}", before={}, after={"period": period, "value": str(value)}
+        )
         try:
             await self._journal.commit(ALERTS, rule.owner_id, [write], change, tasks=tasks)
         except Problem:  # 409: another process was first

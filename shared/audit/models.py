@@ -54,9 +54,9 @@ def changed(
         actor,
         action,
         resource,
-        {name: old[name] for name in names if name in old},
-        {name: new[name] for name in names if name in new},
-        reason,
+        before={name: old[name] for name in names if name in old},
+        after={name: new[name] for name in names if name in new},
+        reason=reason,
     )
 
 

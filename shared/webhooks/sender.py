@@ -120,7 +120,9 @@ class WebhookSender:
             "webhook-timestamp": str(int(at.timestamp())),
             "webhook-signature": await self._signatures(webhook, delivery, at),
         }
-        request = UpstreamRequest("POST", webhook.url, headers, _once(body), len(body), TIMEOUT_S)
+        request = UpstreamRequest(
+            "POST", webhook.url, headers=headers, body=_once(body), content_length=len(body), timeout_s=TIMEOUT_S
+        )
         response = await self._upstream.send(request)
         response.close()  # what it says beside its status is of no use
         return response.status

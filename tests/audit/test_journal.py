@@ -17,7 +17,7 @@ from shared.platform.documents import CONTAINERS, Create, Documents, DocumentsUn
 from shared.platform.documents.sqlite import SqliteDocuments
 
 PLATFORM, ACCESS = CONTAINERS["platform"], CONTAINERS["access"]
-CHANGE = Change(SYSTEM, "thing.make", "thing:1", {}, {"name": "new"})
+CHANGE = Change(SYSTEM, "thing.make", "thing:1", before={}, after={"name": "new"})
 
 
 class Thing(StoredModel):

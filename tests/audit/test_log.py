@@ -30,7 +30,14 @@ def log(documents: SqliteDocuments) -> AuditLog:
 
 
 def entry(number: int, month: str = MONTH, actor: str = "acc_1", action: str = "service.approve") -> Entry:
-    change = Change(Actor(actor, "admin", "req_1"), action, f"service:svc_{number}", {"a": 1}, {"a": number}, "why")
+    change = Change(
+        Actor(actor, "admin", "req_1"),
+        action,
+        f"service:svc_{number}",
+        before={"a": 1},
+        after={"a": number},
+        reason="why",
+    )
     return Entry.of(change, f"{month}-01T00:00:{number % 60:02d}.000Z")
 
 

@@ -24,7 +24,14 @@ def item(
     id: str, name: str = "", *, tags: str = "", owner: str = "", text: str = "", newest: str = "", **values: Any
 ) -> SearchItem:
     return SearchItem(
-        id, name, tags, owner, text, newest, id.encode(), {k: tuple(v.split()) for k, v in values.items()}
+        id=id,
+        name=name,
+        tags=tags,
+        owner=owner,
+        text=text,
+        newest=newest,
+        stored=id.encode(),
+        values={k: tuple(v.split()) for k, v in values.items()},
     )
 
 

@@ -120,7 +120,7 @@ class Members:
             before = {"owner": former.account_id}
             tasks = _mail(former, f"{one_line(project.name)} has a new owner", f"{one_line(after.name)} owns it now.")
         tasks += _mail(after, f"You own {one_line(project.name)}", "The project's ownership was transferred to you.")
-        change = Change(actor, "project.transfer", f"project:{project_id}", before, {"owner": account_id})
+        change = Change(actor, "project.transfer", f"project:{project_id}", before=before, after={"owner": account_id})
         etags = await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=tasks)
         return Held(after, etags[0])
 
@@ -134,7 +134,7 @@ class Members:
             writes, ids = _disabled(keys[:KEYS_AT_ONCE_MAX])
             after = {"status": "disabled", "key_ids": ids}
             resource = f"member:{project_id}:{account_id}"
-            change = Change(SYSTEM, "member.disable_keys", resource, {"status": "active"}, after)
+            change = Change(SYSTEM, "member.disable_keys", resource, before={"status": "active"}, after=after)
             await self._journal.commit(ACCESS, consumer_id, writes, change)
 
     async def try_add(
@@ -185,7 +185,7 @@ class Members:
             writes, ids = _disabled(keys[:KEYS_AT_ONCE_MAX])
             tasks.append(DisableKeys(consumer_id=consumer_id, project_id=project_id, account_id=account_id))
         gone = changed(actor, action, _resource(member), member, None, secret=_PERSONAL)
-        change = Change(actor, action, gone.resource, gone.before, {"disabled_key_ids": ids})
+        change = Change(actor, action, gone.resource, before=gone.before, after={"disabled_key_ids": ids})
         tasks += _mail(member, f"You are no longer in {one_line(project.name)}", "You have no access to it any more.")
         tasks += await self._mail_owner(member, project, ids)
         delete = Delete(member_document(project_id, account_id), held.etag)

@@ -127,7 +127,7 @@ class Subscribers:
         service_ids = [held.value.service_id for held in grants]
         action = "subscriber.restrict" if restricted else "subscriber.unblock"
         before, after = {"restricted": not restricted}, {"restricted": restricted, "service_ids": service_ids}
-        change = Change(actor, action, f"subscriber:{pseudonym}", before, after, reason)
+        change = Change(actor, action, f"subscriber:{pseudonym}", before=before, after=after, reason=reason)
         names = ", ".join([await self._service_name(service_id) for service_id in service_ids])
         word = "restricted" if restricted else "restored"
         text = f"The merchant has {word} your access to: {names}.\n\nReason: {reason}\n"

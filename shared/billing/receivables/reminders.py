@@ -62,8 +62,8 @@ class Reminders:
             SYSTEM,
             "invoice.remind",
             f"invoice:{invoice.id}",
-            {"status": invoice.status},
-            {"status": "overdue", "days_late": late},
+            before={"status": invoice.status},
+            after={"status": "overdue", "days_late": late},
         )
         write = Replace(invoice_document(invoice.id), after.to_json(), held.etag)
         try:

@@ -218,14 +218,14 @@ def _item(service: Service, merchant: Merchant) -> SearchItem:
     }
     newest = "" if service.created_at is None else format_time(service.created_at)
     return SearchItem(
-        service.id,
-        service.name,
-        " ".join(service.tags),
-        merchant.name,
-        service.description[:TEXT_CHARACTERS_MAX],
-        newest,
-        card_of(service, merchant).to_json(),
-        values,
+        id=service.id,
+        name=service.name,
+        tags=" ".join(service.tags),
+        owner=merchant.name,
+        text=service.description[:TEXT_CHARACTERS_MAX],
+        newest=newest,
+        stored=card_of(service, merchant).to_json(),
+        values=values,
     )
 
 

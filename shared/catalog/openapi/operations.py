@@ -23,7 +23,7 @@ class Parameter:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
     """`request` and `response` are examples as text, where the document has them."""
 
@@ -55,13 +55,13 @@ def _operation(document: Mapping[str, Any], method: str, path: str, item: Mappin
     body = _resolved(document, operation.get("requestBody"))
     named = operation.get("operationId")
     return Operation(
-        method.upper(),
-        path,
-        summary,
-        _example(body),
-        _example(_resolved(document, good)),
-        named[:NAME_CHARACTERS_MAX] if isinstance(named, str) else None,
-        _parameters(document, item, operation),
+        method=method.upper(),
+        path=path,
+        summary=summary,
+        request=_example(body),
+        response=_example(_resolved(document, good)),
+        operation_id=named[:NAME_CHARACTERS_MAX] if isinstance(named, str) else None,
+        parameters=_parameters(document, item, operation),
     )
 
 

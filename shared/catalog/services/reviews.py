@@ -69,7 +69,7 @@ class Reviews:
             also.append(Delete(REVISION))
         action = "service.approve" if detail.revision is None else "service.approve_revision"
         what = "is approved" if detail.revision is None else "changed as you proposed"
-        return await self._decide(actor, action, detail.held, after, reason, what, also)
+        return await self._decide(actor, action, held=detail.held, after=after, reason=reason, what=what, also=also)
 
     async def reject(self, actor: Actor, service_id: str, reason: str, if_match: str | None) -> ServiceDetail:
         """Reject what waits. A rejected revision waits for the merchant to change or withdraw it; the service stays as
@@ -78,22 +78,30 @@ class Reviews:
         after = out_of_review(detail.service)
         if detail.revision is None:
             after = after.model_copy(update={"status": "rejected", "reason": reason})
-            return await self._decide(actor, "service.reject", detail.held, after, reason, "is not approved")
+            return await self._decide(
+                actor, "service.reject", held=detail.held, after=after, reason=reason, what="is not approved"
+            )
         revision = detail.revision.model_copy(update={"reason": reason})
         also = [Upsert(REVISION, revision.to_json())]
         what = "stays as it is: your changes are not approved"
-        decided = await self._decide(actor, "service.reject_revision", detail.held, after, reason, what, also)
+        decided = await self._decide(
+            actor, "service.reject_revision", held=detail.held, after=after, reason=reason, what=what, also=also
+        )
         return ServiceDetail(decided.held, revision)
 
     async def disable(self, actor: Actor, service_id: str, reason: str) -> ServiceDetail:
         """Suspend a service: its calls are refused at once. Raises Problem 404; 409 `state_invalid`, `conflict`."""
         what = "is suspended: its calls are refused"
-        return await self._set_status(actor, "service.disable", service_id, "active", "suspended", reason, what)
+        return await self._set_status(
+            actor, "service.disable", service_id=service_id, before="active", to="suspended", reason=reason, what=what
+        )
 
     async def restore(self, actor: Actor, service_id: str, reason: str) -> ServiceDetail:
         """Raises Problem 404; 409 `state_invalid`, `conflict`."""
         what = "is active again"
-        return await self._set_status(actor, "service.restore", service_id, "suspended", "active", reason, what)
+        return await self._set_status(
+            actor, "service.restore", service_id=service_id, before="suspended", to="active", reason=reason, what=what
+        )
 
     async def override_visibility(
         self, actor: Actor, service_id: str, visibility: Visibility | None, reason: str, if_match: str | None
@@ -136,7 +144,7 @@ class Reviews:
             raise state_invalid(detail.service, to)
         kept = reason if to == "suspended" else None
         after = detail.service.model_copy(update={"status": to, "reason": kept})
-        decided = await self._decide(actor, action, detail.held, after, reason, what)
+        decided = await self._decide(actor, action, held=detail.held, after=after, reason=reason, what=what)
         return ServiceDetail(decided.held, detail.revision)
 
     async def _decide(

@@ -61,7 +61,9 @@ class ConnectionTest:
             headers = await self._headers(service)
         except SecretMissing:
             return Reached(False, None, 0, "the secret of the upstream is missing")
-        return await self._call(UpstreamRequest(method, target, headers, None, None, TIMEOUT_S))
+        return await self._call(
+            UpstreamRequest(method, target, headers=headers, body=None, content_length=None, timeout_s=TIMEOUT_S)
+        )
 
     async def _headers(self, service: Service) -> dict[str, str]:
         assert service.upstream is not None

@@ -54,5 +54,11 @@ class GatewaySync:
             blob = await self._blobs.get(service.openapi)
             openapi = None if blob is None else blob.data.decode()
         await self._gateway.publish(
-            GatewayService(service.id, service.slug, service.name, service.description, openapi)
+            GatewayService(
+                service_id=service.id,
+                slug=service.slug,
+                name=service.name,
+                description=service.description,
+                openapi=openapi,
+            )
         )

@@ -31,7 +31,7 @@ _TRUE = (True, 1, "1", "true", "True")
 _logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
     """The claims of a verified token. `email` is in lower case, `issued_at` in Unix seconds. `session_id` is made of
     the claim that the issuer's mapping names, else of `jti`, else of the token: the same for tokens of one session."""
@@ -120,13 +120,13 @@ def _read(payload: Mapping[str, Any], issuer: Issuer, token: str) -> Claims:
     email = clean_email(payload.get(names.email))
     verified = names.email_verified is not None and payload.get(names.email_verified) in _TRUE
     return Claims(
-        issuer.issuer,
-        subject,
-        _session_id(payload, issuer, token),
-        int(issued_at),
-        email,
-        verified and email is not None,
-        _clean_name(payload.get(names.name)),
+        issuer=issuer.issuer,
+        subject=subject,
+        session_id=_session_id(payload, issuer, token),
+        issued_at=int(issued_at),
+        email=email,
+        email_verified=verified and email is not None,
+        name=_clean_name(payload.get(names.name)),
     )
 
 

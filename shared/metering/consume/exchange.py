@@ -73,7 +73,14 @@ class UpstreamExchange:
         if call.query:
             target = f"{target}?{call.query}"
         body = _counted(call.body, self._meter, upstream.request_bytes_max) if call.has_body else None
-        return UpstreamRequest(call.method, target, headers, body, call.content_length, upstream.timeout_s)
+        return UpstreamRequest(
+            call.method,
+            target,
+            headers=headers,
+            body=body,
+            content_length=call.content_length,
+            timeout_s=upstream.timeout_s,
+        )
 
     async def _whole(self, response: UpstreamResponse, headers: dict[str, str]) -> ForwardedAnswer:
         try:

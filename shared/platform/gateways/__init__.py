@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayService:
     """A service as the gateway needs it. `openapi` is a vetted document (JSON text), if there is one."""
 

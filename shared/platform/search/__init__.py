@@ -27,7 +27,7 @@ WORDS_MAX = 12
 """Of a query; further ones are ignored."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SearchItem:
     """`values` by field are what filters and facets know. `newest` orders as text. `stored` comes back as it is."""
 

@@ -71,7 +71,7 @@ async def test_the_gateway_hears_of_every_change_that_it_shows(
     await market.decide(service_id, "approve")
     await market.api.drain()
     assert gateway.offers[service_id] == GatewayService(
-        service_id, "weather", "Weather", "Forecasts for **everywhere**.", None
+        service_id=service_id, slug="weather", name="Weather", description="Forecasts for **everywhere**.", openapi=None
     )
 
     await market.edit(service_id, name="Proposed")

@@ -22,7 +22,7 @@ def peer() -> Iterator[UpstreamPeer]:
 
 
 def get(url: str, timeout_s: float = 5.0) -> UpstreamRequest:
-    return UpstreamRequest("GET", url, {}, None, None, timeout_s)
+    return UpstreamRequest("GET", url, headers={}, body=None, content_length=None, timeout_s=timeout_s)
 
 
 async def whole(response: UpstreamResponse) -> bytes:

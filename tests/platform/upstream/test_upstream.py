@@ -32,11 +32,11 @@ async def upstream() -> AsyncIterator[Upstream]:
 
 
 def get(url: str, timeout_s: float = 5.0) -> UpstreamRequest:
-    return UpstreamRequest("GET", url, {"X-Mine": "1"}, None, None, timeout_s)
+    return UpstreamRequest("GET", url, headers={"X-Mine": "1"}, body=None, content_length=None, timeout_s=timeout_s)
 
 
 def post(url: str, body: AsyncIterator[bytes], length: int | None = None) -> UpstreamRequest:
-    return UpstreamRequest("POST", url, {}, body, length, 5.0)
+    return UpstreamRequest("POST", url, headers={}, body=body, content_length=length, timeout_s=5.0)
 
 
 async def parts(*chunks: bytes) -> AsyncIterator[bytes]:
@@ -137,7 +137,7 @@ async def test_a_slow_body_of_the_caller_is_not_the_upstreams_slowness(peer: Ups
         await asyncio.sleep(1.2)
         yield b"b"
 
-    request = UpstreamRequest("POST", peer.url, {}, slowly(), None, 1.0)
+    request = UpstreamRequest("POST", peer.url, headers={}, body=slowly(), content_length=None, timeout_s=1.0)
     assert (await upstream.send(request)).status == 200
 
 
@@ -188,7 +188,9 @@ async def test_an_idempotent_call_with_a_body_is_never_sent_again_without_it(
 
     peer.behaviours["/put"] = reset
     with pytest.raises(UpstreamUnreachable):
-        await upstream.send(UpstreamRequest("PUT", f"{peer.url}/put", {}, parts(b"body"), 4, 5.0))
+        await upstream.send(
+            UpstreamRequest("PUT", f"{peer.url}/put", headers={}, body=parts(b"body"), content_length=4, timeout_s=5.0)
+        )
     assert [bytes(request.body) for request in peer.at("/put")] == [b"body"]
 
 
