@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from scripts.local_settings import use_local_settings
 from scripts.terminal import counted, errors, failure
-from shared.audit.chain import Head, head_of, verify
+from shared.audit.chain import ChainHead, head_of, verify
 from shared.audit.models import Entry
 from shared.bootstrap import application, close
 from shared.kernel.errors import Unavailable
@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 FAILED, UNUSABLE = 1, 2
 """Exit codes: the log is not as it was written, or not readable; an option or file is not usable."""
 
-_HEADS = TypeAdapter(list[Head])
+_HEADS = TypeAdapter(list[ChainHead])
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 
@@ -55,7 +55,7 @@ def print_anchor() -> None:
     typer.echo(_HEADS.dump_json(_run(_heads()), indent=2).decode())
 
 
-async def _verify(anchors: dict[str, Head]) -> tuple[int, list[str]]:
+async def _verify(anchors: dict[str, ChainHead]) -> tuple[int, list[str]]:
     log = application().audit.log
     found, faults = 0, []
     for month in sorted({*await log.months(), *anchors}):
@@ -65,12 +65,12 @@ async def _verify(anchors: dict[str, Head]) -> tuple[int, list[str]]:
     return found, faults
 
 
-async def _heads() -> list[Head]:
+async def _heads() -> list[ChainHead]:
     log = application().audit.log
     return [await log.head(month) for month in await log.months()]
 
 
-def _verify_export(path: Path, anchors: dict[str, Head]) -> tuple[int, list[str]]:
+def _verify_export(path: Path, anchors: dict[str, ChainHead]) -> tuple[int, list[str]]:
     """A whole export, of all actors and actions: the end of each month is what the file says it is."""
     try:
         entries = [Entry.model_validate_json(line) for line in path.read_text().splitlines() if line]
@@ -88,7 +88,7 @@ async def _each(entries: Iterable[Entry]) -> AsyncIterator[Entry]:
         yield entry
 
 
-def _read_anchors(path: Path | None) -> list[Head]:
+def _read_anchors(path: Path | None) -> list[ChainHead]:
     if path is None:
         return []
     try:

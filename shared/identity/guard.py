@@ -10,7 +10,7 @@ from typing import Annotated, get_args
 from fastapi import Header, Request, Security
 from fastapi.security import HTTPBearer
 
-from shared.identity.models import Caller, Role, Signed
+from shared.identity.models import Caller, Role, SignedIn
 from shared.identity.parts import IdentityParts
 from shared.identity.permissions import PERMISSIONS, Relation, decide
 from shared.kernel.errors import FieldError, Problem
@@ -61,7 +61,7 @@ def allowed(action: str) -> Allowed:
     return Allowed(action)
 
 
-def _narrow(signed: Signed, held: frozenset[tuple[Role, Relation]], active: str) -> frozenset[tuple[Role, Relation]]:
+def _narrow(signed: SignedIn, held: frozenset[tuple[Role, Relation]], active: str) -> frozenset[tuple[Role, Relation]]:
     if active not in get_args(Role):
         rule = f"must be one of {', '.join(get_args(Role))}"
         raise Problem(400, "request_invalid", f"`{ROLE_HEADER}` {rule}.", errors=(FieldError(ROLE_HEADER, rule),))

@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from shared.api.app import create_app
 from shared.api.query import query_parameters
 from shared.audit.parts import AuditParts
-from shared.identity.models import Account, Role, Signed
+from shared.identity.models import Account, Role, SignedIn
 from shared.identity.parts import IdentityParts
 from shared.identity.permissions import Relation
 from shared.kernel.clock import utc_now
@@ -22,12 +22,12 @@ from tests.support.api.harness import Api
 class Anybody:
     """Lets everybody do everything, so that every guard comes to the query. There is nothing behind it."""
 
-    async def authenticate(self, headers: Mapping[str, str]) -> Signed:
+    async def authenticate(self, headers: Mapping[str, str]) -> SignedIn:
         account = Account(id="acc_1", name="Ann", role="admin", consumer_id="con_1", created_at=utc_now())
-        return Signed(account, "ses_1", 0)
+        return SignedIn(account, "ses_1", 0)
 
     async def relations(
-        self, signed: Signed, path: Mapping[str, str], query: Mapping[str, str]
+        self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]
     ) -> frozenset[tuple[Role, Relation]]:
         return frozenset((role, relation) for role in get_args(Role) for relation in get_args(Relation))
 

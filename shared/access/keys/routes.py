@@ -9,7 +9,7 @@ from shared.access.keys.creation import KeyIssuing, KeyPlan, Shown
 from shared.access.keys.service import KeyFilter, Keys
 from shared.access.models import ApiKey, Environment, KeyStatus, Network
 from shared.access.parts import AccessParts
-from shared.catalog.models import Limits
+from shared.catalog.models import CallLimits
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
 from shared.kernel.documents import Held, Identifier, Name
@@ -48,8 +48,8 @@ class KeyLimits(Input):
     """Requests in a UTC calendar month; null is no quota."""
 
     @property
-    def stored(self) -> Limits:
-        return Limits(**self.model_dump())
+    def stored(self) -> CallLimits:
+        return CallLimits(**self.model_dump())
 
 
 NO_LIMITS = KeyLimits()

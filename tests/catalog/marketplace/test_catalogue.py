@@ -9,7 +9,7 @@ import pytest
 
 from scripts.seeding.documents import put_grant, put_merchant, put_service
 from shared.access.models import Grant
-from shared.catalog.models import Limits, Merchant, Service, Version
+from shared.catalog.models import CallLimits, Merchant, Service, ServiceVersion
 from shared.catalog.store import SERVICES, version_document
 from shared.kernel.clock import utc_now
 from tests.support.api.harness import Api, Person
@@ -118,11 +118,11 @@ async def test_pages_cover_everything_once_and_cursors_belong_to_their_query(api
 
 @pytest.mark.parametrize("position", [["svc_a"], ["svc_a", None], ["svc_a", 1.5], [1, "x"], "x", ["svc_a", [1]]])
 async def test_a_cursor_that_was_made_up_is_refused(api: Api, position: object) -> None:
-    from shared.catalog.marketplace.search import Asked
+    from shared.catalog.marketplace.search import CatalogQuery
     from shared.kernel.http.paging import encode_cursor
 
     await offer(api, "ocr")
-    cursor = encode_cursor(Asked(sort="name").name, position)
+    cursor = encode_cursor(CatalogQuery(sort="name").name, position)
 
     answer = await api.anonymous.get(f"{CATALOG}/services?sort=name&cursor={cursor}")
 
@@ -145,13 +145,13 @@ async def test_a_detail_has_everything_a_consumer_decides_by_and_nothing_of_the_
         api,
         "ocr",
         description="# Hi\n<script>alert(1)</script> [x](javascript:alert(1))",
-        limits=Limits(per_minute=5),
+        limits=CallLimits(per_minute=5),
         openapi="openapi/svc_ocr/1.json",
         upstream=secret,
         reason="an admin's words",
     )
     for number in (1, 2):
-        version = Version(number=number, version=f"{number}.0", notes="new", made_by="acc_1", made_at=utc_now())
+        version = ServiceVersion(number=number, version=f"{number}.0", notes="new", made_by="acc_1", made_at=utc_now())
         await api.app.ports.documents.create(SERVICES, service.id, version_document(number), version.to_json())
     example = {"content": {"application/json": {"example": {"x": 1}}}}
     paths = {"/read": {"post": {"summary": "Read", "responses": {"200": example}}}}

@@ -12,7 +12,7 @@ import pytest
 
 from scripts.seeding.documents import put_merchant, put_service
 from shared.bootstrap import Application
-from shared.catalog.marketplace.search import OVERLAP, Asked
+from shared.catalog.marketplace.search import OVERLAP, CatalogQuery
 from shared.catalog.marketplace.sitemap import Sitemap
 from shared.catalog.models import Merchant, Service
 from shared.catalog.store import SERVICES
@@ -52,7 +52,7 @@ def service(slug: str, **fields: Any) -> Service:
 
 
 async def slugs(application: Application, text: str = "", **filters: list[str]) -> list[str]:
-    listed = await application.catalog.search.search(Asked(text, filters, "name"), limit=100)
+    listed = await application.catalog.search.search(CatalogQuery(text, filters, "name"), limit=100)
     return [card.slug for card in listed.cards]
 
 

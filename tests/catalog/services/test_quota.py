@@ -59,6 +59,6 @@ async def test_a_retired_service_gives_its_place_back(market: ServicesMarket) ->
     await market.ask(first, "retire")
     app = market.api.app
     later = ServiceQuota(app.ports.documents, app.catalog.store, lambda: datetime.now(UTC) + timedelta(minutes=6))
-    await later.take("mer_1", 2)
+    await later.reserve("mer_1", 2)
     with pytest.raises(Problem, match="limit_reached"):
-        await later.take("mer_1", 2)
+        await later.reserve("mer_1", 2)

@@ -11,7 +11,7 @@ import pytest
 from shared.access.models import Consumer
 from shared.audit.models import SYSTEM, Actor, Entry
 from shared.bootstrap import Application
-from shared.identity.models import Account, Signed
+from shared.identity.models import Account, SignedIn
 from shared.identity.store import ACCOUNTS, LOGINS, email_key
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
@@ -33,7 +33,7 @@ async def two(folder: Path, issuer: Issuer, partner: Issuer) -> AsyncIterator[Ap
         yield opened
 
 
-async def _signed(api: Api, token: str) -> Signed:
+async def _signed(api: Api, token: str) -> SignedIn:
     return await api.app.identity.sign_in.authenticate({"authorization": f"Bearer {token}"})
 
 
