@@ -12,7 +12,7 @@ class CatalogMails:
         self._settings = settings
 
     async def to_merchant(self, merchant: Merchant | None, subject: str, text: str) -> list[SendMail]:
-        """To everybody who acts for the merchant and whose address was verified."""
+        """Make mails to everybody who acts for the merchant and whose address was verified."""
         mails = []
         for account_id in () if merchant is None else merchant.account_ids:
             held = await self._accounts.account(account_id)
@@ -21,6 +21,6 @@ class CatalogMails:
         return mails
 
     async def to_platform(self, subject: str, text: str) -> list[SendMail]:
-        """To the operators' alert recipients."""
+        """Make mails to the operators' alert recipients."""
         recipients = (await self._settings.current()).alert_recipients
         return [SendMail(to=recipient, subject=subject, text=text) for recipient in recipients]

@@ -33,8 +33,8 @@ BodyBytes = Annotated[int, Field(ge=0, le=10 * 2**30)]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$")]
 
 
-class Upstream(StoredModel):
-    """Where a service's calls go.
+class UpstreamConfig(StoredModel):
+    """The upstream API to which a service's calls go.
 
     `timeout_s` bounds the wait for the upstream's headers and any pause in its body. The byte limits bound one request
     or response body. `auth_header` names a header whose value is the secret named `auth_secret`.
@@ -48,8 +48,8 @@ class Upstream(StoredModel):
     auth_secret: str | None = None
 
 
-class Limits(StoredModel):
-    """Limits of a service for each key."""
+class CallLimits(StoredModel):
+    """CallLimits of a service for each key."""
 
     per_minute: Annotated[int | None, Field(ge=1, description="Calls in a minute; null is no limit.")] = None
     per_hour: Annotated[int | None, Field(ge=1, description="Calls in an hour; null is no limit.")] = None
@@ -132,7 +132,7 @@ class Service(Listing):
     `revision` while a change of an active service is (`shared.catalog.services.revisions`), both since
     `submitted_at`. `listing`
     is the time of the last change that the catalogue may show; the search index follows it. `openapi` names the vetted
-    document (`shared.catalog.openapi.service`), `versions` counts the service's `Version` documents.
+    document (`shared.catalog.openapi.service`), `versions` counts the service's `ServiceVersion` documents.
     """
 
     id: Annotated[Identifier, Field(pattern="_")]
@@ -140,8 +140,8 @@ class Service(Listing):
     slug: Slug
     type: ServiceType = "api"
     status: ServiceStatus = "draft"
-    upstream: Upstream | None = None
-    limits: Limits = Limits()
+    upstream: UpstreamConfig | None = None
+    limits: CallLimits = CallLimits()
     visibility: Visibility = "public"
     visibility_override: Visibility | None = None
     auto_approve: bool = False
@@ -171,7 +171,7 @@ class Revision(StoredModel):
     reason: str | None = None
 
 
-class Version(StoredModel):
+class ServiceVersion(StoredModel):
     """A state of a service that consumers met, under `version:<6 digits>` in the service's partition. Every approval
     makes one, and every release that the merchant announces. `version` is the merchant's own name for it."""
 

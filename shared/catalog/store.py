@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TypeVar
 
-from shared.catalog.models import Merchant, Revision, Service, SlugOwner, Version
-from shared.kernel.documents import Held, Listeners, StoredModel
+from shared.catalog.models import Merchant, Revision, Service, ServiceVersion, SlugOwner
+from shared.kernel.documents import ChangeNotifier, Held, StoredModel
 from shared.kernel.http.paging import Page, read_all, read_page
 from shared.platform.documents import (
     CONTAINERS,
@@ -43,7 +43,7 @@ def version_document(number: int) -> str:
     return f"{_VERSION}{number:06d}"
 
 
-class CatalogStore(Listeners):
+class CatalogStore(ChangeNotifier):
     def __init__(self, documents: Documents) -> None:
         super().__init__()
         self.documents = documents
@@ -53,14 +53,14 @@ class CatalogStore(Listeners):
         return None if document is None else Merchant.model_validate_json(document.body)
 
     async def held_merchant(self, id: str) -> Held[Merchant] | None:
-        """With the ETag that a change must name."""
+        """Read it with the ETag that a change must name."""
         document = await self.documents.get(MERCHANTS, id, id)
         return None if document is None else Held(Merchant.model_validate_json(document.body), document.etag)
 
     async def merchants(
         self, status: str | None, flagged: bool | None, prefix: str | None, limit: int, cursor: str | None
     ) -> Page[Held[Merchant]]:
-        """By slug, those whose slug starts with `prefix`. Raises Problem 400 `cursor_invalid`."""
+        """List merchants by slug, those whose slug starts with `prefix`. Raises Problem 400 `cursor_invalid`."""
         where = [] if status is None else [Where("status", "=", status)]
         if flagged is not None:
             where.append(Where("flagged", "=", flagged))
@@ -76,7 +76,7 @@ class CatalogStore(Listeners):
         return None if document is None else Service.model_validate_json(document.body)
 
     async def held_service(self, id: str) -> Held[Service] | None:
-        """With the ETag that a change must name."""
+        """Read it with the ETag that a change must name."""
         document = await self.documents.get(SERVICES, id, id)
         return None if document is None else Held(Service.model_validate_json(document.body), document.etag)
 
@@ -84,23 +84,23 @@ class CatalogStore(Listeners):
         document = await self.documents.get(SERVICES, service_id, REVISION)
         return None if document is None else Revision.model_validate_json(document.body)
 
-    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Page[Held[Version]]:
-        """Newest first. Raises Problem 400 `cursor_invalid`."""
+    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Page[Held[ServiceVersion]]:
+        """List a service's versions, newest first. Raises Problem 400 `cursor_invalid`."""
         where = (Where("id", "starts_with", _VERSION),)
         query = Query(service_id, where, order_by="id", descending=True, limit=limit)
-        return await self._page(Version, query, f"versions:{service_id}", cursor)
+        return await self._page(ServiceVersion, query, f"versions:{service_id}", cursor)
 
     async def services(
         self, *where: Where, asked: str, order_by: str, limit: int, cursor: str | None
     ) -> Page[Held[Service]]:
-        """All merchants' services that match, by `order_by`. `asked` names the list with its filters. Only
+        """List all merchants' services that match, by `order_by`. `asked` names the list with its filters. Only
         times are in ascending order, so that ids are newest first. Raises Problem 400 `cursor_invalid`."""
         # Across tenants: each service is its own partition; the conditions name the merchant, or an operator asks.
         query = Query(None, where, order_by=order_by, descending=order_by != "submitted_at", limit=limit)
         return await self._page(Service, query, asked, cursor)
 
     async def services_of(self, merchant_id: str, *where: Where) -> AsyncIterator[Service]:
-        """All services of one merchant that match."""
+        """Read all services of one merchant that match."""
         # Across tenants: each service is its own partition; the condition names the merchant.
         query = Query(None, (Where("merchant_id", "=", merchant_id), *where), order_by="id", limit=1_000)
         async for document in read_all(partial(self.documents.query, SERVICES, query)):
@@ -117,7 +117,7 @@ class CatalogStore(Listeners):
         return None if document is None else SlugOwner.model_validate_json(document.body).service_id
 
     async def find_service(self, reference: str) -> Service | None:
-        """By slug or id. A slug cannot look like an id, which has an underscore."""
+        """Find a service by slug or id. A slug cannot look like an id, which has an underscore."""
         if not _REFERENCE.fullmatch(reference):
             return None
         service_id = reference if "_" in reference else await self.service_id(reference)

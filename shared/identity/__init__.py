@@ -5,7 +5,7 @@ permission table, and the guard that asks it for every route.
 
     models · permissions          what is stored; which relation allows which action
     store · guard                 documents in and out; the dependency that decides on a route
-    admins · staff · mail_task    who is an admin, who runs a merchant, mails as tasks of the outbox
+    admins · staff · mails        who is an admin, who runs a merchant, mails as tasks of the outbox
     sign_in                       from a token to an account and its session
     accounts                      what people and operators do with accounts
 

@@ -1,6 +1,6 @@
 """Mails as tasks of the journal: what is decided is told, even when a process is killed in between."""
 
-from shared.audit.journal import GaveUp
+from shared.audit.journal import PermanentFailure
 from shared.identity.tasks import SendMail
 from shared.platform.mail import Mail, MailRefused, Message
 
@@ -8,11 +8,11 @@ LINE_CHARACTERS_MAX = 80
 
 
 async def send_mail(port: Mail, task_id: str, task: SendMail) -> None:
-    """The handler of SendMail. Raises MailUnavailable, GaveUp."""
+    """The handler of SendMail. Raises MailUnavailable, PermanentFailure."""
     try:
         await port.send(Message(task_id, task.to, task.subject, task.text))
     except (MailRefused, ValueError) as error:
-        raise GaveUp(str(error)) from error
+        raise PermanentFailure(str(error)) from error
 
 
 def one_line(name: str) -> str:

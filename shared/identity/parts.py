@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shared.identity.admins import Admins
 from shared.identity.mails import send_mail
-from shared.identity.staff import Staff
+from shared.identity.staff import MerchantStaff
 from shared.identity.store import AccountStore
 from shared.identity.tasks import FollowRoster, JoinMerchant, ReleaseLogin, SendMail
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from shared.identity.models import Account
     from shared.identity.sign_in.enrolment import Enrolment
     from shared.identity.sign_in.issuers import Issuers
-    from shared.identity.sign_in.service import SignIn
+    from shared.identity.sign_in.service import Authenticator
     from shared.identity.sign_in.sessions import Sessions
-    from shared.identity.sign_in.tokens import Tokens
+    from shared.identity.sign_in.tokens import TokenVerifier
     from shared.platform import Ports
 
 
@@ -66,14 +66,14 @@ class IdentityParts:
         return Admins(self._ports.documents, self._audit.journal, self.store)
 
     @cached_property
-    def staff(self) -> Staff:
-        return Staff(self._ports.documents, self.store, self._audit.journal)
+    def staff(self) -> MerchantStaff:
+        return MerchantStaff(self._ports.documents, self.store, self._audit.journal)
 
     @cached_property
-    def tokens(self) -> "Tokens":
-        from shared.identity.sign_in.tokens import Tokens
+    def tokens(self) -> "TokenVerifier":
+        from shared.identity.sign_in.tokens import TokenVerifier
 
-        return Tokens(self._oidc_issuers, self._ports.provider_http)
+        return TokenVerifier(self._oidc_issuers, self._ports.provider_http)
 
     @cached_property
     def sessions(self) -> "Sessions":
@@ -88,10 +88,10 @@ class IdentityParts:
         return Enrolment(self.store, self._audit.journal, self.admins, self._first_admins, self._first_tasks)
 
     @cached_property
-    def sign_in(self) -> "SignIn":
-        from shared.identity.sign_in.service import SignIn
+    def sign_in(self) -> "Authenticator":
+        from shared.identity.sign_in.service import Authenticator
 
-        return SignIn(self.tokens, self.enrolment, self.sessions, self._audit.journal, self._auth_cache_s)
+        return Authenticator(self.tokens, self.enrolment, self.sessions, self._audit.journal, self._auth_cache_s)
 
     @cached_property
     def accounts(self) -> "Accounts":

@@ -9,7 +9,7 @@ from shared.platform.documents import Documents, PreconditionFailed
 ATTEMPTS_MAX = 10
 
 
-class Staff:
+class MerchantStaff:
     def __init__(self, documents: Documents, store: AccountStore, journal: Journal) -> None:
         self._documents = documents
         self._store = store

@@ -31,7 +31,7 @@ Model = TypeVar("Model", bound=StoredModel)
 
 
 class Reservation(StoredModel):
-    """What a login or an e-mail address stands for; never changed, only released."""
+    """The account that a login or an e-mail address stands for; never changed, only released."""
 
     account_id: Identifier
 
@@ -67,7 +67,7 @@ class AccountStore:
         return await self._held(Account, id, ACCOUNT_DOCUMENT)
 
     async def account_by_email(self, email: str) -> Held[Account] | None:
-        """The account that this verified address belongs to, whatever its case."""
+        """Find the account that this verified address belongs to, whatever its case."""
         account_id = await self.reserved_for(email_key(email.strip().lower()))
         return None if account_id is None else await self.account(account_id)
 
@@ -78,12 +78,13 @@ class AccountStore:
         return await self._held(Session, account_id, session_document(session_id))
 
     async def reserved_for(self, key: str) -> str | None:
-        """The account id that a login or e-mail key stands for."""
+        """Find the account id that a login or e-mail key stands for."""
         document = await self._documents.get(LOGINS, key, key)
         return None if document is None else Reservation.model_validate_json(document.body).account_id
 
     async def reserve(self, key: str, account_id: str) -> str:
-        """Whom the key belongs to from now on: `account_id`, unless somebody was there before."""
+        """Reserve the key. Returns the id of the account that it belongs to from now on: `account_id`, unless somebody
+        was there before."""
         body = Reservation(account_id=account_id).to_json()
         while True:
             try:
@@ -109,11 +110,11 @@ class AccountStore:
         await self.release(task.key, task.account_id)
 
     async def page(self, model: type[Model], query: Query, asked: str, cursor: str | None) -> Page[Model]:
-        """One page. `asked` names the list with its filters. Raises Problem 400 `cursor_invalid`."""
+        """Read one page. `asked` names the list with its filters. Raises Problem 400 `cursor_invalid`."""
         page = await read_page(partial(self._documents.query, ACCOUNTS, query), asked=asked, cursor=cursor)
         return page.map(lambda document: model.model_validate_json(document.body))
 
     async def logins(self, account_id: str) -> Sequence[Login]:
-        """At most 100: nobody has that many providers."""
+        """List the logins of an account, at most 100: nobody has that many providers."""
         page = await self._documents.query(ACCOUNTS, Query(account_id, (Where("kind", "=", "login"),)))
         return [Login.model_validate_json(document.body) for document in page.items]

@@ -1,4 +1,4 @@
-"""Work that is done beside everything else, one thing at a time, and never in the way of consume."""
+"""Background work: done beside everything else, one thing at a time, and never in the way of consume."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,8 @@ _logger = logging.getLogger(__name__)
 
 
 class Runner:
-    """`work` does whatever is due. `start` never waits; what is asked for while it works is done right after."""
+    """Does `work`, which is whatever is due, one run at a time. `start` never waits; what is asked for while it works
+    is done right after."""
 
     def __init__(self, work: Callable[[], Awaitable[object]]) -> None:
         self._work = work

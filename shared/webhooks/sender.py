@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from standardwebhooks import Webhook as Signer
 
-from shared.audit.journal import ATTEMPTS_MAX, GaveUp, Journal
+from shared.audit.journal import ATTEMPTS_MAX, Journal, PermanentFailure
 from shared.audit.models import SYSTEM, changed
 from shared.audit.platform import PlatformSettingsStore
 from shared.kernel.clock import parse_time, utc_now
@@ -60,7 +60,7 @@ class WebhookSender:
         self._now = now
 
     async def on_emit(self, task_id: str, task: EmitEvent) -> None:
-        """One delivery for each webhook that wants the event; those that are there already are left alone."""
+        """Make one delivery for each webhook that wants the event; those that are there already are left alone."""
         body = json.dumps({"type": task.type, "timestamp": task.timestamp, "data": task.data})
         for held in await self._store.webhooks(task.owner_id):
             webhook = held.value
@@ -87,7 +87,7 @@ class WebhookSender:
             await self._journal.commit(ALERTS, delivery.owner_id, [write], tasks=[task])
 
     async def on_deliver(self, task_id: str, task: DeliverEvent) -> None:
-        """Raises NotTaken, GaveUp."""
+        """Raises NotTaken, PermanentFailure."""
         webhook = await self._store.webhook(task.owner_id, task.webhook_id)
         delivery = await self._store.delivery(task.owner_id, task.webhook_id, task.delivery_id)
         if webhook is None or delivery is None or webhook.value.status == "disabled":
@@ -97,7 +97,7 @@ class WebhookSender:
         await self._record(delivery, attempt, taken=taken)
         if attempt.status == 410:
             await self._disable(webhook)
-            raise GaveUp("the receiver answered 410: it wants no more")
+            raise PermanentFailure("the receiver answered 410: it wants no more")
         if not taken:
             raise NotTaken(attempt.error or f"the receiver answered {attempt.status}")
 

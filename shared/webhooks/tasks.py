@@ -35,6 +35,6 @@ class DeliverEvent(Task):
 def emit(
     owner_id: str, type: EventType, data: Mapping[str, object], at: datetime, *, webhook_id: str | None = None
 ) -> EmitEvent:
-    """To be passed to `Journal.commit`: posts `data` to every webhook of the owner that subscribes to `type`, or only
-    to the one that is named."""
+    """Make the task, to be passed to `Journal.commit`, that posts `data` to every webhook of the owner that subscribes
+    to `type`, or only to the one that is named."""
     return EmitEvent(owner_id=owner_id, type=type, data=data, timestamp=format_time(at), webhook_id=webhook_id)

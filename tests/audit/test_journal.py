@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.audit.journal import ATTEMPTS_MAX, FIRST_DUE, LEASE, GaveUp, Journal
+from shared.audit.journal import ATTEMPTS_MAX, FIRST_DUE, LEASE, Journal, PermanentFailure
 from shared.audit.log import AuditLog
 from shared.audit.models import SYSTEM, Change, Entry
 from shared.audit.tasks import Task, create, put, remove
@@ -211,7 +211,7 @@ async def test_a_task_that_never_succeeds_is_given_up_and_kept(
 
 async def test_giving_up_needs_no_second_attempt(journal: Journal, documents: SqliteDocuments, clock: Clock) -> None:
     async def hopeless(id: str, task: Note) -> None:
-        raise GaveUp("no such address")
+        raise PermanentFailure("no such address")
 
     journal.on(Note, hopeless)
     await journal.commit(PLATFORM, "here", [write()], tasks=[Note()])

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime
 
 from shared.audit.models import Entry
 from shared.audit.parts import AuditParts
-from shared.audit.search import AuditSearch, Wanted
+from shared.audit.search import AuditSearch, EntryFilter
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.csv_cells import safe_cell
@@ -79,15 +79,15 @@ async def wanted(
         AwareDatetime | None, Query(alias="from", description="First moment. Default: the beginning")
     ] = None,
     to: Annotated[AwareDatetime | None, Query(description="End, excluded. Default: now")] = None,
-) -> Wanted:
-    return Wanted(actor, action, resource, start, to)
+) -> EntryFilter:
+    return EntryFilter(actor, action, resource, start, to)
 
 
 @router.get("/admin/audit")
 async def list_audit(
     caller: Annotated[Caller, Depends(allowed("audit.read"))],
     search: AuditSearchPart,
-    wanted: Annotated[Wanted, Depends(wanted)],
+    wanted: Annotated[EntryFilter, Depends(wanted)],
     limit: PageSize = 50,
     cursor: Cursor = None,
 ) -> AuditEntries:
@@ -105,7 +105,7 @@ async def list_audit(
 async def export_audit(
     caller: Annotated[Caller, Depends(allowed("audit.read"))],
     search: AuditSearchPart,
-    wanted: Annotated[Wanted, Depends(wanted)],
+    wanted: Annotated[EntryFilter, Depends(wanted)],
     format: Annotated[Literal["ndjson", "csv"], Query(description="NDJSON can be verified offline")] = "ndjson",
 ) -> StreamingResponse:
     """All entries that match, streamed."""

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from shared.access.mails import AccessMails
 from shared.access.store import AccessStore
-from shared.audit.journal import GaveUp
+from shared.audit.journal import PermanentFailure
 from shared.audit.tasks import Task
 from shared.billing.invoices.models import CreditNote, Invoice
 from shared.billing.invoices.store import InvoiceStore
@@ -97,7 +97,7 @@ class Announcer:
             task_id = f"{id}.{_recipient(task)}"
             try:
                 await (self._send(task_id, task) if isinstance(task, SendMail) else self._post(task_id, task))
-            except GaveUp as error:
+            except PermanentFailure as error:
                 _logger.warning("task %s is given up: %s", task_id, error)
             except MailDeferred as error:
                 _logger.warning("task %s is left for later: %s", task_id, error)

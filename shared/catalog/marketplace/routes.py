@@ -10,10 +10,10 @@ from pydantic import AwareDatetime
 
 from shared.catalog.logos import logo_path
 from shared.catalog.markdown import plain_text, render_markdown
-from shared.catalog.marketplace.details import Detail, Details, Visitors
+from shared.catalog.marketplace.details import Details, PublicDetail, Visitors
 from shared.catalog.marketplace.pages import SUMMARY_CHARACTERS_MAX, merchant_path, service_path
-from shared.catalog.marketplace.search import Asked, Card, Catalogue, Results
-from shared.catalog.models import Limits, Merchant, PriceModel, ServiceType, Visibility
+from shared.catalog.marketplace.search import Card, CatalogQuery, CatalogResults, Catalogue
+from shared.catalog.models import CallLimits, Merchant, PriceModel, ServiceType, Visibility
 from shared.catalog.parts import CatalogParts
 from shared.identity.guard import not_found
 from shared.kernel.http.fields import NextCursor, ServiceId
@@ -182,7 +182,7 @@ class CatalogServiceDetail(View):
     """What it speaks, such as `json`."""
     sla: str
     """What the merchant promises; empty is nothing."""
-    limits: Limits
+    limits: CallLimits
     """For each key."""
     auto_approve: bool
     """Whether a request for access is approved at once, where the platform allows it."""
@@ -214,8 +214,8 @@ class Filters:
     text: str
     chosen: Mapping[str, Sequence[str]]
 
-    def sorted(self, sort: Sort = "relevance") -> Asked:
-        return Asked(self.text, self.chosen, sort)
+    def sorted(self, sort: Sort = "relevance") -> CatalogQuery:
+        return CatalogQuery(self.text, self.chosen, sort)
 
 
 async def filters(
@@ -268,7 +268,7 @@ async def count_catalog_services(request: Request, catalogue: CataloguePart, fil
     return cacheable(request, facets_view(found))
 
 
-async def visible(request: Request, details: DetailsPart, visitors: VisitorsPart, slug: ServiceSlug) -> Detail:
+async def visible(request: Request, details: DetailsPart, visitors: VisitorsPart, slug: ServiceSlug) -> PublicDetail:
     """The service that the path names, if the caller may see it. Raises Problem 404."""
     detail = await details.service(slug) if "_" not in slug else None
     if detail is None:
@@ -278,7 +278,7 @@ async def visible(request: Request, details: DetailsPart, visitors: VisitorsPart
     return detail
 
 
-Visible = Annotated[Detail, Depends(visible)]
+Visible = Annotated[PublicDetail, Depends(visible)]
 
 
 @router.get("/services/{slug}", response_model=CatalogServiceDetail, responses={304: {"description": "Not modified"}})
@@ -288,7 +288,7 @@ async def show_catalog_service(request: Request, detail: Visible) -> Response:
     return cacheable(request, detail_view(detail), caching(detail))
 
 
-def caching(detail: Detail) -> str:
+def caching(detail: PublicDetail) -> str:
     """`Cache-Control` of what is told about a service."""
     return NOT_CACHED if detail.service.shown == "private" else CACHED
 
@@ -303,7 +303,7 @@ async def show_catalog_merchant(
     merchant = await details.merchant(slug)
     if merchant is None:
         raise not_found()
-    found = await catalogue.search(Asked(filters={"merchant": [slug]}, sort="name"), limit=SERVICES_MAX)
+    found = await catalogue.search(CatalogQuery(filters={"merchant": [slug]}, sort="name"), limit=SERVICES_MAX)
     services = [service_view(card) for card in found.cards]
     shown = CatalogMerchantProfile(
         services=services, services_total=found.total, **merchant_view(merchant).model_dump()
@@ -341,7 +341,7 @@ def service_view(card: Card) -> CatalogService:
     )
 
 
-def facets_view(found: Results) -> CatalogFacets:
+def facets_view(found: CatalogResults) -> CatalogFacets:
     counts = {
         name: [FacetValue(value=value, count=count) for value, count in values] for name, values in found.facets.items()
     }
@@ -354,7 +354,7 @@ def merchant_view(merchant: Merchant) -> CatalogMerchantDetail:
     )
 
 
-def detail_view(detail: Detail) -> CatalogServiceDetail:
+def detail_view(detail: PublicDetail) -> CatalogServiceDetail:
     service = detail.service
     plain = {
         "id",

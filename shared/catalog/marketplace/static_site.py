@@ -11,7 +11,7 @@ from functools import partial
 
 from shared.catalog.marketplace.details import Details
 from shared.catalog.marketplace.pages import STYLE, HtmlPage, Pages
-from shared.catalog.marketplace.search import Asked, Catalogue
+from shared.catalog.marketplace.search import CatalogQuery, Catalogue
 from shared.catalog.marketplace.sitemap import Sitemap
 from shared.catalog.tasks import PublishPages
 from shared.platform.blobs import Blobs
@@ -35,11 +35,12 @@ class Publisher:
     async def on_publish(self, task_id: str, task: PublishPages) -> None:
         """The handler of PublishPages: writes or removes the page of the service. Raises BlobsUnavailable,
         DocumentsUnavailable."""
-        place = await self._details.place(task.service_id)
-        if place is not None:
+        slugs = await self._details.slugs(task.service_id)
+        if slugs is not None:
+            merchant, service = slugs
             self._catalogue.changed()  # the merchant's page lists what the index knows
-            await self._settle(f"{_PREFIX}{place[0]}/{place[1]}/{_INDEX}", partial(self._pages.service, *place))
-            await self._settle(f"{_PREFIX}{place[0]}/{_INDEX}", partial(self._pages.merchant, place[0]))
+            await self._settle(f"{_PREFIX}{merchant}/{service}/{_INDEX}", partial(self._pages.service, *slugs))
+            await self._settle(f"{_PREFIX}{merchant}/{_INDEX}", partial(self._pages.merchant, merchant))
 
     async def _settle(self, name: str, render: Callable[[], Awaitable[HtmlPage]]) -> None:
         """Until what was written is what would be written now: of two writers at the same time, the one that writes
@@ -61,7 +62,7 @@ class Publisher:
     async def publish_site(self) -> None:
         """Publish the whole site: what is missing or changed is written, what should not be there is removed."""
         kept = {f"{_PREFIX}{_INDEX}"}
-        await self._write(f"{_PREFIX}{_INDEX}", await self._pages.marketplace(Asked()))
+        await self._write(f"{_PREFIX}{_INDEX}", await self._pages.marketplace(CatalogQuery()))
         for name, page in ((STYLE, await self._pages.style()), ("robots.txt", await self._pages.robots())):
             await self._write(name, page)
         await self._write("404.html", self._pages.missing(200))
@@ -76,11 +77,11 @@ class Publisher:
     async def _all(self) -> AsyncIterator[tuple[str, Callable[[], Awaitable[HtmlPage]]]]:
         merchants: set[str] = set()
         async for card in self._catalogue.all():
-            place = (card.merchant_slug, card.slug)
-            yield f"{_PREFIX}{place[0]}/{place[1]}/{_INDEX}", partial(self._pages.service, *place)
-            if card.merchant_slug not in merchants:
-                merchants.add(card.merchant_slug)
-                yield f"{_PREFIX}{place[0]}/{_INDEX}", partial(self._pages.merchant, place[0])
+            merchant, service = card.merchant_slug, card.slug
+            yield f"{_PREFIX}{merchant}/{service}/{_INDEX}", partial(self._pages.service, merchant, service)
+            if merchant not in merchants:
+                merchants.add(merchant)
+                yield f"{_PREFIX}{merchant}/{_INDEX}", partial(self._pages.merchant, merchant)
 
     async def _put_if_changed(self, name: str, render: Callable[[], Awaitable[HtmlPage]]) -> None:
         page, blob = await render(), await self._site.get(name)

@@ -6,7 +6,7 @@ from datetime import datetime
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.audit.tasks import Task
-from shared.catalog.models import Service, Version
+from shared.catalog.models import Service, ServiceVersion
 from shared.catalog.store import SERVICES, version_document
 from shared.catalog.tasks import PublishPages, SyncGateway
 from shared.kernel.clock import format_time, utc_now
@@ -18,19 +18,19 @@ _NOT_SHOWN = {"review", "submitted_at", "reason", "listing"}
 
 
 def effects(service: Service) -> tuple[SyncGateway, PublishPages]:
-    """What is to be done when the gateway and the public may see something else of the service than before."""
+    """List the tasks that are due when the gateway and the public may see something else of the service than before."""
     return SyncGateway(service_id=service.id), PublishPages(service_id=service.id)
 
 
 def resource(service_id: str) -> str:
-    """As the audit log names it."""
+    """Name a service as the audit log does."""
     return f"service:{service_id}"
 
 
 def released(service: Service, actor: Actor, notes: str, now: datetime) -> tuple[Service, Create]:
-    """The service with one version more, and the write of that version."""
+    """Return the service with one version more, and the write of that version."""
     after = service.model_copy(update={"versions": service.versions + 1})
-    version = Version(
+    version = ServiceVersion(
         number=after.versions,
         version=after.version,
         notes=notes,

@@ -10,7 +10,7 @@ from shared.catalog.logos import logo_path
 from shared.catalog.models import (
     BaseUrl,
     BodyBytes,
-    Limits,
+    CallLimits,
     Listing,
     Revision,
     Service,
@@ -20,7 +20,7 @@ from shared.catalog.models import (
     Visibility,
 )
 from shared.catalog.parts import CatalogParts
-from shared.catalog.services.service import Detail, Services
+from shared.catalog.services.service import ServiceDetail, Services
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Name, Slug
@@ -44,8 +44,8 @@ def _without_defaults(schema: JsonDict) -> None:
             each.pop("default", None)
 
 
-class LimitsInput(Limits):
-    """Limits for each key; null is no limit."""
+class LimitsInput(CallLimits):
+    """CallLimits for each key; null is no limit."""
 
     model_config = _CONFIG
 
@@ -78,7 +78,7 @@ class _Writable(Listing):
     model_config = _CONFIG
 
     limits: LimitsInput = LimitsInput()
-    """Limits for each key that calls the service."""
+    """CallLimits for each key that calls the service."""
     visibility: Visibility = "public"
     """`public` in the catalogue, `unlisted` for whoever knows its address, `private` for consumers with a grant."""
     auto_approve: bool = False
@@ -180,7 +180,7 @@ class ServiceSummary(View):
     """What the merchant promises."""
     upstream: UpstreamView | None
     """Where calls are forwarded to; null where nothing is set."""
-    limits: Limits
+    limits: CallLimits
     """For each key."""
     visibility: Visibility
     """What the merchant chose."""
@@ -313,12 +313,12 @@ def summary(service: Service) -> ServiceSummary:
     return ServiceSummary.model_validate(_fields(service))
 
 
-def view(detail: Detail, response: Response) -> ServiceView:
+def view(detail: ServiceDetail, response: Response) -> ServiceView:
     response.headers["ETag"] = entity_tag(detail.held.etag)
     return full_view(detail)
 
 
-def full_view(detail: Detail) -> ServiceView:
+def full_view(detail: ServiceDetail) -> ServiceView:
     return ServiceView.model_validate({**_fields(detail.service), "revision": _revision(detail.revision)})
 
 

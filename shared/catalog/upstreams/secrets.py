@@ -7,7 +7,7 @@ secret that nobody uses. The one before is deleted a while later, when nobody fo
 from shared.audit.models import Actor
 from shared.catalog.models import Service
 from shared.catalog.services.changes import ServiceChanges
-from shared.catalog.services.service import EDITABLE, Detail, Services
+from shared.catalog.services.service import EDITABLE, ServiceDetail, Services
 from shared.catalog.tasks import ForgetSecret
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
@@ -42,7 +42,7 @@ class UpstreamSecrets:
         self._changes = changes
         self._secrets = secrets
 
-    async def put(self, actor: Actor, service_id: str, header: str, value: str, if_match: str | None) -> Detail:
+    async def put(self, actor: Actor, service_id: str, header: str, value: str, if_match: str | None) -> ServiceDetail:
         """Holds at once, also for a live service. Raises Problem 400; 404; 409 `state_invalid`, `service_incomplete`,
         `conflict`; 412; 428."""
         detail = await self._editable(service_id, if_match)
@@ -57,7 +57,7 @@ class UpstreamSecrets:
             await self._secrets.delete(name)
             raise
 
-    async def remove(self, actor: Actor, service_id: str, if_match: str | None) -> Detail:
+    async def remove(self, actor: Actor, service_id: str, if_match: str | None) -> ServiceDetail:
         """Calls go without the header at once. Raises Problem 404; 409 `state_invalid`, `service_incomplete`,
         `conflict`; 412; 428."""
         detail = await self._editable(service_id, if_match)
@@ -67,7 +67,7 @@ class UpstreamSecrets:
         """The handler of ForgetSecret. Raises SecretsUnavailable."""
         await self._secrets.delete(task.name)
 
-    async def _editable(self, service_id: str, if_match: str | None) -> Detail:
+    async def _editable(self, service_id: str, if_match: str | None) -> ServiceDetail:
         detail = await self._services.read(service_id)
         check_match(if_match, detail.held.etag)
         if detail.service.status not in EDITABLE:
@@ -77,17 +77,19 @@ class UpstreamSecrets:
             raise Problem(409, "service_incomplete", "The service has no upstream yet.", (error,))
         return detail
 
-    async def _commit(self, actor: Actor, action: str, detail: Detail, header: str | None, name: str | None) -> Detail:
+    async def _commit(
+        self, actor: Actor, action: str, detail: ServiceDetail, header: str | None, name: str | None
+    ) -> ServiceDetail:
         service = detail.service
         assert service.upstream is not None
         upstream = service.upstream.model_copy(update={"auth_header": header, "auth_secret": name})
         after = service.model_copy(update={"upstream": upstream})
         held = await self._changes.commit(actor, action, detail.held, after, tasks=_forget(service))
-        return Detail(held, detail.revision)
+        return ServiceDetail(held, detail.revision)
 
 
 def secret_name(service_id: str) -> str:
-    """A new one each time."""
+    """Make a new name for a secret."""
     return f"{_PREFIX}{service_id}-{new_id('v')}".replace("_", "-").lower()
 
 

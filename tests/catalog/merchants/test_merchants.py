@@ -14,7 +14,7 @@ from shared.access.models import Consumer, Grant
 from shared.audit.journal import FIRST_DUE
 from shared.audit.models import Actor
 from shared.catalog.merchants.service import Decision, Mark
-from shared.catalog.models import Service, Upstream
+from shared.catalog.models import Service, UpstreamConfig
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
 from tests.support.api.harness import Api, Person
@@ -236,7 +236,7 @@ class TestEffects:
         """An active merchant with one live service."""
         merchant_id = await register(admin, ann)
         await decide(admin, merchant_id, "activate")
-        upstream = Upstream(base_url="http://127.0.0.1:9")
+        upstream = UpstreamConfig(base_url="http://127.0.0.1:9")
         await put_service(
             api.app.catalog.store,
             Service(id="svc_one", merchant_id=merchant_id, slug="one", name="One", status="active", upstream=upstream),

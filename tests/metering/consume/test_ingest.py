@@ -8,7 +8,7 @@ import pytest
 
 from scripts.seeding.documents import put_consumer, put_grant, put_key, put_project, put_service
 from shared.access.models import Consumer, Grant, Project
-from shared.catalog.models import Limits
+from shared.catalog.models import CallLimits
 from shared.metering.consume.ingest import ReportReceipt, UsageReports
 from shared.metering.consume.limits import RateLimiter
 from shared.metering.consume.parsing import report_kind
@@ -113,7 +113,7 @@ async def test_of_duplicate_json_keys_the_last_holds_as_everywhere_in_python(emb
 
 
 async def test_a_report_costs_one_call_for_each_service_and_its_requests_of_the_quota(embedded, reports):
-    await put_service(embedded.catalog, service(limits=Limits(per_minute=1, quota_per_month=5)))
+    await put_service(embedded.catalog, service(limits=CallLimits(per_minute=1, quota_per_month=5)))
     receipt = await take(embedded, reports, event("a", data={"requests": 3}), event("b"), event("c"), event("d"))
     assert receipt.accepted == 3
     assert [(rejected.id, rejected.problem.code) for rejected in receipt.rejected] == [("d", "quota_exceeded")]
@@ -122,12 +122,12 @@ async def test_a_report_costs_one_call_for_each_service_and_its_requests_of_the_
 
 
 async def test_a_duplicate_in_a_batch_costs_no_quota(embedded, reports):
-    await put_service(embedded.catalog, service(limits=Limits(quota_per_month=2)))
+    await put_service(embedded.catalog, service(limits=CallLimits(quota_per_month=2)))
     assert (await take(embedded, reports, event("a"), event("a"), event("a"), event("b"))).rejected == []
 
 
 async def test_a_service_at_its_limit_does_not_hold_up_another(embedded, reports):
-    await put_service(embedded.catalog, service(limits=Limits(quota_per_month=1)))
+    await put_service(embedded.catalog, service(limits=CallLimits(quota_per_month=1)))
     await put_service(embedded.catalog, service(id="svc_two", slug="two"))
     await put_grant(embedded.access, Grant(consumer_id="con_1", service_id="svc_two", status="approved"))
     await put_key(embedded.access, api_key(embedded.key, service_ids=("svc_maps", "svc_two")))
