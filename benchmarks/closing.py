@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
@@ -89,13 +89,13 @@ def main(
     typer.echo(json.dumps(report, indent=2))
 
 
-def _application(folder: Path) -> Application:
-    return Application(load_settings({"AMS_PROFILE": "local", "AMS_DATA": str(folder), "AMS_OIDC_ISSUERS": "[]"}))
+def _application(folder: Path, now: Callable[[], datetime] = utc_now) -> Application:
+    settings = load_settings({"AMS_PROFILE": "local", "AMS_DATA": str(folder), "AMS_OIDC_ISSUERS": "[]"})
+    return Application(settings, now)
 
 
 async def _close(folder: Path, *, documents: bool) -> dict[str, float]:
-    app = _application(folder)
-    app.billing.closer.now = lambda: AFTER
+    app = _application(folder, lambda: AFTER)
     closed, figures = await _timed(app.billing.closer.run(), "")
     filed: dict[str, float] = {}
     if documents:

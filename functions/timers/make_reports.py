@@ -13,5 +13,5 @@ async def make_reports(timer: func.TimerRequest) -> None:
     """Every minute. Does not wait for them: the host's limit for a function is not one for a report."""
     app = application()
     await app.reports.scheduler.run()
-    if await app.reports.store.any_due():
+    if await app.reports.store.any_due(app.ports.now()):
         app.reports.runner.start()

@@ -94,11 +94,12 @@ class AccessParts:
             self._auth_cache_s,
             proxy_hops=self._proxy_hops,
             note=self.refusals.note,
+            now=self._ports.now,
         )
 
     @cached_property
     def refusals(self) -> Refusals:
-        return Refusals(self._ports.documents)
+        return Refusals(self._ports.documents, now=self._ports.now)
 
     @cached_property
     def visitors(self) -> "GrantVisitors":
@@ -135,6 +136,7 @@ class AccessParts:
             self._audit.platform_settings,
             self.pseudonyms,
             self.mails,
+            now=self._ports.now,
         )
 
     @cached_property
@@ -147,13 +149,13 @@ class AccessParts:
     def projects(self) -> "Projects":
         from shared.access.projects.service import Projects
 
-        return Projects(self.store, self._audit.journal, self._audit.platform_settings)
+        return Projects(self.store, self._audit.journal, self._audit.platform_settings, now=self._ports.now)
 
     @cached_property
     def members(self) -> "Members":
         from shared.access.projects.members import Members
 
-        return Members(self.store, self._audit.journal, self.seats)
+        return Members(self.store, self._audit.journal, self.seats, now=self._ports.now)
 
     @cached_property
     def seats(self) -> "Seats":
@@ -175,6 +177,7 @@ class AccessParts:
             self._audit.journal,
             self._audit.platform_settings,
             url,
+            now=self._ports.now,
         )
 
     @cached_property
@@ -207,7 +210,9 @@ class AccessParts:
     def key_issuing(self) -> "KeyIssuing":
         from shared.access.keys.creation import KeyIssuing
 
-        return KeyIssuing(self.store, self.key_secrets, self._audit.journal, self._audit.platform_settings)
+        return KeyIssuing(
+            self.store, self.key_secrets, self._audit.journal, self._audit.platform_settings, now=self._ports.now
+        )
 
     @cached_property
     def keys(self) -> "Keys":
@@ -219,7 +224,14 @@ class AccessParts:
     def rotation(self) -> "Rotation":
         from shared.access.keys.rotation import Rotation
 
-        return Rotation(self.store, self.key_secrets, self.key_writer, self._audit.platform_settings, self.key_mails)
+        return Rotation(
+            self.store,
+            self.key_secrets,
+            self.key_writer,
+            self._audit.platform_settings,
+            self.key_mails,
+            now=self._ports.now,
+        )
 
     @cached_property
     def subscriber_keys(self) -> "SubscriberKeys":
@@ -231,7 +243,7 @@ class AccessParts:
     def expiry_notices(self) -> "ExpiryNotices":
         from shared.access.keys.expiry import ExpiryNotices
 
-        return ExpiryNotices(self.store, self.key_writer, self.key_mails)
+        return ExpiryNotices(self.store, self.key_writer, self.key_mails, now=self._ports.now)
 
     @cached_property
     def leak_keys(self) -> "ReporterKeys | None":
@@ -245,7 +257,13 @@ class AccessParts:
         from shared.access.leaks.service import LeakReports
 
         return LeakReports(
-            self.store, self.key_secrets, self.key_writer, self._audit.platform_settings, self.key_mails, self.leak_keys
+            self.store,
+            self.key_secrets,
+            self.key_writer,
+            self._audit.platform_settings,
+            self.key_mails,
+            self.leak_keys,
+            now=self._ports.now,
         )
 
     async def close(self) -> None:

@@ -44,7 +44,7 @@ class AlertParts:
     def rules(self) -> "AlertRules":
         from shared.alerts.service import AlertRules
 
-        return AlertRules(self.store, self._audit.journal)
+        return AlertRules(self.store, self._audit.journal, now=self._ports.now)
 
     @cached_property
     def evaluator(self) -> "Evaluator":
@@ -58,4 +58,4 @@ class AlertParts:
         people = RuleRecipients(
             self._identity.store, self._access.store, self._catalog.store, self._audit.platform_settings
         )
-        return Evaluator(self.store, self._audit.journal, meter, people)
+        return Evaluator(self.store, self._audit.journal, meter, people, now=self._ports.now)

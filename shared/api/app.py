@@ -1,5 +1,8 @@
 """The FastAPI application factory: routers, problem+json for every error, OpenAPI 3.1 at /api/v1/openapi.json."""
 
+from collections.abc import Callable
+from datetime import datetime
+
 from fastapi import Depends
 
 from shared.access.consumers import routes as consumers
@@ -36,6 +39,7 @@ from shared.catalog.upstreams import routes as service_parts
 from shared.identity.accounts import admin_routes as accounts
 from shared.identity.accounts import routes as me
 from shared.identity.parts import IdentityParts
+from shared.kernel.clock import utc_now
 from shared.kernel.http.operation_ids import operation_id
 from shared.kernel.http.provided import PartsApi
 from shared.metering.consume import routes as explain
@@ -84,10 +88,11 @@ ROUTERS = (
 )
 
 
-def create_app(*parts: object) -> PartsApi:
+def create_app(*parts: object, now: Callable[[], datetime] = utc_now) -> PartsApi:
     """The API with the parts of every noun (`<noun>.parts`), in any order. Without them it can only be described."""
     app = PartsApi(
         parts,
+        now,
         title="AMS",
         version=VERSION,
         openapi_url="/api/v1/openapi.json",
@@ -105,6 +110,7 @@ def create_app(*parts: object) -> PartsApi:
         Idempotency,
         documents=lambda: app.of(AuditParts).documents,
         authority=lambda: app.of(IdentityParts).authority,
+        now=now,
     )
     app.add_middleware(Edge)  # outermost: it was added last
     return app

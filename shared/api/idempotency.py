@@ -18,7 +18,7 @@ import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 from http import HTTPStatus
 
@@ -30,7 +30,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.api.answers import problem_response
 from shared.identity.authority import Authority
 from shared.identity.permissions import PUBLIC_ROUTES
-from shared.kernel.clock import utc_now
 from shared.kernel.documents import StoredModel
 from shared.kernel.errors import FieldError, Problem, Unavailable
 from shared.kernel.http.problems import unavailable
@@ -75,10 +74,17 @@ class _Answer:
 class Idempotency:
     """A middleware inside `Edge`. Without the header the request passes untouched."""
 
-    def __init__(self, app: ASGIApp, documents: Callable[[], Documents], authority: Callable[[], Authority]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        documents: Callable[[], Documents],
+        authority: Callable[[], Authority],
+        now: Callable[[], datetime],
+    ) -> None:
         self._app = app
         self._documents = documents
         self._authority = authority
+        self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope) if scope["type"] == "http" and scope["method"] == "POST" else Headers()
@@ -118,7 +124,7 @@ class Idempotency:
 
     async def _reserve(self, account: str, id: str, asked: str) -> "_Kept | str":
         """The answer that is there, or the ETag of our reservation. Raises Problem 409, 422."""
-        now = utc_now()
+        now = self._now()
         mine = _Kept(request=asked, reserved_until=now + timedelta(seconds=RESERVED_S))
         documents = self._documents()
         with contextlib.suppress(DocumentExists):
@@ -146,7 +152,7 @@ class Idempotency:
             if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or len(answer.body) > ANSWER_BYTES_MAX:
                 await documents.delete(IDEMPOTENCY, account, id, etag=etag)
                 return
-            kept = _Kept(request=asked, reserved_until=utc_now(), answer=_encrypt(answer.to_json(), account, key))
+            kept = _Kept(request=asked, reserved_until=self._now(), answer=_encrypt(answer.to_json(), account, key))
             await documents.replace(IDEMPOTENCY, account, id, kept.to_json(), etag=etag, ttl_s=KEPT_S)
         except (DocumentMissing, PreconditionFailed, Unavailable) as error:  # the answer is out already
             _logger.warning("the answer to an Idempotency-Key was not kept: %s", error)

@@ -38,7 +38,7 @@ class AuditParts:
 
     @cached_property
     def journal(self) -> Journal:
-        journal = Journal(self._ports.documents, self.log.append)
+        journal = Journal(self._ports.documents, self.log.append, now=self._ports.now)
         for prepare in self._preparations:
             prepare(journal)
         return journal

@@ -115,7 +115,7 @@ class BillingParts:
     def issuer(self) -> "InvoiceIssuer":
         from shared.billing.month_close.issuing import InvoiceIssuer
 
-        return InvoiceIssuer(self.invoice_store, self._audit.journal)
+        return InvoiceIssuer(self.invoice_store, self._audit.journal, now=self._ports.now)
 
     @cached_property
     def closer(self) -> "Closer":
@@ -131,20 +131,25 @@ class BillingParts:
             journal=self._audit.journal,
             settings=self._audit.platform_settings,
             mails=self._access.mails,
+            now=self._ports.now,
         )
 
     @cached_property
     def downloads(self) -> "Downloads":
         from shared.downloads.service import Downloads
 
-        return Downloads(self._ports.blobs, self._audit.journal)
+        return Downloads(self._ports.blobs, self._audit.journal, now=self._ports.now)
 
     @cached_property
     def plans(self) -> "Plans":
         from shared.billing.prices.service import Plans
 
         return Plans(
-            plans=self.plan_store, profiles=self.profile_store, catalog=self._catalog.store, journal=self._audit.journal
+            plans=self.plan_store,
+            profiles=self.profile_store,
+            catalog=self._catalog.store,
+            journal=self._audit.journal,
+            now=self._ports.now,
         )
 
     @cached_property
@@ -169,6 +174,7 @@ class BillingParts:
             access=self._access.store,
             drafter=self.drafter,
             closer=self.closer,
+            now=self._ports.now,
         )
 
     @cached_property
@@ -199,6 +205,7 @@ class BillingParts:
             closes=self.close_store,
             invoices=self.invoice_store,
             cache=self.document_cache,
+            now=self._ports.now,
         )
 
     @cached_property
@@ -223,6 +230,7 @@ class BillingParts:
             post=lambda task_id, task: self._webhooks.sender.on_emit(task_id, task),
             leave=lambda merchant_id, tasks: self._audit.journal.commit(BILLING, merchant_id, [], tasks=tasks),
             url=self._public_url,
+            now=self._ports.now,
         )
 
     @cached_property
@@ -240,19 +248,20 @@ class BillingParts:
             profiles=self.profile_store,
             journal=self._audit.journal,
             announcer=self.announcer,
+            now=self._ports.now,
         )
 
     @cached_property
     def reminders(self) -> "Reminders":
         from shared.billing.receivables.reminders import Reminders
 
-        return Reminders(self.invoice_store, self._audit.journal, self.announcer)
+        return Reminders(self.invoice_store, self._audit.journal, self.announcer, now=self._ports.now)
 
     @cached_property
     def setup(self) -> "BillingSetup":
         from shared.billing.profiles.service import BillingSetup
 
-        return BillingSetup(self.profile_store, self._catalog.store, self._audit.journal)
+        return BillingSetup(self.profile_store, self._catalog.store, self._audit.journal, now=self._ports.now)
 
     async def close(self) -> None:
         """Give up what is being made: another process does it."""

@@ -7,6 +7,7 @@ those it uses.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from shared.bootstrap.adapters import Adapters
 from shared.bootstrap.azure import BLOB_CONTAINER, CHECKPOINT_CONTAINER, SITE_CONTAINER
 from shared.catalog.parts import CatalogParts
 from shared.identity.parts import IdentityParts
+from shared.kernel.clock import utc_now
 from shared.kernel.errors import Unavailable
 from shared.metering.parts import MeteringParts
 from shared.platform.secrets import SecretMissing
@@ -41,9 +43,9 @@ READY_S = 5.0
 class Application:
     """Everything a trigger may need: the ports, and the parts of every noun, each of which knows those below it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], datetime] = utc_now) -> None:
         self.settings = settings
-        self.ports = ports = Adapters(settings)
+        self.ports = ports = Adapters(settings, now)
         self.audit = audit = AuditParts(ports)
         self.identity = identity = IdentityParts(
             ports,
@@ -93,6 +95,7 @@ class Application:
             self.alerts,
             self.reports,
             self.billing,
+            now=self.ports.now,
         )
 
     def _authority(self) -> "Authority":

@@ -2,11 +2,14 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from shared.bootstrap import azure
+from shared.kernel.clock import utc_now
 from shared.platform.blobs import Blobs
 from shared.platform.documents import Documents
 from shared.platform.events import Events
@@ -39,8 +42,9 @@ class Adapters:
 
     An adapter is imported where it is chosen."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, now: Callable[[], datetime] = utc_now) -> None:
         self.settings = settings
+        self.now = now
         self._open = AsyncExitStack()
 
     async def close(self) -> None:
@@ -81,7 +85,7 @@ class Adapters:
         from shared.platform.blobs.files import FileBlobs
         from shared.platform.blobs.links import LocalLinks
 
-        links = LocalLinks(self._link_secret, self.settings.ams_public_url)
+        links = LocalLinks(self._link_secret, self.settings.ams_public_url, self.now)
         return LocalDownloads(FileBlobs(self.settings.ams_data / "blobs", links), links)
 
     async def _link_secret(self) -> str:

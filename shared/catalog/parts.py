@@ -80,13 +80,16 @@ class CatalogParts:
             self._audit.platform_settings,
             self._ports.limits,
             self._public_url,
+            now=self._ports.now,
         )
 
     @cached_property
     def registration(self) -> "Registration":
         from shared.catalog.merchants.registration import Registration
 
-        return Registration(self._ports.documents, self.invites, self._audit.platform_settings, self.mails)
+        return Registration(
+            self._ports.documents, self.invites, self._audit.platform_settings, self.mails, now=self._ports.now
+        )
 
     @cached_property
     def merchants(self) -> "Merchants":
@@ -98,20 +101,20 @@ class CatalogParts:
     def relisting(self) -> "Relisting":
         from shared.catalog.services.relisting import Relisting
 
-        return Relisting(self.store, self._audit.journal)
+        return Relisting(self.store, self._audit.journal, now=self._ports.now)
 
     @cached_property
     def service_changes(self) -> "ServiceChanges":
         from shared.catalog.services.changes import ServiceChanges
 
-        return ServiceChanges(self._audit.journal)
+        return ServiceChanges(self._audit.journal, now=self._ports.now)
 
     @cached_property
     def services(self) -> "Services":
         from shared.catalog.services.quota import ServiceQuota
         from shared.catalog.services.service import Services
 
-        places = ServiceQuota(self._ports.documents, self.store)
+        places = ServiceQuota(self._ports.documents, self.store, now=self._ports.now)
         return Services(
             self.store, self.service_changes, places, self._audit.platform_settings, self.mails, self._ports.blobs
         )
@@ -150,7 +153,7 @@ class CatalogParts:
     def search(self) -> "Catalogue":
         from shared.catalog.marketplace.search import Catalogue
 
-        catalogue = Catalogue(self._ports.documents, self.store, self._ports.search_index)
+        catalogue = Catalogue(self._ports.documents, self.store, self._ports.search_index, now=self._ports.now)
         self._audit.journal.on_change(catalogue.changed)
         self.store.on_change(catalogue.changed)
         return catalogue

@@ -79,13 +79,15 @@ class IdentityParts:
     def sessions(self) -> "Sessions":
         from shared.identity.sign_in.sessions import Sessions
 
-        return Sessions(self._ports.documents, self._audit.journal, self.store, self._auth_cache_s)
+        return Sessions(self._ports.documents, self._audit.journal, self.store, self._auth_cache_s, now=self._ports.now)
 
     @cached_property
     def enrolment(self) -> "Enrolment":
         from shared.identity.sign_in.enrolment import Enrolment
 
-        return Enrolment(self.store, self._audit.journal, self.admins, self._first_admins, self._first_tasks)
+        return Enrolment(
+            self.store, self._audit.journal, self.admins, self._first_admins, self._first_tasks, now=self._ports.now
+        )
 
     @cached_property
     def sign_in(self) -> "Authenticator":

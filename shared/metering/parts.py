@@ -42,12 +42,14 @@ class MeteringParts:
 
     @cached_property
     def limiter(self) -> RateLimiter:
-        return RateLimiter(self._ports.limits, self.queries)
+        return RateLimiter(self._ports.limits, self.queries, now=self._ports.now)
 
     @cached_property
     def consume(self) -> Consume:
-        reports = UsageReports(self._access.gate, self.limiter, self._ports.events)
-        forwarder = Forwarder(self._ports.upstream, self._ports.spool, self._ports.events, self._ports.secrets)
+        reports = UsageReports(self._access.gate, self.limiter, self._ports.events, now=self._ports.now)
+        forwarder = Forwarder(
+            self._ports.upstream, self._ports.spool, self._ports.events, self._ports.secrets, now=self._ports.now
+        )
         return Consume(self._access.gate, self.limiter, reports, forwarder, self._access.refusals.note)
 
     @cached_property
@@ -58,15 +60,17 @@ class MeteringParts:
 
     @cached_property
     def parked(self) -> Parked:
-        return Parked(self._ports.blobs, self._ports.events)
+        return Parked(self._ports.blobs, self._ports.events, now=self._ports.now)
 
     @cached_property
     def aggregator(self) -> Aggregator:
-        return Aggregator(self._ports.documents, self._access.gate, self.parked, self._record_retention_days)
+        return Aggregator(
+            self._ports.documents, self._access.gate, self.parked, self._record_retention_days, now=self._ports.now
+        )
 
     @cached_property
     def reconciler(self) -> Reconciler:
-        return Reconciler(self._ports.documents)
+        return Reconciler(self._ports.documents, now=self._ports.now)
 
     @cached_property
     def queries(self) -> UsageQueries:
@@ -76,7 +80,7 @@ class MeteringParts:
     def reader(self) -> "UsageReader":
         from shared.metering.views.reader import UsageReader
 
-        return UsageReader(self._ports.documents)
+        return UsageReader(self._ports.documents, now=self._ports.now)
 
     @cached_property
     def consumer_usage(self) -> "ConsumerUsage":
@@ -100,4 +104,4 @@ class MeteringParts:
     def rollups(self) -> "Rollups":
         from shared.metering.rollups.deriving import Rollups
 
-        return Rollups(self._ports.documents)
+        return Rollups(self._ports.documents, now=self._ports.now)

@@ -3,6 +3,9 @@
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from shared.platform.blobs import Blobs
     from shared.platform.documents import Documents
     from shared.platform.events import Events
@@ -17,6 +20,11 @@ if TYPE_CHECKING:
 
 class Ports(Protocol):
     """All ports of a process, each with the adapter that its profile chooses, opened when it is first used."""
+
+    @property
+    def now(self) -> "Callable[[], datetime]":
+        """The time, for every service."""
+        ...
 
     @property
     def documents(self) -> "Documents": ...

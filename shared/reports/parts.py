@@ -77,13 +77,19 @@ class ReportParts:
         from shared.downloads.service import Downloads
         from shared.reports.service import Reports
 
-        return Reports(self.store, self.sources, self._audit.journal, Downloads(self._ports.blobs, self._audit.journal))
+        return Reports(
+            self.store,
+            self.sources,
+            self._audit.journal,
+            Downloads(self._ports.blobs, self._audit.journal, now=self._ports.now),
+            now=self._ports.now,
+        )
 
     @cached_property
     def scheduler(self) -> "ReportScheduler":
         from shared.reports.schedules import ReportScheduler
 
-        return ReportScheduler(self.store, self._audit.journal)
+        return ReportScheduler(self.store, self._audit.journal, now=self._ports.now)
 
     @cached_property
     def maker(self) -> "ReportMaker":
@@ -99,7 +105,9 @@ class ReportParts:
             self._access.mails,
             self._public_url,
         )
-        return ReportMaker(self.store, self.sources, self._ports.blobs, self._audit.journal, notices, render)
+        return ReportMaker(
+            self.store, self.sources, self._ports.blobs, self._audit.journal, notices, render, now=self._ports.now
+        )
 
     @cached_property
     def runner(self) -> "Runner":

@@ -5,7 +5,7 @@ from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
-from shared.kernel.clock import format_time, utc_now
+from shared.kernel.clock import format_time
 from shared.kernel.documents import Held, StoredModel
 from shared.kernel.http.paging import Page, read_all, read_page
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
@@ -81,9 +81,9 @@ class ReportStore:
         async for held in self._due(Schedule, "schedule", now):
             yield held
 
-    async def any_due(self) -> bool:
-        """Tell whether a report is to be made now."""
-        async for _ in self.due_reports(utc_now()):
+    async def any_due(self, now: datetime) -> bool:
+        """Tell whether a report is to be made by now."""
+        async for _ in self.due_reports(now):
             return True
         return False
 

@@ -37,7 +37,7 @@ class WebhookParts:
 
     @cached_property
     def service(self) -> Webhooks:
-        return Webhooks(self.store, self._audit.journal, self._ports.secrets)
+        return Webhooks(self.store, self._audit.journal, self._ports.secrets, now=self._ports.now)
 
     @cached_property
     def sender(self) -> "WebhookSender":
@@ -50,4 +50,5 @@ class WebhookParts:
             self._ports.secrets,
             self._ports.upstream,
             self._audit.platform_settings,
+            now=self._ports.now,
         )

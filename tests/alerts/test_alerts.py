@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -134,8 +133,7 @@ async def test_a_kill_after_it_fired_loses_neither_mail_nor_webhook(
         with pytest.raises(Killed):
             await world.api.app.alerts.evaluator.evaluate(held.value)
     assert receiver.requests == []
-    moment = utc_now() + FIRST_DUE + timedelta(seconds=1)
-    monkeypatch.setattr(world.api.app.audit.journal, "_now", lambda: moment)
+    world.api.clock.passes(seconds=FIRST_DUE.total_seconds() + 1)
     await world.api.app.audit.journal.deliver_due()
     await world.api.drain()
     assert len(receiver.requests) == 1

@@ -1,5 +1,7 @@
 """The composition root: built lazily, ready when its parts are, closed once."""
 
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from shared import bootstrap
 from shared.bootstrap import Application
 from shared.platform.secrets import SecretMissing
 from shared.settings import load_settings
+from tests.support.clock import Clock
 
 
 @pytest.fixture
@@ -57,3 +60,24 @@ async def test_the_application_of_a_process_is_one_until_it_is_closed(monkeypatc
     assert bootstrap.application() is not first
     await bootstrap.close()
     await bootstrap.close()
+
+
+async def test_every_service_has_the_applications_clock(tmp_path: Path) -> None:
+    """A service that is made without it would read the machine's, and its tests could not move it."""
+    clock = Clock(datetime(2026, 3, 15, tzinfo=UTC))
+    app = Application(load_settings({"AMS_DATA": str(tmp_path), "AMS_OIDC_ISSUERS": "[]"}), clock)
+    services = {
+        f"{noun}.{name}": getattr(parts, name)
+        for noun, parts in vars(app).items()
+        for name, kind in vars(type(parts)).items()
+        if noun != "ports" and isinstance(kind, cached_property)
+    }
+    clocks = {
+        name: held
+        for name, service in services.items()
+        for field in ("now", "_now")
+        if (held := getattr(service, field, None)) is not None
+    }
+    assert len(clocks) > 35
+    assert {name for name, held in clocks.items() if held is not clock} == set()
+    await app.close()

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from shared.kernel.cache import FreshCache
-from tests.support.embedded import Time
+from tests.support.clock import Clock
+from tests.support.embedded import NOW
 
 
 class Source:
@@ -29,12 +30,12 @@ class Source:
         return f"{key}{number}"
 
 
-def new_cache(time: Time, ttl_s: float = 1.0, capacity: int = 10) -> FreshCache[str, str]:
+def new_cache(time: Clock, ttl_s: float = 1.0, capacity: int = 10) -> FreshCache[str, str]:
     return FreshCache(ttl_s, capacity, time.seconds)
 
 
 async def test_a_value_is_used_up_to_its_time_to_live_and_not_at_it():
-    time, source = Time(), Source()
+    time, source = Clock(NOW), Source()
     cache = new_cache(time)
     assert await cache.get("a", source.load) == "a1"
     time.passes(seconds=0.999)
@@ -45,7 +46,7 @@ async def test_a_value_is_used_up_to_its_time_to_live_and_not_at_it():
 
 
 async def test_age_counts_from_before_the_read_not_from_its_end():
-    time, source = Time(), Source(gated=True)
+    time, source = Clock(NOW), Source(gated=True)
     cache = new_cache(time)
     reading = asyncio.create_task(cache.get("a", source.load))
     await source.started.wait()
@@ -58,13 +59,13 @@ async def test_age_counts_from_before_the_read_not_from_its_end():
 
 async def test_given_no_time_to_live_every_get_reads():
     source = Source()
-    cache = new_cache(Time(), ttl_s=0)
+    cache = new_cache(Clock(NOW), ttl_s=0)
     assert [await cache.get("a", source.load) for _ in range(2)] == ["a1", "a2"]
 
 
 async def test_concurrent_misses_share_one_read():
     source = Source(gated=True)
-    cache = new_cache(Time())
+    cache = new_cache(Clock(NOW))
     gets = [asyncio.create_task(cache.get("a", source.load)) for _ in range(10)]
     await source.started.wait()
     source.go.set()
@@ -75,7 +76,7 @@ async def test_concurrent_misses_share_one_read():
 async def test_a_failing_read_reaches_all_who_share_it_and_is_not_kept():
     source = Source(gated=True)
     source.error = RuntimeError("no answer")
-    cache = new_cache(Time())
+    cache = new_cache(Clock(NOW))
     gets = [asyncio.create_task(cache.get("a", source.load)) for _ in range(3)]
     await source.started.wait()
     source.go.set()
@@ -87,7 +88,7 @@ async def test_a_failing_read_reaches_all_who_share_it_and_is_not_kept():
 
 async def test_a_read_under_way_cannot_resurrect_what_was_cleared():
     source = Source(gated=True)
-    cache = new_cache(Time())
+    cache = new_cache(Clock(NOW))
     reading = asyncio.create_task(cache.get("a", source.load))
     await source.started.wait()
     cache.clear()
@@ -99,7 +100,7 @@ async def test_a_read_under_way_cannot_resurrect_what_was_cleared():
 
 async def test_whoever_comes_after_clear_does_not_share_the_read_from_before():
     source = Source(gated=True)
-    cache = new_cache(Time())
+    cache = new_cache(Clock(NOW))
     before = asyncio.create_task(cache.get("a", source.load))
     await source.started.wait()
     cache.clear()
@@ -113,7 +114,7 @@ async def test_whoever_comes_after_clear_does_not_share_the_read_from_before():
 
 async def test_given_the_reader_is_cancelled_those_who_share_read_again():
     source = Source(gated=True)
-    cache = new_cache(Time())
+    cache = new_cache(Clock(NOW))
     reader = asyncio.create_task(cache.get("a", source.load))
     await source.started.wait()
     sharers = [asyncio.create_task(cache.get("a", source.load)) for _ in range(3)]
@@ -127,7 +128,7 @@ async def test_given_the_reader_is_cancelled_those_who_share_read_again():
 
 async def test_given_a_sharer_is_cancelled_the_reader_goes_on():
     source = Source(gated=True)
-    cache = new_cache(Time())
+    cache = new_cache(Clock(NOW))
     reader = asyncio.create_task(cache.get("a", source.load))
     await source.started.wait()
     sharer = asyncio.create_task(cache.get("a", source.load))
@@ -141,7 +142,7 @@ async def test_given_a_sharer_is_cancelled_the_reader_goes_on():
 
 async def test_at_capacity_the_entry_read_longest_ago_gives_way():
     source = Source()
-    cache = new_cache(Time(), capacity=3)
+    cache = new_cache(Clock(NOW), capacity=3)
     for key in ("a", "b", "c"):
         await cache.get(key, source.load)
     cache.put("a", "again")  # read anew: now the youngest
@@ -150,7 +151,7 @@ async def test_at_capacity_the_entry_read_longest_ago_gives_way():
 
 
 async def test_an_entry_that_is_read_again_does_not_push_another_out():
-    source, time = Source(), Time()
+    source, time = Source(), Clock(NOW)
     cache = new_cache(time, capacity=2)
     await cache.get("a", source.load)
     await cache.get("b", source.load)

@@ -131,7 +131,7 @@ async def test_a_consumers_report_is_of_what_it_names(usage: Used) -> None:
 
 
 async def test_the_platforms_report_is_of_everybody(usage: Used) -> None:
-    usage.api.app.metering.rollups._now = lambda: utc_now() + timedelta(seconds=5)
+    usage.api.clock.passes(seconds=5)
     await usage.api.app.metering.rollups.run()
     rows = await table(usage, usage.root, ADMIN, by=["merchant", "service"])
     assert [(row["merchant"], row["service"], row["requests"]) for row in rows] == [
@@ -376,11 +376,11 @@ async def test_a_report_that_nobody_finished_is_made_by_the_timer(usage: Used, m
     """The process is killed right after the answer: nothing in the background ran."""
     monkeypatch.setattr(usage.api.app.reports.runner, "start", lambda: None)
     view = await asked(usage.mia, MERCHANT)
-    assert await usage.api.app.reports.store.any_due()
+    assert await usage.api.app.reports.store.any_due(usage.api.app.ports.now())
     assert await usage.api.app.reports.maker.run() == 1
     await settled(usage.api)
     assert (await in_store(usage, view["id"])).status == "done"
-    assert not await usage.api.app.reports.store.any_due()
+    assert not await usage.api.app.reports.store.any_due(usage.api.app.ports.now())
 
 
 async def test_two_timers_at_once_make_one_document(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -418,7 +418,7 @@ async def test_a_maker_that_is_killed_is_taken_over_once_its_lease_is_over(
     assert dead.status == "running"
     assert await app.reports.maker.run() == 0, "its lease is not over"
 
-    app.reports.maker.now = lambda: utc_now() + timedelta(seconds=maker.LEASE_S + 1)
+    usage.api.clock.passes(seconds=maker.LEASE_S + 1)
     assert await app.reports.maker.run() == 1
     await settled(usage.api)
     report = await in_store(usage, view["id"])
@@ -510,7 +510,7 @@ async def test_a_store_that_is_down_puts_a_report_off(usage: Used, monkeypatch: 
     assert report.status == "queued"
     assert report.due is not None
     assert report.due > format_time(utc_now() + timedelta(seconds=30))
-    app.reports.maker.now = lambda: utc_now() + timedelta(minutes=3)
+    usage.api.clock.passes(minutes=3)
     assert await app.reports.maker.run() == 1
 
 
@@ -521,11 +521,10 @@ async def test_a_report_that_kills_whoever_makes_it_is_given_up(usage: Used, mon
     await usage.api.drain()
     with monkeypatch.context() as patched:
         _kill_at(patched, app, "reading")
-        for number in range(maker.ATTEMPTS_MAX):
-            app.reports.maker.now = lambda number=number: utc_now() + timedelta(hours=number)
+        for _ in range(maker.ATTEMPTS_MAX):
             with pytest.raises(Killed):
                 await app.reports.maker.run()
-        app.reports.maker.now = lambda: utc_now() + timedelta(hours=maker.ATTEMPTS_MAX)
+            usage.api.clock.passes(hours=1)
         assert await app.reports.maker.run() == 1
     failed = (await usage.mia.get(f"{MERCHANT}/reports/{view['id']}")).json()
     assert (failed["status"], "never came to an end" in failed["error"]) == ("failed", True)
@@ -611,7 +610,7 @@ async def test_a_kill_between_schedule_and_report_loses_nothing(
     moment = _after(1) + timedelta(hours=2)
     assert await at(usage, moment).run() == 1
     await usage.api.drain()
-    usage.api.app.reports.maker.now = lambda: moment
+    usage.api.clock.moment = moment
     assert await usage.api.app.reports.maker.run() == 1
     held = await usage.api.app.reports.store.schedule("mer_1", scheduled["id"])
     assert held is not None

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,28 +28,13 @@ from shared.platform.blobs.files import FileBlobs
 from shared.platform.documents import Documents, DocumentsUnavailable, Operation, Query, Where
 from shared.platform.documents.sqlite import SqliteDocuments
 from shared.platform.events.log import EventLog
+from tests.support.clock import Clock
 
 NOW = datetime(2026, 3, 15, 10, 7, 30, tzinfo=UTC)
 PEPPERS = {1: "first pepper", 2: "second pepper"}
 RETENTION_DAYS = 400
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Where to put a store whose durability is not what is tested: without it, other load on the disk slows each commit."""
-
-
-class Time:
-    """Stands still until a test lets it pass. Called, it is the aware UTC time."""
-
-    def __init__(self, moment: datetime = NOW) -> None:
-        self.moment = moment
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def seconds(self) -> float:
-        return self.moment.timestamp()
-
-    def passes(self, **delta: float) -> None:
-        self.moment += timedelta(**delta)
 
 
 @dataclass
@@ -62,7 +47,7 @@ class Embedded:
     catalog: CatalogStore
     events: EventLog
     blobs: FileBlobs
-    time: Time
+    time: Clock
     key: str
 
     def gate(self, cache_s: float = 1.0, documents: Documents | None = None) -> Gate:
@@ -121,7 +106,7 @@ async def open_embedded(folder: Path) -> Embedded:
     documents = SqliteDocuments(folder / "documents.db")
     access, catalog = AccessStore(documents), CatalogStore(documents)
     events, blobs = EventLog(folder / "events.db", 1), FileBlobs(folder / "blobs")
-    embedded = Embedded(folder, documents, access, catalog, events, blobs, Time(), new_key("live"))
+    embedded = Embedded(folder, documents, access, catalog, events, blobs, Clock(NOW), new_key("live"))
     await asyncio.gather(
         put_merchant(catalog, Merchant(id="mer_1", slug="acme", name="Acme", status="active")),
         put_service(catalog, service()),

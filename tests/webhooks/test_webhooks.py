@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -50,10 +49,9 @@ async def happen(api: Api, person: Person, data: dict[str, str] = DATA) -> None:
 
 async def later(api: Api, seconds: float) -> None:
     """What the timer does then."""
-    moment = utc_now() + timedelta(seconds=seconds)
-    api.app.audit.journal._now = lambda: moment
-    await api.app.audit.journal.deliver_due()
-    await api.drain()
+    with api.clock.shifted(seconds=seconds):
+        await api.app.audit.journal.deliver_due()
+        await api.drain()
 
 
 async def deliveries(person: Person, webhook_id: str) -> list[dict[str, object]]:

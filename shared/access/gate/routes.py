@@ -12,9 +12,8 @@ from shared.access.keys.routes import KeysPart
 from shared.access.parts import AccessParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.clock import utc_now
 from shared.kernel.http.fields import ConsumerId, KeyId
-from shared.kernel.http.provided import provided
+from shared.kernel.http.provided import Now, provided
 from shared.kernel.http.schemas import View
 
 router = APIRouter(tags=["keys"])
@@ -54,6 +53,7 @@ async def read_refusals(
     caller: Annotated[Caller, Depends(allowed("key.refusals"))],
     keys: KeysPart,
     refusals: RefusalsPart,
+    now: Now,
     consumer_id: ConsumerId,
     key_id: KeyId,
     first: Annotated[date | None, Query(alias="from", description="UTC day. Default: six days before `to`")] = None,
@@ -61,7 +61,7 @@ async def read_refusals(
 ) -> RefusalsView:
     """Calls with this key that consume refused, by hour and code, a few seconds old. They are kept for 40 days."""
     await keys.read(consumer_id, key_id)
-    last = to or utc_now().date()
+    last = to or now.date()
     begin = first or date.fromordinal(max(1, last.toordinal() - DAYS_SHOWN + 1))
     if not 0 <= (last - begin).days <= DAYS_KEPT:
         raise refused("from", f"must be at most {DAYS_KEPT} days before `to`, and not after it")

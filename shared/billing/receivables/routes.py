@@ -26,13 +26,12 @@ from shared.billing.parts import BillingParts
 from shared.billing.receivables.service import Receivables
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
-from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held, Identifier
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, InvoiceId, MerchantId, NextCursor
 from shared.kernel.http.paging import Page
 from shared.kernel.http.parameters import Cursor, PageSize
-from shared.kernel.http.provided import provided
+from shared.kernel.http.provided import Now, provided
 from shared.kernel.http.schemas import Input, Reasoned, View
 from shared.kernel.ids import known_id, new_id
 from shared.kernel.money import Amount
@@ -130,6 +129,7 @@ async def record_payment(
     merchant_id: MerchantId,
     invoice_id: InvoiceId,
     body: PaymentInput,
+    now: Now,
     request: Request,
     response: Response,
 ) -> MerchantInvoice:
@@ -139,7 +139,7 @@ async def record_payment(
         amount=body.amount,
         reference=body.reference,
         received_on=str(body.received_on),
-        recorded_at=utc_now(),
+        recorded_at=now,
         recorded_by=caller.account.id,
     )
     return _tagged(await service.pay(caller.actor, merchant_id, invoice_id, payment), response)

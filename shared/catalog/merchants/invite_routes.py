@@ -1,5 +1,6 @@
 """Invites for merchants, by admins."""
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -9,12 +10,11 @@ from shared.catalog.merchants.invites import Invites, InviteStatus
 from shared.catalog.parts import CatalogParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller, Email, MerchantInvite
-from shared.kernel.clock import utc_now
 from shared.kernel.documents import Held
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import CreatedAt, InviteId, NextCursor
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
-from shared.kernel.http.provided import provided
+from shared.kernel.http.provided import Now, provided
 from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(prefix="/admin/invites", tags=["invites"])
@@ -71,60 +71,64 @@ class MerchantInviteList(View):
 InvitesPart = Annotated[Invites, Depends(provided(CatalogParts, lambda catalog: catalog.invites))]
 
 
-def _view(invite: MerchantInvite) -> MerchantInviteView:
-    status: InviteStatus = "expired" if invite.expired(utc_now()) else invite.status
+def _view(invite: MerchantInvite, now: datetime) -> MerchantInviteView:
+    status: InviteStatus = "expired" if invite.expired(now) else invite.status
     return MerchantInviteView.model_validate({**invite.model_dump(), "status": status})
 
 
-def _answer(held: Held[MerchantInvite], response: Response) -> MerchantInviteView:
+def _answer(held: Held[MerchantInvite], response: Response, now: datetime) -> MerchantInviteView:
     response.headers["ETag"] = entity_tag(held.etag)
-    return _view(held.value)
+    return _view(held.value, now)
 
 
 @router.post("", status_code=201)
 async def create_merchant_invite(
     caller: Annotated[Caller, Depends(allowed("invite.create"))],
     service: InvitesPart,
+    now: Now,
     body: NewMerchantInvite,
     response: Response,
 ) -> MerchantInviteWithCode:
     """Invite a merchant. The code is in the answer this once, and in the mail."""
     email = None if body.email is None else body.email.lower()
     held, code = await service.create(caller.actor, email, body.note, body.days)
-    return MerchantInviteWithCode(**_answer(held, response).model_dump(), code=code)
+    return MerchantInviteWithCode(**_answer(held, response, now).model_dump(), code=code)
 
 
 @router.get("")
 async def list_merchant_invites(
     caller: Annotated[Caller, Depends(allowed("invite.list"))],
     service: InvitesPart,
+    now: Now,
     status: Annotated[InviteStatus | None, Query(description="Only invites of this status")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> MerchantInviteList:
     """All invites, newest first."""
     page = await service.page(status, limit, cursor)
-    return MerchantInviteList(items=[_view(invite) for invite in page.items], next_cursor=page.cursor)
+    return MerchantInviteList(items=[_view(invite, now) for invite in page.items], next_cursor=page.cursor)
 
 
 @router.get("/{invite_id}")
 async def read_merchant_invite(
     caller: Annotated[Caller, Depends(allowed("invite.list"))],
     service: InvitesPart,
+    now: Now,
     invite_id: InviteId,
     response: Response,
 ) -> MerchantInviteView:
     """One invite."""
-    return _answer(await service.read(invite_id), response)
+    return _answer(await service.read(invite_id), response, now)
 
 
 @router.post("/{invite_id}/revoke")
 async def revoke_merchant_invite(
     caller: Annotated[Caller, Depends(allowed("invite.revoke"))],
     service: InvitesPart,
+    now: Now,
     invite_id: InviteId,
     response: Response,
     if_match: IfMatch = None,
 ) -> MerchantInviteView:
     """Nobody can use it any more."""
-    return _answer(await service.revoke(caller.actor, invite_id, if_match), response)
+    return _answer(await service.revoke(caller.actor, invite_id, if_match), response, now)

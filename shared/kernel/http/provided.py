@@ -5,9 +5,10 @@ gets has a type that is checked, and nothing is made before the first request th
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 
 P = TypeVar("P")
 S = TypeVar("S")
@@ -16,8 +17,9 @@ S = TypeVar("S")
 class PartsApi(FastAPI):
     """A FastAPI application that knows the parts of every noun. Without any it can be described, but not called."""
 
-    def __init__(self, parts: tuple[object, ...], **settings: Any) -> None:
+    def __init__(self, parts: tuple[object, ...], now: Callable[[], datetime], **settings: Any) -> None:
         super().__init__(**settings)
+        self.now = now
         self._parts = {type(one): one for one in parts}
 
     def of(self, kind: type[P]) -> P:
@@ -40,6 +42,18 @@ def provided(kind: type[P], choose: Callable[[P], S]) -> Callable[[Request], Awa
 
 def parts_of(request: Request, kind: type[P]) -> P:
     """The parts of a noun, for the few dependencies that do more than choose one. Raises LookupError."""
+    return _api_of(request).of(kind)
+
+
+async def moment_of(request: Request) -> datetime:
+    """The time, by the application's clock."""
+    return _api_of(request).now()
+
+
+Now = Annotated[datetime, Depends(moment_of)]
+
+
+def _api_of(request: Request) -> PartsApi:
     api = request.app
     assert isinstance(api, PartsApi), "routes belong to the application that create_app makes"
-    return api.of(kind)
+    return api

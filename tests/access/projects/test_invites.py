@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -10,7 +9,6 @@ import pytest
 
 from shared.access.models import ProjectInvite
 from shared.audit.models import SYSTEM
-from shared.kernel.clock import utc_now
 from tests.support.api.access_market import AccessMarket, DyingDocuments, open_access_market
 from tests.support.api.harness import Api, Person
 
@@ -155,9 +153,8 @@ async def test_a_revoked_or_expired_invite_is_worthless(market: AccessMarket) ->
     etag = (await market.ann.get(f"{path}/{one['id']}")).headers["ETag"]
     moe = await market.api.sign_in("Moe", email=MOE)
 
-    market.api.app.access.project_invites._now = lambda: utc_now() + timedelta(days=14)
-    assert (await accept(moe, code)).status_code == 404
-    market.api.app.access.project_invites._now = utc_now
+    with market.api.clock.shifted(days=14):
+        assert (await accept(moe, code)).status_code == 404
     assert (await market.ann.delete(f"{path}/{one['id']}")).status_code == 428
     assert (await market.ann.delete(f"{path}/{one['id']}", headers={"If-Match": etag})).status_code == 204
     assert (await accept(moe, code)).status_code == 404
@@ -262,7 +259,7 @@ async def test_a_kill_after_inviting_loses_no_mail(api: Api) -> None:
     assert sent == [MOE]
     del api.app.ports.__dict__["mail"]
     assert alive is None
-    api.app.audit.journal._now = lambda: utc_now() + timedelta(minutes=2)
+    api.clock.passes(minutes=2)
     await api.app.audit.journal.deliver_due()
 
     [code] = await codes(market)

@@ -1,7 +1,6 @@
 """The people of a project: what each role may do, and that whoever goes is out at once with their keys."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from shared.access.projects import members as members_module
 from shared.access.tasks import DisableKeys
 from shared.audit.models import SYSTEM, Entry
-from shared.kernel.clock import utc_now
 from tests.support.api.access_market import AccessMarket, DyingDocuments, open_access_market
 from tests.support.api.harness import Api, Person
 
@@ -211,7 +209,7 @@ async def test_a_kill_after_a_removal_disables_the_rest_of_the_keys_later(api: A
     assert late is not None
     assert late.status == "active"  # or the test would prove nothing
     api.app.access.members.on_disable_keys = follow_up  # type: ignore[method-assign]
-    api.app.audit.journal._now = lambda: utc_now() + timedelta(minutes=2)
+    api.clock.passes(minutes=2)
     await api.app.audit.journal.deliver_due()
 
     late = await api.app.access.store.key(market.consumer_id, "key_094")
@@ -230,7 +228,7 @@ async def test_a_kill_before_the_list_follows_is_made_up_for(api: Api) -> None:
     assert (await moe.get(f"{market.consumer}/projects/{project_id}")).status_code == 200  # they are in already
     assert (await moe.get("/api/v1/me/projects")).json()["items"] == []
     documents.dead = False
-    api.app.audit.journal._now = lambda: utc_now() + timedelta(minutes=2)
+    api.clock.passes(minutes=2)
     await api.app.audit.journal.deliver_due()
 
     assert [each["id"] for each in (await moe.get("/api/v1/me/projects")).json()["items"]] == [project_id]

@@ -1,7 +1,6 @@
 """Projects: made, limited, changed, deleted, and listed for those who are in them."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +8,6 @@ import pytest
 from shared.access.tasks import ClearProject
 from shared.audit.models import SYSTEM
 from shared.identity.store import ACCOUNTS
-from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
 from tests.support.api.access_market import AccessMarket
 
@@ -179,7 +177,7 @@ async def test_a_kill_before_people_are_cleared_leaves_nobody_in_the_end(market:
         assert (await moe.get(shut)).status_code == 404  # and good for nothing
     assert (await moe.get("/api/v1/me/projects")).json()["items"] == []
     app.access.projects.on_clear = clear  # type: ignore[method-assign]
-    app.audit.journal._now = lambda: utc_now() + timedelta(minutes=2)
+    market.api.clock.passes(minutes=2)
     assert await app.audit.journal.deliver_due() > 0
 
     assert await app.access.store.member(market.consumer_id, project_id, moe.account.id) is None

@@ -15,7 +15,6 @@ from shared.billing.prices.store import plan_document
 from shared.billing.profiles.models import BillingProfile
 from shared.billing.profiles.store import PROFILE
 from shared.billing.store import BILLING
-from shared.kernel.clock import utc_now
 from shared.platform.blobs.links import PATH
 from shared.platform.documents import CONTAINERS, Query, Where
 from tests.support.api.access_market import AccessMarket
@@ -49,8 +48,8 @@ async def invoice(market: AccessMarket) -> Invoice:
     await app.ports.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", 1), plan.to_json())
     await used(market, "a", "key_plain", data={"requests": 70, "status_code": 200})
     await used(market, "b", "key_plain", DAY + timedelta(hours=3), data={"requests": 50, "status_code": 200})
-    app.billing.closer.now = lambda: utc_now() + timedelta(days=65)
-    await app.billing.closer.close_merchant(profile)
+    with market.api.clock.shifted(days=65):
+        await app.billing.closer.close_merchant(profile)
     found = (await app.billing.invoice_store.merchant_invoices("mer_1", (), 10, None)).items
     return next(held.value for held in found if held.value.total == Decimal("1.2"))
 

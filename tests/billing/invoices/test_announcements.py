@@ -35,7 +35,7 @@ class TestReminding:
         assert (await bills.ann.post(f"{bills.market.consumer}/webhooks", json=hook)).status_code == 201
         reminders = bills.api.app.billing.reminders
         for day in (2, 3, 3, 9):
-            monkeypatch.setattr(reminders, "_now", lambda day=day: datetime(2026, 5, day, 8, tzinfo=UTC))
+            bills.api.clock.moment = datetime(2026, 5, day, 8, tzinfo=UTC)
             await asyncio.gather(*(reminders.run() for _ in range(5)))
         assert (await bills.subjects()) == [OVERDUE] * 2
         assert [json.loads(posted.body)["data"]["status"] for posted in receiver.requests] == ["overdue"]
@@ -47,7 +47,7 @@ class TestReminding:
     ) -> None:
         await bills.issue(1, time_zone="Nowhere/Land")
         await bills.issue(2)
-        monkeypatch.setattr(bills.api.app.billing.reminders, "_now", lambda: datetime(2026, 5, 4, tzinfo=UTC))
+        bills.api.clock.moment = datetime(2026, 5, 4, tzinfo=UTC)
         assert await bills.api.app.billing.reminders.run() == 1
         assert [(await bills.read(f"inv_{n}")).status for n in (1, 2)] == ["issued", "overdue"]
 
@@ -56,7 +56,7 @@ class TestReminding:
         self, bills: InvoiceMarket, monkeypatch: pytest.MonkeyPatch, zone: str, reminded: int
     ) -> None:
         await bills.issue(time_zone=zone)
-        monkeypatch.setattr(bills.api.app.billing.reminders, "_now", lambda: datetime(2026, 5, 2, 13, tzinfo=UTC))
+        bills.api.clock.moment = datetime(2026, 5, 2, 13, tzinfo=UTC)
         assert await bills.api.app.billing.reminders.run() == reminded
 
 
@@ -110,8 +110,7 @@ class TestAnnouncing:
             patched.setattr(app.ports.mail, "send", fails_once)
             await self._issued(bills, "inv_1", "inv_2")
             await bills.api.drain()
-            patched.setattr(app.audit.journal, "_now", lambda: utc_now() + FIRST_DUE)
-            patched.setattr(app.billing.announcer, "_now", lambda: utc_now() + FIRST_DUE)
+            bills.api.clock.passes(seconds=FIRST_DUE.total_seconds())
             await app.audit.journal.deliver_due()
         await bills.api.drain()
         assert sent[1:] == [sent[1]] * 2, "the same Message-ID"
@@ -142,7 +141,7 @@ class TestAnnouncing:
             await self._issued(bills, *(f"inv_{number}" for number in range(1, 11)))
             await bills.api.drain()
             for times in (2, 3, 4):
-                patched.setattr(app.audit.journal, "_now", lambda minutes=times: utc_now() + minutes * FIRST_DUE)
+                bills.api.clock.passes(seconds=times * FIRST_DUE.total_seconds())
                 await app.audit.journal.deliver_due()
                 await bills.api.drain()
         assert sent == [f"Invoice ACME26-{number:06d}" for number in range(1, 11)]
@@ -165,7 +164,7 @@ class TestAnnouncing:
             await self._issued(bills, "inv_1", "inv_2", "inv_3")
             assert [subject[-1] for _, subject in await bills.subjects()] == ["1", "3"]
             full = False
-            patched.setattr(app.audit.journal, "_now", lambda: utc_now() + FIRST_DUE)
+            bills.api.clock.passes(seconds=FIRST_DUE.total_seconds())
             await app.audit.journal.deliver_due()
         assert sorted(subject[-1] for _, subject in await bills.subjects()) == ["1", "2", "3"]
 

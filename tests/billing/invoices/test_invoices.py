@@ -4,14 +4,13 @@ import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from shared.audit.journal import FIRST_DUE
-from shared.kernel.clock import utc_now
 from tests.emulators.receiver import Receiver
 from tests.support.api.invoice_market import MERCHANT, InvoiceMarket, numbers
 from tests.support.api.problems import problem
@@ -194,7 +193,7 @@ class TestPaying:
                 await bills.pay("119")
         assert (await bills.read()).status == "paid"
         assert await bills.audited("invoice.pay") == []
-        monkeypatch.setattr(app.audit.journal, "_now", lambda: utc_now() + FIRST_DUE + timedelta(seconds=1))
+        bills.api.clock.passes(seconds=FIRST_DUE.total_seconds() + 1)
         await app.audit.journal.deliver_due()
         assert PAID in await bills.subjects()
         assert len(await bills.audited("invoice.pay")) == 1

@@ -17,7 +17,8 @@ from shared.billing.store import BILLING
 from shared.platform.documents import Documents, Query
 from shared.platform.documents.sqlite import SqliteDocuments
 from tests.support.billing.books import AFTER_MARCH, Books, open_books
-from tests.support.embedded import IN_MEMORY, Time
+from tests.support.clock import Clock
+from tests.support.embedded import IN_MEMORY
 
 CONSUMERS = 30
 POINTS = 50
@@ -91,7 +92,7 @@ async def _finish(books: Books, documents: SqliteDocuments) -> dict[str, bytes]:
 
 
 def _books(documents: Any) -> Books:
-    return Books(None, documents, Time(AFTER_MARCH))  # type: ignore[arg-type]  # no market is needed to close
+    return Books(None, documents, Clock(AFTER_MARCH))  # type: ignore[arg-type]  # no market is needed to close
 
 
 async def test_killed_at_any_write_it_ends_the_same(folder: Path) -> None:

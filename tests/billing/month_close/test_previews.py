@@ -11,7 +11,6 @@ from shared.billing.prices.store import plan_document
 from shared.billing.profiles.models import BillingProfile
 from shared.billing.profiles.store import PROFILE
 from shared.billing.store import BILLING
-from shared.kernel.clock import utc_now
 from shared.kernel.periods import name_at, period
 from tests.support.api.access_market import AccessMarket
 from tests.support.api.usage import used
@@ -20,9 +19,9 @@ MERCHANT = "/api/v1/merchants/mer_1"
 PRICE = {"id": "calls", "name": "API calls", "metric": "requests", "model": "per_unit", "unit_price": "0.01"}
 
 
-def running() -> str:
+def running(market: AccessMarket) -> str:
     """The month's name, by the clock that `billing` has stopped."""
-    return name_at(utc_now(), "UTC")
+    return name_at(market.api.clock(), "UTC")
 
 
 @pytest.fixture
@@ -61,7 +60,7 @@ async def test_a_consumer_sees_what_the_running_month_comes_to(billing: AccessMa
         "draft",
         "",
         "1.2",
-        running(),
+        running(billing),
     )
     assert [line["quantity"] for line in preview["lines"]] == ["120"]
     assert not {"commission", "merchant_net", "pseudonym"} & preview.keys()
@@ -74,7 +73,7 @@ async def test_a_merchant_previews_a_subscriber_by_pseudonym(billing: AccessMark
     [preview] = answer.json()["items"]
     assert (preview["total"], preview["commission"], preview["merchant_net"]) == ("1.2", "0.12", "1.08")
     assert billing.consumer.rpartition("/")[2] not in answer.text, "a merchant learns no consumer's id"
-    named = await billing.mia.get(f"{MERCHANT}/invoice-previews", params={**asked, "period": running()})
+    named = await billing.mia.get(f"{MERCHANT}/invoice-previews", params={**asked, "period": running(billing)})
     assert named.json() == answer.json()
 
 
@@ -101,15 +100,14 @@ async def test_a_merchant_who_does_not_bill_has_no_previews(market: AccessMarket
 
 async def test_what_was_previewed_is_what_is_issued_and_the_close_says_so(billing: AccessMarket) -> None:
     [preview] = (await billing.ann.get(f"{billing.consumer}/invoice-previews")).json()["items"]
-    app = billing.api.app
-    over = period(running(), "UTC").end + timedelta(hours=25)
-    app.billing.closer.now = lambda: over
+    app, month = billing.api.app, running(billing)
+    billing.api.clock.moment = period(month, "UTC").end + timedelta(hours=25)
     held = await app.billing.profile_store.profile("mer_1")
     assert held is not None
     await app.billing.closer.close_merchant(held.value)
     for person, home in ((billing.mia, MERCHANT), (billing.root, MERCHANT)):
         [close] = (await person.get(f"{home}/closes")).json()["items"]
-        assert (close["period"], close["status"], close["invoices"], close["held"]) == (running(), "done", 1, {})
+        assert (close["period"], close["status"], close["invoices"], close["held"]) == (month, "done", 1, {})
     [item] = (await billing.ann.get(f"{billing.consumer}/invoices")).json()["items"]
     issued = (await billing.ann.get(f"{billing.consumer}/invoices/{item['id']}")).json()
     same = ("lines", "subtotal", "net", "taxes", "total", "amount_due", "days", "seller_party", "buyer_party", "id")

@@ -318,7 +318,7 @@ async def test_subscribers_are_told(market: AccessMarket) -> None:
 
 async def told(market: AccessMarket) -> None:
     await market.api.drain()
-    market.api.app.audit.journal._now = lambda: utc_now() + FIRST_DUE * 2
+    market.api.clock.passes(seconds=2 * FIRST_DUE.total_seconds())
     await market.api.app.audit.journal.deliver_due()
 
 

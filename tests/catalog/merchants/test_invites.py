@@ -1,7 +1,6 @@
 """Becoming a merchant: an invite, used once by whom it is for, and a registration that is whole or did not happen."""
 
 import asyncio
-from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +12,6 @@ from shared.catalog.merchants import invites as rules
 from shared.catalog.models import Merchant
 from shared.catalog.store import RESERVED, SlugTaken
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
-from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
 from shared.kernel.http.paging import encode_cursor
 from shared.platform.documents import CONTAINERS
@@ -30,10 +28,6 @@ async def admin(api: Api) -> Person:
 @pytest.fixture
 async def ann(api: Api) -> Person:
     return await api.sign_in("Ann", email="ann@example.com")
-
-
-def at(moment: datetime) -> Any:
-    return lambda: moment
 
 
 async def pages(admin: Person, params: dict[str, str]) -> list[dict[str, Any]]:
@@ -85,10 +79,9 @@ class TestInvites:
     async def test_lists_tell_those_that_expired_apart(
         self, api: Api, admin: Person, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with monkeypatch.context() as then:
-            expired = []
-            for number in range(3):
-                then.setattr(api.app.catalog.invites, "_now", at(utc_now() - timedelta(days=10 - number)))
+        expired = []
+        for number in range(3):
+            with api.clock.shifted(days=number - 10):
                 expired.append((await invite(admin, days=1))["id"])
         revoked, accepted, opened = [(await invite(admin)) for _ in range(3)]
         await admin.post(f"{INVITES}/{revoked['id']}/revoke", headers={"If-Match": revoked["etag"]})
@@ -107,7 +100,7 @@ class TestInvites:
     ) -> None:
         older, newer = [(await invite(admin, days=1))["id"] for _ in range(2)]
         first = (await admin.get(INVITES, params={"status": "open", "limit": "1"})).json()
-        monkeypatch.setattr(api.app.catalog.invites, "_now", at(utc_now() + timedelta(days=2)))
+        api.clock.passes(days=2)
         params = {"status": "open", "limit": "1", "cursor": first["next_cursor"]}
         second = (await admin.get(INVITES, params=params)).json()
         assert [one["id"] for one in first["items"] + second["items"]] == [newer, older]
@@ -205,8 +198,7 @@ class TestRegistration:
     async def test_every_invite_that_is_of_no_use_gets_the_same_answer(
         self, api: Api, admin: Person, ann: Person, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with monkeypatch.context() as then:
-            then.setattr(api.app.catalog.invites, "_now", at(utc_now() - timedelta(days=2)))
+        with api.clock.shifted(days=-2):
             expired = await invite(admin, days=1)
         used, revoked = await invite(admin), await invite(admin)
         await admin.post(REGISTER, json=wanted(used["code"], "used"))
@@ -249,11 +241,9 @@ class TestKills:
                 await self.registers(api, ann, code)
         assert (await ann.reload()).merchant_ids == ()
         # However late the timer is: what the invite was used for keeps its slug.
-        late = utc_now() + timedelta(days=3)
-        monkeypatch.setattr(api.app.catalog.registration, "_now", at(late))
+        api.clock.passes(days=3)
         with pytest.raises(Problem, match="slug_taken"):
             await self.registers(api, admin, (await invite(admin))["code"])
-        monkeypatch.setattr(api.app.audit.journal, "_now", at(late))
         await api.app.audit.journal.deliver_due()
         (merchant_id,) = (await ann.reload()).merchant_ids
         assert (await ann.get(f"/api/v1/merchants/{merchant_id}")).json()["slug"] == "meteo"
@@ -269,7 +259,7 @@ class TestKills:
             with pytest.raises(Killed):
                 await self.registers(api, ann, code)
         assert problem(await ann.post(REGISTER, json=wanted(code))) == (409, "slug_taken")
-        monkeypatch.setattr(api.app.catalog.registration, "_now", at(utc_now() + RESERVED + timedelta(seconds=1)))
+        api.clock.passes(seconds=RESERVED.total_seconds() + 1)
         assert (await ann.post(REGISTER, json=wanted(code))).status_code == 201
 
     async def test_twice_delivered_is_once_done(
@@ -280,7 +270,7 @@ class TestKills:
             merchant = await self.registers(api, ann, (await invite(admin))["code"])
             with pytest.raises(Killed):
                 await asyncio.gather(*api.app.audit.journal._background)
-        monkeypatch.setattr(api.app.audit.journal, "_now", at(utc_now() + FIRST_DUE + timedelta(seconds=1)))
+        api.clock.passes(seconds=FIRST_DUE.total_seconds() + 1)
         assert await api.app.audit.journal.deliver_due() > 0
         assert (await ann.reload()).merchant_ids == (merchant.id,)
 

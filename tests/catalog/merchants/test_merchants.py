@@ -2,7 +2,6 @@
 
 import asyncio
 import io
-from datetime import timedelta
 from typing import Any, get_args
 
 import pytest
@@ -15,7 +14,6 @@ from shared.audit.journal import FIRST_DUE
 from shared.audit.models import Actor
 from shared.catalog.merchants.service import Decision, Mark
 from shared.catalog.models import Service, UpstreamConfig
-from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
 from tests.support.api.harness import Api, Person
 from tests.support.api.merchant_steps import MERCHANTS, Killed, decide, dies, register
@@ -285,8 +283,7 @@ class TestEffects:
             with pytest.raises(Killed):
                 await api.app.catalog.merchants.decide(Actor(admin.account.id, "admin"), shop, "suspend", "x")
         assert await self.admitted(api) == "service_suspended"
-        moment = utc_now() + FIRST_DUE + timedelta(seconds=1)
-        monkeypatch.setattr(api.app.audit.journal, "_now", lambda: moment)
+        api.clock.passes(seconds=FIRST_DUE.total_seconds() + 1)
         await api.app.audit.journal.deliver_due()
         assert not await self.in_catalogue(api)
 

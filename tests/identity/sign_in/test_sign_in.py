@@ -3,7 +3,6 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from shared.audit.models import SYSTEM, Actor, Entry
 from shared.bootstrap import Application
 from shared.identity.models import Account, SignedIn
 from shared.identity.store import ACCOUNTS, LOGINS, email_key
-from shared.kernel.clock import utc_now
 from shared.kernel.errors import Problem
 from shared.platform.documents import Container, DocumentsUnavailable, Operation
 from tests.emulators.issuer import Issuer
@@ -309,7 +307,7 @@ async def test_a_role_that_a_kill_left_behind_follows_the_roster(api: Api, monke
         await api.drain()
     assert (await ann.reload()).role is None
 
-    monkeypatch.setattr(api.app.audit.journal, "_now", lambda: utc_now() + timedelta(minutes=2))
+    api.clock.passes(minutes=2)
     assert await api.app.audit.journal.deliver_due() == 1
     assert (await ann.reload()).role == "admin"
 

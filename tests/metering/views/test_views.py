@@ -10,7 +10,6 @@ import pytest
 
 from scripts.seeding.documents import put_key
 from shared.access.store import member_document
-from shared.kernel.clock import utc_now
 from shared.platform.documents import CONTAINERS
 from tests.support.api.access_market import AccessMarket
 from tests.support.api.harness import Person
@@ -68,7 +67,7 @@ async def test_slices_say_the_same_as_counters(usage: Used) -> None:
     people = [usage.ann, usage.mia]
     asked = [(p, path, group_by) for p, path in zip(people, paths, strict=True) for group_by in questions]
     before = [(await get(p, path, group_by=group_by))["items"] for p, path, group_by in asked]
-    usage.api.app.metering.rollups._now = lambda: utc_now() + timedelta(seconds=5)  # all of it was counted before
+    usage.api.clock.passes(seconds=5)  # all of it was counted before
     await usage.api.app.metering.rollups.run()
     after = [(await get(p, path, group_by=group_by))["items"] for p, path, group_by in asked]
     assert after == before
@@ -238,7 +237,7 @@ async def test_another_merchants_services_and_pseudonyms_do_not_exist(usage: Use
 
 
 async def test_operators_see_the_platform_once_it_is_derived(usage: Used) -> None:
-    usage.api.app.metering.rollups._now = lambda: utc_now() + timedelta(seconds=5)
+    usage.api.clock.passes(seconds=5)
     await usage.api.app.metering.rollups.run()
     answer = await get(usage.root, "/api/v1/admin/usage", group_by="merchant,service")
     assert [(i["merchant"], i["service"], i["requests"]) for i in answer["items"]] == [

@@ -11,6 +11,7 @@
 - `api.anonymous` is the same without a token.
 - `api.app` is `shared.bootstrap.Application`: `api.app.audit.journal`, `api.app.access.store`, ...; `api.issuer`
   is the provider (`tests/emulators/issuer.py`); `await api.drain()` waits for tasks in the background, such as mails.
+- `api.clock` is the time of the application (`tests/support/clock.py`): `api.clock.passes(minutes=2)`.
 - `api.mails()` are the messages in the outbox folder, oldest first.
 - Consume is not part of this application; `api.app.metering.consume` is its service.
 
@@ -35,6 +36,7 @@ from shared.identity.models import Account
 from shared.identity.store import login_key
 from shared.settings import load_settings
 from tests.emulators.issuer import Issuer
+from tests.support.clock import Clock
 
 HOST = "http://ams.test"
 PEPPER = "the pepper of the tests"
@@ -97,7 +99,8 @@ class Api:
             "AMS_OIDC_ISSUERS": json.dumps(issuers),
             **environ,
         }
-        self.app = Application(load_settings(settings))
+        self.clock = Clock()
+        self.app = Application(load_settings(settings), self.clock)
         # Errors of our own are answered with 500, as by a host; a test sees that in the answer.
         transport = httpx.ASGITransport(cast("Any", self.app.api), raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url=HOST)

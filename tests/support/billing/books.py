@@ -36,7 +36,8 @@ from shared.identity.store import AccountStore
 from shared.kernel.clock import format_time
 from shared.metering.events import UsageEvent
 from shared.platform.documents import Documents, Query, Where
-from tests.support.embedded import Embedded, Time, open_embedded, raw, service, usage_event
+from tests.support.clock import Clock
+from tests.support.embedded import Embedded, open_embedded, raw, service, usage_event
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 AFTER_MARCH = datetime(2026, 4, 2, 1, tzinfo=UTC)
@@ -51,7 +52,7 @@ class Books:
 
     embedded: Embedded
     documents: Documents
-    time: Time
+    time: Clock
     announced: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

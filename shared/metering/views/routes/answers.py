@@ -1,10 +1,11 @@
 """The views that are the same for everybody, made from sums: each as JSON, or its items as CSV."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 
 from fastapi.responses import StreamingResponse
 
-from shared.kernel.clock import format_time, utc_now
+from shared.kernel.clock import format_time
 from shared.metering.views.figures import Figures, changes_percent, distribution, figures, spikes
 from shared.metering.views.routes.parameters import (
     DistributionShare,
@@ -59,11 +60,11 @@ async def spread(
 
 
 async def outliers(
-    sums: Sums, asked: Range, selection: UsageSelection, threshold: float, *, csv: bool
+    sums: Sums, asked: Range, selection: UsageSelection, threshold: float, now: datetime, *, csv: bool
 ) -> UsageSpikes | StreamingResponse:
     window = asked.window("day")
     summed = await sums(UsageSelection(window, (), selection.only))
-    found = spikes(summed, window, threshold, utc_now())
+    found = spikes(summed, window, threshold, now)
     if csv:
         return table("usage-spikes", window, summed.as_of, SpikeItem, found.rows)
     return UsageSpikes(

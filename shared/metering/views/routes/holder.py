@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Query, Request, Security
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.access.gate.service import Holder
-from shared.kernel.clock import format_time, utc_now
+from shared.kernel.clock import format_time
 from shared.kernel.http.fields import NextCursor
 from shared.kernel.http.parameters import Cursor
-from shared.kernel.http.provided import parts_of, provided
+from shared.kernel.http.provided import Now, parts_of, provided
 from shared.kernel.http.schemas import View
 from shared.metering.consume.routes import bearer, own_header
 from shared.metering.counters import Bucket
@@ -108,6 +108,7 @@ def _check_group_by(text: str) -> str:
 async def summarize_usage(
     holder: CurrentHolder,
     queries: UsageQueriesPart,
+    now: Now,
     start: Annotated[AwareDatetime | None, Query(alias="from", description="Default: start of this UTC month")] = None,
     to: Annotated[AwareDatetime | None, Query(description="Exclusive. Default: end of this quarter hour")] = None,
     group_by: Annotated[
@@ -120,7 +121,6 @@ async def summarize_usage(
     ] = "service",
 ) -> UsageSummary:
     """Sums of this key's usage, in whole quarter hours, fresh within seconds."""
-    now = utc_now()
     start = start or now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     to = to or now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + timedelta(minutes=15)
     groups = _split(group_by)

@@ -12,7 +12,7 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.fields import MerchantId, ServiceId
 from shared.kernel.http.parameters import PageSize
-from shared.kernel.http.provided import provided
+from shared.kernel.http.provided import Now, provided
 from shared.metering.parts import MeteringParts
 from shared.metering.views.figures import Metric, figures, largest
 from shared.metering.views.merchant import MerchantUsage
@@ -200,10 +200,10 @@ async def read_merchant_usage_distribution(
 
 @router.get(f"{HOME}/spikes", response_model=UsageSpikes, responses=TABLE)
 async def read_merchant_usage_spikes(
-    caller: Reader, scope: Scoped, asked: Asked, csv: Csv, threshold: Threshold = THRESHOLD
+    caller: Reader, scope: Scoped, asked: Asked, csv: Csv, now: Now, threshold: Threshold = THRESHOLD
 ) -> UsageSpikes | StreamingResponse:
     """Days whose requests stand out."""
-    return await outliers(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), threshold, csv=csv)
+    return await outliers(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), threshold, now, csv=csv)
 
 
 async def _summary(

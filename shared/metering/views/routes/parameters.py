@@ -10,8 +10,9 @@ from fastapi import Depends, Query, Request
 from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, BaseModel, Field
 
-from shared.kernel.clock import format_time, utc_now
+from shared.kernel.clock import format_time
 from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.provided import Now
 from shared.kernel.http.schemas import View
 from shared.metering.store import bad_range
 from shared.metering.views.csv_export import csv_lines
@@ -181,13 +182,13 @@ Zone = Annotated[ZoneInfo, Depends(asked_zone)]
 
 async def asked_range(
     zone: Zone,
+    now: Now,
     start: Annotated[
         Moment | None,
         Query(alias="from", description="In whole quarter hours, or a local day. Default: start of this month"),
     ] = None,
     to: Annotated[Moment | None, Query(description="Exclusive. Default: end of this quarter hour")] = None,
 ) -> Range:
-    now = utc_now()
     first = start or now.astimezone(zone).date().replace(day=1)
     last = to or now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + timedelta(minutes=15)
     return Range(_moment("from", first, zone), _moment("to", last, zone), zone)
@@ -195,12 +196,12 @@ async def asked_range(
 
 async def asked_months(
     zone: Zone,
+    now: Now,
     months: Annotated[int, Query(ge=1, le=MONTHS_MAX, description="How many calendar months, this one included")] = 12,
 ) -> Range:
     """This month and those before it."""
-    now = utc_now()
     number = now.astimezone(zone).year * 12 + now.astimezone(zone).month - months  # counted from 0
-    return await asked_range(zone, date(number // 12, number % 12 + 1, 1), None)
+    return await asked_range(zone, now, date(number // 12, number % 12 + 1, 1), None)
 
 
 def day_range(day: date, zone: ZoneInfo) -> Range:
