@@ -18,8 +18,8 @@ Late usage: an event that is counted after its month's close is billed by the ne
 decided in `month_close/drafting.py` (which earlier months changed) and computed in `invoices/corrections.py` (by how
 much, line for line).
 
-`charges.py` is the vocabulary of price plans, `numbering.py` that of consecutive numbers; `store.py` is what all stores
-here are built on. A sub-noun imports from those further down only (pyproject.toml, import-linter).
+`charges.py` with `tiers.py` is the vocabulary of price plans, `numbering.py` that of consecutive numbers; `store.py` is
+what all stores here are built on. Which sub-noun may import which is held by import-linter (pyproject.toml).
 
 Not billing's: counting usage (`shared.metering`), usage reports (`shared.reports`), drawing a PDF page (`shared.pdf`),
 links that are logged (`shared.downloads`), who the consumers and what their grants are (`shared.access`). Money is

@@ -1,16 +1,13 @@
 """What a price plan is made of: charges, in one JSON form for every model, decimals as text.
 
 A charge names what it counts (`metric`), and how that is priced (`model`). What could be read in two ways is refused:
-a last tier with a bound gives away what is above it, tiers out of order have no meaning, a field of another model would
-be ignored without a word.
+tiers out of order have no meaning (`shared.billing.tiers`), a field of another model would be ignored without a word.
 """
 
 from decimal import Decimal
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
-    ConfigDict,
     Field,
     StringConstraints,
     TypeAdapter,
@@ -19,8 +16,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from shared.billing.tiers import PackageTiers, PercentTiers, Size, Strict, UnitTiers
 from shared.kernel.documents import Slug
-from shared.kernel.http.schemas import StoredView
 from shared.kernel.money import Percent, Price, Quantity
 
 Metric = Literal[
@@ -30,18 +27,10 @@ Metric = Literal[
 largest of them, `unique` counts the values of a metadata field. `unique` and `max` are of the whole period: they are
 not sums, so a plan that changes within one is applied to all of it in its newest version."""
 
-TIERS_MAX = 100
 CHARGES_MAX = 50
 ClientError = Annotated[int, Field(ge=400, le=499)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whitespace=True)]
-Size = Annotated[Quantity, Field(gt=0)]
 Factor = Annotated[Quantity, Field(gt=0)]
-
-
-class Strict(StoredView):
-    """Unknown fields are refused: a misspelt price must not become no price."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Convert(Strict):
@@ -53,64 +42,6 @@ class Convert(Strict):
     """What it is multiplied with or divided by."""
     rounding: Literal["none", "ceiling", "floor", "half_up"] = "none"
     """How the result becomes a whole number; `none` leaves it as it is."""
-
-
-class UnitTier(Strict):
-    """From just above the tier before up to and including `up_to`, counted from the period's first unit."""
-
-    up_to: Quantity | None = None
-    """Last unit of the tier, included; null in the last tier, which has no end."""
-    unit_price: Price = Decimal(0)
-    """Price of each unit in it, in the plan's currency."""
-    flat_fee: Price = Decimal(0)
-    """Once for the tier, as soon as a unit is in it."""
-
-
-class PercentTier(Strict):
-    """A tier of amounts of money, from just above the tier before up to and including `up_to`."""
-
-    up_to: Quantity | None = None
-    """Last amount of the tier, included; null in the last tier, which has no end."""
-    rate_percent: Percent = Decimal(0)
-    """Percent of what is in the tier."""
-    flat_fee: Price = Decimal(0)
-    """Once for the tier, as soon as something is in it."""
-
-
-class PackageTier(Strict):
-    """A tier that sells packages, from just above the tier before up to and including `up_to`."""
-
-    up_to: Quantity | None = None
-    """Last unit of the tier, included; null in the last tier, which has no end."""
-    package_price: Price
-    """Price of one package, in the plan's currency."""
-    package_size: Size
-    """Units in one package."""
-
-
-T = TypeVar("T", UnitTier, PercentTier, PackageTier)
-
-
-def _checked(tiers: tuple[T, ...]) -> tuple[T, ...]:
-    if not tiers:
-        raise ValueError("must have at least one")
-    previous = Decimal(0)
-    for number, tier in enumerate(tiers[:-1], 1):
-        if tier.up_to is None:
-            raise ValueError(f"only the last tier may have `up_to` null, and tier {number} of {len(tiers)} has")
-        if tier.up_to <= previous:
-            raise ValueError(f"`up_to` must rise from tier to tier, from above 0: tier {number} does not")
-        previous = tier.up_to
-    if tiers[-1].up_to is not None:
-        raise ValueError("the last one must have `up_to` null, or usage above it would be free")
-    return tiers
-
-
-# Not `min_length`: pydantic would call a list of one wrong tier too short as well.
-_Count = Field(max_length=TIERS_MAX, json_schema_extra={"minItems": 1})
-UnitTiers = Annotated[tuple[UnitTier, ...], _Count, AfterValidator(_checked)]
-PercentTiers = Annotated[tuple[PercentTier, ...], _Count, AfterValidator(_checked)]
-PackageTiers = Annotated[tuple[PackageTier, ...], _Count, AfterValidator(_checked)]
 
 
 def _not_below(value: Decimal | None, name: str, info: ValidationInfo) -> Decimal | None:

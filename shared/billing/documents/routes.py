@@ -27,54 +27,54 @@ InvoiceDownloadsPart = Annotated[
 @router.get("/merchants/{merchant_id}/invoices/{invoice_id}/documents/{format}")
 async def download_merchants_invoice(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
-    papers: InvoiceDownloadsPart,
+    downloads: InvoiceDownloadsPart,
     merchant_id: MerchantId,
     invoice_id: InvoiceId,
     format: DocumentFormat,
     side: Annotated[Side, Query(description="`buyer`: as the consumer has it, without commission")] = "merchant",
 ) -> DownloadLinkView:
     """A link to the invoice as PDF, CSV, JSON or e-invoice XML."""
-    link = await papers.of_merchant(caller.actor, merchant_id=merchant_id, id=invoice_id, format=format, side=side)
+    link = await downloads.of_merchant(caller.actor, merchant_id=merchant_id, id=invoice_id, format=format, side=side)
     return DownloadLinkView.of(link)
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/documents/{format}")
 async def download_invoice(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
-    papers: InvoiceDownloadsPart,
+    downloads: InvoiceDownloadsPart,
     consumer_id: ConsumerId,
     invoice_id: InvoiceId,
     format: DocumentFormat,
 ) -> DownloadLinkView:
     """A link to the invoice as PDF, CSV, JSON or e-invoice XML."""
-    link = await papers.of_consumer(caller.actor, consumer_id=consumer_id, id=invoice_id, format=format)
+    link = await downloads.of_consumer(caller.actor, consumer_id=consumer_id, id=invoice_id, format=format)
     return DownloadLinkView.of(link)
 
 
 @router.get("/merchants/{merchant_id}/credit-notes/{note_id}/documents/{format}")
 async def download_merchants_note(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
-    papers: InvoiceDownloadsPart,
+    downloads: InvoiceDownloadsPart,
     merchant_id: MerchantId,
     note_id: CreditNoteId,
     format: DocumentFormat,
 ) -> DownloadLinkView:
     """A link to the credit note as PDF, CSV, JSON or e-invoice XML."""
-    link = await papers.merchants_note(caller.actor, merchant_id=merchant_id, id=note_id, format=format)
+    link = await downloads.merchants_note(caller.actor, merchant_id=merchant_id, id=note_id, format=format)
     return DownloadLinkView.of(link)
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes/{note_id}/documents/{format}")
 async def download_note(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
-    papers: InvoiceDownloadsPart,
+    downloads: InvoiceDownloadsPart,
     consumer_id: ConsumerId,
     invoice_id: InvoiceId,
     note_id: CreditNoteId,
     format: DocumentFormat,
 ) -> DownloadLinkView:
     """A link to the credit note as PDF, CSV, JSON or e-invoice XML."""
-    link = await papers.consumers_note(
+    link = await downloads.consumers_note(
         caller.actor, consumer_id=consumer_id, invoice_id=invoice_id, id=note_id, format=format
     )
     return DownloadLinkView.of(link)
@@ -83,12 +83,12 @@ async def download_note(
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/records.csv")
 async def download_invoice_records(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
-    papers: InvoiceDownloadsPart,
+    downloads: InvoiceDownloadsPart,
     consumer_id: ConsumerId,
     invoice_id: InvoiceId,
     period: Annotated[Month | None, Query(description="Default: the invoice's own; others where it corrects")] = None,
 ) -> DownloadLinkView:
     """A link to the raw records that the invoice rests on. Their SHA-256 is printed on the invoice, and
     `scripts/verify_invoice` recomputes it from them. 410 `records_gone` once they have expired."""
-    link = await papers.records(caller.actor, consumer_id=consumer_id, id=invoice_id, period=period)
+    link = await downloads.records(caller.actor, consumer_id=consumer_id, id=invoice_id, period=period)
     return DownloadLinkView.of(link)

@@ -11,14 +11,12 @@ from shared.billing.charges import (
     GraduatedPackage,
     GraduatedPercentage,
     Package,
-    PackageTier,
-    PercentTier,
     PerUnit,
-    UnitTier,
     Volume,
     VolumePackage,
 )
 from shared.billing.rating.figures import Priced, Step, Usage, converted
+from shared.billing.tiers import PackageTier, PercentTier, UnitTier
 from shared.kernel.money import ZERO, decimal_text, ended
 
 

@@ -96,7 +96,7 @@ Buyer = Annotated[Caller, Depends(allowed("invoice.read_own"))]
 @router.get("/merchants/{merchant_id}/invoices")
 async def list_merchant_invoices(
     caller: Reader,
-    book: InvoiceListingPart,
+    listing: InvoiceListingPart,
     merchant_id: MerchantId,
     status: Annotated[InvoiceStatus | None, Query(description="Only invoices of this status")] = None,
     period: Annotated[Month | None, Query(description="Only invoices of this month")] = None,
@@ -105,7 +105,7 @@ async def list_merchant_invoices(
     cursor: Cursor = None,
 ) -> MerchantInvoices:
     """A merchant's invoices, the newest number first."""
-    page = await book.of_merchant(merchant_id, limit, cursor, status=status, period=period, pseudonym=pseudonym)
+    page = await listing.of_merchant(merchant_id, limit, cursor, status=status, period=period, pseudonym=pseudonym)
     return MerchantInvoices(
         items=[summary(held.value, MerchantInvoiceSummary) for held in page.items], next_cursor=page.cursor
     )
@@ -176,16 +176,16 @@ async def give_credit_note(
 
 @router.get("/merchants/{merchant_id}/credit-notes")
 async def list_merchant_notes(
-    caller: Reader, book: InvoiceListingPart, merchant_id: MerchantId, limit: PageSize = 20, cursor: Cursor = None
+    caller: Reader, listing: InvoiceListingPart, merchant_id: MerchantId, limit: PageSize = 20, cursor: Cursor = None
 ) -> CreditNotesView:
     """A merchant's credit notes, the newest number first."""
-    return _notes(await book.notes_of_merchant(merchant_id, limit, cursor))
+    return _notes(await listing.notes_of_merchant(merchant_id, limit, cursor))
 
 
 @router.get("/consumers/{consumer_id}/invoices")
 async def list_consumer_invoices(
     caller: Buyer,
-    book: InvoiceListingPart,
+    listing: InvoiceListingPart,
     consumer_id: ConsumerId,
     status: Annotated[InvoiceStatus | None, Query(description="Only invoices of this status")] = None,
     period: Annotated[Month | None, Query(description="Only invoices of this month")] = None,
@@ -193,7 +193,7 @@ async def list_consumer_invoices(
     cursor: Cursor = None,
 ) -> BuyerInvoices:
     """A consumer's invoices of all merchants, the latest period first."""
-    page = await book.of_consumer(consumer_id, limit, cursor, status=status, period=period)
+    page = await listing.of_consumer(consumer_id, limit, cursor, status=status, period=period)
     return BuyerInvoices(items=[summary(held.value, InvoiceSummary) for held in page.items], next_cursor=page.cursor)
 
 
@@ -212,20 +212,20 @@ async def read_consumer_invoice(
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes")
 async def list_consumer_notes(
     caller: Buyer,
-    book: InvoiceListingPart,
+    listing: InvoiceListingPart,
     consumer_id: ConsumerId,
     invoice_id: InvoiceId,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> CreditNotesView:
     """What was taken back of an invoice, the newest number first."""
-    return _notes(await book.notes_of_invoice(consumer_id, invoice_id, limit, cursor))
+    return _notes(await listing.notes_of_invoice(consumer_id, invoice_id, limit, cursor))
 
 
 @router.get("/admin/invoices")
 async def list_all_invoices(
     caller: Annotated[Caller, Depends(allowed("invoice.list"))],
-    book: InvoiceListingPart,
+    listing: InvoiceListingPart,
     merchant_id: Annotated[str | None, Query(max_length=64, description="Only invoices of this merchant")] = None,
     consumer_id: Annotated[str | None, Query(max_length=64, description="Only invoices of this consumer")] = None,
     status: Annotated[InvoiceStatus | None, Query(description="Only invoices of this status")] = None,
@@ -234,7 +234,7 @@ async def list_all_invoices(
     cursor: Cursor = None,
 ) -> PlatformInvoices:
     """What is billed on the platform, the latest period first. One is read under its merchant."""
-    page = await book.of_platform(
+    page = await listing.of_platform(
         limit, cursor, merchant_id=merchant_id, consumer_id=consumer_id, status=status, period=period
     )
     return PlatformInvoices(

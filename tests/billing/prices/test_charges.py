@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from shared.billing.charges import CHARGE, TIERS_MAX, Charge
+from shared.billing.charges import CHARGE, Charge
+from shared.billing.tiers import TIERS_MAX
 from shared.kernel.money import Currency
 
 UNIT = {"model": "per_unit", "unit_price": "1"}
