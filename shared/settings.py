@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.identity.models import clean_email
 from shared.identity.sign_in.issuers import Issuers
@@ -31,10 +32,23 @@ def _split_admins(value: object) -> object:
     return tuple(admins)
 
 
-class Settings(BaseModel):
+def variable(field: str) -> str:
+    """The environment variable of a field. The hub's namespace is named as the Functions trigger wants it."""
+    if field == "usage_hub_fully_qualified_namespace":
+        return "USAGE_HUB__fullyQualifiedNamespace"
+    return field.upper()
+
+
+class Settings(BaseSettings):
     """Field names are the environment variables' in lower case. `_s` is seconds, `_ms` milliseconds."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = SettingsConfigDict(
+        frozen=True,
+        alias_generator=variable,
+        case_sensitive=True,
+        enable_decoding=False,  # lists have forms of their own here
+        extra="ignore",
+    )
 
     ams_profile: Literal["local", "azure"] = "local"
     ams_data: Path = Path(".local")
@@ -75,6 +89,18 @@ class Settings(BaseModel):
     ams_keyvault_url: str | None = None
     ams_managed_identity_client_id: str | None = None
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Nothing but what `load_settings` read: this process's environment is its caller's to give."""
+        return (init_settings,)
+
     @model_validator(mode="after")
     def _azure_is_complete(self) -> "Settings":
         if self.ams_profile == "azure":
@@ -94,23 +120,17 @@ class Settings(BaseModel):
         return self
 
 
-def variable(field: str) -> str:
-    """The environment variable of a field. The hub's namespace is named as the Functions trigger wants it."""
-    if field == "usage_hub_fully_qualified_namespace":
-        return "USAGE_HUB__fullyQualifiedNamespace"
-    return field.upper()
-
-
 def _path(loc: tuple[str | int, ...]) -> str:
     """Such as `AMS_OIDC_ISSUERS[0].audience`."""
-    return variable(str(loc[0])) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc[1:])
+    return str(loc[0]) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc[1:])
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read the known variables; empty ones count as unset. Raises SettingsError."""
-    values = {name: environ[variable(name)] for name in Settings.model_fields if environ.get(variable(name))}
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {name: value for name, value in environ.items() if value}
     try:
-        return Settings.model_validate(values)
+        return Settings(**source())
     except ValidationError as error:
         lines = [
             f"{_path(e['loc']) + ': ' if e['loc'] else ''}{e['msg'].removeprefix('Value error, ')}"

@@ -24,7 +24,6 @@ from shared.kernel.errors import Unavailable
 from shared.metering.parts import MeteringParts
 from shared.platform.secrets import SecretMissing
 from shared.reports.parts import ReportParts
-from shared.settings import Settings, load_settings
 from shared.webhooks.parts import WebhookParts
 
 if TYPE_CHECKING:
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from shared.identity.models import Account
     from shared.kernel.background import Runner
     from shared.kernel.http.provided import PartsApi
+    from shared.settings import Settings
 
 __all__ = ["BLOB_CONTAINER", "CHECKPOINT_CONTAINER", "SITE_CONTAINER", "Application", "application", "close"]
 
@@ -43,7 +43,7 @@ READY_S = 5.0
 class Application:
     """Everything a trigger may need: the ports, and the parts of every noun, each of which knows those below it."""
 
-    def __init__(self, settings: Settings, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, settings: "Settings", now: Callable[[], datetime] = utc_now) -> None:
         self.settings = settings
         self.ports = ports = Adapters(settings, now)
         self.audit = audit = AuditParts(ports)
@@ -163,6 +163,8 @@ def application() -> Application:
     """This process's application, built at the first call. Raises SettingsError."""
     global _application
     if _application is None:
+        from shared.settings import load_settings  # what reads them is not needed to index the functions
+
         _application = Application(load_settings(os.environ))
     return _application
 

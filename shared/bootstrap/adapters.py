@@ -20,10 +20,10 @@ from shared.platform.search import SearchIndex
 from shared.platform.secrets import SecretMissing, Secrets
 from shared.platform.spool import Spool
 from shared.platform.upstream import Upstream
-from shared.settings import Settings
 
 if TYPE_CHECKING:
     from shared.platform.blobs.downloads import LocalDownloads
+    from shared.settings import Settings
 
 LINK_SECRET = "download-links"  # noqa: S105 - its name, not its value
 
@@ -42,7 +42,7 @@ class Adapters:
 
     An adapter is imported where it is chosen."""
 
-    def __init__(self, settings: Settings, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, settings: "Settings", now: Callable[[], datetime] = utc_now) -> None:
         self.settings = settings
         self.now = now
         self._open = AsyncExitStack()
@@ -163,7 +163,7 @@ class Adapters:
         return self._opened(FtsIndex())
 
 
-def _mail(settings: Settings) -> Mail:
+def _mail(settings: "Settings") -> Mail:
     if settings.ams_smtp_host is None:
         from shared.platform.mail.outbox import OutboxMail
 

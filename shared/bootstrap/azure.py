@@ -8,10 +8,11 @@ from shared.platform.blobs import Blobs
 from shared.platform.documents import Documents
 from shared.platform.events import Events
 from shared.platform.secrets import Secrets
-from shared.settings import Settings
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
+
+    from shared.settings import Settings
 
 CHECKPOINT_CONTAINER = "checkpoints"
 BLOB_CONTAINER = "ams"
@@ -19,7 +20,7 @@ SITE_CONTAINER = "$web"
 """Azure Storage's own name for a static website."""
 
 
-def cosmos(settings: Settings) -> Documents:
+def cosmos(settings: "Settings") -> Documents:
     from shared.platform.documents.cosmos import CosmosDocuments
 
     assert settings.ams_cosmos_endpoint is not None
@@ -27,7 +28,7 @@ def cosmos(settings: Settings) -> Documents:
     return CosmosDocuments(settings.ams_cosmos_endpoint, credential, settings.ams_cosmos_database)
 
 
-def event_hubs(settings: Settings) -> Events:
+def event_hubs(settings: "Settings") -> Events:
     from shared.platform.events.eventhubs import EventHubs
     from shared.platform.events.eventhubs_clients import AzureHub, EmulatedHub
 
@@ -54,7 +55,7 @@ def event_hubs(settings: Settings) -> Events:
     )
 
 
-def blobs(settings: Settings, container: str = BLOB_CONTAINER) -> Blobs:
+def blobs(settings: "Settings", container: str = BLOB_CONTAINER) -> Blobs:
     from shared.platform.blobs.azure import AzureBlobs
 
     if settings.ams_blob_connection_string is not None:
@@ -62,7 +63,7 @@ def blobs(settings: Settings, container: str = BLOB_CONTAINER) -> Blobs:
     return AzureBlobs(container, account_url=settings.ams_blob_account_url, credential=_credential(settings))
 
 
-def key_vault(settings: Settings) -> Secrets:
+def key_vault(settings: "Settings") -> Secrets:
     from shared.platform.secrets.keyvault import KeyVaultSecrets
 
     assert settings.ams_keyvault_url is not None
@@ -70,7 +71,7 @@ def key_vault(settings: Settings) -> Secrets:
 
 
 @cache
-def _credential(settings: Settings) -> "AsyncTokenCredential":
+def _credential(settings: "Settings") -> "AsyncTokenCredential":
     """On Azure the app's own identity, named or system-assigned, without a chain of guesses; else the developer's."""
     from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 

@@ -27,6 +27,7 @@ TOO_EARLY = (
     "azure.mgmt",
     "azure.storage",
     "fastapi",
+    "pydantic_settings",
     "reportlab",
     "sqlite3",
     "starlette",
