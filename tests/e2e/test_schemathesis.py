@@ -21,7 +21,19 @@ from tests.emulators.issuer import Issuer
 from tests.support.host.installation import Ams
 
 EXAMPLES_PER_OPERATION, ANSWER_S = 8, 60.0
-CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+GATEWAY_STATUSES = {502, 503, 504}
+
+
+def no_fault(
+    context: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
+) -> bool | None:
+    """A forwarded call may find no upstream: that is the merchant's fault, and the document says so."""
+    if case.path.startswith("/api/consume/") and response.status_code in GATEWAY_STATUSES:
+        return None
+    return not_a_server_error(context, response, case)
+
+
+CHECKS = [no_fault, status_code_conformance, content_type_conformance, response_schema_conformance]
 ROLES = ("nobody", "consumer", "merchant", "admin", "key")
 MARKET = {
     "merchants": [{"id": "mer_one", "slug": "one", "name": "One", "status": "active"}],
@@ -105,6 +117,8 @@ def _populate(target: Target) -> None:
         "project_id": "prj_one",
         "key_id": "key_one",
         "slug": "ocr",
+        "service": "ocr",
+        "merchant": "one",
     }
     target.ids = {
         "nobody": seeded,

@@ -8,14 +8,8 @@ from pydantic import JsonValue
 from shared.catalog.models import ServiceStatus, Visibility
 from shared.catalog.parts import CatalogParts
 from shared.catalog.services.reviews import Review, Reviews
-from shared.catalog.services.routes import (
-    OptionalReason,
-    ServicesView,
-    ServiceView,
-    full_view,
-    summary,
-    view,
-)
+from shared.catalog.services.routes import full_view, summary, view
+from shared.catalog.services.schemas import OptionalReason, ServicesView, ServiceView
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.fields import NextCursor, ServiceId

@@ -8,7 +8,8 @@ from pydantic import AwareDatetime, Field
 from shared.catalog.models import HeaderName, Service
 from shared.catalog.openapi.service import Descriptions
 from shared.catalog.parts import CatalogParts
-from shared.catalog.services.routes import Notes, ServicesPart, ServiceView, view
+from shared.catalog.services.routes import ServicesPart, view
+from shared.catalog.services.schemas import Notes, ServiceView
 from shared.catalog.services.service import Services
 from shared.catalog.upstreams.connection_test import ConnectionTest
 from shared.catalog.upstreams.secrets import UpstreamSecrets

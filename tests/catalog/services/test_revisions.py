@@ -7,7 +7,7 @@ import pytest
 from shared.audit.platform import PLATFORM, PlatformSettings
 from shared.catalog.models import CallLimits, Service, UpstreamConfig
 from shared.catalog.services.revisions import REVIEWED, applied, needs_review
-from shared.catalog.services.routes import ServiceChange
+from shared.catalog.services.schemas import ServiceChange
 from tests.support.api.harness import Api
 from tests.support.api.services_market import ServicesMarket, open_services
 
