@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 from scripts.local_settings import ROOT
-from shared.api.app import create_app
+from shared.api.app import described
 from shared.api.problem_codes import FILE as CODES
 from shared.kernel import problem_codes as types_of_codes
 
@@ -27,7 +27,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 def document() -> dict[str, Any]:
     """As `GET /api/v1/openapi.json` answers it."""
-    return create_app().openapi()  # describing routes needs none of the application's parts
+    return described().openapi()
 
 
 def generated() -> str:

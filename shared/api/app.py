@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 
-from fastapi import Depends
+from fastapi import Depends, FastAPI
 
 from shared.access.consumers import routes as consumers
 from shared.access.gate import routes as refusals
@@ -22,7 +23,6 @@ from shared.api.idempotency import Idempotency
 from shared.api.openapi.document import describe
 from shared.api.query import only_known_query
 from shared.api.routes import audit, docs, settings
-from shared.audit.parts import AuditParts
 from shared.billing.documents import routes as documents
 from shared.billing.month_close import routes as closes
 from shared.billing.prices import calculator_routes as pricing
@@ -38,7 +38,6 @@ from shared.catalog.services import routes as services
 from shared.catalog.upstreams import routes as service_parts
 from shared.identity.accounts import admin_routes as accounts
 from shared.identity.accounts import routes as me
-from shared.identity.parts import IdentityParts
 from shared.kernel.clock import utc_now
 from shared.kernel.http.operation_ids import operation_id
 from shared.kernel.http.provided import PartsApi
@@ -89,10 +88,14 @@ ROUTERS = (
 
 
 def create_app(*parts: object, now: Callable[[], datetime] = utc_now) -> PartsApi:
-    """The API with the parts of every noun (`<noun>.parts`), in any order. Without them it can only be described."""
-    app = PartsApi(
-        parts,
-        now,
+    """The API with the parts of every noun (`<noun>.parts`), in any order."""
+    return PartsApi(described(), parts, now)
+
+
+@cache
+def described() -> FastAPI:
+    """All routes and their document. Making them takes a while, and they are the same for every application."""
+    app = FastAPI(
         title="AMS",
         version=VERSION,
         openapi_url="/api/v1/openapi.json",
@@ -106,11 +109,6 @@ def create_app(*parts: object, now: Callable[[], datetime] = utc_now) -> PartsAp
     app.include_router(docs.router, prefix="/api")
     describe(app)
     answer_errors(app)
-    app.add_middleware(
-        Idempotency,
-        documents=lambda: app.of(AuditParts).documents,
-        authority=lambda: app.of(IdentityParts).authority,
-        now=now,
-    )
+    app.add_middleware(Idempotency)
     app.add_middleware(Edge)  # outermost: it was added last
     return app

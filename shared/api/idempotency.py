@@ -16,9 +16,8 @@ import hmac
 import json
 import logging
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from http import HTTPStatus
 
@@ -28,12 +27,14 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.api.answers import problem_response
-from shared.identity.authority import Authority
+from shared.audit.parts import AuditParts
+from shared.identity.parts import IdentityParts
 from shared.identity.permissions import PUBLIC_ROUTES
 from shared.kernel.documents import StoredModel
 from shared.kernel.errors import FieldError, Problem, Unavailable
 from shared.kernel.http.problems import unavailable
-from shared.platform.documents import CONTAINERS, DocumentExists, DocumentMissing, Documents, PreconditionFailed
+from shared.kernel.http.provided import PartsApi, api_of
+from shared.platform.documents import CONTAINERS, DocumentExists, DocumentMissing, PreconditionFailed
 
 IDEMPOTENCY = CONTAINERS["idempotency"]
 HEADER = "idempotency-key"
@@ -74,17 +75,8 @@ class _Answer:
 class Idempotency:
     """A middleware inside `Edge`. Without the header the request passes untouched."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        documents: Callable[[], Documents],
-        authority: Callable[[], Authority],
-        now: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._documents = documents
-        self._authority = authority
-        self._now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope) if scope["type"] == "http" and scope["method"] == "POST" else Headers()
@@ -104,12 +96,13 @@ class Idempotency:
         if not 1 <= len(key) <= KEY_CHARACTERS_MAX:
             rule = f"must have 1 to {KEY_CHARACTERS_MAX} characters"
             raise Problem(400, "request_invalid", f"`Idempotency-Key` {rule}.", errors=(FieldError(HEADER, rule),))
-        signed = await self._authority().authenticate(Headers(scope=scope))
+        api = api_of(scope)
+        signed = await api.of(IdentityParts).authority.authenticate(Headers(scope=scope))
         body = await _read(receive)
         asked = sha256(b"\0".join((scope["path"].encode(), scope["query_string"], body))).hexdigest()
         account = signed.account.id
         place = sha256(f"{account}\0{key}".encode()).hexdigest()
-        reserved = await self._reserve(account, place, asked)
+        reserved = await _reserve(api, account, place, asked)
         if isinstance(reserved, _Kept):
             await _replay(_decrypt(reserved, account, key), send)
             return
@@ -120,42 +113,44 @@ class Idempotency:
             await send(message)
 
         await self._app(scope, _again(body), tee)
-        await self._keep(account, place, asked, key, answer, reserved)
+        await _keep(api, account, place, asked, key, answer, reserved)
 
-    async def _reserve(self, account: str, id: str, asked: str) -> "_Kept | str":
-        """The answer that is there, or the ETag of our reservation. Raises Problem 409, 422."""
-        now = self._now()
-        mine = _Kept(request=asked, reserved_until=now + timedelta(seconds=RESERVED_S))
-        documents = self._documents()
-        with contextlib.suppress(DocumentExists):
-            return await documents.create(IDEMPOTENCY, account, id, mine.to_json(), ttl_s=KEPT_S)
-        document = await documents.get(IDEMPOTENCY, account, id)
-        if document is None:
-            raise _in_flight()
-        kept = _Kept.model_validate_json(document.body)
-        if kept.request != asked:
-            detail = "This Idempotency-Key was used for another request. Use a new one for each."
-            raise Problem(422, "idempotency_key_reused", detail)
-        if kept.answer is not None:
-            return kept
-        if kept.reserved_until > now:
-            raise _in_flight()
-        try:
-            return await documents.replace(IDEMPOTENCY, account, id, mine.to_json(), etag=document.etag, ttl_s=KEPT_S)
-        except (DocumentMissing, PreconditionFailed):
-            raise _in_flight() from None
 
-    async def _keep(self, account: str, id: str, asked: str, key: str, answer: _Answer, etag: str) -> None:
-        """Answers of 500 and above are not kept: the request may be tried again."""
-        documents = self._documents()
-        try:
-            if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or len(answer.body) > ANSWER_BYTES_MAX:
-                await documents.delete(IDEMPOTENCY, account, id, etag=etag)
-                return
-            kept = _Kept(request=asked, reserved_until=self._now(), answer=_encrypt(answer.to_json(), account, key))
-            await documents.replace(IDEMPOTENCY, account, id, kept.to_json(), etag=etag, ttl_s=KEPT_S)
-        except (DocumentMissing, PreconditionFailed, Unavailable) as error:  # the answer is out already
-            _logger.warning("the answer to an Idempotency-Key was not kept: %s", error)
+async def _reserve(api: PartsApi, account: str, id: str, asked: str) -> "_Kept | str":
+    """The answer that is there, or the ETag of our reservation. Raises Problem 409, 422."""
+    now = api.now()
+    mine = _Kept(request=asked, reserved_until=now + timedelta(seconds=RESERVED_S))
+    documents = api.of(AuditParts).documents
+    with contextlib.suppress(DocumentExists):
+        return await documents.create(IDEMPOTENCY, account, id, mine.to_json(), ttl_s=KEPT_S)
+    document = await documents.get(IDEMPOTENCY, account, id)
+    if document is None:
+        raise _in_flight()
+    kept = _Kept.model_validate_json(document.body)
+    if kept.request != asked:
+        detail = "This Idempotency-Key was used for another request. Use a new one for each."
+        raise Problem(422, "idempotency_key_reused", detail)
+    if kept.answer is not None:
+        return kept
+    if kept.reserved_until > now:
+        raise _in_flight()
+    try:
+        return await documents.replace(IDEMPOTENCY, account, id, mine.to_json(), etag=document.etag, ttl_s=KEPT_S)
+    except (DocumentMissing, PreconditionFailed):
+        raise _in_flight() from None
+
+
+async def _keep(api: PartsApi, account: str, id: str, asked: str, key: str, answer: _Answer, etag: str) -> None:
+    """Answers of 500 and above are not kept: the request may be tried again."""
+    documents = api.of(AuditParts).documents
+    try:
+        if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or len(answer.body) > ANSWER_BYTES_MAX:
+            await documents.delete(IDEMPOTENCY, account, id, etag=etag)
+            return
+        kept = _Kept(request=asked, reserved_until=api.now(), answer=_encrypt(answer.to_json(), account, key))
+        await documents.replace(IDEMPOTENCY, account, id, kept.to_json(), etag=etag, ttl_s=KEPT_S)
+    except (DocumentMissing, PreconditionFailed, Unavailable) as error:  # the answer is out already
+        _logger.warning("the answer to an Idempotency-Key was not kept: %s", error)
 
 
 def _in_flight() -> Problem:

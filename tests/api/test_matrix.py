@@ -8,13 +8,13 @@ import re
 
 import pytest
 
-from shared.api.app import create_app
+from shared.api.app import described
 from shared.api.operations import ApiOperation, operations
 from shared.identity.permissions import PERMISSIONS
 from tests.support.api.harness import Api
 from tests.support.api.world import PERSONAS, World, make_world
 
-OPERATIONS = [one for one in operations(create_app()) if one.action is not None]
+OPERATIONS = [one for one in operations(described()) if one.action is not None]
 PROJECT_ROLES = {"owner": "owner", "manager": "manager", "member": "member"}
 SMUGGLED = {"role": "admin", "status": "active", "id": "x", "owner_id": "x", "approved": True, "account_id": "x"}
 

@@ -2,20 +2,21 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import httpx
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from shared.api.app import create_app
+from shared.api.app import create_app, described
 from shared.api.query import query_parameters
 from shared.audit.parts import AuditParts
 from shared.identity.models import Account, Role, SignedIn
 from shared.identity.parts import IdentityParts
 from shared.identity.permissions import Relation
 from shared.kernel.clock import utc_now
+from shared.kernel.http.provided import PartsApi
 from tests.support.api.harness import Api
 
 
@@ -32,7 +33,7 @@ class Anybody:
         return frozenset((role, relation) for role in get_args(Role) for relation in get_args(Relation))
 
 
-def _app() -> FastAPI:
+def _app() -> PartsApi:
     nothing: Any = None
     identity = IdentityParts(
         nothing,
@@ -59,17 +60,17 @@ def routes(app: FastAPI) -> Iterator[tuple[str, str, APIRoute]]:
                 yield method, context.path or "", route
 
 
-ROUTES = list(routes(APP))
+ROUTES = list(routes(described()))
 
 
 async def call(method: str, path: str, query: str) -> httpx.Response:
-    transport = httpx.ASGITransport(APP, raise_app_exceptions=False)
+    transport = httpx.ASGITransport(cast("Any", APP), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://ams.test") as client:
         return await client.request(method, re.sub(r"{\w+}", "x", path) + query)
 
 
 def test_there_are_routes() -> None:
-    documented = {(method.upper(), path) for path, item in APP.openapi()["paths"].items() for method in item}
+    documented = {(method.upper(), path) for path, item in described().openapi()["paths"].items() for method in item}
     assert {(method, path) for method, path, _ in ROUTES} <= documented
     assert len(ROUTES) > 200
 
@@ -96,7 +97,7 @@ async def test_a_parameter_that_is_no_list_is_given_once(method: str, path: str,
 
 async def test_what_the_document_lists_is_known() -> None:
     for method, path, route in ROUTES:
-        operation = APP.openapi()["paths"][path][method.lower()]
+        operation = described().openapi()["paths"][path][method.lower()]
         listed = {each["name"] for each in operation.get("parameters", []) if each["in"] == "query"}
         known = query_parameters(route)
         assert listed == known.single | known.repeatable, (method, path)

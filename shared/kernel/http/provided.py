@@ -6,21 +6,27 @@ gets has a type that is checked, and nothing is made before the first request th
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, FastAPI, Request
+from starlette.types import Receive, Scope, Send
 
+_API = "ams.api"
 P = TypeVar("P")
 S = TypeVar("S")
 
 
-class PartsApi(FastAPI):
-    """A FastAPI application that knows the parts of every noun. Without any it can be described, but not called."""
+class PartsApi:
+    """An ASGI application that has its routes of `routes`, and the parts of every noun for them."""
 
-    def __init__(self, parts: tuple[object, ...], now: Callable[[], datetime], **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, routes: FastAPI, parts: tuple[object, ...], now: Callable[[], datetime]) -> None:
         self.now = now
+        self._routes = routes
         self._parts = {type(one): one for one in parts}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[_API] = self
+        await self._routes(scope, receive, send)
 
     def of(self, kind: type[P]) -> P:
         """The parts of this class. Raises LookupError when the application was made without them."""
@@ -42,18 +48,19 @@ def provided(kind: type[P], choose: Callable[[P], S]) -> Callable[[Request], Awa
 
 def parts_of(request: Request, kind: type[P]) -> P:
     """The parts of a noun, for the few dependencies that do more than choose one. Raises LookupError."""
-    return _api_of(request).of(kind)
+    return api_of(request.scope).of(kind)
 
 
 async def moment_of(request: Request) -> datetime:
     """The time, by the application's clock."""
-    return _api_of(request).now()
+    return api_of(request.scope).now()
 
 
 Now = Annotated[datetime, Depends(moment_of)]
 
 
-def _api_of(request: Request) -> PartsApi:
-    api = request.app
-    assert isinstance(api, PartsApi), "routes belong to the application that create_app makes"
+def api_of(scope: Scope) -> PartsApi:
+    """The application that a request came to."""
+    api = scope.get(_API)
+    assert isinstance(api, PartsApi), "routes are called by way of the application that create_app makes"
     return api
