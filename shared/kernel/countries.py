@@ -1,4 +1,4 @@
-"""Countries and time zones by name, as the time zone database that AMS brings lists them: the same on every machine."""
+"""Countries as pycountry lists them, time zones as the database that AMS brings: the same on every machine."""
 
 from functools import cache
 from importlib.resources import files
@@ -7,8 +7,9 @@ from importlib.resources import files
 @cache
 def countries() -> frozenset[str]:
     """Codes of ISO 3166-1 alpha-2. `UK` and `EL` are none of them: it is GB and GR."""
-    table = (files("tzdata") / "zoneinfo" / "iso3166.tab").read_text(encoding="utf-8")
-    return frozenset(line[:2] for line in table.splitlines() if line and not line.startswith("#"))
+    import pycountry  # a start has no use for it
+
+    return frozenset(country.alpha_2 for country in pycountry.countries)
 
 
 @cache

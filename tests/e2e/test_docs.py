@@ -23,7 +23,7 @@ from scripts.seeding.market import (
 from shared.catalog.models import CallLimits, UpstreamConfig
 from shared.metering.counting.parked import Reason
 from shared.metering.events import ReportedEvent, UsageData
-from shared.settings import Settings, variable
+from shared.settings import Settings, load_settings, variable
 from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
@@ -63,6 +63,15 @@ def test_the_sample_has_every_setting() -> None:
     sample = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
 
     assert {variable(name) for name in Settings.model_fields} <= set(sample)
+
+
+def test_the_sample_is_the_defaults_for_a_machine_whose_upstreams_may_be_its_own() -> None:
+    sample = json.loads((ROOT / "local.settings.sample.json").read_text())["Values"]
+    of_functions = {"FUNCTIONS_WORKER_RUNTIME", "AzureWebJobsStorage"}
+    secrets = {name for name in sample if name.startswith("AMS_SECRET_")}
+
+    assert set(sample) - of_functions - secrets == {variable(name) for name in Settings.model_fields}
+    assert load_settings(sample) == load_settings({"AMS_UPSTREAM_ALLOW_PRIVATE": "true"})
 
 
 def test_documented_defaults_are_the_settings_defaults() -> None:

@@ -27,6 +27,7 @@ TOO_EARLY = (
     "azure.mgmt",
     "azure.storage",
     "fastapi",
+    "pycountry",
     "pydantic_settings",
     "reportlab",
     "sqlite3",

@@ -110,6 +110,8 @@ def _validated(module: Any, number: str, rule: str) -> str:
         raise ValueError(f"must be {rule}") from None
 
 
+# Not from pycountry: it has no digits of GST, and its names change (today they have accents). Invoices print them and
+# are drawn anew to be verified, so a name that was printed has to stay. A test compares its codes with these.
 _STATES = (
     "01 jk jammu and kashmir|02 hp himachal pradesh|03 pb punjab|04 ch chandigarh|05 uk uttarakhand|06 hr haryana|"
     "07 dl delhi|08 rj rajasthan|09 up uttar pradesh|10 br bihar|11 sk sikkim|12 ar arunachal pradesh|13 nl nagaland|"

@@ -1,5 +1,8 @@
 """Tax ids: which are taken, in which form they are kept, and what is said of the others."""
 
+from importlib.resources import files
+
+import pycountry
 import pytest
 
 from shared.billing.tax.ids import (
@@ -138,6 +141,19 @@ def test_every_state_has_a_code_and_a_name() -> None:
     codes = {gst_state(f"{code:02d}") for code in range(100)} - {None}
     assert len(codes) == 37
     assert codes >= UNION_TERRITORIES
+
+
+def test_the_states_of_india_are_those_of_iso_and_other_territory() -> None:
+    """By ISO's codes; another one means that a state was renamed or merged, and GST's table has to follow."""
+    states = {gst_state(state.code) for state in pycountry.subdivisions.get(country_code="IN")}
+    assert None not in states
+    assert states | {"97"} == {gst_state(f"{code:02d}") for code in range(100)} - {None}
+
+
+def test_countries_are_those_of_the_time_zone_database() -> None:
+    """Two lists of ISO 3166-1: where they part, one of them is behind."""
+    table = (files("tzdata") / "zoneinfo" / "iso3166.tab").read_text(encoding="utf-8")
+    assert countries() == {line[:2] for line in table.splitlines() if line and not line.startswith("#")}
 
 
 def test_the_eu_has_27_members_by_their_iso_codes() -> None:
