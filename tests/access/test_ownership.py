@@ -169,7 +169,7 @@ async def test_another_merchants_people_see_no_subscribers(market: AccessMarket,
     one = f"/api/v1/merchants/mer_1/subscribers/{subscriber['pseudonym']}"
     await market.merchant("mer_2")
     ned = await market.api.sign_in("Ned")
-    await market.runs(ned, "mer_2")
+    await ned.runs("mer_2")
 
     for person in (ned, market.ann):
         assert (await person.get("/api/v1/merchants/mer_1/subscribers")).status_code == 404

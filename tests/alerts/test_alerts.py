@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from scripts.seeding.documents import put_key
 from shared.audit.journal import FIRST_DUE
 from shared.kernel.clock import format_time, utc_now
 from tests.emulators.receiver import Receiver
@@ -168,7 +167,7 @@ async def test_a_share_of_a_keys_quota(world: World) -> None:
     key = await world.api.app.access.store.key(world.ids["consumer_id"], "key_one")
     assert key is not None
     limits = key.limits.model_copy(update={"quota_per_month": 200})
-    await put_key(world.api.app.access.store, key.model_copy(update={"limits": limits}))
+    await world.api.builder.put(key.model_copy(update={"limits": limits}))
     await add(world, metric="quota_percent", window="month", threshold="50", api_key_id="key_one")
     await use(world, 99)
     assert await look(world) == 0

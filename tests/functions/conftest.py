@@ -6,7 +6,7 @@ import pytest
 
 from tests.emulators.upstream import UpstreamPeer
 from tests.support.host.forwarding import Route
-from tests.support.host.hosting import Desk, Host, hosting
+from tests.support.host.hosting import Host, Operator, hosting
 from tests.support.host.limits import BODY_STALL_S, HEADER_READ_S
 
 HOST_LIMITS = f'{{"header_read_s": {HEADER_READ_S}, "body_stall_s": {BODY_STALL_S}}}'
@@ -21,8 +21,8 @@ def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 
 @pytest.fixture(scope="session")
-def desk(host: Host) -> Iterator[Desk]:
-    with Desk(host.data) as opened:
+def operator(host: Host) -> Iterator[Operator]:
+    with Operator(host.data) as opened:
         yield opened
 
 
@@ -33,5 +33,5 @@ def upstream() -> Iterator[UpstreamPeer]:
 
 
 @pytest.fixture(scope="module")
-def route(host: Host, desk: Desk, upstream: UpstreamPeer) -> Route:
-    return Route.make(host, desk, upstream)
+def route(host: Host, operator: Operator, upstream: UpstreamPeer) -> Route:
+    return Route.make(host, operator, upstream)

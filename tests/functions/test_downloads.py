@@ -11,7 +11,7 @@ from shared.reports.models import Contents, Report
 from shared.reports.store import REPORTS, ReportStore, report_document
 from shared.settings import load_settings
 from tests.support.host.client import Answer
-from tests.support.host.hosting import Desk, Host, eventually
+from tests.support.host.hosting import Host, Operator, eventually
 
 LARGE = 3_000_000
 
@@ -82,8 +82,8 @@ def test_a_blob_that_was_deleted_is_not_found(host: Host) -> None:
     assert (get(host, target).status, get(host, target).json()["code"]) == (404, "not_found")
 
 
-def test_what_nobody_makes_is_made_by_the_timer_in_a_process_of_its_own(host: Host, desk: Desk) -> None:
-    customer = desk.customer(desk.service())
+def test_what_nobody_makes_is_made_by_the_timer_in_a_process_of_its_own(host: Host, operator: Operator) -> None:
+    customer = operator.customer(operator.service())
     now = datetime.now(UTC)
     report = Report(
         id="rep_timer",

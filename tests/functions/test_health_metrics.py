@@ -14,7 +14,7 @@ import pytest
 from tests.emulators.upstream import UpstreamPeer, answer, raw, replying
 from tests.support.host.client import EVENT
 from tests.support.host.forwarding import Route
-from tests.support.host.hosting import Desk, Host, eventually, hosting
+from tests.support.host.hosting import Host, Operator, eventually, hosting
 from tests.support.host.usage_reports import event
 
 CHECKS = {"documents", "events", "blobs", "secrets", "spool"}
@@ -33,19 +33,19 @@ def test_live_and_ready_pass(host: Host) -> None:
 
 
 @pytest.fixture
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Desk]]:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Operator]]:
     """A host whose data a test may spoil."""
-    with hosting(tmp_path_factory.mktemp("own") / "data", 1) as host, Desk(host.data) as desk:
-        yield host, desk
+    with hosting(tmp_path_factory.mktemp("own") / "data", 1) as host, Operator(host.data) as operator:
+        yield host, operator
 
 
 @pytest.mark.parametrize(("file", "check"), [("documents.db", "documents"), ("events.db", "events")])
 def test_a_locked_store_fails_ready_with_its_reason_and_live_goes_on(
-    own: tuple[Host, Desk], file: str, check: str
+    own: tuple[Host, Operator], file: str, check: str
 ) -> None:
-    host, desk = own
-    service = desk.service()
-    customer = desk.customer(service)
+    host, operator = own
+    service = operator.service()
+    customer = operator.customer(service)
     with closing(sqlite3.connect(host.data / file, isolation_level=None)) as outside:
         outside.execute("BEGIN EXCLUSIVE")
         status, document = ready(host)
@@ -174,8 +174,8 @@ def test_logs_are_json_lines_with_ids_and_without_keys_and_bodies(
     """At the most talkative level, over good calls, refusals and failures."""
     trace = "0af7651916cd43dd8448eb211c80319c"
     folder = tmp_path_factory.mktemp("logs") / "data"
-    with hosting(folder, 2, AMS_LOG_LEVEL="debug") as host, Desk(host.data) as desk:
-        route = Route.make(host, desk, upstream)
+    with hosting(folder, 2, AMS_LOG_LEVEL="debug") as host, Operator(host.data) as operator:
+        route = Route.make(host, operator, upstream)
         key = route.customer.clear
         marked = event(route.service, data={"metadata": {"note": MARK}})
         assert host.client.report(key, marked).status == 202

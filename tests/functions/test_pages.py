@@ -11,16 +11,16 @@ import pytest
 
 from shared.catalog.models import Merchant, Service
 from tests.support.host.client import Answer, Connection, head
-from tests.support.host.hosting import Desk, Host, eventually
+from tests.support.host.hosting import Host, Operator, eventually
 
 _NUMBERS = count(1)
 EVIL = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
 
 
-def offered(desk: Desk, **fields: Any) -> tuple[Merchant, Service]:
+def offered(operator: Operator, **fields: Any) -> tuple[Merchant, Service]:
     """A merchant with one service in the catalogue."""
-    merchant = desk.put(desk.merchant(), name="Acme & Söhne")
-    service = desk.put(desk.service(merchant=merchant), **{"name": f"Reader {next(_NUMBERS)}", **fields})
+    merchant = operator.put(operator.merchant(), name="Acme & Söhne")
+    service = operator.put(operator.service(merchant=merchant), **{"name": f"Reader {next(_NUMBERS)}", **fields})
     return merchant, service
 
 
@@ -52,9 +52,9 @@ def data(text: str) -> dict[str, Any]:
     return loaded
 
 
-def test_a_services_page_tells_search_engines_what_it_is(host: Host, desk: Desk) -> None:
+def test_a_services_page_tells_search_engines_what_it_is(host: Host, operator: Operator) -> None:
     merchant, service = offered(
-        desk,
+        operator,
         description="Reads **pages** of all kinds.\n\n- fast",
         price_model="free",
         pricing="Free for everybody",
@@ -85,8 +85,8 @@ def test_a_services_page_tells_search_engines_what_it_is(host: Host, desk: Desk)
     assert len(re.findall("<h1", text)) == 1
 
 
-def test_what_has_no_price_is_no_product(host: Host, desk: Desk) -> None:
-    merchant, service = offered(desk)
+def test_what_has_no_price_is_no_product(host: Host, operator: Operator) -> None:
+    merchant, service = offered(operator)
 
     structured = data(html(host, f"/marketplace/{merchant.slug}/{service.slug}"))
 
@@ -94,10 +94,10 @@ def test_what_has_no_price_is_no_product(host: Host, desk: Desk) -> None:
     assert "offers" not in structured
 
 
-def test_nothing_that_a_merchant_writes_becomes_markup_or_script(host: Host, desk: Desk) -> None:
-    merchant = desk.put(desk.merchant(), name=EVIL)
-    service = desk.put(
-        desk.service(merchant=merchant),
+def test_nothing_that_a_merchant_writes_becomes_markup_or_script(host: Host, operator: Operator) -> None:
+    merchant = operator.put(operator.merchant(), name=EVIL)
+    service = operator.put(
+        operator.service(merchant=merchant),
         name=EVIL,
         description=EVIL + f"\n\n[x](javascript:alert(1)) {EVIL}",
         pricing=EVIL,
@@ -125,8 +125,8 @@ def test_nothing_that_a_merchant_writes_becomes_markup_or_script(host: Host, des
     assert data(html(host, f"/marketplace/{merchant.slug}/{service.slug}"))["name"] == EVIL
 
 
-def test_the_browser_is_told_to_run_nothing(host: Host, desk: Desk) -> None:
-    merchant, service = offered(desk)
+def test_the_browser_is_told_to_run_nothing(host: Host, operator: Operator) -> None:
+    merchant, service = offered(operator)
     answer = page(host, f"/marketplace/{merchant.slug}/{service.slug}")
     policy = answer.one("content-security-policy")
 
@@ -136,8 +136,8 @@ def test_the_browser_is_told_to_run_nothing(host: Host, desk: Desk) -> None:
     assert answer.one("x-content-type-options") == "nosniff"
 
 
-def test_the_host_header_does_not_show(host: Host, desk: Desk) -> None:
-    merchant, service = offered(desk)
+def test_the_host_header_does_not_show(host: Host, operator: Operator) -> None:
+    merchant, service = offered(operator)
     for path in (
         f"/marketplace/{merchant.slug}/{service.slug}",
         f"/marketplace/{merchant.slug}",
@@ -157,8 +157,8 @@ def test_the_host_header_does_not_show(host: Host, desk: Desk) -> None:
 @pytest.mark.parametrize(
     "path", ["/marketplace/{merchant}/{service}", "/marketplace/{merchant}", "/robots.txt", "/marketplace.css"]
 )
-def test_pages_have_tags_and_are_not_sent_twice(host: Host, desk: Desk, path: str) -> None:
-    merchant, service = offered(desk)
+def test_pages_have_tags_and_are_not_sent_twice(host: Host, operator: Operator, path: str) -> None:
+    merchant, service = offered(operator)
     path = path.format(merchant=merchant.slug, service=service.slug)
 
     def ask() -> tuple[Answer, Answer, Answer]:
@@ -176,13 +176,13 @@ def test_pages_have_tags_and_are_not_sent_twice(host: Host, desk: Desk, path: st
     assert (only_head.status, only_head.body) == (200, b"")
 
 
-def test_a_changed_service_has_another_page_at_once(host: Host, desk: Desk) -> None:
-    merchant, service = offered(desk)
+def test_a_changed_service_has_another_page_at_once(host: Host, operator: Operator) -> None:
+    merchant, service = offered(operator)
     path = f"/marketplace/{merchant.slug}/{service.slug}"
     tag = page(host, path).one("etag")
     assert tag is not None
 
-    desk.put(service, name="Renamed")
+    operator.put(service, name="Renamed")
 
     after = page(host, path, If_None_Match=tag)
     assert after.status == 200
@@ -190,17 +190,17 @@ def test_a_changed_service_has_another_page_at_once(host: Host, desk: Desk) -> N
 
 
 @pytest.mark.parametrize("status", ["draft", "suspended", "retired"])
-def test_what_is_not_offered_has_no_page(host: Host, desk: Desk, status: str) -> None:
-    merchant, service = offered(desk)
-    desk.put(service, status=status)
+def test_what_is_not_offered_has_no_page(host: Host, operator: Operator, status: str) -> None:
+    merchant, service = offered(operator)
+    operator.put(service, status=status)
 
     assert_missing(page(host, f"/marketplace/{merchant.slug}/{service.slug}"))
 
 
-def test_an_address_must_be_the_present_one(host: Host, desk: Desk) -> None:
-    merchant, service = offered(desk)
-    other, private = offered(desk, visibility="private")
-    suspended = desk.merchant(status="suspended")
+def test_an_address_must_be_the_present_one(host: Host, operator: Operator) -> None:
+    merchant, service = offered(operator)
+    other, private = offered(operator, visibility="private")
+    suspended = operator.merchant(status="suspended")
 
     for path in (
         f"{other.slug}/{service.slug}",
@@ -226,15 +226,15 @@ def assert_missing(answer: Answer) -> None:
     assert meta(answer.body.decode(), "robots") == "noindex"
 
 
-def test_an_unlisted_service_has_a_page_that_is_not_for_search_engines(host: Host, desk: Desk) -> None:
-    merchant, service = offered(desk, visibility="unlisted")
+def test_an_unlisted_service_has_a_page_that_is_not_for_search_engines(host: Host, operator: Operator) -> None:
+    merchant, service = offered(operator, visibility="unlisted")
 
     assert meta(html(host, f"/marketplace/{merchant.slug}/{service.slug}"), "robots") == "noindex"
 
 
-def test_the_sitemap_is_complete(host: Host, desk: Desk) -> None:
-    merchant, service = offered(desk)
-    _, unlisted = offered(desk, visibility="unlisted")
+def test_the_sitemap_is_complete(host: Host, operator: Operator) -> None:
+    merchant, service = offered(operator)
+    _, unlisted = offered(operator, visibility="unlisted")
     base = "http://127.0.0.1:7071/marketplace"
     wanted = {base, f"{base}/{merchant.slug}", f"{base}/{merchant.slug}/{service.slug}"}
 
@@ -254,10 +254,10 @@ def addresses(answer: Answer) -> list[str]:
     return [each.findtext(f"{space}loc") or "" for each in root.iter(f"{space}url")]
 
 
-def test_the_list_is_searched_filtered_and_paged_by_links(host: Host, desk: Desk) -> None:
-    merchant = desk.put(desk.merchant(), name="Many")
+def test_the_list_is_searched_filtered_and_paged_by_links(host: Host, operator: Operator) -> None:
+    merchant = operator.put(operator.merchant(), name="Many")
     for number in range(30):
-        desk.put(desk.service(merchant=merchant), name=f"Quill {number:02}", tags=["ink"])
+        operator.put(operator.service(merchant=merchant), name=f"Quill {number:02}", tags=["ink"])
     path = f"/marketplace?q=quil&merchant={merchant.slug}&tag=ink&sort=name"
     with host.client.connect() as connection:
         first = eventually(lambda: html(connection, path), lambda seen: "30 services" in seen)

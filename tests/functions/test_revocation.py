@@ -22,16 +22,16 @@ Change = Callable[[Route], object]
 
 
 def put_grant(**changes: object) -> Change:
-    return lambda route: route.desk.put(route.customer.grants[route.service.id], **changes)
+    return lambda route: route.operator.put(route.customer.grants[route.service.id], **changes)
 
 
 def put_key(**changes: object) -> Change:
-    return lambda route: route.desk.put(route.customer.key, **changes)
+    return lambda route: route.operator.put(route.customer.key, **changes)
 
 
 def suspend_merchant(route: Route) -> None:
     merchant_id = route.service.merchant_id
-    route.desk.put(Merchant(id=merchant_id, slug=merchant_id.replace("_", "-"), name="Gone", status="suspended"))
+    route.operator.put(Merchant(id=merchant_id, slug=merchant_id.replace("_", "-"), name="Gone", status="suspended"))
 
 
 CHANGES: dict[str, tuple[Change, int, str]] = {
@@ -41,9 +41,13 @@ CHANGES: dict[str, tuple[Change, int, str]] = {
     "key without the service": (put_key(service_ids=()), 403, "service_not_granted"),
     "grant withdrawn": (put_grant(status="withdrawn"), 403, "service_not_granted"),
     "consumer restricted": (put_grant(restricted=True), 403, "consumer_restricted"),
-    "consumer suspended": (lambda r: r.desk.put(r.customer.consumer, status="suspended"), 403, "consumer_suspended"),
-    "service suspended": (lambda r: r.desk.put(r.service, status="suspended"), 403, "service_suspended"),
-    "service retired": (lambda r: r.desk.put(r.service, status="retired"), 502, "merchant_misconfigured"),
+    "consumer suspended": (
+        lambda r: r.operator.put(r.customer.consumer, status="suspended"),
+        403,
+        "consumer_suspended",
+    ),
+    "service suspended": (lambda r: r.operator.put(r.service, status="suspended"), 403, "service_suspended"),
+    "service retired": (lambda r: r.operator.put(r.service, status="retired"), 502, "merchant_misconfigured"),
     "merchant suspended": (suspend_merchant, 403, "service_suspended"),
 }
 
@@ -117,7 +121,7 @@ def test_reports_are_refused_as_calls_are_and_what_was_taken_counts(route: Route
 
 def restore(own: Route) -> None:
     for model in (own.customer.key, own.customer.grants[own.service.id], own.service):
-        own.desk.put(model)
+        own.operator.put(model)
     hold(own)
     assert {own.call("x").status for _ in range(CONNECTIONS)} == {200}
 
@@ -133,7 +137,7 @@ def hold(own: Route) -> None:
 def test_a_revoked_key_reads_nothing_either(route: Route) -> None:
     own = route.another()
     own.host.total(own.customer)
-    own.desk.put(own.customer.key, status="revoked")
+    own.operator.put(own.customer.key, status="revoked")
     hold(own)
     for _ in range(CONNECTIONS):
         own.host.client.call("GET", "/api/v1/usage/summary", own.customer.clear).problem(403, "key_revoked")
@@ -141,6 +145,6 @@ def test_a_revoked_key_reads_nothing_either(route: Route) -> None:
 
 def test_what_is_allowed_again_holds_within_two_seconds_too(route: Route) -> None:
     own = route.another()
-    own.desk.put(own.customer.key, status="disabled")
+    own.operator.put(own.customer.key, status="disabled")
     own.call("x").problem(403, "key_disabled")
     restore(own)

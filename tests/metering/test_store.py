@@ -7,7 +7,6 @@ from itertools import pairwise
 
 import pytest
 
-from scripts.seeding.documents import put_consumer
 from shared.access.models import Consumer
 from shared.kernel.errors import Problem
 from shared.metering import store as queries_module
@@ -149,7 +148,7 @@ async def test_an_answer_of_too_many_groups_is_refused(embedded, monkeypatch):
 @pytest.fixture
 async def strangers(embedded: Embedded) -> UsageQueries:
     """One request of `key_1`, and usage of its neighbours in every direction."""
-    await put_consumer(embedded.access, Consumer(id="con_2", name="Other"))
+    await embedded.builder.consumer(id="con_2", name="Other")
     neighbours = ("key_10", "key", "key_0", "key_2")
     for key in neighbours:
         await embedded.put_key(id=key)

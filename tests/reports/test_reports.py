@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from scripts.seeding.documents import add_key, put_grant
+from scripts.seeding.documents import add_key
 from shared.access.models import ApiKey, Grant
 from shared.audit.models import SYSTEM
 from shared.kernel.clock import format_time, utc_now
@@ -146,8 +146,7 @@ async def test_a_group_of_consumers_is_summed_up(usage: Used, pseudonym: str) ->
     bea = (await usage.api.sign_in("Bea")).account.consumer_id
     other = await usage.api.app.access.pseudonyms.of("mer_1", bea)
     await usage.api.drain()
-    await put_grant(
-        usage.api.app.access.store,
+    await usage.api.builder.put(
         Grant(consumer_id=bea, service_id="svc_maps", merchant_id="mer_1", status="approved", pseudonym=other),
     )
     key = ApiKey(id="key_bea", consumer_id=bea, hash="bea", prefix="ams_live_beaa", last4="beaa", name="key_bea")

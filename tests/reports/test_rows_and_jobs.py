@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from scripts.seeding.documents import put_merchant
 from shared.access.store import AccessStore
 from shared.catalog.models import Merchant
 from shared.kernel.background import Runner, in_own_process
@@ -127,7 +126,7 @@ async def test_on_paper_every_day_has_its_place_and_every_hour_its_line(by: tupl
 async def test_an_admins_report_names_merchants() -> None:
     async def body(embedded: Embedded) -> None:
         merchant = Merchant(id="mer_1", slug="acme", name="Acme GmbH", status="active")
-        await put_merchant(embedded.catalog, merchant)
+        await embedded.builder.put(merchant)
         assert await sources_of(embedded).merchant_names(["mer_1", "mer_gone"]) == {"mer_1": "Acme GmbH"}
 
     await in_embedded(body)

@@ -4,11 +4,9 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import NamedTuple
 
-from scripts.seeding.documents import add_key, put_consumer, put_grant, put_merchant, put_service
-from shared.access.keys.format import PREFIX_CHARACTERS, new_key
-from shared.access.models import ApiKey, Consumer, Grant
 from shared.bootstrap import Application
-from shared.catalog.models import Merchant, Service, UpstreamConfig
+from shared.catalog.models import UpstreamConfig
+from tests.support.market import MarketBuilder
 
 LONG_ANSWER = bytes(range(256)) * 1024
 
@@ -23,30 +21,12 @@ class Ams(NamedTuple):
 
 async def seed(application: Application, upstream: str) -> str:
     """One merchant whose service `echo` goes to `upstream`, and one consumer with a key for it: the clear key."""
-    await put_merchant(application.catalog.store, Merchant(id="mer_one", slug="one", name="One", status="active"))
-    service = Service(
-        id="svc_echo",
-        merchant_id="mer_one",
-        slug="echo",
-        name="Echo",
-        status="active",
-        upstream=UpstreamConfig(base_url=upstream),
-    )
-    await put_service(application.catalog.store, service)
-    await put_consumer(application.access.store, Consumer(id="con_one", name="Consumer One"))
-    await put_grant(application.access.store, Grant(consumer_id="con_one", service_id=service.id, status="approved"))
-    clear = new_key("live")
-    hasher = await application.access.load_hasher()
-    key = ApiKey(
-        id="key_one",
-        consumer_id="con_one",
-        hash=hasher.hash(clear),
-        prefix=clear[:PREFIX_CHARACTERS],
-        last4=clear[-4:],
-        name="only key",
-        service_ids=(service.id,),
-    )
-    await add_key(application.access.store, key)
+    builder = MarketBuilder.of(application)
+    await builder.merchant(id="mer_one", slug="one")
+    await builder.service("echo", merchant_id="mer_one", upstream=UpstreamConfig(base_url=upstream))
+    await builder.consumer(id="con_one")
+    await builder.grant(consumer_id="con_one", service_id="svc_echo")
+    _, clear = await builder.key(id="key_one", consumer_id="con_one", service_ids=("svc_echo",))
     return clear
 
 

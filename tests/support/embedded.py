@@ -10,12 +10,10 @@ from typing import Any
 
 import msgspec
 
-from scripts.seeding.documents import add_key, put_consumer, put_grant, put_merchant, put_service
 from shared.access.gate.service import Gate
-from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
-from shared.access.models import ApiKey, Consumer, Grant
+from shared.access.keys.format import KeyHasher, new_key
+from shared.access.models import ApiKey
 from shared.access.store import AccessStore
-from shared.catalog.models import Merchant, Service, UpstreamConfig
 from shared.catalog.store import CatalogStore
 from shared.kernel.clock import format_time
 from shared.metering.counters import Counter, decode_counter
@@ -28,7 +26,9 @@ from shared.platform.blobs.files import FileBlobs
 from shared.platform.documents import Documents, DocumentsUnavailable, Operation, Query, Where
 from shared.platform.documents.sqlite import SqliteDocuments
 from shared.platform.events.log import EventLog
+from tests.support import market
 from tests.support.clock import Clock
+from tests.support.market import MarketBuilder
 
 NOW = datetime(2026, 3, 15, 10, 7, 30, tzinfo=UTC)
 PEPPERS = {1: "first pepper", 2: "second pepper"}
@@ -50,6 +50,10 @@ class Embedded:
     time: Clock
     key: str
 
+    @property
+    def builder(self) -> MarketBuilder:
+        return MarketBuilder(self.access, self.catalog, load_hasher)
+
     def gate(self, cache_s: float = 1.0, documents: Documents | None = None) -> Gate:
         """A gate that hears of this market's changes; with `documents`, another process's gate, which does not."""
         access = self.access if documents is None else AccessStore(documents)
@@ -64,8 +68,8 @@ class Embedded:
         return Aggregator(documents or self.documents, self.gate(), self.parked(), RETENTION_DAYS, self.time)
 
     async def put_key(self, clear: str | None = None, **changes: Any) -> str:
-        clear = clear or new_key(changes.get("environment", "live"))
-        await add_key(self.access, api_key(clear, **changes))
+        """The clear text of one more key."""
+        _, clear = await self.builder.key(clear, **changes)
         return clear
 
     async def close(self) -> None:
@@ -78,28 +82,7 @@ async def load_hasher() -> KeyHasher:
 
 
 def api_key(clear: str, **changes: Any) -> ApiKey:
-    fields = {
-        "id": "key_1",
-        "consumer_id": "con_1",
-        "hash": KeyHasher(PEPPERS, 2).hash(clear),
-        "name": "key",
-        "prefix": clear[:PREFIX_CHARACTERS],
-        "last4": clear[-4:],
-        "service_ids": ("svc_maps",),
-    }
-    return ApiKey(**{**fields, **changes})
-
-
-def service(**changes: Any) -> Service:
-    fields = {
-        "id": "svc_maps",
-        "merchant_id": "mer_1",
-        "slug": "maps",
-        "name": "Maps",
-        "status": "active",
-        "upstream": UpstreamConfig(base_url="https://maps.example"),
-    }
-    return Service(**{**fields, **changes})
+    return market.api_key(clear, KeyHasher(PEPPERS, 2), **changes)
 
 
 async def open_embedded(folder: Path) -> Embedded:
@@ -107,12 +90,9 @@ async def open_embedded(folder: Path) -> Embedded:
     access, catalog = AccessStore(documents), CatalogStore(documents)
     events, blobs = EventLog(folder / "events.db", 1), FileBlobs(folder / "blobs")
     embedded = Embedded(folder, documents, access, catalog, events, blobs, Clock(NOW), new_key("live"))
+    builder = embedded.builder
     await asyncio.gather(
-        put_merchant(catalog, Merchant(id="mer_1", slug="acme", name="Acme", status="active")),
-        put_service(catalog, service()),
-        put_consumer(access, Consumer(id="con_1", name="Consumer")),
-        put_grant(access, Grant(consumer_id="con_1", service_id="svc_maps", status="approved")),
-        embedded.put_key(embedded.key),
+        builder.merchant(), builder.service(), builder.consumer(), builder.grant(), builder.key(embedded.key)
     )
     return embedded
 

@@ -5,8 +5,6 @@ from typing import Any
 
 import pytest
 
-from scripts.seeding.documents import put_consumer
-from shared.access.models import Consumer
 from tests.support.api.access_market import AccessMarket
 
 
@@ -100,8 +98,8 @@ async def test_a_decision_needs_a_reason_and_an_admin(market: AccessMarket) -> N
 
 async def test_admins_find_consumers_by_name_id_and_status(market: AccessMarket) -> None:
     for n in range(230):  # over two pages of the scan
-        await put_consumer(market.api.app.access.store, Consumer(id=f"con_{n:03}", name=f"Corp {n:03}"))
-    await put_consumer(market.api.app.access.store, Consumer(id="con_bad", name="Bad Corp", status="suspended"))
+        await market.api.builder.consumer(id=f"con_{n:03}", name=f"Corp {n:03}")
+    await market.api.builder.consumer(id="con_bad", name="Bad Corp", status="suspended")
 
     async def found(query: str) -> list[str]:
         names: list[str] = []

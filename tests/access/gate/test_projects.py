@@ -2,10 +2,9 @@
 
 import pytest
 
-from scripts.seeding.documents import put_grant, put_key, put_project, put_service
-from shared.access.models import Grant, Project
+from shared.access.models import Project
 from shared.kernel.errors import Problem
-from tests.support.embedded import Embedded, api_key, service
+from tests.support.embedded import Embedded, api_key
 
 
 async def call(embedded: Embedded, reference: str = "maps") -> str:
@@ -20,11 +19,9 @@ async def call(embedded: Embedded, reference: str = "maps") -> str:
 async def prepare(
     embedded: Embedded, key_of: str | None, grant_for: tuple[str, ...], services: tuple[str, ...]
 ) -> None:
-    await put_project(embedded.access, Project(id="prj_1", consumer_id="con_1", name="One", service_ids=services))
-    await put_grant(
-        embedded.access, Grant(consumer_id="con_1", service_id="svc_maps", status="approved", project_ids=grant_for)
-    )
-    await put_key(embedded.access, api_key(embedded.key, project_id=key_of))
+    await embedded.builder.put(Project(id="prj_1", consumer_id="con_1", name="One", service_ids=services))
+    await embedded.builder.grant(project_ids=grant_for)
+    await embedded.builder.put(api_key(embedded.key, project_id=key_of))
 
 
 REFUSED = "403 service_not_granted"
@@ -56,8 +53,8 @@ async def test_both_sides_must_agree(
 
 
 async def test_another_consumers_project_of_the_same_id_does_not_count(embedded: Embedded) -> None:
-    await put_project(embedded.access, Project(id="prj_2", consumer_id="con_2", name="Theirs"))
-    await put_key(embedded.access, api_key(embedded.key, project_id="prj_2"))
+    await embedded.builder.put(Project(id="prj_2", consumer_id="con_2", name="Theirs"))
+    await embedded.builder.put(api_key(embedded.key, project_id="prj_2"))
     assert await call(embedded) == REFUSED
 
 
@@ -70,7 +67,7 @@ async def test_a_change_of_the_project_holds_at_once_here_and_after_the_cache_ti
     for gate in (here, elsewhere):
         await gate.admit(holder, "maps", forwarding=True)
     narrow = Project(id="prj_1", consumer_id="con_1", name="One", service_ids=("svc_other",))
-    await put_project(embedded.access, narrow)
+    await embedded.builder.put(narrow)
 
     with pytest.raises(Problem):
         await here.admit(holder, "maps", forwarding=True)
@@ -81,9 +78,9 @@ async def test_a_change_of_the_project_holds_at_once_here_and_after_the_cache_ti
 
 
 async def test_a_restriction_by_the_merchant_is_told_to_those_who_are_granted_only(embedded: Embedded) -> None:
-    await put_service(embedded.catalog, service())
+    await embedded.builder.service()
     await prepare(embedded, "prj_1", ("prj_2",), ())
     grant = await embedded.access.grant("con_1", "svc_maps")
     assert grant is not None
-    await put_grant(embedded.access, grant.model_copy(update={"restricted": True}))
+    await embedded.builder.put(grant.model_copy(update={"restricted": True}))
     assert await call(embedded) == REFUSED

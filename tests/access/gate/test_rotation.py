@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from scripts.seeding.documents import put_key
 from shared.access.gate.service import Gate
 from shared.access.keys.format import KeyHasher, new_key
 from shared.access.models import ApiKey, KeyOwner
@@ -46,7 +45,7 @@ async def rotate(embedded: Embedded, **changes: Any) -> str:
     """The new secret, as a rotation stores it: its hash, then the key."""
     clear = new_key("live")
     await embedded.access.add_hash(hashed(clear), KeyOwner(consumer_id="con_1", key_id="key_1"))
-    await put_key(embedded.access, api_key(clear, **changes))
+    await embedded.builder.put(api_key(clear, **changes))
     return clear
 
 
@@ -74,7 +73,7 @@ async def test_the_new_secret_works_at_once_without_an_overlap(embedded: Embedde
 async def test_what_is_seen_of_a_rotation_is_no_older_than_anything_else(embedded: Embedded, gate: Gate) -> None:
     new = await rotate(embedded)
     assert await told(gate, new) == "ok"
-    await put_key(embedded.access, api_key(new, status="revoked"))
+    await embedded.builder.put(api_key(new, status="revoked"))
     embedded.time.passes(seconds=0.999)
     assert await told(gate, new) == "ok"
     embedded.time.passes(seconds=0.001)
@@ -109,5 +108,5 @@ async def test_a_local_revocation_after_a_rotation_holds_at_once(embedded: Embed
     await gate.identify(embedded.key)
     new = await rotate(embedded)
     found = (await gate.identify(new)).key
-    await put_key(embedded.access, ApiKey.model_validate({**found.model_dump(), "status": "revoked"}))
+    await embedded.builder.put(ApiKey.model_validate({**found.model_dump(), "status": "revoked"}))
     assert await told(gate, new) == "key_revoked"

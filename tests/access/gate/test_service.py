@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from scripts.seeding.documents import add_key, put_consumer, put_grant, put_key, put_merchant, put_service
+from scripts.seeding.documents import add_key
 from shared.access.gate import service as gate_module
 from shared.access.keys.format import KeyHasher, new_key
-from shared.access.models import ApiKey, Consumer, Grant
+from shared.access.models import ApiKey, Grant
 from shared.access.store import AccessStore
-from shared.catalog.models import Merchant
 from shared.kernel.errors import Problem
-from tests.support.embedded import NOW, PEPPERS, Embedded, FailingDocuments, api_key, service
+from tests.support.embedded import NOW, PEPPERS, Embedded, FailingDocuments, api_key
 
 PAST = NOW - timedelta(seconds=1)
 
@@ -79,13 +78,13 @@ async def test_all_401s_look_alike_but_for_their_code(embedded):
     ],
 )
 async def test_the_state_of_key_and_consumer_decides_in_order(embedded, changes, consumer, expected):
-    await put_key(embedded.access, api_key(embedded.key, **changes))
-    await put_consumer(embedded.access, Consumer(id="con_1", name="Consumer", status=consumer))
+    await embedded.builder.put(api_key(embedded.key, **changes))
+    await embedded.builder.consumer(id="con_1", name="Consumer", status=consumer)
     assert await call(embedded) == expected
 
 
 async def test_check_2_comes_before_check_3(embedded):
-    await put_key(embedded.access, api_key(embedded.key, status="revoked", service_ids=()))
+    await embedded.builder.put(api_key(embedded.key, status="revoked", service_ids=()))
     assert await call(embedded) == "403 key_revoked"
 
 
@@ -100,24 +99,24 @@ async def test_check_2_comes_before_check_3(embedded):
     ],
 )
 async def test_the_state_of_the_grant_decides(embedded, grant, expected):
-    await put_grant(embedded.access, Grant(consumer_id="con_1", service_id="svc_maps", **grant))
+    await embedded.builder.grant(consumer_id="con_1", service_id="svc_maps", **grant)
     assert await call(embedded) == expected
 
 
 async def test_a_key_that_is_not_assigned_to_the_service_is_refused_in_spite_of_the_grant(embedded):
-    await put_key(embedded.access, api_key(embedded.key, service_ids=("svc_other",)))
+    await embedded.builder.put(api_key(embedded.key, service_ids=("svc_other",)))
     assert await call(embedded) == "403 service_not_granted"
 
 
 async def test_a_key_that_is_assigned_without_any_grant_is_refused(embedded):
-    await put_service(embedded.catalog, service(id="svc_two", slug="two"))
-    await put_key(embedded.access, api_key(embedded.key, service_ids=("svc_maps", "svc_two")))
+    await embedded.builder.service(id="svc_two", slug="two")
+    await embedded.builder.put(api_key(embedded.key, service_ids=("svc_maps", "svc_two")))
     assert await call(embedded, reference="two") == "403 service_not_granted"
 
 
 @pytest.mark.parametrize("unknown", ["nothing", "svc_nothing", "", "../maps", "MAPS", "a" * 100, "caf\u00e9", "a/b"])
 async def test_an_unknown_service_and_an_ungranted_one_get_the_same_answer(embedded, unknown):
-    await put_service(embedded.catalog, service(id="svc_secret", slug="secret"))
+    await embedded.builder.service(id="svc_secret", slug="secret")
     gate = embedded.gate()
     holder = await gate.identify(embedded.key)
     answers = []
@@ -142,7 +141,7 @@ async def test_an_unknown_service_and_an_ungranted_one_get_the_same_answer(embed
     ],
 )
 async def test_the_state_of_the_service_decides(embedded, changes, expected):
-    await put_service(embedded.catalog, service(**changes))
+    await embedded.builder.service(**changes)
     assert await call(embedded) == expected
 
 
@@ -156,20 +155,18 @@ async def test_the_state_of_the_service_decides(embedded, changes, expected):
     ],
 )
 async def test_a_merchant_that_is_not_active_is_not_called(embedded, status, expected):
-    await put_merchant(embedded.catalog, Merchant(id="mer_1", slug="acme", name="Acme", status=status))
+    await embedded.builder.merchant(id="mer_1", slug="acme", name="Acme", status=status)
     assert await call(embedded) == expected
 
 
 async def test_usage_may_be_reported_for_a_service_without_an_upstream(embedded):
-    await put_service(embedded.catalog, service(upstream=None))
+    await embedded.builder.service(upstream=None)
     assert await call(embedded, forwarding=False) == "ok"
 
 
 async def test_check_3_comes_before_check_4(embedded):
-    await put_service(embedded.catalog, service(status="suspended"))
-    await put_grant(
-        embedded.access, Grant(consumer_id="con_1", service_id="svc_maps", status="approved", restricted=True)
-    )
+    await embedded.builder.service(status="suspended")
+    await embedded.builder.put(Grant(consumer_id="con_1", service_id="svc_maps", status="approved", restricted=True))
     assert await call(embedded) == "403 consumer_restricted"
 
 
@@ -188,14 +185,14 @@ async def test_a_key_hashed_under_the_previous_pepper_is_found(embedded):
 async def test_a_hash_entry_that_points_at_another_key_identifies_nobody(embedded):
     key = new_key("live")
     await add_key(embedded.access, api_key(key, id="key_2"))
-    await put_key(embedded.access, api_key(new_key("live"), id="key_2"))  # damage: the key holds another hash now
+    await embedded.builder.put(api_key(new_key("live"), id="key_2"))  # damage: the key holds another hash now
     assert await code_of(embedded.gate().identify(key)) == "401 key_unknown"
 
 
 async def test_a_local_revocation_holds_at_once(embedded):
     gate = embedded.gate()
     await gate.identify(embedded.key)
-    await put_key(embedded.access, api_key(embedded.key, status="revoked"))
+    await embedded.builder.put(api_key(embedded.key, status="revoked"))
     assert await code_of(gate.identify(embedded.key)) == "403 key_revoked"
 
 
@@ -203,16 +200,16 @@ async def test_a_local_change_of_grant_and_service_holds_at_once(embedded):
     gate = embedded.gate()
     holder = await gate.identify(embedded.key)
     await gate.admit(holder, "maps", forwarding=True)
-    await put_service(embedded.catalog, service(status="suspended"))
+    await embedded.builder.service(status="suspended")
     assert await code_of(gate.admit(holder, "maps", forwarding=True)) == "403 service_suspended"
-    await put_grant(embedded.access, Grant(consumer_id="con_1", service_id="svc_maps", status="denied"))
+    await embedded.builder.grant(consumer_id="con_1", service_id="svc_maps", status="denied")
     assert await code_of(gate.admit(holder, "maps", forwarding=True)) == "403 service_not_granted"
 
 
 async def test_another_process_sees_a_revocation_after_the_cache_time_and_never_later(embedded):
     gate = embedded.gate(cache_s=1.0, documents=embedded.documents)
     await gate.identify(embedded.key)
-    await put_key(embedded.access, api_key(embedded.key, status="revoked"))
+    await embedded.builder.put(api_key(embedded.key, status="revoked"))
     embedded.time.passes(seconds=0.999)
     assert (await gate.identify(embedded.key)).key.status == "active"
     embedded.time.passes(seconds=0.001)
@@ -220,7 +217,7 @@ async def test_another_process_sees_a_revocation_after_the_cache_time_and_never_
 
 
 async def test_expiry_holds_to_the_second_in_spite_of_the_cache(embedded):
-    await put_key(embedded.access, api_key(embedded.key, expires_at=NOW + timedelta(milliseconds=500)))
+    await embedded.builder.put(api_key(embedded.key, expires_at=NOW + timedelta(milliseconds=500)))
     gate = embedded.gate()
     await gate.identify(embedded.key)
     embedded.time.passes(seconds=0.5)
@@ -305,7 +302,7 @@ async def test_a_warm_call_reads_nothing(embedded):
 
 @pytest.mark.parametrize("status", ["active", "disabled", "revoked"])
 async def test_usage_of_a_key_is_known_in_whatever_state_it_is(embedded, status):
-    await put_key(embedded.access, api_key(embedded.key, status=status, expires_at=PAST))
+    await embedded.builder.put(api_key(embedded.key, status=status, expires_at=PAST))
     assert await embedded.gate().knows("con_1", "key_1")
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from scripts.seeding.documents import put_key
 from shared.access.gate.service import Gate
 from shared.access.keys.rotation import Rotation
 from shared.access.models import NO_SECRET
@@ -120,7 +119,7 @@ async def test_the_time_to_live_starts_again(market: AccessMarket) -> None:
     stored = await market.api.app.access.store.key(market.consumer_id, key["id"])
     assert stored is not None
     soon = utc_now() + timedelta(hours=1)
-    await put_key(market.api.app.access.store, stored.model_copy(update={"expires_at": soon}))
+    await market.api.builder.put(stored.model_copy(update={"expires_at": soon}))
 
     new = (await rotate(market, await read(market, key), overlap_hours=24)).json()
     assert timedelta(days=29, hours=23) < parse_time(new["expires_at"]) - utc_now() <= timedelta(days=30)
@@ -131,7 +130,7 @@ async def test_an_expired_key_is_not_rotated(market: AccessMarket) -> None:
     key = await created(market, ttl_days=30)
     stored = await market.api.app.access.store.key(market.consumer_id, key["id"])
     assert stored is not None
-    await put_key(market.api.app.access.store, stored.model_copy(update={"expires_at": utc_now()}))
+    await market.api.builder.put(stored.model_copy(update={"expires_at": utc_now()}))
     answer = await rotate(market, await read(market, key))
     assert (answer.status_code, answer.json()["code"]) == (409, "state_invalid")
 

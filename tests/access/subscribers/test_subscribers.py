@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from scripts.seeding.documents import put_grant
 from shared.access.models import Grant
 from tests.support.api.access_market import AccessMarket
 
@@ -62,7 +61,7 @@ async def test_nothing_that_a_merchant_is_told_says_who_somebody_is(market: Acce
 
 async def test_a_shared_name_is_shown_to_that_merchant_only(market: AccessMarket) -> None:
     await market.merchant("mer_2")
-    await market.runs(market.mia, "mer_2")
+    await market.mia.runs("mer_2")
     await market.offer("other", merchant_id="mer_2")
     await market.grant("maps")
     await market.grant("other")
@@ -80,7 +79,7 @@ async def test_another_merchants_pseudonym_is_not_found(market: AccessMarket) ->
     pseudonym = await the_pseudonym(market)
     await market.merchant("mer_2")
     ned = await market.api.sign_in("Ned")
-    await market.runs(ned, "mer_2")
+    await ned.runs("mer_2")
     theirs = f"/api/v1/merchants/mer_2/subscribers/{pseudonym}"
 
     assert (await ned.get(theirs)).status_code == 404
@@ -149,8 +148,7 @@ async def test_the_list_pages_by_subscriber_and_filters(market: AccessMarket) ->
     await market.offer("two")
     for n in range(25):
         for slug in ("maps", "two"):
-            await put_grant(
-                market.api.app.access.store,
+            await market.api.builder.put(
                 Grant(
                     consumer_id=f"con_{n}",
                     service_id=f"svc_{slug}",

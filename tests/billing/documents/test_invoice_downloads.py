@@ -8,21 +8,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from shared.billing.charges import CHARGE
 from shared.billing.invoices.models import Invoice
-from shared.billing.prices.models import Plan
-from shared.billing.prices.store import plan_document
-from shared.billing.profiles.models import BillingProfile
-from shared.billing.profiles.store import PROFILE
-from shared.billing.store import BILLING
 from shared.platform.blobs.links import PATH
 from shared.platform.documents import CONTAINERS, Query, Where
 from tests.support.api.access_market import AccessMarket
 from tests.support.api.harness import Person
 from tests.support.api.usage import DAY, used
+from tests.support.market import PER_REQUEST
 
 MERCHANT = "/api/v1/merchants/mer_1"
-PRICE = {"id": "calls", "name": "API calls", "metric": "requests", "model": "per_unit", "unit_price": "0.01"}
 
 
 @pytest.fixture
@@ -32,20 +26,8 @@ async def invoice(market: AccessMarket) -> Invoice:
     begun = DAY - timedelta(days=40)
     await market.grant()
     await market.key(id="key_plain")
-    profile = BillingProfile(merchant_id="mer_1", number_prefix="ACME", billing_from=begun)
-    plan = Plan(
-        service_id="svc_maps",
-        merchant_id="mer_1",
-        number=1,
-        name="Standard",
-        currency="EUR",
-        charges=(CHARGE.validate_python(PRICE),),
-        effective_from=begun,
-        created_at=begun,
-        created_by="acc_1",
-    )
-    await app.ports.documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
-    await app.ports.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", 1), plan.to_json())
+    profile = await market.api.builder.profile(begun)
+    await market.api.builder.plan(PER_REQUEST, begin=begun)
     await used(market, "a", "key_plain", data={"requests": 70, "status_code": 200})
     await used(market, "b", "key_plain", DAY + timedelta(hours=3), data={"requests": 50, "status_code": 200})
     with market.api.clock.shifted(days=65):

@@ -2,18 +2,18 @@
 
 from datetime import UTC, datetime
 
-from scripts.seeding.documents import put_service
 from shared.billing.documents.json import render_json
 from shared.metering.events import UsageEvent
-from tests.support.billing.books import PER_REQUEST, Books
-from tests.support.embedded import service, usage_event
+from tests.support.billing.books import Books
+from tests.support.embedded import usage_event
+from tests.support.market import PER_REQUEST
 
 FEE = {**PER_REQUEST, "base_fee": "5"}
 
 
 async def test_prices_of_what_only_others_use_are_not_told(books: Books) -> None:
     """A private service is negotiated with somebody else."""
-    await put_service(books.catalog, service(id="svc_private", slug="private", name="Only for Globex"))
+    await books.builder.service(id="svc_private", slug="private", name="Only for Globex")
     await books.price({**PER_REQUEST, "unit_price": "0.007"}, service_id="svc_private")
     await books.subscribe("con_2", "svc_private")
     await books.use(3)
@@ -66,7 +66,7 @@ async def test_who_subscribed_in_one_corrected_month_did_not_in_another(books: B
     books.begins = datetime(2026, 1, 1, tzinfo=UTC)
     await books.bill()
     await books.price(FEE, service_id="svc_geo")
-    await put_service(books.catalog, service(id="svc_geo", slug="geo", name="Geo"))
+    await books.builder.service(id="svc_geo", slug="geo", name="Geo")
     await books.subscribe(service_id="svc_geo")
     await books.use(1, "2026-01-10")
     books.time.moment = datetime(2026, 2, 2, 1, tzinfo=UTC)

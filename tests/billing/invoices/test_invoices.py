@@ -84,7 +84,7 @@ class TestReading:
         await bills.issue()
         eve = await bills.api.sign_in("Eve")
         await bills.market.merchant("mer_2")
-        await bills.market.runs(eve, "mer_2")
+        await eve.runs("mer_2")
         for person, path in (
             (eve, f"{MERCHANT}/invoices/inv_1"),
             (eve, "/api/v1/merchants/mer_2/invoices/inv_1"),

@@ -10,8 +10,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from scripts.seeding.documents import put_consumer, put_merchant, put_service
-from shared.access.models import Consumer
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE, Charge
 from shared.billing.invoices.corrections import billed_lines, correction_lines
@@ -25,10 +23,11 @@ from shared.billing.month_close.store import close_document
 from shared.billing.prices.models import Plan, UsedPlan
 from shared.billing.store import BILLING
 from shared.kernel.documents import Held
-from tests.support.billing.books import PER_REQUEST, Books
+from tests.support.billing.books import Books
 from tests.support.billing.invoice_samples import make_line
 from tests.support.billing.prices import package, per_unit, tiered
 from tests.support.billing.receiving import Receiving
+from tests.support.market import PER_REQUEST
 
 ACTOR = Actor("acc_1", "merchant")
 CLOSED = {
@@ -67,7 +66,7 @@ async def test_credit_that_a_void_invoice_gives_back_is_used_by_the_next(books: 
     await books.price({**PER_REQUEST, "base_fee": "100"})
     march = await close_to_invoice(books, "2026-03")
     assert (march.amount_due, await left(books)) == (11, {})
-    await Receiving(books).desk.void(ACTOR, "mer_1", march.id, "a mistake")
+    await Receiving(books).receivables.void(ACTOR, "mer_1", march.id, "a mistake")
     assert await left(books) == {"N1": "89"}
     await books.price({**PER_REQUEST, "base_fee": "50"}, number=2, effective_from=march.end)
     april = await close_to_invoice(books, "2026-04")
@@ -203,7 +202,7 @@ async def test_nobody_pays_fees_for_a_service_that_cannot_be_called(books: Books
     await books.price(FEE)
     service = await books.catalog.service("svc_maps")
     assert service is not None
-    await put_service(books.catalog, service.model_copy(update={"status": status}))
+    await books.builder.put(service.model_copy(update={"status": status}))
     assert await close(books, "2026-03") is None
 
 
@@ -212,7 +211,7 @@ async def test_nobody_pays_fees_to_a_merchant_who_is_stopped(books: Books, statu
     await books.price(FEE)
     merchant = await books.catalog.merchant("mer_1")
     assert merchant is not None
-    await put_merchant(books.catalog, merchant.model_copy(update={"status": status}))
+    await books.builder.put(merchant.model_copy(update={"status": status}))
     assert await close(books, "2026-03") is None
 
 
@@ -222,7 +221,7 @@ async def test_who_is_restricted_or_suspended_pays_for_usage_and_its_fee_only(bo
     await books.use(10, "2026-03-10")
     await books.subscribe("con_2", restricted=True)
     await books.subscribe("con_3")
-    await put_consumer(books.access, Consumer(id="con_3", name="Three", status="suspended"))
+    await books.builder.consumer(id="con_3", name="Three", status="suspended")
     assert (await close_to_invoice(books, "2026-03")).net == 10
     assert len(await books.invoices()) == 1
 
@@ -232,7 +231,7 @@ async def test_a_service_that_was_used_before_it_was_retired_is_paid(books: Book
     await books.use(10, "2026-03-10")
     service = await books.catalog.service("svc_maps")
     assert service is not None
-    await put_service(books.catalog, service.model_copy(update={"status": "retired"}))
+    await books.builder.put(service.model_copy(update={"status": "retired"}))
     assert (await close_to_invoice(books, "2026-03")).net == 10
     assert await close(books, "2026-04") is None
 

@@ -5,18 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from shared.billing.charges import CHARGE
-from shared.billing.prices.models import Plan
-from shared.billing.prices.store import plan_document
-from shared.billing.profiles.models import BillingProfile
-from shared.billing.profiles.store import PROFILE
-from shared.billing.store import BILLING
 from shared.kernel.periods import name_at, period
 from tests.support.api.access_market import AccessMarket
 from tests.support.api.usage import used
+from tests.support.market import PER_REQUEST
 
 MERCHANT = "/api/v1/merchants/mer_1"
-PRICE = {"id": "calls", "name": "API calls", "metric": "requests", "model": "per_unit", "unit_price": "0.01"}
 
 
 def running(market: AccessMarket) -> str:
@@ -27,24 +21,12 @@ def running(market: AccessMarket) -> str:
 @pytest.fixture
 async def billing(market: AccessMarket, stopped: datetime) -> AccessMarket:
     """Ann made 120 requests an hour ago, or at the month's first moment."""
-    app, now = market.api.app, stopped.replace(minute=0, second=0, microsecond=0)
+    now = stopped.replace(minute=0, second=0, microsecond=0)
     begun = now - timedelta(days=40)
     await market.grant()
     await market.key(id="key_plain")
-    profile = BillingProfile(merchant_id="mer_1", number_prefix="ACME", billing_from=now)
-    plan = Plan(
-        service_id="svc_maps",
-        merchant_id="mer_1",
-        number=1,
-        name="Standard",
-        currency="EUR",
-        charges=(CHARGE.validate_python(PRICE),),
-        effective_from=begun,
-        created_at=begun,
-        created_by="acc_1",
-    )
-    await app.ports.documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
-    await app.ports.documents.upsert(BILLING, "mer_1", plan_document("svc_maps", 1), plan.to_json())
+    await market.api.builder.profile(now)
+    await market.api.builder.plan(PER_REQUEST, begin=begun)
     month = now.replace(day=1, hour=0)
     await used(
         market, "a", "key_plain", max(month, now - timedelta(hours=1)), data={"requests": 120, "status_code": 200}

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from scripts.seeding.documents import put_key, put_service
 from shared.billing.invoices.credit import Credit
 from shared.billing.invoices.models import CreditUse
 from shared.billing.invoices.store import credit_document
@@ -15,7 +14,8 @@ from shared.metering.counting.record_ids import RECORD_PREFIX
 from shared.metering.events import partition_of
 from shared.metering.store import USAGE
 from shared.platform.documents import Query, Where
-from tests.support.billing.books import PER_REQUEST, Books, event
+from tests.support.billing.books import Books, event
+from tests.support.market import PER_REQUEST
 
 
 async def test_a_month_becomes_one_invoice(books: Books) -> None:
@@ -252,8 +252,8 @@ async def test_a_key_revoked_and_a_service_suspended_within_the_month_are_billed
     service = await books.catalog.service("svc_maps")
     assert key is not None
     assert service is not None
-    await put_key(books.access, key.model_copy(update={"status": "revoked"}))
-    await put_service(books.catalog, service.model_copy(update={"status": "suspended"}))
+    await books.builder.put(key.model_copy(update={"status": "revoked"}))
+    await books.builder.put(service.model_copy(update={"status": "suspended"}))
     await books.subscribe(status="withdrawn")
     await books.closer.run()
     assert [str(invoice.net) for invoice in await books.invoices()] == ["0.1"]

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from scripts.seeding.documents import put_consumer, put_grant
-from shared.access.models import Consumer, Grant
 from shared.audit.journal import FIRST_DUE
 from shared.audit.models import Actor
 from shared.billing.charges import CHARGE
@@ -20,7 +18,8 @@ from shared.identity.models import Account
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.identity.tasks import SendMail
 from shared.platform.documents import Documents, DocumentsUnavailable, Query, Where
-from tests.support.billing.books import BEGIN, PER_REQUEST, Books
+from tests.support.billing.books import BEGIN, Books
+from tests.support.market import PER_REQUEST
 
 MIA = Actor("acc_1", "merchant")
 SUBSCRIBERS = 7
@@ -38,7 +37,7 @@ class Told:
         )
         books.journal.on(TellPriceChange, self.notices.on_tell)
         books.journal.on(SendMail, self._send)
-        self.desk = Plans(
+        self.plans = Plans(
             plans=books.plans, profiles=books.profiles, catalog=books.catalog, journal=books.journal, now=books.time
         )
 
@@ -46,7 +45,7 @@ class Told:
         self.mails.append(task)
 
     async def add(self, *charges: dict[str, Any]) -> PlanVersion:
-        return await self.desk.add(
+        return await self.plans.add(
             MIA,
             "svc_maps",
             name="Gold",
@@ -93,8 +92,8 @@ async def subscribe(books: Books, number: int, **changes: Any) -> None:
         "pseudonym": f"cus_{number:03d}",
     }
     await books.documents.upsert(ACCOUNTS, account.id, ACCOUNT_DOCUMENT, account.to_json())
-    await put_consumer(books.access, Consumer(id=account.consumer_id, name="C", account_id=account.id))
-    await put_grant(books.access, Grant(**{**fields, **changes}))
+    await books.builder.consumer(id=account.consumer_id, name="C", account_id=account.id)
+    await books.builder.grant(**{**fields, **changes})
 
 
 EVERYBODY = [f"c{number}@example.com" for number in range(SUBSCRIBERS)]
@@ -140,7 +139,7 @@ async def test_a_withdrawal_is_told(books: Books) -> None:
     await told.settle()
     told.mails.clear()
 
-    await told.desk.withdraw(MIA, "svc_maps", version.plan.number, f'"{version.etag}"')
+    await told.plans.withdraw(MIA, "svc_maps", version.plan.number, f'"{version.etag}"')
     await told.settle()
 
     assert told.to == EVERYBODY
@@ -152,7 +151,7 @@ async def test_what_was_withdrawn_meanwhile_is_not_announced(books: Books) -> No
     told = Told(books)
     books.journal.on(TellPriceChange, _refuse)
     version = await told.add(PER_REQUEST)
-    await told.desk.withdraw(MIA, "svc_maps", version.plan.number, f'"{version.etag}"')
+    await told.plans.withdraw(MIA, "svc_maps", version.plan.number, f'"{version.etag}"')
     await books.journal.drain()
 
     process = Told(books.again())

@@ -233,7 +233,7 @@ async def test_others_services_are_not_there(market: AccessMarket) -> None:
     await added(market)
     ned = await market.api.sign_in("Ned")
     await market.merchant("mer_2")
-    await market.runs(ned, "mer_2")
+    await ned.runs("mer_2")
     await market.offer("two")
     tag = {"If-Match": "*"}
 

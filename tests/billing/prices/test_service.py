@@ -21,7 +21,8 @@ from shared.billing.store import BILLING
 from shared.billing.tasks import TellPriceChange
 from shared.billing.tax.models import Party
 from shared.kernel.errors import Problem
-from tests.support.billing.books import PER_REQUEST, Books
+from tests.support.billing.books import Books
+from tests.support.market import PER_REQUEST
 
 MIA = Actor("acc_1", "merchant")
 CALLS = CHARGE.validate_python(PER_REQUEST)
@@ -187,7 +188,7 @@ def test_every_coming_day_can_be_chosen_by_its_midnight(day: date, zone: str) ->
         calendar.start_of_version(begins + timedelta(minutes=15), first=False)
 
 
-# The desk, on real stores
+# The service, on real stores
 
 
 @pytest.fixture
@@ -201,7 +202,7 @@ async def books(books: Books) -> Books:
 async def _nothing(task_id: str, task: TellPriceChange) -> None: ...
 
 
-def desk(books: Books) -> Plans:
+def plans(books: Books) -> Plans:
     return Plans(
         plans=books.plans, profiles=books.profiles, catalog=books.catalog, journal=books.journal, now=books.time
     )
@@ -209,7 +210,7 @@ def desk(books: Books) -> Plans:
 
 async def add(books: Books, effective_from: str | None = None) -> PlanVersion:
     begins = None if effective_from is None else datetime.fromisoformat(effective_from)
-    return await desk(books).add(
+    return await plans(books).add(
         MIA, "svc_maps", name="Standard", currency="EUR", charges=[CALLS], effective_from=begins
     )
 
@@ -220,7 +221,7 @@ async def test_versions_follow_each_other_through_time(books: Books) -> None:
     states = [first.state, second.state]
     books.time.moment = datetime(2026, 5, 1, tzinfo=UTC)
 
-    page = await desk(books).page("svc_maps", 10, None)
+    page = await plans(books).page("svc_maps", 10, None)
 
     assert states == ["in_force", "announced"]
     assert [(each.plan.number, each.state) for each in page.items] == [(2, "in_force"), (1, "past")]
@@ -242,10 +243,10 @@ async def test_one_can_be_withdrawn_until_its_moment(books: Books) -> None:
     version = await add(books)  # for 1 May
     books.time.moment = datetime(2026, 5, 1, tzinfo=UTC)
     with pytest.raises(Problem, match=r"409 state_invalid: Version 1 took effect at 2026-05-01T00:00:00\.000Z"):
-        await desk(books).withdraw(MIA, "svc_maps", 1, f'"{version.etag}"')
+        await plans(books).withdraw(MIA, "svc_maps", 1, f'"{version.etag}"')
     books.time.moment -= timedelta(milliseconds=1)
 
-    await desk(books).withdraw(MIA, "svc_maps", 1, f'"{version.etag}"')
+    await plans(books).withdraw(MIA, "svc_maps", 1, f'"{version.etag}"')
 
     assert await books.plans.plans("mer_1", "svc_maps") == []
     assert (await add(books)).plan.number == 2  # a number is given once
@@ -255,7 +256,7 @@ async def test_two_withdrawals_at_once_are_one(books: Books) -> None:
     version = await add(books)
 
     found = await asyncio.gather(
-        *(desk(books).withdraw(MIA, "svc_maps", 1, f'"{version.etag}"') for _ in range(5)), return_exceptions=True
+        *(plans(books).withdraw(MIA, "svc_maps", 1, f'"{version.etag}"') for _ in range(5)), return_exceptions=True
     )
 
     assert [each for each in found if each is None] == [None]
@@ -270,8 +271,8 @@ async def test_none_takes_effect_before_one_that_is_announced(books: Books) -> N
     again = await add(books, "2026-04-10T00:00Z")
 
     books.time.moment = datetime(2026, 4, 10, tzinfo=UTC)
-    assert (await desk(books).read("svc_maps", 1)).state == "past"
-    assert (await desk(books).read("svc_maps", again.plan.number)).state == "in_force"
+    assert (await plans(books).read("svc_maps", 1)).state == "past"
+    assert (await plans(books).read("svc_maps", again.plan.number)).state == "in_force"
 
 
 async def test_a_second_version_does_not_go_back(books: Books) -> None:

@@ -380,7 +380,7 @@ async def test_others_are_not_there(market: AccessMarket) -> None:
     await put_buyer(market)
     ned = await market.api.sign_in("Ned")
     await market.merchant("mer_2")
-    await market.runs(ned, "mer_2")
+    await ned.runs("mer_2")
     buyer, tag = f"{market.consumer}/billing", {"If-Match": "*"}
 
     asked = [await person.get(BILLS) for person in (ned, market.ann)]

@@ -66,8 +66,8 @@ async def test_payments_that_are_refused(receiving: Receiving, amount: str, rule
 
 async def test_many_who_pay_at_once_never_pay_too_much(receiving: Receiving) -> None:
     others = [Receiving(receiving.books.again()) for _ in range(3)]
-    desks = [receiving, *others]
-    done = await asyncio.gather(*(_try(desks[n % 4], n) for n in range(100)))
+    processes = [receiving, *others]
+    done = await asyncio.gather(*(_try(processes[n % 4], n) for n in range(100)))
     invoice = await receiving.read()
     assert sum(done) == 39  # 39 × 3 = 117, and 2 are left
     assert (invoice.paid, open_amount(invoice), len(invoice.payments)) == (Decimal(117), Decimal(2), 39)
@@ -75,7 +75,7 @@ async def test_many_who_pay_at_once_never_pay_too_much(receiving: Receiving) -> 
 
 async def _try(receiving: Receiving, number: int) -> bool:
     try:
-        await receiving.desk.pay(
+        await receiving.receivables.pay(
             ACTOR,
             "mer_1",
             "inv_1",
@@ -95,7 +95,7 @@ async def _try(receiving: Receiving, number: int) -> bool:
 async def test_a_void_invoice_keeps_its_number_and_gives_credit_back(receiving: Receiving) -> None:
     used = CreditUse(note_number="N1", amount=Decimal(20))
     await receiving.put(make_invoice(credit=[used]))
-    held = await receiving.desk.void(ACTOR, "mer_1", "inv_1", "wrong consumer")
+    held = await receiving.receivables.void(ACTOR, "mer_1", "inv_1", "wrong consumer")
     assert (held.value.status, held.value.number, held.value.due) == ("void", "ACME26-000001", None)
     credit = await receiving.books.invoice_store.credit("mer_1", "con_1", "EUR")
     assert credit is not None
@@ -103,7 +103,7 @@ async def test_a_void_invoice_keeps_its_number_and_gives_credit_back(receiving: 
     with pytest.raises(Problem, match="is void and cannot become paid"):
         await receiving.pay("1")
     with pytest.raises(Problem, match="is void and cannot become void"):
-        await receiving.desk.void(ACTOR, "mer_1", "inv_1", "again")
+        await receiving.receivables.void(ACTOR, "mer_1", "inv_1", "again")
     with pytest.raises(Problem, match="is void and cannot become credited"):
         await receiving.credit("1")
 
@@ -111,7 +111,7 @@ async def test_a_void_invoice_keeps_its_number_and_gives_credit_back(receiving: 
 async def test_what_was_paid_in_part_cannot_be_void(receiving: Receiving) -> None:
     await receiving.pay("1")
     with pytest.raises(Problem, match="give a credit note"):
-        await receiving.desk.void(ACTOR, "mer_1", "inv_1", "no")
+        await receiving.receivables.void(ACTOR, "mer_1", "inv_1", "no")
 
 
 async def test_a_credit_note_lowers_what_is_due_first(receiving: Receiving) -> None:
@@ -131,8 +131,8 @@ async def test_a_credit_note_lowers_what_is_due_first(receiving: Receiving) -> N
 @pytest.mark.parametrize("number", [200, pytest.param(1_000, marks=pytest.mark.long)])
 async def test_credit_notes_at_once_have_no_gap(receiving: Receiving, number: int) -> None:
     await receiving.put(make_invoice(lines=[make_line("10000")]))
-    desks = [receiving, *(Receiving(receiving.books.again()) for _ in range(3))]
-    notes = await asyncio.gather(*(desks[n % 4].credit("1.19") for n in range(number)))
+    processes = [receiving, *(Receiving(receiving.books.again()) for _ in range(3))]
+    notes = await asyncio.gather(*(processes[n % 4].credit("1.19") for n in range(number)))
     assert sorted(note.number for note in notes) == [f"ACME26C{n:06d}" for n in range(1, number + 1)]
     invoice = await receiving.read()
     assert (invoice.credited, open_amount(invoice)) == (Decimal("1.19") * number, 11_900 - Decimal("1.19") * number)
@@ -177,7 +177,7 @@ async def _pay(receiving: Receiving, id: str, amount: Decimal) -> None:
         recorded_at=datetime(2026, 4, 10, tzinfo=UTC),
         recorded_by="acc_1",
     )
-    await receiving.desk.pay(ACTOR, "mer_1", id, payment)
+    await receiving.receivables.pay(ACTOR, "mer_1", id, payment)
 
 
 async def test_reminders_each_once(receiving: Receiving) -> None:

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripts.seeding.documents import put_consumer
 from shared.access.models import Consumer
 from shared.billing.charges import Charge
 from shared.billing.usage.month import MonthReader, MonthUsage
@@ -96,7 +95,7 @@ async def read_back(events: Sequence[UsageEvent], of: Period, charges: Sequence[
         embedded.time.moment = datetime(2026, 4, 10, tzinfo=UTC)
         await embedded.put_key(id="key_2")
         consumer = Consumer(id="con_1", name="Consumer", shards=SHARDS)
-        await put_consumer(embedded.access, consumer)
+        await embedded.builder.put(consumer)
         await embedded.aggregator().apply(raw(*events))
         await embedded.aggregator().apply(raw(*random.sample(events, len(events))))
         usage = await MonthReader(embedded.documents).read(

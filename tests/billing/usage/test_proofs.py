@@ -13,7 +13,8 @@ from shared.kernel.clock import format_time
 from shared.metering.counting.record_ids import record_id
 from shared.metering.events import UsageEvent, partition_of
 from shared.metering.store import USAGE
-from tests.support.billing.books import PER_REQUEST, Books, event
+from tests.support.billing.books import Books, event
+from tests.support.market import PER_REQUEST
 
 START = datetime(2026, 3, 10, 8, tzinfo=UTC)
 

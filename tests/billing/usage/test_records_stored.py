@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from scripts.seeding.documents import put_consumer
 from shared.access.models import Consumer
 from shared.billing.usage import records as records_module
 from shared.billing.usage.records import records
@@ -25,7 +24,7 @@ async def read(embedded: Embedded, consumer: Consumer, *service_ids: str) -> lis
 
 async def put(embedded: Embedded, events: Sequence[UsageEvent], shards: int = 1) -> Consumer:
     consumer = Consumer(id="con_1", name="Consumer", shards=shards)
-    await put_consumer(embedded.access, consumer)
+    await embedded.builder.put(consumer)
     embedded.time.moment = datetime(2026, 4, 10, tzinfo=UTC)
     outcome = await embedded.aggregator().apply(raw(*events))
     assert outcome.parked == 0

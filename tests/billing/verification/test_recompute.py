@@ -11,7 +11,8 @@ from shared.billing.usage.proofs import proven_records
 from shared.billing.usage.records import RecordsError, export
 from shared.billing.verification.reading import InvoiceUnreadable, open_invoice
 from shared.billing.verification.recompute import verify
-from tests.support.billing.books import PER_REQUEST, open_books
+from tests.support.billing.books import open_books
+from tests.support.market import PER_REQUEST
 
 UNPROVEN = {
     "id",

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from scripts.seeding.documents import put_grant, put_merchant, put_service
 from shared.access.models import Grant
 from shared.catalog.models import CallLimits, Merchant, Service, ServiceVersion
 from shared.catalog.store import SERVICES, version_document
@@ -22,9 +21,7 @@ _order = count()
 
 
 async def offer(api: Api, slug: str, merchant: str = "acme", **fields: Any) -> Service:
-    await put_merchant(
-        api.app.catalog.store, Merchant(id=f"mer_{merchant}", slug=merchant, name=merchant.title(), status="active")
-    )
+    await api.builder.put(Merchant(id=f"mer_{merchant}", slug=merchant, name=merchant.title(), status="active"))
     values = {
         "name": slug.title(),
         "status": "active",
@@ -32,7 +29,7 @@ async def offer(api: Api, slug: str, merchant: str = "acme", **fields: Any) -> S
         **fields,
     }
     service = Service(id=f"svc_{slug}", slug=slug, merchant_id=f"mer_{merchant}", **values)
-    await put_service(api.app.catalog.store, service)
+    await api.builder.put(service)
     return service
 
 
@@ -186,8 +183,8 @@ async def test_only_active_services_are_there(api: Api, status: str) -> None:
 async def test_only_services_of_active_merchants_are_there(api: Api, status: str) -> None:
     service = await offer(api, "ocr")
     merchant = Merchant(id="mer_acme", slug="acme", name="Acme", status=status)  # type: ignore[arg-type]  # a status
-    await put_merchant(api.app.catalog.store, merchant)
-    await put_service(api.app.catalog.store, service)
+    await api.builder.put(merchant)
+    await api.builder.put(service)
 
     assert await found(api) == []
     assert (await api.anonymous.get(f"{CATALOG}/services/ocr")).status_code == 404
@@ -218,14 +215,14 @@ async def test_a_private_service_exists_for_those_who_may_use_or_run_it(api: Api
     await offer(api, "ocr", visibility="private")
     ann, ben, admin = await api.sign_in("Ann"), await api.sign_in("Ben"), await api.sign_in("Root", admin=True)
     grant = Grant(consumer_id=ann.account.consumer_id, service_id="svc_ocr", status="approved")
-    await put_grant(api.app.access.store, grant)
+    await api.builder.put(grant)
 
     assert [await _sees(person) for person in (ann, ben, admin, api.anonymous)] == [200, 404, 200, 404]
     answer = await ann.get(f"{CATALOG}/services/ocr")
     assert (answer.headers["Cache-Control"], answer.headers["Vary"]) == ("private, no-store", "Authorization")
 
     for less in ({"status": "withdrawn"}, {"status": "requested"}, {"restricted": True}):
-        await put_grant(api.app.access.store, grant.model_copy(update=less))
+        await api.builder.put(grant.model_copy(update=less))
         assert await _sees(ann) == 404
 
 

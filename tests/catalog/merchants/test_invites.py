@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from scripts.seeding.documents import put_merchant
 from shared.audit.journal import FIRST_DUE
 from shared.audit.models import Actor
 from shared.catalog.merchants import invites as rules
@@ -284,10 +283,10 @@ async def test_a_merchant_that_is_not_there_yet_is_not_listed(api: Api, admin: P
 
 async def test_a_slug_is_one_merchants_however_it_came(api: Api, admin: Person, ann: Person) -> None:
     seeded = Merchant(id="mer_seeded", slug="meteo", name="Meteo")
-    await put_merchant(api.app.catalog.store, seeded)
-    await put_merchant(api.app.catalog.store, seeded)
+    await api.builder.put(seeded)
+    await api.builder.put(seeded)
     code = (await invite(admin))["code"]
     assert problem(await ann.post(REGISTER, json=wanted(code))) == (409, "slug_taken")
     assert (await ann.post(REGISTER, json=wanted(code, "other"))).status_code == 201
     with pytest.raises(SlugTaken):
-        await put_merchant(api.app.catalog.store, seeded.model_copy(update={"slug": "other"}))
+        await api.builder.put(seeded.model_copy(update={"slug": "other"}))

@@ -7,9 +7,8 @@ from typing import Any, get_args
 import pytest
 from PIL import Image
 
-from scripts.seeding.documents import put_consumer, put_grant, put_service
 from shared.access.gate.service import Gate, Holder
-from shared.access.models import Consumer, Grant
+from shared.access.models import Consumer
 from shared.audit.journal import FIRST_DUE
 from shared.audit.models import Actor
 from shared.catalog.merchants.service import Decision, Mark
@@ -235,8 +234,7 @@ class TestEffects:
         merchant_id = await register(admin, ann)
         await decide(admin, merchant_id, "activate")
         upstream = UpstreamConfig(base_url="http://127.0.0.1:9")
-        await put_service(
-            api.app.catalog.store,
+        await api.builder.put(
             Service(id="svc_one", merchant_id=merchant_id, slug="one", name="One", status="active", upstream=upstream),
         )
         return merchant_id
@@ -244,8 +242,8 @@ class TestEffects:
     async def admitted(self, api: Api) -> str:
         """What the gate says to a consumer with a grant."""
         consumer = Consumer(id="con_1", name="C")
-        await put_consumer(api.app.access.store, consumer)
-        await put_grant(api.app.access.store, Grant(consumer_id="con_1", service_id="svc_one", status="approved"))
+        await api.builder.put(consumer)
+        await api.builder.grant(consumer_id="con_1", service_id="svc_one", status="approved")
         gate: Gate = api.app.access.gate
         holder = Holder(api_key("ams_live_x", service_ids=("svc_one",)), consumer)
         try:

@@ -14,7 +14,7 @@ SLUG = "forecast"
 
 
 @dataclass
-class Desk:
+class Operator:
     """What the admin decides, each with a reason of its own, and what the audit log must know of it."""
 
     admin: Person
@@ -49,14 +49,14 @@ def test_an_admin_governs_and_everything_is_in_the_audit_log(
     key: str = make_key(cora, service["id"])["key"]
     assert market.call(key, SLUG).status_code == 200
 
-    desk = Desk(admin)
+    operator = Operator(admin)
     changes_the_settings(admin)
-    suspends_and_restores_the_merchant(market, desk, shop, key)
-    disables_and_restores_the_service(market, desk, service, key)
-    suspends_and_restores_the_consumer(market, desk, cora, key)
-    suspends_and_restores_an_account(market, desk, cora)
-    the_audit_log_tells(desk)
-    the_audit_log_is_verified(market, desk)
+    suspends_and_restores_the_merchant(market, operator, shop, key)
+    disables_and_restores_the_service(market, operator, service, key)
+    suspends_and_restores_the_consumer(market, operator, cora, key)
+    suspends_and_restores_an_account(market, operator, cora)
+    the_audit_log_tells(operator)
+    the_audit_log_is_verified(market, operator)
 
 
 def changes_the_settings(admin: Person) -> None:
@@ -68,13 +68,13 @@ def changes_the_settings(admin: Person) -> None:
     assert (entry["reason"], entry["actor"]) == ("decided by the board", admin.account["id"])
 
 
-def suspends_and_restores_the_merchant(market: Market, desk: Desk, shop: Shop, key: str) -> None:
+def suspends_and_restores_the_merchant(market: Market, operator: Operator, shop: Shop, key: str) -> None:
     decisions, resource = f"/admin{shop.path}", f"merchant:{shop.id}"
     until(lambda: is_listed(market), "the service in the catalogue")
-    desk.decide(f"{decisions}/suspend", "merchant.suspend", resource)
+    operator.decide(f"{decisions}/suspend", "merchant.suspend", resource)
     market.calls_become(403, "service_suspended", key, SLUG, PROMISE_S)
     until(lambda: not is_listed(market), "the merchant out of the catalogue")
-    desk.decide(f"{decisions}/restore", "merchant.restore", resource)
+    operator.decide(f"{decisions}/restore", "merchant.restore", resource)
     market.calls_become(200, None, key, SLUG, PROMISE_S)
     until(lambda: is_listed(market), "the merchant back in the catalogue")
 
@@ -84,53 +84,53 @@ def is_listed(market: Market) -> bool:
     return SLUG in [service["slug"] for service in services]
 
 
-def disables_and_restores_the_service(market: Market, desk: Desk, service: dict[str, Any], key: str) -> None:
+def disables_and_restores_the_service(market: Market, operator: Operator, service: dict[str, Any], key: str) -> None:
     decisions, resource = f"/admin/services/{service['id']}", f"service:{service['id']}"
-    assert desk.decide(f"{decisions}/disable", "service.disable", resource)["status"] == "suspended"
+    assert operator.decide(f"{decisions}/disable", "service.disable", resource)["status"] == "suspended"
     market.calls_become(403, "service_suspended", key, SLUG, PROMISE_S)
-    assert desk.decide(f"{decisions}/restore", "service.restore", resource)["status"] == "active"
+    assert operator.decide(f"{decisions}/restore", "service.restore", resource)["status"] == "active"
     market.calls_become(200, None, key, SLUG, PROMISE_S)
 
 
-def suspends_and_restores_the_consumer(market: Market, desk: Desk, cora: Person, key: str) -> None:
+def suspends_and_restores_the_consumer(market: Market, operator: Operator, cora: Person, key: str) -> None:
     decisions, resource = f"/admin{cora.tenant}", f"consumer:{cora.account['consumer_id']}"
-    desk.decide(f"{decisions}/suspend", "consumer.suspend", resource)
+    operator.decide(f"{decisions}/suspend", "consumer.suspend", resource)
     market.calls_become(403, "consumer_suspended", key, SLUG, PROMISE_S)
-    desk.decide(f"{decisions}/restore", "consumer.restore", resource)
+    operator.decide(f"{decisions}/restore", "consumer.restore", resource)
     market.calls_become(200, None, key, SLUG, PROMISE_S)
 
 
-def suspends_and_restores_an_account(market: Market, desk: Desk, cora: Person) -> None:
-    found = only(desk.admin.get("/admin/accounts", email="cora@")["items"])
+def suspends_and_restores_an_account(market: Market, operator: Operator, cora: Person) -> None:
+    found = only(operator.admin.get("/admin/accounts", email="cora@")["items"])
     assert found["id"] == cora.account["id"]
     decisions, resource = f"/admin/accounts/{found['id']}", f"account:{found['id']}"
 
     def answers(status: int) -> bool:
         return all(cora.send("GET", "/me").status_code == status for _ in range(6))
 
-    desk.decide(f"{decisions}/suspend", "account.suspend", resource)
+    operator.decide(f"{decisions}/suspend", "account.suspend", resource)
     until(lambda: answers(403), "Cora to be kept out", PROMISE_S)
     cora.refused("GET", "/me", 403, "account_suspended")
-    desk.decide(f"{decisions}/restore", "account.restore", resource)
+    operator.decide(f"{decisions}/restore", "account.restore", resource)
     until(lambda: answers(200), "Cora to be let in", PROMISE_S)
 
 
-def the_audit_log_tells(desk: Desk) -> None:
-    for step in desk.taken:
+def the_audit_log_tells(operator: Operator) -> None:
+    for step in operator.taken:
         wanted = {"action": step["action"], "resource": step["resource"]}
-        entry = only(desk.admin.get("/admin/audit", **wanted)["items"])
+        entry = only(operator.admin.get("/admin/audit", **wanted)["items"])
         assert {name: entry[name] for name in step} == step
         assert entry["before"] != entry["after"]
 
 
-def the_audit_log_is_verified(market: Market, desk: Desk) -> None:
+def the_audit_log_is_verified(market: Market, operator: Operator) -> None:
     untouched = market.ams.run("audit", "verify")
     assert untouched.returncode == 0, untouched.stderr
     assert untouched.stdout.endswith("entries, nothing altered, removed or added\n")
     innocent, guilty = "because of case 1", "because of case X"
     with sqlite3.connect(market.ams.data / "documents.db", timeout=30) as store:
         store.execute(f"UPDATE audit SET body = replace(body, '{innocent}', '{guilty}')")
-    entry = only(desk.admin.get("/admin/audit", action=desk.taken[0]["action"])["items"])
+    entry = only(operator.admin.get("/admin/audit", action=operator.taken[0]["action"])["items"])
     assert entry["reason"] == guilty
     tampered = market.ams.run("audit", "verify")
     assert tampered.returncode == 1

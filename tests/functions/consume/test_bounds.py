@@ -9,7 +9,7 @@ import pytest
 
 from shared.catalog.models import Service
 from tests.support.host.client import EVENT, TIMEOUT_S, Client, Connection, head
-from tests.support.host.hosting import Customer, Desk, Host, eventually
+from tests.support.host.hosting import Customer, Host, Operator, eventually
 from tests.support.host.limits import BODY_STALL_S, HEADER_READ_S, LATE_S
 from tests.support.host.usage_reports import event
 
@@ -17,13 +17,13 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def service(desk: Desk) -> Service:
-    return desk.service()
+def service(operator: Operator) -> Service:
+    return operator.service()
 
 
 @pytest.fixture
-def customer(desk: Desk, service: Service) -> Customer:
-    return desk.customer(service)
+def customer(operator: Operator, service: Service) -> Customer:
+    return operator.customer(service)
 
 
 def padded(size: int, service: Service) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from shared.access.keys.format import new_key
 from shared.catalog.models import Service
 from tests.support.host.client import EVENT
-from tests.support.host.hosting import Customer, Desk, Host
+from tests.support.host.hosting import Customer, Host, Operator
 from tests.support.host.usage_reports import event
 
 CONNECTIONS = 6
@@ -17,13 +17,13 @@ CONNECTIONS = 6
 
 
 @pytest.fixture(scope="module")
-def service(desk: Desk) -> Service:
-    return desk.service()
+def service(operator: Operator) -> Service:
+    return operator.service()
 
 
 @pytest.fixture
-def customer(desk: Desk, service: Service) -> Customer:
-    return desk.customer(service)
+def customer(operator: Operator, service: Service) -> Customer:
+    return operator.customer(service)
 
 
 def test_every_key_that_does_not_exist_gets_the_same_401(host: Host, customer: Customer, service: Service) -> None:
@@ -55,20 +55,20 @@ def test_every_key_that_does_not_exist_gets_the_same_401(host: Host, customer: C
     ],
 )
 def test_a_key_that_is_not_active_is_refused(
-    host: Host, desk: Desk, service: Service, fields: dict[str, Any], code: str
+    host: Host, operator: Operator, service: Service, fields: dict[str, Any], code: str
 ) -> None:
-    customer = desk.customer(service, **fields)
+    customer = operator.customer(service, **fields)
     host.client.report(customer.clear, event(service)).problem(403, code)
 
 
-def test_a_suspended_consumer_is_refused(host: Host, desk: Desk, service: Service) -> None:
-    customer = desk.customer(service)
-    desk.put(customer.consumer, status="suspended")
+def test_a_suspended_consumer_is_refused(host: Host, operator: Operator, service: Service) -> None:
+    customer = operator.customer(service)
+    operator.put(customer.consumer, status="suspended")
     host.client.report(customer.clear, event(service)).problem(403, "consumer_suspended")
 
 
 def test_a_rotated_key_is_let_in_by_its_new_secret_on_every_worker_at_once(
-    host: Host, desk: Desk, customer: Customer, service: Service
+    host: Host, operator: Operator, customer: Customer, service: Service
 ) -> None:
     body = json.dumps(event(service)).encode()
 
@@ -79,7 +79,7 @@ def test_a_rotated_key_is_let_in_by_its_new_secret_on_every_worker_at_once(
     with ExitStack() as stack:
         connections = [stack.enter_context(host.client.connect()) for _ in range(CONNECTIONS)]
         assert set(statuses(customer.clear)) == {202}  # from now on each worker keeps what it read, for a second
-        assert set(statuses(desk.rotate(customer.key))) == {202}
+        assert set(statuses(operator.rotate(customer.key))) == {202}
 
 
 def bearer(key: str) -> tuple[str, str]:
@@ -92,9 +92,9 @@ def own(key: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("ways", [(own, bearer), (bearer, own), (own, own), (bearer, bearer)])
 def test_two_different_keys_are_ambiguous_and_the_same_twice_is_one(
-    host: Host, desk: Desk, customer: Customer, service: Service, ways: Any
+    host: Host, operator: Operator, customer: Customer, service: Service, ways: Any
 ) -> None:
-    other = desk.customer(service)
+    other = operator.customer(service)
     body = json.dumps(event(service)).encode()
     first, second = ways
     headers = [("Content-Type", EVENT), first(customer.clear)]

@@ -11,7 +11,7 @@ from shared.catalog.models import CallLimits
 from tests.emulators.upstream import answer, replying
 from tests.support.host.client import Answer
 from tests.support.host.forwarding import Route
-from tests.support.host.hosting import Desk, Host, hosting
+from tests.support.host.hosting import Host, Operator, hosting
 from tests.support.host.usage_reports import event
 
 
@@ -76,16 +76,16 @@ def test_what_ams_refuses_for_other_reasons_uses_no_limit_up(route: Route) -> No
 
 def test_a_services_limit_counts_a_consumer_whatever_key_it_uses(route: Route) -> None:
     limited = route.another(limits=CallLimits(per_day=3))
-    _, second = route.desk.key(limited.customer.consumer, limited.service)
+    _, second = route.operator.key(limited.customer.consumer, limited.service)
     keys = [limited.customer.clear, second] * 2
     assert [route.host.client.call("GET", limited.target("x"), key).status for key in keys] == [200, 200, 200, 429]
-    stranger = route.desk.customer(limited.service)
+    stranger = route.operator.customer(limited.service)
     assert route.host.forward(stranger, limited.service, "x").status == 200
 
 
 def test_a_keys_limit_counts_that_key_over_all_its_services(route: Route) -> None:
-    other = route.desk.service(f"{route.upstream.url}/base")
-    customer = route.desk.customer(route.service, other, limits=CallLimits(per_day=3))
+    other = route.operator.service(f"{route.upstream.url}/base")
+    customer = route.operator.customer(route.service, other, limits=CallLimits(per_day=3))
     services = [route.service, other] * 2
     assert [route.host.forward(customer, service, "x").status for service in services] == [200, 200, 200, 429]
 
@@ -136,16 +136,16 @@ def test_a_batch_over_the_quota_is_taken_as_far_as_it_goes(route: Route) -> None
 
 
 @pytest.fixture
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Desk]]:
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Operator]]:
     """A host that a test may stop."""
-    with hosting(tmp_path_factory.mktemp("own") / "data", 2) as host, Desk(host.data) as desk:
-        yield host, desk
+    with hosting(tmp_path_factory.mktemp("own") / "data", 2) as host, Operator(host.data) as operator:
+        yield host, operator
 
 
-def test_a_quota_is_exact_and_survives_a_restart_and_the_loss_of_its_counts(own: tuple[Host, Desk]) -> None:
-    host, desk = own
-    service = desk.service(limits=CallLimits(quota_per_month=100))
-    customer = desk.customer(service)
+def test_a_quota_is_exact_and_survives_a_restart_and_the_loss_of_its_counts(own: tuple[Host, Operator]) -> None:
+    host, operator = own
+    service = operator.service(limits=CallLimits(quota_per_month=100))
+    customer = operator.customer(service)
 
     def report() -> Answer:
         return host.client.report(customer.clear, event(service))

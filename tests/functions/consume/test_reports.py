@@ -7,20 +7,20 @@ import pytest
 
 from shared.catalog.models import Service
 from tests.support.host.client import BATCH, EVENT
-from tests.support.host.hosting import Customer, Desk, Host
+from tests.support.host.hosting import Customer, Host, Operator
 from tests.support.host.usage_reports import ago, event
 
 MIB = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
-def service(desk: Desk) -> Service:
-    return desk.service()
+def service(operator: Operator) -> Service:
+    return operator.service()
 
 
 @pytest.fixture
-def customer(desk: Desk, service: Service) -> Customer:
-    return desk.customer(service)
+def customer(operator: Operator, service: Service) -> Customer:
+    return operator.customer(service)
 
 
 def encoded(*changes: tuple[str, str], service: str = "svc") -> bytes:
@@ -178,8 +178,10 @@ def test_the_window_is_35_days_back_to_5_minutes_ahead(
     assert host.counted(customer, 1)["requests"] == 1
 
 
-def test_one_bad_event_never_sinks_its_neighbours(host: Host, desk: Desk, customer: Customer, service: Service) -> None:
-    foreign = desk.service()
+def test_one_bad_event_never_sinks_its_neighbours(
+    host: Host, operator: Operator, customer: Customer, service: Service
+) -> None:
+    foreign = operator.service()
     batch: list[Any] = [
         event(service),
         event(service, id="bad", data={"requests": -1}),
@@ -230,9 +232,9 @@ def test_an_unknown_service_is_not_granted(host: Host, customer: Customer, servi
 
 
 def test_another_merchants_service_answers_as_if_it_did_not_exist(
-    host: Host, desk: Desk, customer: Customer, service: Service
+    host: Host, operator: Operator, customer: Customer, service: Service
 ) -> None:
-    foreign = desk.service()
+    foreign = operator.service()
     refused = host.client.report(customer.clear, event(foreign)).problem(403, "service_not_granted")
     unknown = host.client.report(customer.clear, event("no-such-service")).problem(403, "service_not_granted")
     assert {**refused, "request_id": ""} == {**unknown, "request_id": ""}
@@ -240,27 +242,27 @@ def test_another_merchants_service_answers_as_if_it_did_not_exist(
 
 
 def test_a_grant_does_not_stretch_to_a_key_that_was_not_given_the_service(
-    host: Host, desk: Desk, service: Service
+    host: Host, operator: Operator, service: Service
 ) -> None:
-    other = desk.service()
-    customer = desk.customer(service, other)
-    _, narrow = desk.key(customer.consumer, other)
+    other = operator.service()
+    customer = operator.customer(service, other)
+    _, narrow = operator.key(customer.consumer, other)
     host.client.report(narrow, event(service)).problem(403, "service_not_granted")
     assert host.client.report(narrow, event(other)).status == 202
 
 
 def test_another_consumers_key_reports_for_its_own_consumer_only(
-    host: Host, desk: Desk, customer: Customer, service: Service
+    host: Host, operator: Operator, customer: Customer, service: Service
 ) -> None:
-    stranger = desk.customer(service)
+    stranger = operator.customer(service)
     assert host.client.report(stranger.clear, event(service)).status == 202
     assert host.counted(stranger, 1)["requests"] == 1
     assert host.settled(customer)["events"] == 0
 
 
 @pytest.mark.parametrize("shards", [1, 4])
-def test_a_consumer_may_be_spread_over_shards(host: Host, desk: Desk, service: Service, shards: int) -> None:
-    customer = desk.customer(service, shards=shards)
+def test_a_consumer_may_be_spread_over_shards(host: Host, operator: Operator, service: Service, shards: int) -> None:
+    customer = operator.customer(service, shards=shards)
     events = [event(service) for _ in range(200)]
     for _ in range(2):
         assert host.client.report(customer.clear, *events).json()["accepted"] == 200

@@ -11,21 +11,21 @@ import pytest
 
 from shared.catalog.models import Service
 from tests.support.host.client import Answer, Header
-from tests.support.host.hosting import VISIBLE_S, WAIT_S, Customer, Desk, Host, eventually
+from tests.support.host.hosting import VISIBLE_S, WAIT_S, Customer, Host, Operator, eventually
 from tests.support.host.usage_reports import event
 
 DAY = (datetime.now(UTC) - timedelta(days=10)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 @pytest.fixture(scope="module")
-def services(desk: Desk) -> tuple[Service, Service]:
-    return desk.service(), desk.service()
+def services(operator: Operator) -> tuple[Service, Service]:
+    return operator.service(), operator.service()
 
 
 @pytest.fixture(scope="module")
-def busy(host: Host, desk: Desk, services: tuple[Service, Service]) -> Customer:
+def busy(host: Host, operator: Operator, services: tuple[Service, Service]) -> Customer:
     """Usage of two services on two days: at 00:00, 09:14, 09:15 and 23:59:59.999 each."""
-    customer = desk.customer(*services)
+    customer = operator.customer(*services)
     moments = [
         timedelta(0),
         timedelta(hours=9, minutes=14),
@@ -49,8 +49,8 @@ def busy(host: Host, desk: Desk, services: tuple[Service, Service]) -> Customer:
 
 
 @pytest.fixture
-def fresh(desk: Desk, services: tuple[Service, Service]) -> Customer:
-    return desk.customer(*services)
+def fresh(operator: Operator, services: tuple[Service, Service]) -> Customer:
+    return operator.customer(*services)
 
 
 def text(moment: datetime) -> str:
@@ -208,20 +208,20 @@ def test_a_query_that_cannot_be_read_is_refused_naming_the_field(
 
 
 @pytest.mark.parametrize("target", ["usage/summary", "usage/events?date=2026-01-01"])
-def test_usage_is_read_with_a_key_only(host: Host, desk: Desk, busy: Customer, target: str) -> None:
+def test_usage_is_read_with_a_key_only(host: Host, operator: Operator, busy: Customer, target: str) -> None:
     get(host, None, target).problem(401, "key_missing")
     host.client.call("GET", f"/api/v1/{target}", "ams_live_x").problem(401, "key_malformed")
-    two = (("Authorization", f"Bearer {desk.customer().clear}"),)
+    two = (("Authorization", f"Bearer {operator.customer().clear}"),)
     get(host, busy, target, two).problem(400, "key_ambiguous")
-    disabled = desk.customer(status="disabled")
+    disabled = operator.customer(status="disabled")
     get(host, disabled, target).problem(403, "key_disabled")
 
 
 def test_a_key_sees_its_own_usage_only(
-    host: Host, desk: Desk, busy: Customer, services: tuple[Service, Service]
+    host: Host, operator: Operator, busy: Customer, services: tuple[Service, Service]
 ) -> None:
-    sibling = Customer(busy.consumer, *desk.key(busy.consumer, *services), busy.grants, busy.marker)
-    stranger = desk.customer(*services)
+    sibling = Customer(busy.consumer, *operator.key(busy.consumer, *services), busy.grants, busy.marker)
+    stranger = operator.customer(*services)
     mine = event(services[0], id="mine", time=(DAY + timedelta(hours=12)).isoformat(), data={"requests": 100})
     for customer in (sibling, stranger):
         assert host.total(customer)["events"] == 0
@@ -259,8 +259,8 @@ def paged(host: Host, customer: Customer, limit: int) -> Any:
         cursor = f"&cursor={quote(following)}"
 
 
-def test_pages_go_over_all_shards(host: Host, desk: Desk, services: tuple[Service, Service]) -> None:
-    customer = desk.customer(services[0], shards=3)
+def test_pages_go_over_all_shards(host: Host, operator: Operator, services: tuple[Service, Service]) -> None:
+    customer = operator.customer(services[0], shards=3)
     events = [event(services[0], time=(DAY + timedelta(minutes=n)).isoformat()) for n in range(40)]
     assert host.client.report(customer.clear, *events).status == 202
     host.counted(customer, 40)
@@ -269,7 +269,7 @@ def test_pages_go_over_all_shards(host: Host, desk: Desk, services: tuple[Servic
 
 
 def test_a_cursor_that_was_tampered_with_is_refused_and_shows_nothing_of_others(
-    host: Host, desk: Desk, busy: Customer
+    host: Host, operator: Operator, busy: Customer
 ) -> None:
     target = f"usage/events?date={DAY.date()}&limit=3"
     cursor = get(host, busy, target).json()["next_cursor"]
@@ -289,7 +289,7 @@ def test_a_cursor_that_was_tampered_with_is_refused_and_shows_nothing_of_others(
     ]
     for bad in refused:
         get(host, busy, f"{target}&cursor={quote(bad)}").problem(400, "cursor_invalid")
-    stranger = desk.customer()
+    stranger = operator.customer()
     answer = get(host, stranger, f"{target}&cursor={quote(cursor)}")
     assert answer.status == 400 or answer.json()["items"] == []
     beyond = get(host, busy, f"{target}&cursor={encoded([10_000, None])}")

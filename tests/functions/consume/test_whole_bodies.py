@@ -16,7 +16,7 @@ from shared.catalog.models import Service
 from shared.metering.consume.service import read_report
 from tests.emulators.upstream import UpstreamPeer, answer, raw, replying
 from tests.support.host.client import BATCH, EVENT
-from tests.support.host.hosting import PEPPER, Customer, Desk
+from tests.support.host.hosting import PEPPER, Customer, Operator
 from tests.support.host.usage_reports import event
 
 MIB = 1024 * 1024
@@ -30,9 +30,9 @@ def user_function(builder: Any) -> Trigger:
 
 @pytest.fixture
 def offered(tmp_path: Path, upstream: UpstreamPeer) -> Iterator[tuple[Service, Customer]]:
-    with Desk(tmp_path) as desk:
-        service = desk.service(f"{upstream.url}/base")
-        yield service, desk.customer(service)
+    with Operator(tmp_path) as operator:
+        service = operator.service(f"{upstream.url}/base")
+        yield service, operator.customer(service)
 
 
 @pytest.fixture

@@ -242,7 +242,7 @@ def test_a_body_that_turns_out_too_long_is_refused_and_not_recorded(route: Route
 
 @pytest.mark.parametrize("shards", [1, 4])
 def test_every_shard_counts_its_calls(route: Route, shards: int) -> None:
-    customer = route.desk.customer(route.service, shards=shards)
+    customer = route.operator.customer(route.service, shards=shards)
     for _ in range(12):
         assert route.host.forward(customer, route.service, "x").status == 200
     assert route.host.counted(customer, 12)["requests"] == 12

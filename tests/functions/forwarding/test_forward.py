@@ -196,7 +196,7 @@ def test_100_continue_is_answered_and_stays_on_its_hop(route: Route) -> None:
 
 def test_connections_to_the_upstream_are_used_again(route: Route) -> None:
     with UpstreamPeer() as own, route.host.client.connect() as connection:  # which one worker serves
-        there = Route.make(route.host, route.desk, own)
+        there = Route.make(route.host, route.operator, own)
         for _ in range(10):
             assert connection.call("GET", there.target("again"), there.customer.clear).status == 200
         assert [request.connection for request in own.requests] == [1] * 10
@@ -237,7 +237,7 @@ def test_what_an_upstream_sends_beyond_its_answer_never_answers_the_next_call(ro
 
 def test_a_service_without_an_upstream_cannot_be_called(route: Route) -> None:
     unready = route.another()
-    route.desk.put(unready.service, upstream=None)
+    route.operator.put(unready.service, upstream=None)
     unready.call("x").problem(502, "merchant_misconfigured")
     assert route.host.settled(unready.customer)["events"] == 0
 
@@ -245,7 +245,7 @@ def test_a_service_without_an_upstream_cannot_be_called(route: Route) -> None:
 @pytest.mark.parametrize("status", ["draft", "pending_approval", "rejected", "retired"])
 def test_a_service_that_is_not_active_cannot_be_called(route: Route, status: str) -> None:
     unready = route.another()
-    route.desk.put(unready.service, status=status)
+    route.operator.put(unready.service, status=status)
     unready.call("x").problem(502, "merchant_misconfigured")
 
 

@@ -10,7 +10,7 @@ import pytest
 from tests.emulators.upstream import Behaviour, Request, UpstreamPeer, answer, raw, replying
 from tests.support.host.client import head
 from tests.support.host.forwarding import Route
-from tests.support.host.hosting import Desk, Host, hosting
+from tests.support.host.hosting import Host, Operator, hosting
 from tests.support.host.limits import LATE_S
 from tests.support.host.memory import GROWTH_BYTES_MAX, memory_watched
 
@@ -141,8 +141,8 @@ def test_nobody_at_the_upstreams_port_is_a_502(route: Route) -> None:
     with socket.socket() as taken:  # bound but not listening, so that nobody else comes to be there
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        service = route.desk.service(f"http://127.0.0.1:{port}")
-        customer = route.desk.customer(service)
+        service = route.operator.service(f"http://127.0.0.1:{port}")
+        customer = route.operator.customer(service)
         problem = route.host.forward(customer, service, "x").problem(502, "upstream_unreachable")
     assert str(port) not in problem["detail"], "the address is the merchant's business"
     assert route.host.record(customer)["data"]["status_code"] == 502
@@ -204,10 +204,10 @@ def public_only(folder: str, factory: pytest.TempPathFactory) -> Iterator[Host]:
 
 
 @pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Desk]]:
+def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Host, Operator]]:
     """A host as it is by default: it calls public addresses only."""
-    with public_only("strict", tmp_path_factory) as host, Desk(host.data) as desk:
-        yield host, desk
+    with public_only("strict", tmp_path_factory) as host, Operator(host.data) as operator:
+        yield host, operator
 
 
 PRIVATE_HOSTS = [
@@ -259,12 +259,12 @@ PRIVATE_HOSTS = [
 
 @pytest.mark.parametrize("name", PRIVATE_HOSTS)
 def test_no_spelling_of_a_private_address_is_called(
-    strict: tuple[Host, Desk], upstream: UpstreamPeer, name: str
+    strict: tuple[Host, Operator], upstream: UpstreamPeer, name: str
 ) -> None:
-    host, desk = strict
+    host, operator = strict
     before = len(upstream.requests)
-    service = desk.service(f"http://{name}:{upstream.port}/base")
-    customer = desk.customer(service)
+    service = operator.service(f"http://{name}:{upstream.port}/base")
+    customer = operator.customer(service)
     problem = host.forward(customer, service, "x").problem(502, "upstream_unreachable")
     assert name not in problem["detail"]
     assert len(upstream.requests) == before
@@ -273,16 +273,16 @@ def test_no_spelling_of_a_private_address_is_called(
 @pytest.mark.parametrize(
     "path", ["@127.0.0.1/", ":80@127.0.0.1:%d/", "x@127.0.0.1", "%40127.0.0.1/", "http://127.0.0.1/"]
 )
-def test_no_path_leads_to_another_host(strict: tuple[Host, Desk], upstream: UpstreamPeer, path: str) -> None:
-    host, desk = strict
+def test_no_path_leads_to_another_host(strict: tuple[Host, Operator], upstream: UpstreamPeer, path: str) -> None:
+    host, operator = strict
     before = len(upstream.requests)
-    service = desk.service(f"http://127.0.0.1:{upstream.port}")
-    customer = desk.customer(service)
+    service = operator.service(f"http://127.0.0.1:{upstream.port}")
+    customer = operator.customer(service)
     host.forward(customer, service, path.replace("%d", str(upstream.port))).problem(502, "upstream_unreachable")
     assert len(upstream.requests) == before
 
 
-def test_user_names_in_an_upstream_are_refused_where_it_is_described(desk: Desk) -> None:
+def test_user_names_in_an_upstream_are_refused_where_it_is_described(operator: Operator) -> None:
     for url in (
         "http://public.example@127.0.0.1/",
         "http://a:b@127.0.0.1/",
@@ -293,13 +293,13 @@ def test_user_names_in_an_upstream_are_refused_where_it_is_described(desk: Desk)
         "http:///x",
     ):
         with pytest.raises(ValueError):
-            desk.service(url)
+            operator.service(url)
 
 
-def test_a_call_to_a_refused_address_is_the_consumers_usage_with_its_502(strict: tuple[Host, Desk]) -> None:
-    host, desk = strict
-    service = desk.service("http://169.254.169.254/latest/meta-data")
-    customer = desk.customer(service)
+def test_a_call_to_a_refused_address_is_the_consumers_usage_with_its_502(strict: tuple[Host, Operator]) -> None:
+    host, operator = strict
+    service = operator.service("http://169.254.169.254/latest/meta-data")
+    customer = operator.customer(service)
     problem = host.forward(customer, service, "iam").problem(502, "upstream_unreachable")
     assert "not public" in problem["detail"]
     assert host.record(customer)["data"]["status_code"] == 502

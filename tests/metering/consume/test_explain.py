@@ -5,7 +5,6 @@ from typing import Any
 import httpx
 import pytest
 
-from scripts.seeding.documents import put_key
 from shared.access.keys.format import new_key
 from shared.catalog.models import CallLimits
 from shared.metering.consume.explain import CHECKS, QUESTIONS_PER_MINUTE_MAX
@@ -67,7 +66,7 @@ async def test_stopped_keys_are_told_why(market: AccessMarket) -> None:
     stored = await market.api.app.access.store.key(market.consumer_id, expired["id"])
     assert stored is not None
     gone = stored.model_copy(update={"expires_at": stored.created_at, "status": "disabled"})
-    await put_key(market.api.app.access.store, gone)
+    await market.api.builder.put(gone)
 
     assert failed(await explained(market, disabled["key"])) == ["key_disabled"]
     assert failed(await explained(market, revoked["key"])) == ["key_revoked"]

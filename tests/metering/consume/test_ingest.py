@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from scripts.seeding.documents import put_consumer, put_grant, put_key, put_project, put_service
-from shared.access.models import Consumer, Grant, Project
+from shared.access.models import Project
 from shared.catalog.models import CallLimits
 from shared.metering.consume.ingest import ReportReceipt, UsageReports
 from shared.metering.consume.limits import RateLimiter
@@ -15,7 +14,7 @@ from shared.metering.consume.parsing import report_kind
 from shared.metering.store import UsageQueries
 from shared.platform.events import EventsUnavailable
 from shared.platform.limits.memory import MemoryLimits
-from tests.support.embedded import Embedded, api_key, drain, service
+from tests.support.embedded import Embedded, api_key, drain
 
 GOOD = {"specversion": "1.0", "id": "e1", "source": "tests", "type": "ams.usage.v1", "subject": "maps"}
 
@@ -38,8 +37,8 @@ def event(id: str = "e1", **changes: Any) -> dict[str, Any]:
 
 
 async def test_ams_adds_what_the_client_cannot_be_trusted_with(embedded, reports):
-    await put_project(embedded.access, Project(id="prj_1", consumer_id="con_1", name="Project"))
-    await put_key(embedded.access, api_key(embedded.key, project_id="prj_1"))
+    await embedded.builder.put(Project(id="prj_1", consumer_id="con_1", name="Project"))
+    await embedded.builder.put(api_key(embedded.key, project_id="prj_1"))
     await take(embedded, reports, event(time="2026-03-15T15:30:00+05:30", data={"requests": 3}))
     [taken] = await drain(embedded.events)
     assert (taken.consumer_id, taken.api_key_id, taken.project_id) == ("con_1", "key_1", "prj_1")
@@ -113,7 +112,7 @@ async def test_of_duplicate_json_keys_the_last_holds_as_everywhere_in_python(emb
 
 
 async def test_a_report_costs_one_call_for_each_service_and_its_requests_of_the_quota(embedded, reports):
-    await put_service(embedded.catalog, service(limits=CallLimits(per_minute=1, quota_per_month=5)))
+    await embedded.builder.service(limits=CallLimits(per_minute=1, quota_per_month=5))
     receipt = await take(embedded, reports, event("a", data={"requests": 3}), event("b"), event("c"), event("d"))
     assert receipt.accepted == 3
     assert [(rejected.id, rejected.problem.code) for rejected in receipt.rejected] == [("d", "quota_exceeded")]
@@ -122,22 +121,22 @@ async def test_a_report_costs_one_call_for_each_service_and_its_requests_of_the_
 
 
 async def test_a_duplicate_in_a_batch_costs_no_quota(embedded, reports):
-    await put_service(embedded.catalog, service(limits=CallLimits(quota_per_month=2)))
+    await embedded.builder.service(limits=CallLimits(quota_per_month=2))
     assert (await take(embedded, reports, event("a"), event("a"), event("a"), event("b"))).rejected == []
 
 
 async def test_a_service_at_its_limit_does_not_hold_up_another(embedded, reports):
-    await put_service(embedded.catalog, service(limits=CallLimits(quota_per_month=1)))
-    await put_service(embedded.catalog, service(id="svc_two", slug="two"))
-    await put_grant(embedded.access, Grant(consumer_id="con_1", service_id="svc_two", status="approved"))
-    await put_key(embedded.access, api_key(embedded.key, service_ids=("svc_maps", "svc_two")))
+    await embedded.builder.service(limits=CallLimits(quota_per_month=1))
+    await embedded.builder.service(id="svc_two", slug="two")
+    await embedded.builder.grant(consumer_id="con_1", service_id="svc_two", status="approved")
+    await embedded.builder.put(api_key(embedded.key, service_ids=("svc_maps", "svc_two")))
     receipt = await take(embedded, reports, event("a"), event("b"), event("c", subject="two"))
     assert [rejected.id for rejected in receipt.rejected] == ["b"]
     assert [taken.id for taken in await drain(embedded.events)] == ["a", "c"]
 
 
 async def test_a_giant_consumer_is_spread_and_each_id_keeps_its_shard(embedded, reports):
-    await put_consumer(embedded.access, Consumer(id="con_1", name="Giant", shards=4))
+    await embedded.builder.consumer(id="con_1", name="Giant", shards=4)
     for _ in range(2):
         await take(embedded, reports, *(event(str(number)) for number in range(50)))
     taken = await drain(embedded.events)

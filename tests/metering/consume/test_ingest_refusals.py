@@ -6,14 +6,13 @@ from typing import Any
 
 import pytest
 
-from scripts.seeding.documents import put_service
 from shared.kernel.errors import Problem
 from shared.metering.consume.ingest import ReportReceipt, UsageReports
 from shared.metering.consume.limits import RateLimiter
 from shared.metering.events import METADATA_LEVELS_MAX
 from shared.metering.store import UsageQueries
 from shared.platform.limits.memory import MemoryLimits
-from tests.support.embedded import Embedded, drain, service
+from tests.support.embedded import Embedded, drain
 
 GOOD = {"specversion": "1.0", "id": "e1", "source": "tests", "type": "ams.usage.v1", "subject": "maps"}
 
@@ -200,7 +199,7 @@ async def test_an_array_is_no_single_event(embedded, reports):
 
 @pytest.mark.parametrize("subject", ["nothing", "secret", "svc_secret"])
 async def test_an_unknown_service_and_another_merchants_are_refused_alike(embedded, reports, subject):
-    await put_service(embedded.catalog, service(id="svc_secret", slug="secret", merchant_id="mer_2"))
+    await embedded.builder.service(id="svc_secret", slug="secret", merchant_id="mer_2")
     batch = f"[{changed(subject=subject)}, {changed(id='good')}]"
     receipt = await take(embedded, reports, batch.encode(), batch=True)
     assert [(r.index, r.id, r.problem.code) for r in receipt.rejected] == [(0, "e1", "service_not_granted")]

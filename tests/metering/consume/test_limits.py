@@ -13,7 +13,8 @@ from shared.kernel.errors import Problem
 from shared.metering.consume.limits import RateLimiter
 from shared.metering.store import UsageQueries
 from shared.platform.limits.memory import MemoryLimits
-from tests.support.embedded import Embedded, api_key, raw, service, usage_event
+from tests.support.embedded import Embedded, api_key, raw, usage_event
+from tests.support.market import service
 
 NONE = CallLimits()
 

@@ -11,8 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scripts.seeding.documents import put_consumer, put_key
-from shared.access.models import Consumer
 from shared.kernel.clock import format_time
 from shared.metering.counters import MONTH_BUCKET, Bucket, counter_key, encode_counter, sum_events, with_months
 from shared.metering.events import UsageEvent
@@ -175,7 +173,7 @@ async def test_counters_that_grew_large_do_not_stop_their_partition(embedded):
 
 
 async def test_each_consumer_and_shard_has_a_partition_of_its_own(embedded):
-    await put_consumer(embedded.access, Consumer(id="con_2", name="Second", shards=3))
+    await embedded.builder.consumer(id="con_2", name="Second", shards=3)
     await embedded.put_key(id="key_2", consumer_id="con_2")
     second = {"consumer_id": "con_2", "api_key_id": "key_2"}
     shards = [usage_event(f"s{number}", shard=number % 3, **second) for number in range(30)]
@@ -194,7 +192,7 @@ async def test_a_key_that_changed_its_project_goes_on_in_its_counter(embedded):
 
 @pytest.mark.parametrize("status", ["disabled", "revoked"])
 async def test_usage_of_a_key_that_was_revoked_since_still_counts(embedded, status):
-    await put_key(embedded.access, api_key(embedded.key, status=status))
+    await embedded.builder.put(api_key(embedded.key, status=status))
     assert (await embedded.aggregator().apply(raw(usage_event()))).counted == 1
 
 

@@ -5,8 +5,6 @@ from datetime import date, timedelta
 
 import pytest
 
-from scripts.seeding.documents import put_consumer
-from shared.access.models import Consumer
 from shared.kernel.telemetry import RECONCILE_DIFFERENCES
 from shared.metering.counters import decode_counter, encode_counter
 from shared.metering.counting.reconciliation import Reconciler
@@ -74,7 +72,7 @@ async def test_a_deleted_counter_is_found_although_nothing_else_tells_of_the_day
 
 
 async def test_every_partition_is_looked_at(embedded):
-    await put_consumer(embedded.access, Consumer(id="con_2", name="Second", shards=2))
+    await embedded.builder.consumer(id="con_2", name="Second", shards=2)
     await embedded.put_key(id="key_2", consumer_id="con_2")
     time = "2026-03-14T10:00:00.000Z"
     shards = [usage_event(f"s{n}", time=time, consumer_id="con_2", api_key_id="key_2", shard=n) for n in range(2)]

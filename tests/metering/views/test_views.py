@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from scripts.seeding.documents import put_key
 from shared.access.store import member_document
 from shared.platform.documents import CONTAINERS
 from tests.support.api.access_market import AccessMarket
@@ -57,7 +56,7 @@ async def test_a_consumer_sees_usage_by_whatever_it_asks(usage: Used) -> None:
 async def test_a_revoked_key_stays_in_the_history(usage: Used) -> None:
     key = await usage.api.app.access.store.key(usage.consumer_id, "key_plain")
     assert key is not None
-    await put_key(usage.api.app.access.store, key.model_copy(update={"status": "revoked"}))
+    await usage.api.builder.put(key.model_copy(update={"status": "revoked"}))
     assert (await get(usage.ann, f"{usage.consumer}/usage", api_key="key_plain"))["total"]["requests"] == 4
 
 
@@ -225,7 +224,7 @@ async def test_nothing_that_a_merchant_is_told_says_who_somebody_is(usage: Used)
 async def test_another_merchants_services_and_pseudonyms_do_not_exist(usage: Used) -> None:
     await usage.merchant("mer_2")
     other = await usage.api.sign_in("Otto")
-    await usage.runs(other, "mer_2")
+    await other.runs("mer_2")
     await usage.offer("theirs", merchant_id="mer_2")
     home, pseudonym = "/api/v1/merchants/mer_2/usage", await pseudonym_of(usage)
     assert (await get(other, home))["items"] == []

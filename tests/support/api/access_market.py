@@ -5,15 +5,11 @@ from typing import Any
 
 import httpx
 
-from scripts.seeding.documents import add_key, put_merchant, put_service
-from shared.access.keys.format import PREFIX_CHARACTERS, new_key
-from shared.access.models import ApiKey, ProjectRole
+from shared.access.models import ProjectRole
 from shared.audit.models import Actor
-from shared.catalog.models import Merchant, Service, UpstreamConfig
-from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.kernel.errors import Problem
 from shared.kernel.ids import new_id
-from shared.platform.documents import Documents, Replace
+from shared.platform.documents import Documents
 from tests.support.api.harness import Api, Person
 
 
@@ -37,29 +33,10 @@ class AccessMarket:
 
     async def offer(self, slug: str, merchant_id: str = "mer_1", **changes: Any) -> str:
         """A service's id."""
-        fields = {
-            "id": f"svc_{slug}",
-            "merchant_id": merchant_id,
-            "slug": slug,
-            "name": slug.title(),
-            "status": "active",
-            "upstream": UpstreamConfig(base_url="https://upstream.example"),
-        }
-        await put_service(self.api.app.catalog.store, Service(**{**fields, **changes}))
-        return f"svc_{slug}"
+        return (await self.api.builder.service(slug, merchant_id=merchant_id, **changes)).id
 
     async def merchant(self, id: str = "mer_1", **changes: Any) -> None:
-        fields = {"id": id, "slug": id.replace("_", "-"), "name": "Acme", "status": "active"}
-        await put_merchant(self.api.app.catalog.store, Merchant(**{**fields, **changes}))
-
-    async def runs(self, person: Person, merchant_id: str) -> None:
-        """Make somebody one of the merchant's people."""
-        held = await self.api.app.identity.store.account(person.account.id)
-        assert held is not None
-        after = held.value.model_copy(update={"merchant_ids": (*held.value.merchant_ids, merchant_id)})
-        write = Replace(ACCOUNT_DOCUMENT, after.to_json(), held.etag)
-        await self.api.app.audit.journal.commit(ACCOUNTS, after.id, [write])
-        await person.reload()
+        await self.api.builder.merchant(id=id, **{"slug": id.replace("_", "-"), **changes})
 
     async def ask(self, service: str = "maps", person: Person | None = None, **body: Any) -> httpx.Response:
         who = person or self.ann
@@ -78,17 +55,8 @@ class AccessMarket:
 
     async def key(self, consumer_id: str | None = None, **changes: Any) -> str:
         """A clear key that works for `svc_maps`, unless `changes` say otherwise."""
-        clear = new_key("live")
-        fields: dict[str, Any] = {
-            "id": new_id("key"),
-            "consumer_id": consumer_id or self.consumer_id,
-            "name": "secret name of a key",
-            "hash": (await self.api.app.access.load_hasher()).hash(clear),
-            "prefix": clear[:PREFIX_CHARACTERS],
-            "last4": clear[-4:],
-            "service_ids": ("svc_maps",),
-        }
-        await add_key(self.api.app.access.store, ApiKey(**{**fields, **changes}))
+        fields = {"id": new_id("key"), "consumer_id": consumer_id or self.consumer_id, "name": "secret name of a key"}
+        _, clear = await self.api.builder.key(**{**fields, **changes})
         return clear
 
     async def project(self, name: str = "Road", **body: Any) -> str:
@@ -115,7 +83,7 @@ async def open_access_market(api: Api) -> AccessMarket:
     ann, mia = await api.sign_in("Ann", email="ann@buyers.example"), await api.sign_in("Mia")
     market = AccessMarket(api, ann, mia, await api.sign_in("Root", admin=True))
     await market.merchant()
-    await market.runs(mia, "mer_1")
+    await mia.runs("mer_1")
     await market.offer("maps")
     return market
 

@@ -11,6 +11,7 @@
 - `api.anonymous` is the same without a token.
 - `api.app` is `shared.bootstrap.Application`: `api.app.audit.journal`, `api.app.access.store`, ...; `api.issuer`
   is the provider (`tests/emulators/issuer.py`); `await api.drain()` waits for tasks in the background, such as mails.
+- `api.builder` puts merchants, services, consumers and so on into the stores (`tests/support/market.py`).
 - `api.clock` is the time of the application (`tests/support/clock.py`): `api.clock.passes(minutes=2)`.
 - `api.mails()` are the messages in the outbox folder, oldest first.
 - Consume is not part of this application; `api.app.metering.consume` is its service.
@@ -33,10 +34,12 @@ import httpx
 from shared.audit.models import SYSTEM
 from shared.bootstrap import Application
 from shared.identity.models import Account
-from shared.identity.store import login_key
+from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, login_key
+from shared.platform.documents import Replace
 from shared.settings import load_settings
 from tests.emulators.issuer import Issuer
 from tests.support.clock import Clock
+from tests.support.market import MarketBuilder
 
 HOST = "http://ams.test"
 PEPPER = "the pepper of the tests"
@@ -61,6 +64,16 @@ class Person:
         assert held is not None
         self._account = held.value
         return held.value
+
+    async def runs(self, *merchant_ids: str) -> None:
+        """Make them one of these merchants' people, beside those whose they are already."""
+        held = await self._api.app.identity.store.account(self.account.id)
+        assert held is not None
+        after = held.value.model_copy(update={"merchant_ids": (*held.value.merchant_ids, *merchant_ids)})
+        await self._api.app.audit.journal.commit(
+            ACCOUNTS, after.id, [Replace(ACCOUNT_DOCUMENT, after.to_json(), held.etag)]
+        )
+        await self.reload()
 
     async def request(
         self, method: str, path: str, *, json: Any = None, headers: dict[str, str] | None = None, **kw: Any
@@ -101,6 +114,7 @@ class Api:
         }
         self.clock = Clock()
         self.app = Application(load_settings(settings), self.clock)
+        self.builder = MarketBuilder.of(self.app)
         # Errors of our own are answered with 500, as by a host; a test sees that in the answer.
         transport = httpx.ASGITransport(cast("Any", self.app.api), raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=transport, base_url=HOST)

@@ -4,12 +4,8 @@ from typing import Any
 
 import httpx
 
-from scripts.seeding.documents import put_consumer
-from shared.access.models import Consumer
 from shared.billing.invoices.models import Invoice
 from shared.billing.invoices.store import invoice_document
-from shared.billing.profiles.models import BillingProfile
-from shared.billing.profiles.store import PROFILE
 from shared.billing.store import BILLING
 from shared.kernel.clock import utc_now
 from tests.support.api.access_market import AccessMarket
@@ -75,12 +71,9 @@ class InvoiceMarket:
 async def open_invoice_market(market: AccessMarket) -> InvoiceMarket:
     await market.grant()
     await market.merchant(account_ids=(market.mia.account.id,))
-    consumer_id, documents = market.consumer_id, market.api.app.ports.documents
-    await put_consumer(
-        market.api.app.access.store, Consumer(id=consumer_id, name="Ann", account_id=market.ann.account.id)
-    )
-    profile = BillingProfile(merchant_id="mer_1", number_prefix="ACME", billing_from=utc_now())
-    await documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
+    consumer_id, builder = market.consumer_id, market.api.builder
+    await builder.consumer(id=consumer_id, name="Ann", account_id=market.ann.account.id)
+    await builder.profile(utc_now())
     await market.api.drain()
     for file in (market.api.app.settings.ams_data / "mail").glob("*.eml"):
         file.unlink()  # of access, which is not what these tests are about

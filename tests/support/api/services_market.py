@@ -5,11 +5,7 @@ from typing import Any
 
 import httpx
 
-from scripts.seeding.documents import put_merchant
 from shared.audit.platform import PLATFORM, PlatformSettings
-from shared.catalog.models import Merchant
-from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
-from shared.platform.documents import Replace
 from tests.support.api.harness import Api, Person
 
 COMPLETE: dict[str, Any] = {
@@ -31,8 +27,9 @@ class ServicesMarket:
 
     async def merchant(self, id: str, person: Person | None = None, **changes: Any) -> None:
         accounts = () if person is None else (person.account.id,)
-        fields = {"id": id, "slug": id.replace("_", "-"), "name": id, "status": "active", "account_ids": accounts}
-        await put_merchant(self.api.app.catalog.store, Merchant(**{**fields, **changes}))
+        await self.api.builder.merchant(
+            id=id, **{"slug": id.replace("_", "-"), "name": id, "account_ids": accounts, **changes}
+        )
 
     async def draft(
         self, person: Person | None = None, merchant_id: str = "mer_1", /, **changes: Any
@@ -94,17 +91,10 @@ async def _each(months: Any) -> Any:
         yield month
 
 
-async def runs(api: Api, person: Person, merchant_id: str) -> None:
-    held = await api.app.identity.store.account(person.account.id)
-    assert held is not None
-    after = held.value.model_copy(update={"merchant_ids": (merchant_id,)})
-    await api.app.audit.journal.commit(ACCOUNTS, after.id, [Replace(ACCOUNT_DOCUMENT, after.to_json(), held.etag)])
-
-
 async def open_services(api: Api) -> ServicesMarket:
     mia, other, root = await api.sign_in("Mia"), await api.sign_in("Max"), await api.sign_in("Root", admin=True)
     market = ServicesMarket(api, mia, other, root)
     for person, merchant_id in ((mia, "mer_1"), (other, "mer_2")):
-        await runs(api, person, merchant_id)
+        await person.runs(merchant_id)
         await market.merchant(merchant_id, person)
     return market

@@ -3,25 +3,18 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from scripts.seeding.documents import add_key, put_consumer, put_grant, put_merchant, put_project, put_service
-from shared.access.keys.format import KeyHasher, new_key
-from shared.access.models import ApiKey, Consumer, Grant, Member, Project, ProjectRole
-from shared.access.store import ACCESS
+from shared.access.models import Member, ProjectRole
 from shared.alerts.models import Rule
 from shared.alerts.store import rule_document
 from shared.billing.invoices.store import invoice_document, note_document
-from shared.billing.prices.models import Plan
-from shared.billing.prices.store import plan_document
-from shared.billing.profiles.models import BillingProfile, BuyerDetails
-from shared.billing.profiles.store import BUYER, PROFILE
+from shared.billing.profiles.models import BuyerDetails
+from shared.billing.profiles.store import BUYER
 from shared.billing.store import BILLING
-from shared.catalog.models import Merchant, Service
-from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS
 from shared.reports.models import Contents, Report, Schedule
 from shared.reports.store import REPORTS, report_document, schedule_document
 from shared.webhooks.models import PLATFORM_OWNER, Webhook
 from shared.webhooks.store import ALERTS, webhook_document
-from tests.support.api.harness import PEPPER, Api, Person
+from tests.support.api.harness import Api, Person
 from tests.support.billing.document_samples import note
 from tests.support.billing.invoice_samples import BERLIN, make_invoice
 
@@ -69,11 +62,9 @@ async def make_world(api: Api) -> World:
 
 
 async def _runs(world: World, person: str, merchant_id: str, slug: str) -> None:
-    account = await world.people[person].reload()
-    changed = account.model_copy(update={"merchant_ids": (merchant_id,)})
-    await world.api.app.ports.documents.upsert(ACCOUNTS, account.id, ACCOUNT_DOCUMENT, changed.to_json())
-    merchant = Merchant(id=merchant_id, slug=slug, name=slug, status="active", account_ids=(account.id,))
-    await put_merchant(world.api.app.catalog.store, merchant)
+    await world.people[person].runs(merchant_id)
+    account_id = world.people[person].account.id
+    await world.api.builder.merchant(id=merchant_id, slug=slug, name=slug, account_ids=(account_id,))
 
 
 async def _market(world: World) -> None:
@@ -81,20 +72,16 @@ async def _market(world: World) -> None:
     await _runs(world, "other merchant", "mer_two", "two")
     openapi = "openapi/svc_one/one.json"
     await world.api.app.ports.blobs.put(openapi, b'{"openapi": "3.1.0", "paths": {}}', content_type="application/json")
-    service = Service(
-        id="svc_one", merchant_id="mer_one", slug="service-one", name="One", status="active", openapi=openapi
-    )
-    await put_service(world.api.app.catalog.store, service)
+    await world.api.builder.service("service-one", id="svc_one", merchant_id="mer_one", openapi=openapi, upstream=None)
     world.ids |= {"merchant_id": "mer_one", "service_id": "svc_one", "slug": "service-one", "merchant_slug": "one"}
 
 
 async def _tenant(world: World) -> None:
-    access = world.api.app.access.store
-    tenant = world.people["tenant"].account
+    builder, tenant = world.api.builder, world.people["tenant"].account
     consumer_id = tenant.consumer_id
-    await put_consumer(access, Consumer(id=consumer_id, name="Tenant", account_id=tenant.id))
+    await builder.consumer(id=consumer_id, name="Tenant", account_id=tenant.id)
     for project_id in ("prj_one", "prj_two"):
-        await put_project(access, Project(id=project_id, consumer_id=consumer_id, name=project_id))
+        await builder.project(project_id, consumer_id=consumer_id)
     roles: dict[str, tuple[str, ProjectRole]] = {
         "owner": ("prj_one", "owner"),
         "manager": ("prj_one", "manager"),
@@ -111,30 +98,10 @@ async def _tenant(world: World) -> None:
             name=person,
             joined_at=NOW,
         )
-        await world.api.app.ports.documents.upsert(
-            ACCESS, consumer_id, f"member:{project_id}:{account.id}", member.to_json()
-        )
+        await builder.put(member)
     pseudonym = await world.api.app.access.pseudonyms.of("mer_one", consumer_id)
-    await put_grant(
-        access,
-        Grant(
-            consumer_id=consumer_id, service_id="svc_one", merchant_id="mer_one", status="approved", pseudonym=pseudonym
-        ),
-    )
-    clear = new_key("live")
-    await add_key(
-        access,
-        ApiKey(
-            id="key_one",
-            consumer_id=consumer_id,
-            hash=KeyHasher({1: PEPPER}, 1).hash(clear),
-            prefix=clear[:13],
-            last4=clear[-4:],
-            name="key",
-            service_ids=("svc_one",),
-            project_id="prj_one",
-        ),
-    )
+    await builder.grant(consumer_id=consumer_id, service_id="svc_one", merchant_id="mer_one", pseudonym=pseudonym)
+    await builder.key(id="key_one", consumer_id=consumer_id, service_ids=("svc_one",), project_id="prj_one")
     world.ids |= {
         "consumer_id": consumer_id,
         "project_id": "prj_one",
@@ -169,26 +136,15 @@ async def _alerts(world: World) -> None:
 
 
 async def _billing(world: World) -> None:
-    plan = Plan(
-        service_id="svc_one",
-        merchant_id="mer_one",
-        number=1,
-        name="Standard",
-        currency="EUR",
-        charges=(),
-        effective_from=NOW,
-        created_at=NOW,
-        created_by=world.people["merchant"].account.id,
-    )
+    created_by = world.people["merchant"].account.id
+    await world.api.builder.plan(begin=NOW, service_id="svc_one", merchant_id="mer_one", created_by=created_by)
+    await world.api.builder.profile(NOW, merchant_id="mer_one", number_prefix="ONE")
     consumer_id, documents = world.ids["consumer_id"], world.api.app.ports.documents
-    profile = BillingProfile(merchant_id="mer_one", number_prefix="ONE", billing_from=NOW)
     details = BuyerDetails(consumer_id=consumer_id, legal_name="Tenant", address=BERLIN)
     ids = {"merchant_id": "mer_one", "consumer_id": consumer_id, "pseudonym": world.ids["pseudonym"]}
     invoice = make_invoice(**ids)
     credited = note(invoice)
     for partition, document, body in (
-        ("mer_one", plan_document("svc_one", 1), plan.to_json()),
-        ("mer_one", PROFILE, profile.to_json()),
         ("mer_one", invoice_document(invoice.id), invoice.to_json()),
         ("mer_one", note_document(credited.id), credited.to_json()),
         (consumer_id, BUYER, details.to_json()),

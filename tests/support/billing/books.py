@@ -7,15 +7,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from scripts.seeding.documents import put_consumer, put_grant, put_merchant, put_service
 from shared.access.mails import AccessMails
-from shared.access.models import Consumer, Grant
 from shared.access.pseudonyms import Pseudonyms
 from shared.access.store import AccessStore
 from shared.audit.journal import Journal
 from shared.audit.log import AuditLog
 from shared.audit.platform import PlatformSettingsStore
-from shared.billing.charges import CHARGE
 from shared.billing.invoices.models import Invoice
 from shared.billing.invoices.store import InvoiceStore
 from shared.billing.month_close.drafting import Drafter
@@ -24,26 +21,25 @@ from shared.billing.month_close.service import Closer
 from shared.billing.month_close.store import CloseStore
 from shared.billing.month_close.subscribers import BilledSubscribers
 from shared.billing.prices.models import Plan
-from shared.billing.prices.store import PlanStore, plan_document
+from shared.billing.prices.store import PlanStore
 from shared.billing.profiles.models import BillingProfile
-from shared.billing.profiles.store import PROFILE, ProfileStore
+from shared.billing.profiles.store import ProfileStore
 from shared.billing.store import BILLING
 from shared.billing.tasks import AnnounceInvoices
 from shared.billing.usage.month import MonthReader
-from shared.catalog.models import Address, Merchant
+from shared.catalog.models import Address
 from shared.catalog.store import CatalogStore
 from shared.identity.store import AccountStore
 from shared.kernel.clock import format_time
 from shared.metering.events import UsageEvent
 from shared.platform.documents import Documents, Query, Where
 from tests.support.clock import Clock
-from tests.support.embedded import Embedded, open_embedded, raw, service, usage_event
+from tests.support.embedded import Embedded, load_hasher, open_embedded, raw, usage_event
+from tests.support.market import PER_REQUEST, MarketBuilder
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 AFTER_MARCH = datetime(2026, 4, 2, 1, tzinfo=UTC)
 """March is over, and so is the grace."""
-
-PER_REQUEST = {"id": "calls", "name": "API calls", "metric": "requests", "model": "per_unit", "unit_price": "0.01"}
 
 
 @dataclass
@@ -60,6 +56,7 @@ class Books:
         self.plans, self.profiles = PlanStore(documents), ProfileStore(documents)
         self.invoice_store, self.closes = InvoiceStore(documents), CloseStore(documents)
         self.access, self.catalog = AccessStore(documents), CatalogStore(documents)
+        self.builder = MarketBuilder(self.access, self.catalog, load_hasher)
         self.audit = AuditLog(documents)
         self.journal = Journal(documents, self.audit.append, self.time)
         self.journal.on(AnnounceInvoices, self._announce)
@@ -97,42 +94,20 @@ class Books:
         return Books(self.embedded, documents or self.embedded.documents, self.time)
 
     async def price(self, *charges: dict[str, Any], **changes: Any) -> Plan:
-        fields = {
-            "service_id": "svc_maps",
-            "merchant_id": "mer_1",
-            "number": 1,
-            "name": "Standard",
-            "currency": "EUR",
-            "effective_from": BEGIN,
-            "created_at": BEGIN,
-            "created_by": "acc_1",
-        }
-        plan = Plan(**{**fields, **changes, "charges": [CHARGE.validate_python(charge) for charge in charges]})
-        await self.documents.upsert(BILLING, "mer_1", plan_document(plan.service_id, plan.number), plan.to_json())
-        return plan
+        return await self.builder.plan(*charges, begin=BEGIN, **changes)
 
     async def bill(self, **changes: Any) -> BillingProfile:
         """Write the profile, over the one that is there."""
-        fields: dict[str, Any] = {"merchant_id": "mer_1", "number_prefix": "ACME", "billing_from": self.begins}
-        profile = BillingProfile(**{**fields, **changes})
-        await self.documents.upsert(BILLING, "mer_1", PROFILE, profile.to_json())
-        return profile
+        return await self.builder.profile(self.begins, **changes)
 
     begins = datetime(2026, 3, 1, tzinfo=UTC)
 
     async def subscribe(self, consumer_id: str = "con_1", service_id: str = "svc_maps", **changes: Any) -> str:
         """Returns the pseudonym."""
         pseudonym = await Pseudonyms(_pepper).of("mer_1", consumer_id)
-        fields: dict[str, Any] = {
-            "consumer_id": consumer_id,
-            "service_id": service_id,
-            "merchant_id": "mer_1",
-            "status": "approved",
-            "decided_at": BEGIN,
-            "pseudonym": pseudonym,
-        }
-        await put_consumer(self.access, Consumer(id=consumer_id, name=f"Consumer {consumer_id}"))
-        await put_grant(self.access, Grant(**{**fields, **changes}))
+        fields: dict[str, Any] = {"merchant_id": "mer_1", "decided_at": BEGIN, "pseudonym": pseudonym}
+        await self.builder.consumer(id=consumer_id, name=f"Consumer {consumer_id}")
+        await self.builder.grant(consumer_id=consumer_id, service_id=service_id, **{**fields, **changes})
         return pseudonym
 
     async def count(self, *events: UsageEvent) -> None:
@@ -178,19 +153,9 @@ async def open_books(folder: Path, *charges: dict[str, Any]) -> Books:
     embedded = await open_embedded(folder)
     embedded.time.moment = AFTER_MARCH
     books = Books(embedded, embedded.documents, embedded.time)
-    merchant = Merchant(
-        id="mer_1",
-        slug="acme",
-        name="Acme",
-        legal_name="Acme GmbH",
-        status="active",
-        address=Address(lines=("Hauptstr. 1",), city="Berlin", postal_code="10115", country="DE"),
-    )
+    address = Address(lines=("Hauptstr. 1",), city="Berlin", postal_code="10115", country="DE")
     await asyncio.gather(
-        put_merchant(embedded.catalog, merchant),
-        put_service(embedded.catalog, service()),
-        books.bill(),
-        books.subscribe(),
+        books.builder.merchant(legal_name="Acme GmbH", address=address), books.bill(), books.subscribe()
     )
     await books.price(*(charges or (PER_REQUEST,)))
     return books

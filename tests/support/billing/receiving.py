@@ -44,7 +44,7 @@ class Receiving:
             url="https://ams.example",
             now=books.time,
         )
-        self.desk = Receivables(
+        self.receivables = Receivables(
             invoices=books.invoice_store,
             profiles=books.profiles,
             journal=books.journal,
@@ -80,7 +80,7 @@ class Receiving:
             "recorded_at": datetime(2026, 4, 10, tzinfo=UTC),
             "recorded_by": "acc_1",
         }
-        return (await self.desk.pay(ACTOR, "mer_1", "inv_1", Payment(**{**fields, **changes}))).value
+        return (await self.receivables.pay(ACTOR, "mer_1", "inv_1", Payment(**{**fields, **changes}))).value
 
     async def credit(self, amount: str | Decimal, id: str = "inv_1") -> Any:
-        return (await self.desk.credit(ACTOR, "mer_1", id, Decimal(amount), "a mistake"))[0]
+        return (await self.receivables.credit(ACTOR, "mer_1", id, Decimal(amount), "a mistake"))[0]

@@ -8,7 +8,7 @@ from typing import Any, Self
 from shared.catalog.models import Service
 from tests.emulators.upstream import Behaviour, Request, UpstreamPeer
 from tests.support.host.client import Answer, Header
-from tests.support.host.hosting import Customer, Desk, Host
+from tests.support.host.hosting import Customer, Host, Operator
 
 _numbers = count(1)
 
@@ -18,19 +18,19 @@ class Route:
     """A service whose calls go to the upstream peer at `/base`, and a customer who may call it."""
 
     host: Host
-    desk: Desk
+    operator: Operator
     upstream: UpstreamPeer
     service: Service
     customer: Customer
 
     @classmethod
-    def make(cls, host: Host, desk: Desk, upstream: UpstreamPeer, **service: Any) -> Self:
-        """With a merchant, a service and a customer of its own. `service` is what `Desk.service` takes."""
-        made = desk.service(f"{upstream.url}/base", **service)
-        return cls(host, desk, upstream, made, desk.customer(made))
+    def make(cls, host: Host, operator: Operator, upstream: UpstreamPeer, **service: Any) -> Self:
+        """With a merchant, a service and a customer of its own. `service` is what `Operator.service` takes."""
+        made = operator.service(f"{upstream.url}/base", **service)
+        return cls(host, operator, upstream, made, operator.customer(made))
 
     def another(self, **service: Any) -> Self:
-        return self.make(self.host, self.desk, self.upstream, **service)
+        return self.make(self.host, self.operator, self.upstream, **service)
 
     def target(self, path: str = "") -> str:
         return f"/api/consume/{self.service.slug}/{path}"

@@ -1,6 +1,6 @@
 """A real host with its stores at hand: what the tests of the functions share.
 
-`Desk` changes what consume checks from a process of its own (the test's), as an operator would; `Host` adds to the
+`Operator` changes what consume checks from a process of its own (the test's), as an operator would; `Host` adds to the
 installation of the end-to-end tests what only tests of single functions need.
 """
 
@@ -11,14 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
 from zlib import crc32
 
-from scripts.seeding.documents import add_key, put_consumer, put_grant, put_key, put_merchant, put_service
 from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant, KeyOwner
 from shared.access.store import AccessStore
@@ -26,8 +24,10 @@ from shared.catalog.models import CallLimits, Merchant, Service, UpstreamConfig
 from shared.catalog.store import CatalogStore
 from shared.kernel.documents import StoredModel
 from shared.platform.documents.sqlite import SqliteDocuments
+from tests.support import market
 from tests.support.host.client import Answer, Client
 from tests.support.host.installation import Ams, children_of
+from tests.support.market import MarketBuilder
 
 NO_LIMITS = CallLimits()
 PEPPER = "a pepper for tests"
@@ -52,17 +52,21 @@ class Customer:
     marker: str
 
 
-class Desk:
+class Operator:
     """Merchants, services, consumers, grants and keys, made and changed behind the host's back."""
 
     def __init__(self, data: Path) -> None:
         self._runner = asyncio.Runner()
-        self._documents = SqliteDocuments(data / "documents.db")
-        self.access = AccessStore(self._documents)
-        self.catalog = CatalogStore(self._documents)
+        documents = SqliteDocuments(data / "documents.db")
+        self.access = AccessStore(documents)
+        self._documents = documents
         self._hasher = KeyHasher({1: PEPPER}, 1)
+        self._builder = MarketBuilder(self.access, CatalogStore(documents), self._load_hasher)
         self._numbers = count(1)
         self._marked = self.service()
+
+    async def _load_hasher(self) -> KeyHasher:
+        return self._hasher
 
     def __enter__(self) -> Self:
         return self
@@ -73,8 +77,7 @@ class Desk:
 
     def merchant(self, **fields: Any) -> Merchant:
         number = next(self._numbers)
-        merchant = Merchant(id=f"mer_{number}", slug=f"mer-{number}", name="Merchant", **{"status": "active", **fields})
-        return self.put(merchant)
+        return self.put(market.merchant(id=f"mer_{number}", slug=f"mer-{number}", **fields))
 
     def service(
         self,
@@ -87,12 +90,10 @@ class Desk:
         """With an upstream at `url`, or without one: then it only takes usage reports."""
         number = next(self._numbers)
         return self.put(
-            Service(
+            market.service(
+                f"svc-{number}",
                 id=f"svc_{number}",
-                slug=f"svc-{number}",
                 merchant_id=(merchant or self.merchant()).id,
-                name="Service",
-                status="active",
                 upstream=UpstreamConfig(base_url=url, **upstream) if url else None,
                 limits=limits,
             )
@@ -100,9 +101,9 @@ class Desk:
 
     def customer(self, *services: Service, shards: int = 1, **key: Any) -> Customer:
         """A consumer with an approved grant for each service, and a key for all of them."""
-        consumer = self.put(Consumer(id=f"con_{next(self._numbers)}", name="Consumer", shards=shards))
+        consumer = self.put(market.consumer(id=f"con_{next(self._numbers)}", shards=shards))
         grants = {
-            service.id: self.put(Grant(consumer_id=consumer.id, service_id=service.id, status="approved"))
+            service.id: self.put(market.grant(consumer_id=consumer.id, service_id=service.id))
             for service in (*services, self._marked)
         }
         _, marker = self.key(consumer, self._marked)
@@ -110,19 +111,9 @@ class Desk:
 
     def key(self, consumer: Consumer, *services: Service, **fields: Any) -> tuple[ApiKey, str]:
         """One more key of a consumer, and its clear text."""
-        clear = new_key("test")
-        key = ApiKey(
-            id=f"key_{next(self._numbers)}",
-            consumer_id=consumer.id,
-            hash=self._hasher.hash(clear),
-            name="key",
-            prefix=clear[:PREFIX_CHARACTERS],
-            last4=clear[-4:],
-            service_ids=tuple(s.id for s in services),
-            **fields,
-        )
-        self._runner.run(add_key(self.access, key))
-        return key, clear
+        made = {"id": f"key_{next(self._numbers)}", "consumer_id": consumer.id}
+        service_ids = tuple(service.id for service in services)
+        return self._runner.run(self._builder.key(new_key("test"), **{**made, "service_ids": service_ids, **fields}))
 
     def rotate(self, key: ApiKey) -> str:
         """The clear text of a key's new secret, stored as by a rotation without an overlap."""
@@ -134,20 +125,11 @@ class Desk:
 
     def put(self, model: Model, **changes: Any) -> Model:
         """Store a model, changed."""
-        changed = type(model).model_validate({**model.model_dump(), **changes})
-        puts: dict[type, Callable[[Any], Any]] = {
-            Merchant: partial(put_merchant, self.catalog),
-            Service: partial(put_service, self.catalog),
-            Consumer: partial(put_consumer, self.access),
-            Grant: partial(put_grant, self.access),
-            ApiKey: partial(put_key, self.access),
-        }
-        self._runner.run(puts[type(model)](changed))
-        return changed
+        return self._runner.run(self._builder.put(model, **changes))
 
 
 class Host(Ams):
-    """One running host, its desk and a client."""
+    """One running host, its operator and a client."""
 
     def __init__(self, data: Path, workers: int = 1, **settings: str) -> None:
         defaults = {"AMS_SECRET_KEY_PEPPER_V1": PEPPER, "AMS_UPSTREAM_ALLOW_PRIVATE": "true"}
