@@ -15,6 +15,7 @@ from shared.kernel.documents import StoredModel
 from shared.kernel.errors import Problem
 from shared.platform.documents import CONTAINERS, Create, Documents, DocumentsUnavailable, Query, Replace
 from shared.platform.documents.sqlite import SqliteDocuments
+from tests.support.clock import Clock
 
 PLATFORM, ACCESS = CONTAINERS["platform"], CONTAINERS["access"]
 CHANGE = Change(SYSTEM, "thing.make", "thing:1", before={}, after={"name": "new"})
@@ -30,14 +31,6 @@ class Note(Task):
     name: str = ""
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
 @pytest.fixture
 async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
     opened = SqliteDocuments(tmp_path / "documents.db")
@@ -47,7 +40,7 @@ async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(datetime(2026, 11, 21, 12, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -99,9 +92,9 @@ async def test_a_delayed_task_waits_for_its_time(journal: Journal, clock: Clock)
     tasks = [Note(name="late", delay_s=120), Note(name="now")]
     await journal.commit(PLATFORM, "here", [write()], tasks=tasks)
     await journal.drain()
-    clock.now += timedelta(seconds=119)
+    clock.moment += timedelta(seconds=119)
     assert (await journal.deliver_due(), done) == (0, ["now"])
-    clock.now += timedelta(seconds=1)
+    clock.moment += timedelta(seconds=1)
     assert (await journal.deliver_due(), done) == (1, ["now", "late"])
 
 
@@ -144,7 +137,7 @@ async def test_a_kill_right_after_the_commit_loses_nothing(
 
     second = Journal(documents, log.append, clock)
     assert await second.deliver_due() == 0  # it may still be under way elsewhere
-    clock.now += FIRST_DUE
+    clock.moment += FIRST_DUE
     assert await second.deliver_due() == 3
     assert [entry.action for entry in await entries(log)] == ["thing.make"]
     assert await documents.get(ACCESS, "there", "x") is not None
@@ -163,7 +156,7 @@ async def test_a_task_that_was_done_but_not_forgotten_changes_nothing_again(
 
     with pytest.raises(Killed):
         await Journal(documents, appends_then_dies, clock).commit(PLATFORM, "here", [write()], CHANGE)
-    clock.now += FIRST_DUE
+    clock.moment += FIRST_DUE
     assert await Journal(documents, log.append, clock).deliver_due() == 1
     assert len(await entries(log)) == 1
 
@@ -181,7 +174,7 @@ async def test_what_the_store_refuses_later_does_not_fail_the_commit(
     journal.on(Note, flaky, inline=True)
     await journal.commit(PLATFORM, "here", [write()], tasks=[Note()])
     for _ in range(2):
-        clock.now += timedelta(minutes=2)
+        clock.moment += timedelta(minutes=2)
         await journal.deliver_due()
     assert len(tries) == 3
     assert len(set(tries)) == 1, "every attempt has the same id"
@@ -202,7 +195,7 @@ async def test_a_task_that_never_succeeds_is_given_up_and_kept(
     await journal.commit(PLATFORM, "here", [write()], tasks=[Note(name="one")])
     await journal.drain()
     for _ in range(ATTEMPTS_MAX + 3):
-        clock.now += timedelta(days=1)
+        clock.moment += timedelta(days=1)
         await journal.deliver_due()
     assert tries == ATTEMPTS_MAX
     (body,) = await outbox(documents)
@@ -216,7 +209,7 @@ async def test_giving_up_needs_no_second_attempt(journal: Journal, documents: Sq
     journal.on(Note, hopeless)
     await journal.commit(PLATFORM, "here", [write()], tasks=[Note()])
     await journal.drain()
-    clock.now += timedelta(days=10)
+    clock.moment += timedelta(days=10)
     assert await journal.deliver_due() == 0
     (body,) = await outbox(documents)
     assert b'"dead":"no such address"' in body
@@ -236,7 +229,7 @@ async def test_two_timers_at_once_do_a_task_once(documents: SqliteDocuments, log
 
     with pytest.raises(Killed):
         await Journal(documents, dies, clock).commit(PLATFORM, "here", [write()], CHANGE, tasks=[Note()])
-    clock.now += FIRST_DUE
+    clock.moment += FIRST_DUE
     timers = [Journal(documents, log.append, clock) for _ in range(2)]
     for timer in timers:
         timer.on(Note, slow)

@@ -17,21 +17,14 @@ from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore
 from shared.kernel.errors import Problem
 from shared.platform.documents import DocumentsUnavailable
 from shared.platform.documents.sqlite import SqliteDocuments
+from tests.support.clock import Clock
 from tests.support.embedded import IN_MEMORY
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
 
 @dataclass
-class Clock:
-    now: datetime = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@dataclass
-class Desk:
+class SessionsOfOne:
     documents: SqliteDocuments
     store: AccountStore
     sessions: Sessions
@@ -44,7 +37,7 @@ class Desk:
 
     async def code(self, session_id: str, age_s: int = 0, agent: str = "") -> str:
         """What a request of this session is answered with; its token was issued `age_s` ago."""
-        issued_at = int(self.clock.now.timestamp()) - age_s
+        issued_at = int(self.clock().timestamp()) - age_s
         try:
             await self.sessions.check(await self.account(), session_id, issued_at, agent)
         except Problem as problem:
@@ -58,82 +51,82 @@ class Desk:
 
 
 @pytest.fixture
-async def desk() -> AsyncIterator[Desk]:
+async def one() -> AsyncIterator[SessionsOfOne]:
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
-        documents, clock = SqliteDocuments(Path(folder) / "documents.db"), Clock()
+        documents, clock = SqliteDocuments(Path(folder) / "documents.db"), Clock(START)
         store = AccountStore(documents)
         journal = Journal(documents, AuditLog(documents).append, clock)
         account = Account(id="acc_1", name="Ann", consumer_id="con_1", created_at=START)
         await documents.create(ACCOUNTS, account.id, ACCOUNT_DOCUMENT, account.to_json())
         sessions = Sessions(documents, journal, store, 0, clock)
-        yield Desk(documents, store, sessions, clock)
+        yield SessionsOfOne(documents, store, sessions, clock)
         await sessions.drain()
         await journal.drain()
         await documents.close()
 
 
-async def test_after_ending_all_sessions_a_new_sign_in_is_let_in(desk: Desk) -> None:
-    assert await desk.code("ses_old") == "taken"
-    held = await desk.store.account("acc_1")
+async def test_after_ending_all_sessions_a_new_sign_in_is_let_in(one: SessionsOfOne) -> None:
+    assert await one.code("ses_old") == "taken"
+    held = await one.store.account("acc_1")
     assert held is not None
-    await desk.sessions.end_all(SYSTEM, held)
+    await one.sessions.end_all(SYSTEM, held)
 
-    assert await desk.code("ses_new") == "session_ended", "issued in the same second"
-    desk.clock.now += timedelta(seconds=2)
-    assert await desk.code("ses_new") == "taken"
-    assert await desk.code("ses_old") == "session_ended", "renewed, but started before"
-    assert await desk.code("ses_other", age_s=10) == "session_ended"
-    listed = await desk.sessions.list(await desk.account(), 10, None)
+    assert await one.code("ses_new") == "session_ended", "issued in the same second"
+    one.clock.moment += timedelta(seconds=2)
+    assert await one.code("ses_new") == "taken"
+    assert await one.code("ses_old") == "session_ended", "renewed, but started before"
+    assert await one.code("ses_other", age_s=10) == "session_ended"
+    listed = await one.sessions.list(await one.account(), 10, None)
     assert [session.id for session in listed.items] == ["ses_new"]
 
 
-async def test_ending_all_again_never_lets_older_tokens_in(desk: Desk) -> None:
-    held = await desk.store.account("acc_1")
+async def test_ending_all_again_never_lets_older_tokens_in(one: SessionsOfOne) -> None:
+    held = await one.store.account("acc_1")
     assert held is not None
-    after = await desk.sessions.end_all(SYSTEM, held)
-    desk.clock.now -= timedelta(hours=1)
-    again = await desk.sessions.end_all(SYSTEM, after)
+    after = await one.sessions.end_all(SYSTEM, held)
+    one.clock.moment -= timedelta(hours=1)
+    again = await one.sessions.end_all(SYSTEM, after)
     assert again.value.tokens_not_before == after.value.tokens_not_before
 
 
-async def test_a_session_is_noted_every_five_minutes(desk: Desk) -> None:
-    assert await desk.code("ses_1") == "taken"
-    desk.clock.now = START + SEEN_EVERY - timedelta(seconds=1)
-    await desk.code("ses_1")
-    await desk.sessions.drain()
-    assert await desk.seen_at("ses_1") == START
+async def test_a_session_is_noted_every_five_minutes(one: SessionsOfOne) -> None:
+    assert await one.code("ses_1") == "taken"
+    one.clock.moment = START + SEEN_EVERY - timedelta(seconds=1)
+    await one.code("ses_1")
+    await one.sessions.drain()
+    assert await one.seen_at("ses_1") == START
 
-    desk.clock.now = START + SEEN_EVERY
-    await desk.code("ses_1")
-    await desk.sessions.drain()
-    assert await desk.seen_at("ses_1") == START + SEEN_EVERY
-
-
-async def test_a_session_that_is_ended_meanwhile_stays_ended(desk: Desk) -> None:
-    assert await desk.code("ses_1") == "taken"
-    desk.clock.now += SEEN_EVERY
-    assert await desk.code("ses_1") == "taken"  # its note is still under way
-    assert await desk.sessions.end(SYSTEM, "acc_1", "ses_1")
-    await desk.sessions.drain()
-
-    assert await desk.code("ses_1") == "session_ended"
-    assert not await desk.sessions.end(SYSTEM, "acc_1", "ses_none")
+    one.clock.moment = START + SEEN_EVERY
+    await one.code("ses_1")
+    await one.sessions.drain()
+    assert await one.seen_at("ses_1") == START + SEEN_EVERY
 
 
-async def test_a_note_that_fails_fails_no_request(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert await desk.code("ses_1") == "taken"
+async def test_a_session_that_is_ended_meanwhile_stays_ended(one: SessionsOfOne) -> None:
+    assert await one.code("ses_1") == "taken"
+    one.clock.moment += SEEN_EVERY
+    assert await one.code("ses_1") == "taken"  # its note is still under way
+    assert await one.sessions.end(SYSTEM, "acc_1", "ses_1")
+    await one.sessions.drain()
+
+    assert await one.code("ses_1") == "session_ended"
+    assert not await one.sessions.end(SYSTEM, "acc_1", "ses_none")
+
+
+async def test_a_note_that_fails_fails_no_request(one: SessionsOfOne, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await one.code("ses_1") == "taken"
 
     async def patch(*_: object, **__: object) -> None:
         raise DocumentsUnavailable("down")
 
-    monkeypatch.setattr(desk.documents, "patch", patch)
-    desk.clock.now += SEEN_EVERY
-    assert await desk.code("ses_1") == "taken"
-    await desk.sessions.drain()
+    monkeypatch.setattr(one.documents, "patch", patch)
+    one.clock.moment += SEEN_EVERY
+    assert await one.code("ses_1") == "taken"
+    await one.sessions.drain()
 
 
-async def test_what_a_browser_says_of_itself_is_kept_as_one_line(desk: Desk) -> None:
-    await desk.code("ses_1", agent="Fire\x1bfox\n" + "x" * 1_000)
-    held = await desk.store.session("acc_1", "ses_1")
+async def test_what_a_browser_says_of_itself_is_kept_as_one_line(one: SessionsOfOne) -> None:
+    await one.code("ses_1", agent="Fire\x1bfox\n" + "x" * 1_000)
+    held = await one.store.session("acc_1", "ses_1")
     assert held is not None
     assert held.value.user_agent == ("Firefox" + "x" * 1_000)[:300]

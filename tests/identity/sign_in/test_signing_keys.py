@@ -25,7 +25,7 @@ class Clock:
 
 
 @dataclass
-class Desk:
+class Verifier:
     """One process's verification, with the clock of its caches."""
 
     issuer: Issuer
@@ -58,41 +58,41 @@ def issuer() -> Iterator[Issuer]:
 
 
 @pytest.fixture
-async def desk(issuer: Issuer) -> AsyncIterator[Desk]:
+async def verifier(issuer: Issuer) -> AsyncIterator[Verifier]:
     http, clock = HttpUpstream(allow_private=True), Clock()
     tokens = TokenVerifier([Configured(issuer=issuer.url, audience=issuer.audience)], http, clock)
-    yield Desk(issuer, tokens, clock)
+    yield Verifier(issuer, tokens, clock)
     await tokens.close()
     await http.close()
 
 
-async def test_a_thousand_random_kids_cost_one_fetch_in_thirty_seconds(desk: Desk) -> None:
-    assert await desk.good() == "taken"
-    fetched = desk.fetches
+async def test_a_thousand_random_kids_cost_one_fetch_in_thirty_seconds(verifier: Verifier) -> None:
+    assert await verifier.good() == "taken"
+    fetched = verifier.fetches
     for _ in range(3):
-        desk.clock.now += COOLDOWN_S
-        answers = await asyncio.gather(*(desk.guess() if n % 10 else desk.good() for n in range(1_111)))
+        verifier.clock.now += COOLDOWN_S
+        answers = await asyncio.gather(*(verifier.guess() if n % 10 else verifier.good() for n in range(1_111)))
         assert answers.count("token_invalid") == 999
         assert answers.count("taken") == 112
         fetched += 1
-        assert desk.fetches == fetched
-    assert desk.issuer.fetches[DISCOVERY] == 1
+        assert verifier.fetches == fetched
+    assert verifier.issuer.fetches[DISCOVERY] == 1
 
 
-async def test_random_kids_before_the_first_valid_one_cost_one_fetch(desk: Desk) -> None:
-    answers = await asyncio.gather(*(desk.guess() for _ in range(200)), desk.good())
+async def test_random_kids_before_the_first_valid_one_cost_one_fetch(verifier: Verifier) -> None:
+    answers = await asyncio.gather(*(verifier.guess() for _ in range(200)), verifier.good())
     assert answers[-1] == "taken"
-    assert desk.fetches == 1
+    assert verifier.fetches == 1
 
 
-async def test_valid_users_do_not_wait_for_the_fetch_of_an_unknown_kid(desk: Desk) -> None:
-    assert await desk.good() == "taken"
-    desk.clock.now += COOLDOWN_S
-    hold = desk.issuer.hold(JWKS)
-    guessing = asyncio.create_task(desk.guess())
+async def test_valid_users_do_not_wait_for_the_fetch_of_an_unknown_kid(verifier: Verifier) -> None:
+    assert await verifier.good() == "taken"
+    verifier.clock.now += COOLDOWN_S
+    hold = verifier.issuer.hold(JWKS)
+    guessing = asyncio.create_task(verifier.guess())
     await asyncio.to_thread(hold.arrived.wait, 10)
 
-    assert await desk.good() == "taken"
+    assert await verifier.good() == "taken"
     assert not guessing.done()
 
     hold.release.set()
@@ -114,87 +114,87 @@ async def test_valid_users_do_not_wait_for_the_fetch_of_an_unknown_kid(desk: Des
     ],
 )
 async def test_an_answer_without_keys_replaces_none_and_keeps_the_cooldown(
-    desk: Desk, answer: tuple[int, bytes]
+    verifier: Verifier, answer: tuple[int, bytes]
 ) -> None:
-    assert await desk.good() == "taken"
-    desk.issuer.answers[JWKS] = answer
-    desk.clock.now += COOLDOWN_S
+    assert await verifier.good() == "taken"
+    verifier.issuer.answers[JWKS] = answer
+    verifier.clock.now += COOLDOWN_S
 
-    assert [await desk.guess() for _ in range(20)] == ["token_invalid"] * 20
+    assert [await verifier.guess() for _ in range(20)] == ["token_invalid"] * 20
 
-    assert await desk.good() == "taken"
-    assert desk.fetches == 2
-
-
-async def test_an_empty_key_set_from_the_start_is_asked_for_once_in_thirty_seconds(desk: Desk) -> None:
-    desk.issuer.answers[JWKS] = (200, b'{"keys": []}')
-    assert {await desk.guess() for _ in range(50)} == {"service_unavailable"}
-    assert desk.fetches == 1
-
-    del desk.issuer.answers[JWKS]
-    desk.clock.now += COOLDOWN_S
-    assert await desk.good() == "taken"
+    assert await verifier.good() == "taken"
+    assert verifier.fetches == 2
 
 
-async def test_a_provider_that_is_down_from_the_start_is_503(desk: Desk) -> None:
-    desk.issuer.down()
+async def test_an_empty_key_set_from_the_start_is_asked_for_once_in_thirty_seconds(verifier: Verifier) -> None:
+    verifier.issuer.answers[JWKS] = (200, b'{"keys": []}')
+    assert {await verifier.guess() for _ in range(50)} == {"service_unavailable"}
+    assert verifier.fetches == 1
+
+    del verifier.issuer.answers[JWKS]
+    verifier.clock.now += COOLDOWN_S
+    assert await verifier.good() == "taken"
+
+
+async def test_a_provider_that_is_down_from_the_start_is_503(verifier: Verifier) -> None:
+    verifier.issuer.down()
     with pytest.raises(Problem) as refused:
-        await desk.tokens.verify(desk.issuer.token("ann"))
+        await verifier.tokens.verify(verifier.issuer.token("ann"))
     assert (refused.value.status, refused.value.code) == (503, "service_unavailable")
     assert refused.value.headers["Retry-After"] == "30"
 
-    desk.issuer.up()
-    desk.clock.now += COOLDOWN_S
-    assert await desk.good() == "taken"
+    verifier.issuer.up()
+    verifier.clock.now += COOLDOWN_S
+    assert await verifier.good() == "taken"
 
 
-async def test_a_provider_that_goes_down_does_not_matter_for_a_day(desk: Desk) -> None:
-    assert await desk.good() == "taken"
-    desk.issuer.down()
+async def test_a_provider_that_goes_down_does_not_matter_for_a_day(verifier: Verifier) -> None:
+    assert await verifier.good() == "taken"
+    verifier.issuer.down()
     for _ in range(10):
-        desk.clock.now += STALE_S_MAX / 11
-        assert await desk.good() == "taken"
-        assert await desk.guess() == "token_invalid"
-    desk.clock.now += STALE_S_MAX
-    assert await desk.good() == "service_unavailable"
+        verifier.clock.now += STALE_S_MAX / 11
+        assert await verifier.good() == "taken"
+        assert await verifier.guess() == "token_invalid"
+    verifier.clock.now += STALE_S_MAX
+    assert await verifier.good() == "service_unavailable"
 
-    desk.issuer.up()
-    desk.clock.now += COOLDOWN_S
-    assert await desk.good() == "taken"
-
-
-async def test_a_rotation_is_picked_up_by_the_first_new_token(desk: Desk) -> None:
-    assert await desk.good() == "taken"
-    old = desk.issuer.token("ann")
-    desk.issuer.rotate()
-    assert await desk.good() == "token_invalid", "within the cooldown"
-
-    desk.clock.now += COOLDOWN_S
-    assert await desk.good() == "taken"
-    assert await desk.code(old) == "token_invalid", "the old keys are gone"
+    verifier.issuer.up()
+    verifier.clock.now += COOLDOWN_S
+    assert await verifier.good() == "taken"
 
 
-async def test_keys_are_renewed_in_the_background(desk: Desk) -> None:
-    assert await desk.good() == "taken"
-    old = desk.issuer.token("ann")
-    desk.issuer.rotate()
-    desk.clock.now += REFRESH_S
-    hold = desk.issuer.hold(JWKS)
+async def test_a_rotation_is_picked_up_by_the_first_new_token(verifier: Verifier) -> None:
+    assert await verifier.good() == "taken"
+    old = verifier.issuer.token("ann")
+    verifier.issuer.rotate()
+    assert await verifier.good() == "token_invalid", "within the cooldown"
 
-    assert await desk.code(old) == "taken", "what is there is used while new ones come"
+    verifier.clock.now += COOLDOWN_S
+    assert await verifier.good() == "taken"
+    assert await verifier.code(old) == "token_invalid", "the old keys are gone"
+
+
+async def test_keys_are_renewed_in_the_background(verifier: Verifier) -> None:
+    assert await verifier.good() == "taken"
+    old = verifier.issuer.token("ann")
+    verifier.issuer.rotate()
+    verifier.clock.now += REFRESH_S
+    hold = verifier.issuer.hold(JWKS)
+
+    assert await verifier.code(old) == "taken", "what is there is used while new ones come"
 
     await asyncio.to_thread(hold.arrived.wait, 10)
     hold.release.set()
-    assert await desk.good() == "taken", "the fetch that is under way is waited for"
-    assert await desk.code(old) == "token_invalid"
-    assert desk.fetches == 2
+    assert await verifier.good() == "taken", "the fetch that is under way is waited for"
+    assert await verifier.code(old) == "token_invalid"
+    assert verifier.fetches == 2
 
 
-async def test_a_caller_who_goes_away_does_not_stop_the_fetch_for_others(desk: Desk) -> None:
-    hold = desk.issuer.hold(JWKS)
-    first = asyncio.create_task(desk.good())
+async def test_a_caller_who_goes_away_does_not_stop_the_fetch_for_others(verifier: Verifier) -> None:
+    hold = verifier.issuer.hold(JWKS)
+    first = asyncio.create_task(verifier.good())
     await asyncio.to_thread(hold.arrived.wait, 10)
-    second = asyncio.create_task(desk.good())
+    second = asyncio.create_task(verifier.good())
     first.cancel()
     hold.release.set()
 
@@ -202,32 +202,32 @@ async def test_a_caller_who_goes_away_does_not_stop_the_fetch_for_others(desk: D
     assert first.cancelled() or first.done()
 
 
-async def test_a_discovery_document_of_somebody_else_is_not_believed(desk: Desk) -> None:
-    document = {"issuer": "https://other.example", "jwks_uri": desk.issuer.url + JWKS}
-    desk.issuer.answers[DISCOVERY] = (200, json.dumps(document).encode())
-    assert await desk.good() == "service_unavailable"
-    assert desk.fetches == 0
+async def test_a_discovery_document_of_somebody_else_is_not_believed(verifier: Verifier) -> None:
+    document = {"issuer": "https://other.example", "jwks_uri": verifier.issuer.url + JWKS}
+    verifier.issuer.answers[DISCOVERY] = (200, json.dumps(document).encode())
+    assert await verifier.good() == "service_unavailable"
+    assert verifier.fetches == 0
 
 
 @pytest.mark.parametrize(
     "address", ["http://keys.example/jwks", "file:///etc/passwd", "//x", "", None, 7, "https://127.0.0.1/jwks"]
 )
-async def test_keys_come_over_a_safe_way_only(desk: Desk, address: object) -> None:
-    document = {"issuer": desk.issuer.url, "jwks_uri": address}
-    desk.issuer.answers[DISCOVERY] = (200, json.dumps(document).encode())
-    assert await desk.good() == "service_unavailable"
+async def test_keys_come_over_a_safe_way_only(verifier: Verifier, address: object) -> None:
+    document = {"issuer": verifier.issuer.url, "jwks_uri": address}
+    verifier.issuer.answers[DISCOVERY] = (200, json.dumps(document).encode())
+    assert await verifier.good() == "service_unavailable"
 
 
-async def test_a_moved_key_set_is_found_again(desk: Desk) -> None:
-    assert await desk.good() == "taken"
-    desk.issuer.rotate()
-    desk.issuer.answers[JWKS] = (404, b"")
-    moved = json.dumps({"issuer": desk.issuer.url, "jwks_uri": desk.issuer.url + "/moved"}).encode()
-    desk.issuer.answers |= {DISCOVERY: (200, moved), "/moved": (200, json.dumps(desk.issuer.jwks()).encode())}
-    desk.clock.now += COOLDOWN_S
-    assert await desk.good() == "token_invalid"
-    desk.clock.now += COOLDOWN_S
-    assert await desk.good() == "taken"
+async def test_a_moved_key_set_is_found_again(verifier: Verifier) -> None:
+    assert await verifier.good() == "taken"
+    verifier.issuer.rotate()
+    verifier.issuer.answers[JWKS] = (404, b"")
+    moved = json.dumps({"issuer": verifier.issuer.url, "jwks_uri": verifier.issuer.url + "/moved"}).encode()
+    verifier.issuer.answers |= {DISCOVERY: (200, moved), "/moved": (200, json.dumps(verifier.issuer.jwks()).encode())}
+    verifier.clock.now += COOLDOWN_S
+    assert await verifier.good() == "token_invalid"
+    verifier.clock.now += COOLDOWN_S
+    assert await verifier.good() == "taken"
 
 
 def test_only_public_signing_keys_that_fit_are_used() -> None:
