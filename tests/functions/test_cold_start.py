@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from statistics import median
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ RATIO_MAX = 3.2
 """Seen: 2.55 to 2.75. FastAPI would make it 3.7, as would aiohttp."""
 
 ROUNDS = 5
-"""Of each the fastest counts: whatever else the machine does makes a start slower, never faster."""
+"""Each is a ratio of its own, and the median counts: what else the machine does may hurry or hinder one of the two."""
 
 TOO_EARLY = (
     "aiohttp",
@@ -67,6 +68,4 @@ def test_importing_the_app_does_not_load(loaded: set[str], module: str) -> None:
 
 def test_importing_the_app_stays_within_its_budget() -> None:
     rounds = [(_import(NEEDED)["seconds"], _import("function_app")["seconds"]) for _ in range(ROUNDS)]
-    needed, app = map(min, zip(*rounds, strict=True))
-
-    assert app / needed <= RATIO_MAX, rounds
+    assert median(app / needed for needed, app in rounds) <= RATIO_MAX, rounds
