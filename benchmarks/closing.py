@@ -203,8 +203,8 @@ async def _check(folder: Path, invoices: int, merchants: int, records: int) -> N
             numbers, cursor = [], None
             while True:
                 page = await app.billing.invoice_store.merchant_invoices(f"mer_{merchant}", (), 1_000, cursor)
-                numbers += [int(held.value.number[-6:]) for held in page.items]
-                total += sum((held.value.total for held in page.items), Decimal(0))
+                numbers += [int(stored.value.number[-6:]) for stored in page.items]
+                total += sum((stored.value.total for stored in page.items), Decimal(0))
                 cursor = page.cursor
                 if cursor is None:
                     break

@@ -194,9 +194,9 @@ async def _adopt(data: Path, accounts: dict[str, dict[str, Any]]) -> None:
     app = Application(load_settings({"AMS_PROFILE": "local", "AMS_DATA": str(data), "AMS_OIDC_ISSUERS": "[]"}))
     try:
         for name, change in (("merchant", {"merchant_ids": ("mer_1",)}), ("consumer", {"consumer_id": "con_1"})):
-            held = await app.identity.store.account(accounts[name]["id"])
-            assert held is not None, "the first request makes the account"
-            after = held.value.model_copy(update=change)
+            stored = await app.identity.store.account(accounts[name]["id"])
+            assert stored is not None, "the first request makes the account"
+            after = stored.value.model_copy(update=change)
             await app.ports.documents.upsert(ACCOUNTS, after.id, ACCOUNT_DOCUMENT, after.to_json())
     finally:
         await app.close()

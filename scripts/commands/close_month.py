@@ -162,7 +162,7 @@ async def _invoices(app: Application, of: Close) -> list[Invoice]:
     while True:
         where = (Where("period", "=", of.period),)
         page = await app.billing.invoice_store.merchant_invoices(of.merchant_id, where, 1_000, cursor)
-        found += [held.value for held in page.items]
+        found += [stored.value for stored in page.items]
         cursor = page.cursor
         if cursor is None:
             return found

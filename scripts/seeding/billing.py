@@ -22,11 +22,13 @@ from shared.kernel.periods import anchored, midnight, month_of, previous_month
 from shared.platform.documents import DocumentExists
 
 
-class _Described(BaseModel):
+class Described(BaseModel):
+    """A part of a market's file; a field that it does not know is an error."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class DescribedBilling(_Described):
+class DescribedBilling(Described):
     """A merchant's billing profile. It bills from the beginning of last month on."""
 
     number_prefix: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,4}$")]
@@ -38,7 +40,7 @@ class DescribedBilling(_Described):
     registrations: tuple[TaxRegistration, ...] = ()
 
 
-class DescribedPrices(_Described):
+class DescribedPrices(Described):
     """A service's first price plan, in force from the beginning of last month on."""
 
     name: Annotated[str, Field(min_length=1, max_length=120)] = "Standard"
@@ -59,7 +61,7 @@ async def put_billing(app: Application, merchant_id: str, described: DescribedBi
 
 
 async def put_prices(app: Application, merchant_id: str, service_id: str, described: DescribedPrices) -> None:
-    held = await app.billing.profile_store.profile(merchant_id)
+    stored = await app.billing.profile_store.profile(merchant_id)
     plan = Plan(
         service_id=service_id,
         merchant_id=merchant_id,
@@ -67,7 +69,7 @@ async def put_prices(app: Application, merchant_id: str, service_id: str, descri
         name=described.name,
         currency=described.currency,
         charges=described.charges,
-        effective_from=_begin("UTC" if held is None else held.value.time_zone),
+        effective_from=_begin("UTC" if stored is None else stored.value.time_zone),
         created_at=utc_now(),
         created_by="seed",
     )

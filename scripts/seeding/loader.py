@@ -29,7 +29,9 @@ from shared.platform.documents import DocumentExists
 WRITES_AT_ONCE = 512
 
 
-class Loader:
+class MarketLoader:
+    """Writes a market into the stores: each document as it is described, and what consume needs beside it."""
+
     def __init__(self, app: Application, hasher: KeyHasher) -> None:
         self._app = app
         self._hasher = hasher
@@ -146,7 +148,7 @@ async def seed(market: Market) -> list[dict[str, str]]:
     """Load a market into this process's application. Returns the clear keys that were made."""
     app = application()
     try:
-        loader = Loader(app, await app.access.load_hasher())
+        loader = MarketLoader(app, await app.access.load_hasher())
         with Progress(console=Console(stderr=True), disable=not sys.stderr.isatty()) as progress:
             await loader.load(market, progress)
         return loader.shown

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from scripts.seeding.billing import DescribedBilling, DescribedPrices
+from scripts.seeding.billing import Described, DescribedBilling, DescribedPrices
 from shared.access.models import ConsumerStatus, Environment, GrantStatus, KeyStatus, Shards
 from shared.catalog.models import (
     Address,
@@ -21,11 +21,7 @@ from shared.catalog.models import (
 from shared.kernel.documents import Identifier, Name, Slug
 
 
-class _Described(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DescribedMerchant(_Described):
+class DescribedMerchant(Described):
     """A merchant without what only the API writes."""
 
     id: Identifier
@@ -54,12 +50,12 @@ class DescribedService(Listing):
     prices: DescribedPrices | None = None
 
 
-class DescribedProject(_Described):
+class DescribedProject(Described):
     id: Identifier
     name: Name
 
 
-class DescribedGrant(_Described):
+class DescribedGrant(Described):
     """`service` is a slug or id of the same file or of the store."""
 
     service: str
@@ -67,7 +63,7 @@ class DescribedGrant(_Described):
     restricted: bool = False
 
 
-class DescribedKey(_Described):
+class DescribedKey(Described):
     """`services` are slugs or ids. `ttl_days` may be negative: a key that has expired."""
 
     id: Identifier
@@ -80,7 +76,7 @@ class DescribedKey(_Described):
     limits: CallLimits = CallLimits()
 
 
-class DescribedConsumer(_Described):
+class DescribedConsumer(Described):
     """`count` above 1 makes that many consumers alike, with `_<number>` behind their ids and their keys' ids."""
 
     id: Identifier
@@ -101,7 +97,7 @@ class DescribedConsumer(_Described):
         return self
 
 
-class Market(_Described):
+class Market(Described):
     merchants: tuple[DescribedMerchant, ...] = ()
     services: tuple[DescribedService, ...] = ()
     consumers: tuple[DescribedConsumer, ...] = ()

@@ -30,8 +30,8 @@ async def guard_count(store: AccessStore, consumer_id: str, counted_set: str, *,
     transaction removes the set; then the guard goes after ENDED_S seconds.
     """
     at = f"turn:{counted_set}"  # the stored name of guards
-    held = await store.held(CountGuard, consumer_id, at)
+    stored = await store.find(CountGuard, consumer_id, at)
     ttl_s = ENDED_S if last else None
-    if held is None:
+    if stored is None:
         return Create(at, CountGuard(taken=1).to_json(), ttl_s)
-    return Replace(at, CountGuard(taken=held.value.taken + 1).to_json(), held.etag, ttl_s)
+    return Replace(at, CountGuard(taken=stored.value.taken + 1).to_json(), stored.etag, ttl_s)

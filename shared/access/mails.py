@@ -15,10 +15,10 @@ class AccessMails:
         """To the person whose tenant it is, when the address was verified; else nothing."""
         if consumer is None or consumer.account_id is None:
             return []
-        held = await self._accounts.account(consumer.account_id)
-        if held is None or held.value.email is None or not held.value.email_verified:
+        stored = await self._accounts.account(consumer.account_id)
+        if stored is None or stored.value.email is None or not stored.value.email_verified:
             return []
-        return [SendMail(to=held.value.email, subject=subject, text=text)]
+        return [SendMail(to=stored.value.email, subject=subject, text=text)]
 
     async def to_platform(self, subject: str, text: str) -> list[SendMail]:
         """To the operators' alert recipients."""

@@ -23,7 +23,7 @@ async def assert_still_member(
     if project_id is None:
         raise not_found()
     at = member_document(project_id, account.id)
-    held = await store.held(Member, consumer_id, at)
-    if held is None:
+    stored = await store.find(Member, consumer_id, at)
+    if stored is None:
         raise not_found()
-    return (Replace(at, held.value.to_json(), held.etag),)
+    return (Replace(at, stored.value.to_json(), stored.etag),)

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 from shared.access.models import ApiKey, Consumer, Grant, KeyOwner, Member, Project
-from shared.kernel.documents import ChangeNotifier, Held, StoredModel
+from shared.kernel.documents import ChangeNotifier, Stored, StoredModel
 from shared.kernel.http.paging import Page, read_all, scan
 from shared.platform.documents import CONTAINERS, Document, DocumentMissing, Documents, Query, Where
 
@@ -49,25 +49,25 @@ class AccessStore(ChangeNotifier):
         document = await self.documents.get(ACCESS, consumer_id, id)
         return None if document is None else model.model_validate_json(document.body)
 
-    async def held(self, model: type[Model], consumer_id: str, id: str) -> Held[Model] | None:
+    async def find(self, model: type[Model], consumer_id: str, id: str) -> Stored[Model] | None:
         """A document with its ETag. `id` is one of the `…_document` functions', or CONSUMER."""
         document = await self.documents.get(ACCESS, consumer_id, id)
-        return None if document is None else Held(model.model_validate_json(document.body), document.etag)
+        return None if document is None else Stored(model.model_validate_json(document.body), document.etag)
 
-    async def first(self, model: type[Model], query: Query) -> list[Held[Model]]:
+    async def first(self, model: type[Model], query: Query) -> list[Stored[Model]]:
         """The first `query.limit` that match."""
         page = await self.documents.query(ACCESS, query)
-        return [Held(model.model_validate_json(document.body), document.etag) for document in page.items]
+        return [Stored(model.model_validate_json(document.body), document.etag) for document in page.items]
 
-    async def stream(self, model: type[Model], query: Query) -> AsyncIterator[Held[Model]]:
+    async def stream(self, model: type[Model], query: Query) -> AsyncIterator[Stored[Model]]:
         """Everything that matches."""
         async for document in read_all(partial(self.documents.query, ACCESS, query)):
-            yield Held(model.model_validate_json(document.body), document.etag)
+            yield Stored(model.model_validate_json(document.body), document.etag)
 
-    async def all_of(self, model: type[Model], consumer_id: str, prefix: str) -> list[Held[Model]]:
+    async def all_of(self, model: type[Model], consumer_id: str, prefix: str) -> list[Stored[Model]]:
         """All documents of one consumer whose ids start with `prefix`, in the order of their ids."""
         where = (Where("id", "starts_with", prefix),)
-        return [held async for held in self.stream(model, Query(consumer_id, where, order_by="id", limit=1_000))]
+        return [stored async for stored in self.stream(model, Query(consumer_id, where, order_by="id", limit=1_000))]
 
     async def scan(
         self,
@@ -78,13 +78,13 @@ class AccessStore(ChangeNotifier):
         asked: str,
         limit: int,
         cursor: str | None,
-    ) -> Page[Held[Model]]:
+    ) -> Page[Stored[Model]]:
         """At most `limit` documents of the query that `keep` takes: for filters that have no index. `asked` names the
         list with its filters, to which the cursor is bound. Raises Problem 400 `cursor_invalid`."""
 
-        def take(document: Document) -> Held[Model] | None:
+        def take(document: Document) -> Stored[Model] | None:
             value = model.model_validate_json(document.body)
-            return Held(value, document.etag) if keep(value) else None
+            return Stored(value, document.etag) if keep(value) else None
 
         async def read(_source: str, inner: str | None, _missing: int) -> Page[Document]:
             return await self.documents.query(ACCESS, query, inner)

@@ -33,9 +33,9 @@ class RuleRecipients:
         else:
             consumer = await self._access.consumer(rule.owner_id)
             account_ids = () if consumer is None or consumer.account_id is None else (consumer.account_id,)
-        held = [await self._accounts.account(account_id) for account_id in account_ids]
+        stored = [await self._accounts.account(account_id) for account_id in account_ids]
         return [
             one.value.email
-            for one in held
+            for one in stored
             if one is not None and one.value.email is not None and one.value.email_verified
         ]

@@ -11,7 +11,7 @@ from shared.alerts.parts import AlertParts
 from shared.alerts.service import AlertRules
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.documents import Held, Identifier, Name
+from shared.kernel.documents import Identifier, Name, Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import AlertRuleId, ConsumerId, CreatedAt, MerchantId, NextCursor
 from shared.kernel.http.operation_ids import owned_operation_id
@@ -137,9 +137,9 @@ def _view(rule: Rule) -> AlertRuleView:
     return AlertRuleView.model_validate({**rule.model_dump(), "threshold": f"{rule.threshold.normalize():f}"})
 
 
-def _answer(held: Held[Rule], response: Response) -> AlertRuleView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return _view(held.value)
+def _answer(stored: Stored[Rule], response: Response) -> AlertRuleView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return _view(stored.value)
 
 
 async def _consumer(consumer_id: ConsumerId) -> str:

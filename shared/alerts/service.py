@@ -11,7 +11,7 @@ from shared.alerts.store import ALERTS, RULES_MAX, AlertStore, rule_document
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.kernel.clock import utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
@@ -28,7 +28,7 @@ class AlertRules:
         self._journal = journal
         self._now = now
 
-    async def add(self, actor: Actor, kind: OwnerKind, owner_id: str, values: Mapping[str, Any]) -> Held[Rule]:
+    async def add(self, actor: Actor, kind: OwnerKind, owner_id: str, values: Mapping[str, Any]) -> Stored[Rule]:
         """Add a rule. Raises Problem 400, 409 `limit_reached`."""
         if len(await self._store.rules(owner_id)) >= RULES_MAX:
             raise Problem(409, "limit_reached", f"There are {RULES_MAX} alert rules already. Delete one first.")
@@ -36,37 +36,37 @@ class AlertRules:
         rule = _checked({**values, **made})
         change = changed(actor, "alert.create", f"alert:{rule.id}", None, rule)
         etags = await self._journal.commit(ALERTS, owner_id, [Create(rule_document(rule.id), rule.to_json())], change)
-        return Held(rule, etags[0])
+        return Stored(rule, etags[0])
 
     async def list(self, owner_id: str) -> Sequence[Rule]:
         return await self._store.rules(owner_id)
 
-    async def find(self, owner_id: str, id: str) -> Held[Rule]:
+    async def find(self, owner_id: str, id: str) -> Stored[Rule]:
         """Raises Problem 404."""
-        held = await self._store.rule(owner_id, id)
-        if held is None:
+        stored = await self._store.rule(owner_id, id)
+        if stored is None:
             raise not_found()
-        return held
+        return stored
 
     async def update(
         self, actor: Actor, owner_id: str, id: str, values: Mapping[str, Any], if_match: str | None
-    ) -> Held[Rule]:
+    ) -> Stored[Rule]:
         """Change a rule. One that fired in this period does not fire in it again, whatever is changed. Raises Problem
         400, 404, 409, 412, 428."""
-        held = await self.find(owner_id, id)
-        check_match(if_match, held.etag)
-        after = _checked({**held.value.model_dump(), **values})
-        change = changed(actor, "alert.update", f"alert:{id}", held.value, after)
-        write = Replace(rule_document(id), after.to_json(), held.etag)
+        stored = await self.find(owner_id, id)
+        check_match(if_match, stored.etag)
+        after = _checked({**stored.value.model_dump(), **values})
+        change = changed(actor, "alert.update", f"alert:{id}", stored.value, after)
+        write = Replace(rule_document(id), after.to_json(), stored.etag)
         etags = await self._journal.commit(ALERTS, owner_id, [write], change)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])
 
     async def remove(self, actor: Actor, owner_id: str, id: str, if_match: str | None) -> None:
         """Delete a rule; what it fired stays in the list. Raises Problem 404, 409, 412, 428."""
-        held = await self.find(owner_id, id)
-        check_match(if_match, held.etag)
-        change = changed(actor, "alert.delete", f"alert:{id}", held.value, None)
-        await self._journal.commit(ALERTS, owner_id, [Delete(rule_document(id), held.etag)], change)
+        stored = await self.find(owner_id, id)
+        check_match(if_match, stored.etag)
+        change = changed(actor, "alert.delete", f"alert:{id}", stored.value, None)
+        await self._journal.commit(ALERTS, owner_id, [Delete(rule_document(id), stored.etag)], change)
 
     async def fired(self, owner_id: str, limit: int, cursor: str | None) -> Page[Fired]:
         """Raises Problem 400 `cursor_invalid`."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 
 from shared.alerts.models import Fired, Rule
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.http.paging import Page, read_all, read_page
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 
@@ -26,9 +26,9 @@ class AlertStore:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    async def rule(self, owner_id: str, id: str) -> Held[Rule] | None:
+    async def rule(self, owner_id: str, id: str) -> Stored[Rule] | None:
         document = await self._documents.get(ALERTS, owner_id, rule_document(id))
-        return None if document is None else Held(Rule.model_validate_json(document.body), document.etag)
+        return None if document is None else Stored(Rule.model_validate_json(document.body), document.etag)
 
     async def rules(self, owner_id: str) -> list[Rule]:
         """All rules of an owner, of which there are at most RULES_MAX, oldest first."""

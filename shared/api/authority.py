@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from shared.api.relations import Held, Relations
+from shared.api.relations import HeldRelations, Relations
 from shared.identity.models import SignedIn
 from shared.identity.sign_in.service import Authenticator
 
@@ -15,5 +15,5 @@ class PlatformAuthority:
     async def authenticate(self, headers: Mapping[str, str]) -> SignedIn:
         return await self._sign_in.authenticate(headers)
 
-    async def relations(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> Held:
+    async def relations(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> HeldRelations:
         return await self._relations.of(signed, path, query)

@@ -12,7 +12,7 @@ from shared.catalog.store import CatalogStore
 from shared.identity.models import Role, SignedIn
 from shared.identity.permissions import Relation
 
-Held = frozenset[tuple[Role, Relation]]
+HeldRelations = frozenset[tuple[Role, Relation]]
 _OBJECTS = ("merchant_id", "service_id", "consumer_id")
 
 
@@ -21,7 +21,7 @@ class Relations:
         self._catalog = catalog
         self._access = access
 
-    async def of(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> Held:
+    async def of(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> HeldRelations:
         """See `shared.identity.permissions`. Without an object in the path, only roles count."""
         held: set[tuple[Role, Relation]] = set()
         if signed.account.role == "admin":
@@ -44,7 +44,7 @@ class Relations:
             merchant_id = service.merchant_id
         return merchant_id in signed.account.merchant_ids
 
-    async def _to_consumer(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> Held:
+    async def _to_consumer(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> HeldRelations:
         consumer_id = path["consumer_id"]
         if consumer_id == signed.account.consumer_id:
             return frozenset({("consumer", "own")})

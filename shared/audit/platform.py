@@ -9,7 +9,7 @@ from pydantic import Field
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.kernel.cache import FreshCache
-from shared.kernel.documents import Held, StoredModel
+from shared.kernel.documents import Stored, StoredModel
 from shared.kernel.http.etags import check_match
 from shared.platform.documents import CONTAINERS, Create, Documents, Replace
 
@@ -78,31 +78,31 @@ class PlatformSettingsStore:
     def __init__(self, documents: Documents, journal: Journal) -> None:
         self._documents = documents
         self._journal = journal
-        self._cache: FreshCache[str, Held[PlatformSettings]] = FreshCache(CACHE_S, 1)
+        self._cache: FreshCache[str, Stored[PlatformSettings]] = FreshCache(CACHE_S, 1)
         journal.on_change(self._cache.clear)
 
     async def current(self) -> PlatformSettings:
         return (await self._cache.get(_ID, self._load)).value
 
-    async def held(self) -> Held[PlatformSettings]:
+    async def stored(self) -> Stored[PlatformSettings]:
         """Read afresh, for a change. The ETag is empty while everything is at its default."""
         return await self._load(_ID)
 
-    async def _load(self, id: str) -> Held[PlatformSettings]:
+    async def _load(self, id: str) -> Stored[PlatformSettings]:
         document = await self._documents.get(PLATFORM, id, id)
         if document is None:
-            return Held(PlatformSettings(), "")
-        return Held(PlatformSettings.model_validate_json(document.body), document.etag)
+            return Stored(PlatformSettings(), "")
+        return Stored(PlatformSettings.model_validate_json(document.body), document.etag)
 
     async def change(
         self, actor: Actor, values: Mapping[str, Any], *, if_match: str | None, reason: str
-    ) -> Held[PlatformSettings]:
+    ) -> Stored[PlatformSettings]:
         """Set `values`, which are valid, by field name. Raises Problem 412, 428 and, when somebody changes them at the
         same time, 409."""
-        held = await self.held()
-        check_match(if_match, held.etag)
-        after = held.value.model_copy(update=dict(values))
-        change = changed(actor, "settings.update", f"settings:{_ID}", held.value, after, reason=reason)
-        write = Replace(_ID, after.to_json(), held.etag) if held.etag else Create(_ID, after.to_json())
+        stored = await self.stored()
+        check_match(if_match, stored.etag)
+        after = stored.value.model_copy(update=dict(values))
+        change = changed(actor, "settings.update", f"settings:{_ID}", stored.value, after, reason=reason)
+        write = Replace(_ID, after.to_json(), stored.etag) if stored.etag else Create(_ID, after.to_json())
         etags = await self._journal.commit(PLATFORM, _ID, [write], change)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])

@@ -15,9 +15,9 @@ class CatalogMails:
         """Make mails to everybody who acts for the merchant and whose address was verified."""
         mails = []
         for account_id in () if merchant is None else merchant.account_ids:
-            held = await self._accounts.account(account_id)
-            if held is not None and held.value.email is not None and held.value.email_verified:
-                mails.append(SendMail(to=held.value.email, subject=subject, text=text))
+            stored = await self._accounts.account(account_id)
+            if stored is not None and stored.value.email is not None and stored.value.email_verified:
+                mails.append(SendMail(to=stored.value.email, subject=subject, text=text))
         return mails
 
     async def to_platform(self, subject: str, text: str) -> list[SendMail]:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from shared.catalog.models import Merchant, Revision, Service, ServiceVersion, SlugOwner
-from shared.kernel.documents import ChangeNotifier, Held, StoredModel
+from shared.kernel.documents import ChangeNotifier, Stored, StoredModel
 from shared.kernel.http.paging import Page, read_all, read_page
 from shared.platform.documents import (
     CONTAINERS,
@@ -52,14 +52,14 @@ class CatalogStore(ChangeNotifier):
         document = await self.documents.get(MERCHANTS, id, id)
         return None if document is None else Merchant.model_validate_json(document.body)
 
-    async def held_merchant(self, id: str) -> Held[Merchant] | None:
+    async def stored_merchant(self, id: str) -> Stored[Merchant] | None:
         """Read it with the ETag that a change must name."""
         document = await self.documents.get(MERCHANTS, id, id)
-        return None if document is None else Held(Merchant.model_validate_json(document.body), document.etag)
+        return None if document is None else Stored(Merchant.model_validate_json(document.body), document.etag)
 
     async def merchants(
         self, status: str | None, flagged: bool | None, prefix: str | None, limit: int, cursor: str | None
-    ) -> Page[Held[Merchant]]:
+    ) -> Page[Stored[Merchant]]:
         """List merchants by slug, those whose slug starts with `prefix`. Raises Problem 400 `cursor_invalid`."""
         where = [] if status is None else [Where("status", "=", status)]
         if flagged is not None:
@@ -75,16 +75,16 @@ class CatalogStore(ChangeNotifier):
         document = await self.documents.get(SERVICES, id, id)
         return None if document is None else Service.model_validate_json(document.body)
 
-    async def held_service(self, id: str) -> Held[Service] | None:
+    async def stored_service(self, id: str) -> Stored[Service] | None:
         """Read it with the ETag that a change must name."""
         document = await self.documents.get(SERVICES, id, id)
-        return None if document is None else Held(Service.model_validate_json(document.body), document.etag)
+        return None if document is None else Stored(Service.model_validate_json(document.body), document.etag)
 
     async def revision(self, service_id: str) -> Revision | None:
         document = await self.documents.get(SERVICES, service_id, REVISION)
         return None if document is None else Revision.model_validate_json(document.body)
 
-    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Page[Held[ServiceVersion]]:
+    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Page[Stored[ServiceVersion]]:
         """List a service's versions, newest first. Raises Problem 400 `cursor_invalid`."""
         where = (Where("id", "starts_with", _VERSION),)
         query = Query(service_id, where, order_by="id", descending=True, limit=limit)
@@ -92,7 +92,7 @@ class CatalogStore(ChangeNotifier):
 
     async def services(
         self, *where: Where, asked: str, order_by: str, limit: int, cursor: str | None
-    ) -> Page[Held[Service]]:
+    ) -> Page[Stored[Service]]:
         """List all merchants' services that match, by `order_by`. `asked` names the list with its filters. Only
         times are in ascending order, so that ids are newest first. Raises Problem 400 `cursor_invalid`."""
         # Across tenants: each service is its own partition; the conditions name the merchant, or an operator asks.
@@ -108,9 +108,9 @@ class CatalogStore(ChangeNotifier):
 
     async def _page(
         self, model: type[Model], query: Query, asked: str, cursor: str | None, container: Container = SERVICES
-    ) -> Page[Held[Model]]:
+    ) -> Page[Stored[Model]]:
         page = await read_page(partial(self.documents.query, container, query), asked=asked, cursor=cursor)
-        return page.map(lambda document: Held(model.model_validate_json(document.body), document.etag))
+        return page.map(lambda document: Stored(model.model_validate_json(document.body), document.etag))
 
     async def service_id(self, slug: str) -> str | None:
         document = await self.documents.get(SLUGS, slug, slug)

@@ -81,13 +81,13 @@ class Admins:
         )
 
     async def _follow(self, account_id: str) -> None:
-        held = await self._store.account(account_id)
-        if held is None:
+        stored = await self._store.account(account_id)
+        if stored is None:
             return
         roster, _etag = await self._roster()
         role = "admin" if account_id in roster.account_ids else None
-        if held.value.role == role:
+        if stored.value.role == role:
             return
-        after = held.value.model_copy(update={"role": role})
-        await self._documents.replace(ACCOUNTS, account_id, ACCOUNT_DOCUMENT, after.to_json(), etag=held.etag)
+        after = stored.value.model_copy(update={"role": role})
+        await self._documents.replace(ACCOUNTS, account_id, ACCOUNT_DOCUMENT, after.to_json(), etag=stored.etag)
         self._journal.changed()

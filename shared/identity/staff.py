@@ -25,9 +25,9 @@ class MerchantStaff:
         )
 
     async def _join(self, account_id: str, merchant_id: str) -> None:
-        held = await self._store.account(account_id)
-        if held is None or merchant_id in held.value.merchant_ids:
+        stored = await self._store.account(account_id)
+        if stored is None or merchant_id in stored.value.merchant_ids:
             return
-        after = held.value.model_copy(update={"merchant_ids": (*held.value.merchant_ids, merchant_id)})
-        await self._documents.replace(ACCOUNTS, after.id, ACCOUNT_DOCUMENT, after.to_json(), etag=held.etag)
+        after = stored.value.model_copy(update={"merchant_ids": (*stored.value.merchant_ids, merchant_id)})
+        await self._documents.replace(ACCOUNTS, after.id, ACCOUNT_DOCUMENT, after.to_json(), etag=stored.etag)
         self._journal.changed()

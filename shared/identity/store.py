@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from shared.identity.models import Account, Login, Session
 from shared.identity.tasks import ReleaseLogin
-from shared.kernel.documents import Held, Identifier, StoredModel
+from shared.kernel.documents import Identifier, Stored, StoredModel
 from shared.kernel.http.paging import Page, read_page
 from shared.platform.documents import (
     CONTAINERS,
@@ -59,23 +59,23 @@ class AccountStore:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    async def _held(self, model: type[Model], account_id: str, id: str) -> Held[Model] | None:
+    async def _stored(self, model: type[Model], account_id: str, id: str) -> Stored[Model] | None:
         document = await self._documents.get(ACCOUNTS, account_id, id)
-        return None if document is None else Held(model.model_validate_json(document.body), document.etag)
+        return None if document is None else Stored(model.model_validate_json(document.body), document.etag)
 
-    async def account(self, id: str) -> Held[Account] | None:
-        return await self._held(Account, id, ACCOUNT_DOCUMENT)
+    async def account(self, id: str) -> Stored[Account] | None:
+        return await self._stored(Account, id, ACCOUNT_DOCUMENT)
 
-    async def account_by_email(self, email: str) -> Held[Account] | None:
+    async def account_by_email(self, email: str) -> Stored[Account] | None:
         """Find the account that this verified address belongs to, whatever its case."""
         account_id = await self.reserved_for(email_key(email.strip().lower()))
         return None if account_id is None else await self.account(account_id)
 
-    async def login(self, account_id: str, key: str) -> Held[Login] | None:
-        return await self._held(Login, account_id, login_document(key))
+    async def login(self, account_id: str, key: str) -> Stored[Login] | None:
+        return await self._stored(Login, account_id, login_document(key))
 
-    async def session(self, account_id: str, session_id: str) -> Held[Session] | None:
-        return await self._held(Session, account_id, session_document(session_id))
+    async def session(self, account_id: str, session_id: str) -> Stored[Session] | None:
+        return await self._stored(Session, account_id, session_document(session_id))
 
     async def reserved_for(self, key: str) -> str | None:
         """Find the account id that a login or e-mail key stands for."""

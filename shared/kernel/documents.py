@@ -27,7 +27,7 @@ M = TypeVar("M", bound=StoredModel)
 
 
 @dataclass(frozen=True, slots=True)
-class Held(Generic[M]):
+class Stored(Generic[M]):
     """A model as it was read, with the ETag that a change of it must name."""
 
     value: M

@@ -69,10 +69,10 @@ class ReportMails:
         return await self._mail(report, f"Report ready: {one_line(report.contents.name)}", text)
 
     async def _mail(self, report: Report, subject: str, text: str) -> list[Task]:
-        held = await self._accounts.account(report.created_by)
-        if held is None or not _still_may(held.value, report):
+        stored = await self._accounts.account(report.created_by)
+        if stored is None or not _still_may(stored.value, report):
             return []
-        account = held.value
+        account = stored.value
         return (
             [SendMail(to=account.email, subject=subject, text=text)]
             if account.email is not None and account.email_verified

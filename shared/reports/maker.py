@@ -16,7 +16,7 @@ from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Change
 from shared.audit.tasks import Task
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem, Unavailable
 from shared.metering.views.csv_export import csv_lines
 from shared.platform.blobs import BlobExists, Blobs
@@ -70,16 +70,16 @@ class ReportMaker:
         ended = 0
         while True:
             begun = 0
-            async for held in self.store.due_reports(self.now()):
-                outcome = await self.make(held)
+            async for stored in self.store.due_reports(self.now()):
+                outcome = await self.make(stored)
                 begun += outcome is not None
                 ended += outcome is True
             if not begun:
                 return ended
 
-    async def make(self, held: Held[Report]) -> bool | None:
+    async def make(self, stored: Stored[Report]) -> bool | None:
         """Make one report. Returns whether it is done or failed now; None when another process has it."""
-        claimed = await self._claim(held)
+        claimed = await self._claim(stored)
         if claimed is None:
             return None
         attempt = _Attempt(self, claimed)
@@ -90,15 +90,15 @@ class ReportMaker:
             await attempt.withdraw()
             return False
 
-    async def _claim(self, held: Held[Report]) -> Held[Report] | None:
-        report = held.value
+    async def _claim(self, stored: Stored[Report]) -> Stored[Report] | None:
+        report = stored.value
         values = {"status": "running", "progress": 0, "attempt": report.attempt + 1, "due": self.lease()}
         claimed = report.model_copy(update=values)
         try:
-            etag = await self.store.save(claimed, held.etag)
+            etag = await self.store.save(claimed, stored.etag)
         except (PreconditionFailed, DocumentMissing):
             return None
-        return Held(claimed, etag)
+        return Stored(claimed, etag)
 
     def lease(self) -> str:
         """Until when a lease holds that begins now, in RFC 3339."""
@@ -116,16 +116,16 @@ class ReportMaker:
 
 
 class _Attempt:
-    def __init__(self, maker: ReportMaker, held: Held[Report]) -> None:
+    def __init__(self, maker: ReportMaker, stored: Stored[Report]) -> None:
         self._maker = maker
-        self._held = held
+        self._stored = stored
         self._writing = asyncio.Lock()
-        report = held.value
+        report = stored.value
         self._name = f"{blob_folder(report.owner_id, report.id)}{report.attempt}.{report.contents.format}"
 
     async def make(self) -> bool:
         """Raises LeaseLost."""
-        report = self._held.value
+        report = self._stored.value
         try:
             if report.attempt > 1:  # what the attempts before may have left
                 await self._maker.clear(blob_folder(report.owner_id, report.id), but=self._name)
@@ -149,7 +149,7 @@ class _Attempt:
         return False
 
     async def _write(self, rows: ReportRows) -> None:
-        report, blobs = self._held.value, self._maker.blobs
+        report, blobs = self._stored.value, self._maker.blobs
         content_type = CONTENT_TYPES[report.contents.format]
         try:
             if report.contents.format == "csv":
@@ -174,44 +174,44 @@ class _Attempt:
             "blob": self._name,
             "finished_at": now,
         }
-        after = self._held.value.model_copy(update=values)
+        after = self._stored.value.model_copy(update=values)
         tasks = await self._maker.notices.ready(after, now)
         await self._commit(after, "report.finish", {"rows": rows.rows, "blob": self._name}, tasks)
         return True
 
     async def _fail(self, reason: str) -> bool:
         values = {"status": "failed", "due": None, "error": reason[:500], "finished_at": self._maker.now()}
-        after = self._held.value.model_copy(update=values)
+        after = self._stored.value.model_copy(update=values)
         await self._commit(after, "report.fail", {"error": after.error}, await self._maker.notices.failed(after))
         await self.withdraw()
         return True
 
     async def _put_off(self) -> None:
-        due = format_time(self._maker.now() + PAUSE * self._held.value.attempt)
+        due = format_time(self._maker.now() + PAUSE * self._stored.value.attempt)
         await self._save({"status": "queued", "due": due})
 
     async def _commit(self, after: Report, action: str, told: dict[str, Any], tasks: list[Task]) -> None:
         change = Change(SYSTEM, action, f"report:{after.id}", after=told)
         async with self._writing:
-            write = Replace(report_document(after.id), after.to_json(), self._held.etag)
+            write = Replace(report_document(after.id), after.to_json(), self._stored.etag)
             try:
                 etags = await self._maker.journal.commit(REPORTS, after.owner_id, [write], change, tasks=tasks)
             except Problem as conflict:
                 raise LeaseLost from conflict
-            self._held = Held(after, etags[0])
+            self._stored = Stored(after, etags[0])
 
     async def _progress(self, percent: int) -> None:
-        if percent > self._held.value.progress:
+        if percent > self._stored.value.progress:
             await self._save({"progress": percent, "due": self._maker.lease()})
 
     async def _save(self, values: dict[str, Any]) -> None:
         async with self._writing:
-            after = self._held.value.model_copy(update=values)
+            after = self._stored.value.model_copy(update=values)
             try:
-                etag = await self._maker.store.save(after, self._held.etag)
+                etag = await self._maker.store.save(after, self._stored.etag)
             except (PreconditionFailed, DocumentMissing) as error:
                 raise LeaseLost from error
-            self._held = Held(after, etag)
+            self._stored = Stored(after, etag)
 
     @contextlib.asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
@@ -226,14 +226,14 @@ class _Attempt:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._maker.lease_s / 4)
-            if self._held.value.status != "running":
+            if self._stored.value.status != "running":
                 return
             with contextlib.suppress(Unavailable):  # perhaps next time
                 await self._save({"due": self._maker.lease()})
 
     async def withdraw(self) -> None:
         """What was written, unless it became the report's document: a commit whose answer was lost."""
-        report = self._held.value
+        report = self._stored.value
         try:
             current = await self._maker.store.report(report.owner_id, report.id)
             if current is None or current.value.blob != self._name:

@@ -11,7 +11,7 @@ from shared.downloads.service import Link
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.clock import parse_time
-from shared.kernel.documents import Held, Identifier, Name
+from shared.kernel.documents import Identifier, Name, Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, CreatedAt, MerchantId, NextCursor, ReportId, ReportScheduleId
 from shared.kernel.http.operation_ids import owned_operation_id
@@ -202,9 +202,9 @@ def _schedule_view(schedule: Schedule) -> ReportScheduleView:
     return ReportScheduleView.model_validate({**values, "next_month": schedule.month, "next_at": schedule.due})
 
 
-def _answer(held: Held[Report], response: Response) -> ReportView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return _view(held.value)
+def _answer(stored: Stored[Report], response: Response) -> ReportView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return _view(stored.value)
 
 
 async def _consumer(consumer_id: ConsumerId) -> str:
@@ -276,9 +276,9 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
         caller: Allowed, owner_id: Owner, service: ReportsPart, schedule_id: ReportScheduleId, response: Response
     ) -> ReportScheduleView:
         """One schedule."""
-        held = await service.find_schedule(owner_id, schedule_id)
-        response.headers["ETag"] = entity_tag(held.etag)
-        return _schedule_view(held.value)
+        stored = await service.find_schedule(owner_id, schedule_id)
+        response.headers["ETag"] = entity_tag(stored.etag)
+        return _schedule_view(stored.value)
 
     @router.delete("/report-schedules/{schedule_id}", status_code=204)
     async def delete_report_schedule(

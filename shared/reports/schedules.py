@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, changed
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.ids import new_id
 from shared.kernel.periods import next_month, period
@@ -42,18 +42,18 @@ class ReportScheduler:
     async def run(self) -> int:
         """Ask for whatever is due. Returns for how many reports."""
         asked, now = 0, self._now()
-        held_all = [held async for held in self._store.due_schedules(now)]
-        for held in held_all:
-            while held.value.due <= format_time(now):
-                moved = await self._ask(held, now)
+        held_all = [stored async for stored in self._store.due_schedules(now)]
+        for stored in held_all:
+            while stored.value.due <= format_time(now):
+                moved = await self._ask(stored, now)
                 if moved is None:
                     break
-                held, asked = moved, asked + 1
+                stored, asked = moved, asked + 1
         return asked
 
-    async def _ask(self, held: Held[Schedule], now: datetime) -> Held[Schedule] | None:
+    async def _ask(self, stored: Stored[Schedule], now: datetime) -> Stored[Schedule] | None:
         """The schedule as it is afterwards; None when somebody else was first."""
-        schedule = held.value
+        schedule = stored.value
         of = period(schedule.month, schedule.contents.time_zone)
         report = Report(
             id=new_id("rep"),
@@ -70,7 +70,7 @@ class ReportScheduler:
         month = next_month(schedule.month)
         after = schedule.model_copy(update={"month": month, "due": due_after(month, schedule.contents.time_zone)})
         writes: list[Operation] = [
-            Replace(schedule_document(schedule.id), after.to_json(), held.etag),
+            Replace(schedule_document(schedule.id), after.to_json(), stored.etag),
             Create(report_document(report.id), report.to_json()),
         ]
         change = changed(SYSTEM, "report.create", f"report:{report.id}", None, report)
@@ -79,4 +79,4 @@ class ReportScheduler:
         except Problem:  # 409: another timer was first, or the schedule was deleted
             _logger.info("schedule %s was seen to by somebody else", schedule.id)
             return None
-        return Held(after, etags[0])
+        return Stored(after, etags[0])

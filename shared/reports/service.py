@@ -13,7 +13,7 @@ from shared.audit.models import Actor, Change, changed
 from shared.audit.tasks import Task, remove
 from shared.downloads.service import Downloads, Link
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
@@ -66,7 +66,7 @@ class Reports:
         self._downloads = downloads
         self._now = now
 
-    async def ask(self, actor: Actor, kind: OwnerKind, owner_id: str, request: ReportRequest) -> Held[Report]:
+    async def ask(self, actor: Actor, kind: OwnerKind, owner_id: str, request: ReportRequest) -> Stored[Report]:
         """Have a report made, and with `monthly` the same of each month from this one on. Raises Problem 400
         `request_invalid`, `range_invalid`; 404 for a subject that is not the owner's; 409 `limit_reached`."""
         contents, now = _checked(request.contents), self._now()
@@ -93,7 +93,7 @@ class Reports:
             writes.append(Create(schedule_document(schedule.id), schedule.to_json()))
             changes.append(changed(actor, "report_schedule.create", f"report_schedule:{schedule.id}", None, schedule))
         etags = await self._journal.commit(REPORTS, owner_id, writes, *changes, tasks=[MakeReports()])
-        return Held(report, etags[0])
+        return Stored(report, etags[0])
 
     def _schedule(self, report: Report, id: str, now: datetime) -> Schedule:
         zone = report.contents.time_zone
@@ -119,14 +119,14 @@ class Reports:
     async def list(self, owner_id: str, limit: int, cursor: str | None) -> Page[Report]:
         """List an owner's reports, the latest first. Raises Problem 400 `cursor_invalid`."""
         page = await self._store.reports(owner_id, limit, cursor)
-        return page.map(lambda held: held.value)
+        return page.map(lambda stored: stored.value)
 
-    async def find(self, owner_id: str, id: str) -> Held[Report]:
+    async def find(self, owner_id: str, id: str) -> Stored[Report]:
         """Read one of an owner's reports. Raises Problem 404."""
-        held = await self._store.report(owner_id, id)
-        if held is None:
+        stored = await self._store.report(owner_id, id)
+        if stored is None:
             raise not_found()
-        return held
+        return stored
 
     async def link(self, actor: Actor, owner_id: str, id: str) -> Link:
         """Link to a report's document. Raises Problem 404; 409 `state_invalid` while there is none."""
@@ -139,14 +139,14 @@ class Reports:
     async def remove(self, actor: Actor, owner_id: str, id: str, if_match: str | None) -> None:
         """Delete a report with its document, and the consumer's copy where it is shared; one that is being made is
         given up. The copy alone is only the consumer's. Raises Problem 404, 409, 412, 428."""
-        held = await self.find(owner_id, id)
-        check_match(if_match, held.etag)
-        change = changed(actor, "report.delete", f"report:{id}", held.value, None)
+        stored = await self.find(owner_id, id)
+        check_match(if_match, stored.etag)
+        change = changed(actor, "report.delete", f"report:{id}", stored.value, None)
         tasks: list[Task] = []
-        if held.value.shared_by is None:
-            clear = ClearReport(owner_id=held.value.owner_id, id=held.value.id)
-            tasks = [clear, *await self._copies(held.value)]
-        await self._journal.commit(REPORTS, owner_id, [Delete(report_document(id), held.etag)], change, tasks=tasks)
+        if stored.value.shared_by is None:
+            clear = ClearReport(owner_id=stored.value.owner_id, id=stored.value.id)
+            tasks = [clear, *await self._copies(stored.value)]
+        await self._journal.commit(REPORTS, owner_id, [Delete(report_document(id), stored.etag)], change, tasks=tasks)
 
     async def _copies(self, report: Report) -> Sequence[Task]:
         if not report.contents.share_with_consumer:
@@ -158,19 +158,19 @@ class Reports:
         """List an owner's schedules, oldest first."""
         return await self._store.schedules(owner_id)
 
-    async def find_schedule(self, owner_id: str, id: str) -> Held[Schedule]:
+    async def find_schedule(self, owner_id: str, id: str) -> Stored[Schedule]:
         """Read one of an owner's schedules. Raises Problem 404."""
-        held = await self._store.schedule(owner_id, id)
-        if held is None:
+        stored = await self._store.schedule(owner_id, id)
+        if stored is None:
             raise not_found()
-        return held
+        return stored
 
     async def remove_schedule(self, actor: Actor, owner_id: str, id: str, if_match: str | None) -> None:
         """Delete a schedule; the reports that it made stay. Raises Problem 404, 409, 412, 428."""
-        held = await self.find_schedule(owner_id, id)
-        check_match(if_match, held.etag)
-        change: Change = changed(actor, "report_schedule.delete", f"report_schedule:{id}", held.value, None)
-        await self._journal.commit(REPORTS, owner_id, [Delete(schedule_document(id), held.etag)], change)
+        stored = await self.find_schedule(owner_id, id)
+        check_match(if_match, stored.etag)
+        change: Change = changed(actor, "report_schedule.delete", f"report_schedule:{id}", stored.value, None)
+        await self._journal.commit(REPORTS, owner_id, [Delete(schedule_document(id), stored.etag)], change)
 
 
 def file_name(report: Report) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 from shared.kernel.clock import format_time
-from shared.kernel.documents import Held, StoredModel
+from shared.kernel.documents import Stored, StoredModel
 from shared.kernel.http.paging import Page, read_all, read_page
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 from shared.reports.models import Report, Schedule
@@ -37,11 +37,11 @@ class ReportStore:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    async def report(self, owner_id: str, id: str) -> Held[Report] | None:
+    async def report(self, owner_id: str, id: str) -> Stored[Report] | None:
         """Read one report; None where there is none."""
         return await self._get(Report, owner_id, report_document(id))
 
-    async def schedule(self, owner_id: str, id: str) -> Held[Schedule] | None:
+    async def schedule(self, owner_id: str, id: str) -> Stored[Schedule] | None:
         """Read one schedule; None where there is none."""
         return await self._get(Schedule, owner_id, schedule_document(id))
 
@@ -52,12 +52,12 @@ class ReportStore:
             REPORTS, report.owner_id, report_document(report.id), report.to_json(), etag=etag
         )
 
-    async def reports(self, owner_id: str, limit: int, cursor: str | None) -> Page[Held[Report]]:
+    async def reports(self, owner_id: str, limit: int, cursor: str | None) -> Page[Stored[Report]]:
         """The latest first. Raises Problem 400 `cursor_invalid`."""
         asked = f"reports:{owner_id}"
         query = Query(owner_id, (Where("id", "starts_with", "report:"),), order_by="id", descending=True, limit=limit)
         page = await read_page(partial(self._documents.query, REPORTS, query), asked=asked, cursor=cursor)
-        return page.map(lambda document: Held(Report.model_validate_json(document.body), document.etag))
+        return page.map(lambda document: Stored(Report.model_validate_json(document.body), document.etag))
 
     async def unfinished(self, owner_id: str, at_most: int) -> int:
         """Count an owner's reports that are queued or running, as far as `at_most`."""
@@ -71,15 +71,15 @@ class ReportStore:
         page = await self._documents.query(REPORTS, query)
         return [Schedule.model_validate_json(document.body) for document in page.items]
 
-    async def due_reports(self, now: datetime) -> AsyncIterator[Held[Report]]:
+    async def due_reports(self, now: datetime) -> AsyncIterator[Stored[Report]]:
         """Read everybody's reports that wait for somebody to make them, the longest wait first."""
-        async for held in self._due(Report, "report", now):
-            yield held
+        async for stored in self._due(Report, "report", now):
+            yield stored
 
-    async def due_schedules(self, now: datetime) -> AsyncIterator[Held[Schedule]]:
+    async def due_schedules(self, now: datetime) -> AsyncIterator[Stored[Schedule]]:
         """Read everybody's schedules of which a month is over."""
-        async for held in self._due(Schedule, "schedule", now):
-            yield held
+        async for stored in self._due(Schedule, "schedule", now):
+            yield stored
 
     async def any_due(self, now: datetime) -> bool:
         """Tell whether a report is to be made by now."""
@@ -87,13 +87,13 @@ class ReportStore:
             return True
         return False
 
-    async def _due(self, model: type[M], kind: str, now: datetime) -> AsyncIterator[Held[M]]:
+    async def _due(self, model: type[M], kind: str, now: datetime) -> AsyncIterator[Stored[M]]:
         where = (Where("kind", "=", kind), Where("due", "<=", format_time(now)))
         # Across tenants: the platform makes everybody's reports.
         query = Query(None, where, order_by="due", limit=100)
         async for document in read_all(partial(self._documents.query, REPORTS, query)):
-            yield Held(model.model_validate_json(document.body), document.etag)
+            yield Stored(model.model_validate_json(document.body), document.etag)
 
-    async def _get(self, model: type[M], owner_id: str, id: str) -> Held[M] | None:
+    async def _get(self, model: type[M], owner_id: str, id: str) -> Stored[M] | None:
         document = await self._documents.get(REPORTS, owner_id, id)
-        return None if document is None else Held(model.model_validate_json(document.body), document.etag)
+        return None if document is None else Stored(model.model_validate_json(document.body), document.etag)

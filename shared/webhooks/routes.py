@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, Field
 
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, CreatedAt, DeliveryId, MerchantId, NextCursor, WebhookId
 from shared.kernel.http.operation_ids import owned_operation_id
@@ -107,9 +107,9 @@ class DeliveryList(View):
 WebhooksPart = Annotated[Webhooks, Depends(provided(WebhookParts, lambda webhooks: webhooks.service))]
 
 
-def _view(held: Held[Webhook], response: Response) -> WebhookView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return WebhookView.model_validate(held.value.model_dump())
+def _view(stored: Stored[Webhook], response: Response) -> WebhookView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return WebhookView.model_validate(stored.value.model_dump())
 
 
 def _delivery(delivery: Delivery) -> DeliveryView:
@@ -139,14 +139,14 @@ def _routes(prefix: str, action: str, kind: str, owner: Callable[..., Awaitable[
         caller: Allowed, owner_id: Owner, service: WebhooksPart, body: WebhookInput, response: Response
     ) -> WebhookWithSecret:
         """Have events posted to a URL. The secret in the answer verifies their signatures; it is shown this once."""
-        held, secret = await service.add(caller.actor, owner_id, body.url, body.description, body.events)
-        return WebhookWithSecret(**_view(held, response).model_dump(), secret=secret)
+        stored, secret = await service.add(caller.actor, owner_id, body.url, body.description, body.events)
+        return WebhookWithSecret(**_view(stored, response).model_dump(), secret=secret)
 
     @router.get("/webhooks")
     async def list_webhooks(caller: Allowed, owner_id: Owner, service: WebhooksPart) -> WebhookList:
         """All webhooks, oldest first."""
-        held = await service.list(owner_id)
-        return WebhookList(items=[WebhookView.model_validate(one.value.model_dump()) for one in held])
+        stored = await service.list(owner_id)
+        return WebhookList(items=[WebhookView.model_validate(one.value.model_dump()) for one in stored])
 
     @router.get("/webhooks/{webhook_id}")
     async def read_webhook(
@@ -185,8 +185,8 @@ def _routes(prefix: str, action: str, kind: str, owner: Callable[..., Awaitable[
         caller: Allowed, owner_id: Owner, service: WebhooksPart, webhook_id: WebhookId, response: Response
     ) -> WebhookWithSecret:
         """A new secret, shown this once. The old one signs beside it for 24 hours."""
-        held, secret = await service.rotate(caller.actor, owner_id, webhook_id)
-        return WebhookWithSecret(**_view(held, response).model_dump(), secret=secret)
+        stored, secret = await service.rotate(caller.actor, owner_id, webhook_id)
+        return WebhookWithSecret(**_view(stored, response).model_dump(), secret=secret)
 
     @router.post("/webhooks/{webhook_id}/test", status_code=202)
     async def test_webhook(caller: Allowed, owner_id: Owner, service: WebhooksPart, webhook_id: WebhookId) -> None:

@@ -19,7 +19,7 @@ from shared.audit.journal import ATTEMPTS_MAX, Journal, PermanentFailure
 from shared.audit.models import SYSTEM, changed
 from shared.audit.platform import PlatformSettingsStore
 from shared.kernel.clock import parse_time, utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.platform.documents import Create, Documents, Replace
 from shared.platform.secrets import SecretMissing, Secrets
@@ -62,8 +62,8 @@ class WebhookSender:
     async def on_emit(self, task_id: str, task: EmitEvent) -> None:
         """Make one delivery for each webhook that wants the event; those that are there already are left alone."""
         body = json.dumps({"type": task.type, "timestamp": task.timestamp, "data": task.data})
-        for held in await self._store.webhooks(task.owner_id):
-            webhook = held.value
+        for stored in await self._store.webhooks(task.owner_id):
+            webhook = stored.value
             chosen = task.webhook_id == webhook.id if task.webhook_id else task.type in webhook.events
             if not chosen or webhook.status == "disabled":
                 continue
@@ -134,8 +134,8 @@ class WebhookSender:
         secrets = [await self._vault.get(secret_name(webhook.id, version)) for version in versions]
         return " ".join(Signer(secret).sign(delivery.id, at, delivery.body) for secret in secrets)
 
-    async def _record(self, held: Held[Delivery], attempt: Attempt, *, taken: bool) -> None:
-        delivery = held.value
+    async def _record(self, stored: Stored[Delivery], attempt: Attempt, *, taken: bool) -> None:
+        delivery = stored.value
         attempts = (*delivery.attempts, attempt)[-ATTEMPTS_KEPT_MAX:]
         status = "delivered" if taken else "failed" if len(attempts) >= ATTEMPTS_MAX else delivery.status
         after = delivery.model_copy(update={"attempts": attempts, "status": status})
@@ -143,11 +143,11 @@ class WebhookSender:
         # Not conditional: two attempts at the same moment lose a line of the log, not a delivery.
         await self._documents.upsert(ALERTS, delivery.owner_id, document, after.to_json(), ttl_s=await self._ttl_s())
 
-    async def _disable(self, held: Held[Webhook]) -> None:
+    async def _disable(self, stored: Stored[Webhook]) -> None:
         reason = "the receiver answered 410 Gone"
-        after = held.value.model_copy(update={"status": "disabled", "reason": reason})
-        change = changed(SYSTEM, "webhook.disable", f"webhook:{after.id}", held.value, after, reason=reason)
-        write = Replace(webhook_document(after.id), after.to_json(), held.etag)
+        after = stored.value.model_copy(update={"status": "disabled", "reason": reason})
+        change = changed(SYSTEM, "webhook.disable", f"webhook:{after.id}", stored.value, after, reason=reason)
+        write = Replace(webhook_document(after.id), after.to_json(), stored.etag)
         with contextlib.suppress(Problem):  # 409: its owner changed it meanwhile, and decides
             await self._journal.commit(ALERTS, after.owner_id, [write], change)
 

@@ -9,7 +9,7 @@ from typing import Any
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change, changed
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
@@ -42,7 +42,7 @@ class Webhooks:
 
     async def add(
         self, actor: Actor, owner_id: str, url: str, description: str, events: Sequence[str]
-    ) -> tuple[Held[Webhook], str]:
+    ) -> tuple[Stored[Webhook], str]:
         """Add a webhook. Returns it, and its secret, which is shown this once. Raises Problem 409 `limit_reached`."""
         if len(await self._store.webhooks(owner_id)) >= WEBHOOKS_MAX:
             raise Problem(409, "limit_reached", f"There are {WEBHOOKS_MAX} webhooks already. Delete one first.")
@@ -62,56 +62,58 @@ class Webhooks:
         change = changed(actor, "webhook.create", f"webhook:{webhook.id}", None, webhook)
         write = Create(webhook_document(webhook.id), webhook.to_json())
         etags = await self._journal.commit(ALERTS, owner_id, [write], change)
-        return Held(webhook, etags[0]), secret
+        return Stored(webhook, etags[0]), secret
 
-    async def list(self, owner_id: str) -> Sequence[Held[Webhook]]:
+    async def list(self, owner_id: str) -> Sequence[Stored[Webhook]]:
         return await self._store.webhooks(owner_id)
 
-    async def find(self, owner_id: str, id: str) -> Held[Webhook]:
+    async def find(self, owner_id: str, id: str) -> Stored[Webhook]:
         """Raises Problem 404."""
-        held = await self._store.webhook(owner_id, id)
-        if held is None:
+        stored = await self._store.webhook(owner_id, id)
+        if stored is None:
             raise not_found()
-        return held
+        return stored
 
     async def update(
         self, actor: Actor, owner_id: str, id: str, values: Mapping[str, Any], if_match: str | None
-    ) -> Held[Webhook]:
+    ) -> Stored[Webhook]:
         """Change url, description, events or status. Raises Problem 404, 409, 412, 428."""
-        held = await self.find(owner_id, id)
-        check_match(if_match, held.etag)
-        after = Webhook.model_validate({**held.value.model_dump(), **values})
+        stored = await self.find(owner_id, id)
+        check_match(if_match, stored.etag)
+        after = Webhook.model_validate({**stored.value.model_dump(), **values})
         if after.status == "enabled":
             after = after.model_copy(update={"reason": None})
-        return await self._replace(changed(actor, "webhook.update", f"webhook:{id}", held.value, after), held, after)
+        return await self._replace(
+            changed(actor, "webhook.update", f"webhook:{id}", stored.value, after), stored, after
+        )
 
-    async def rotate(self, actor: Actor, owner_id: str, id: str) -> tuple[Held[Webhook], str]:
+    async def rotate(self, actor: Actor, owner_id: str, id: str) -> tuple[Stored[Webhook], str]:
         """Give a webhook a new secret, shown this once; the old one signs beside it for 24 hours. Raises Problem 404,
         409."""
-        held = await self.find(owner_id, id)
-        secret, version = new_secret(), held.value.secret_version + 1
+        stored = await self.find(owner_id, id)
+        secret, version = new_secret(), stored.value.secret_version + 1
         await self._vault.put(secret_name(id, version), secret)
-        after = held.value.model_copy(update={"secret_version": version, "previous_until": self._now() + OVERLAP})
-        change = changed(actor, "webhook.rotate", f"webhook:{id}", held.value, after)
-        return await self._replace(change, held, after), secret
+        after = stored.value.model_copy(update={"secret_version": version, "previous_until": self._now() + OVERLAP})
+        change = changed(actor, "webhook.rotate", f"webhook:{id}", stored.value, after)
+        return await self._replace(change, stored, after), secret
 
-    async def _replace(self, change: Change, held: Held[Webhook], after: Webhook) -> Held[Webhook]:
-        write = Replace(webhook_document(after.id), after.to_json(), held.etag)
+    async def _replace(self, change: Change, stored: Stored[Webhook], after: Webhook) -> Stored[Webhook]:
+        write = Replace(webhook_document(after.id), after.to_json(), stored.etag)
         etags = await self._journal.commit(ALERTS, after.owner_id, [write], change)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])
 
     async def remove(self, actor: Actor, owner_id: str, id: str, if_match: str | None) -> None:
         """Remove a webhook. Its deliveries stay in the log until they expire. Raises Problem 404, 409, 412, 428."""
-        held = await self.find(owner_id, id)
-        check_match(if_match, held.etag)
-        change = changed(actor, "webhook.delete", f"webhook:{id}", held.value, None)
-        await self._journal.commit(ALERTS, owner_id, [Delete(webhook_document(id), held.etag)], change)
-        await self._vault.delete(secret_name(id, held.value.secret_version))
+        stored = await self.find(owner_id, id)
+        check_match(if_match, stored.etag)
+        change = changed(actor, "webhook.delete", f"webhook:{id}", stored.value, None)
+        await self._journal.commit(ALERTS, owner_id, [Delete(webhook_document(id), stored.etag)], change)
+        await self._vault.delete(secret_name(id, stored.value.secret_version))
 
     async def test(self, actor: Actor, owner_id: str, id: str) -> None:
         """Send a `ping` to it alone. Raises Problem 404, 409."""
-        held = await self.find(owner_id, id)
-        if held.value.status == "disabled":
+        stored = await self.find(owner_id, id)
+        if stored.value.status == "disabled":
             raise _disabled()
         change = Change(actor, "webhook.test", f"webhook:{id}")
         data = {"webhook_id": id, "sent_at": format_time(self._now())}
@@ -125,11 +127,11 @@ class Webhooks:
 
     async def redeliver(self, actor: Actor, owner_id: str, id: str, delivery_id: str) -> Delivery:
         """Send it again now, with the same id: a receiver that has it may ignore it. Raises Problem 404, 409."""
-        held = await self.find(owner_id, id)
+        stored = await self.find(owner_id, id)
         delivery = await self._store.delivery(owner_id, id, delivery_id)
         if delivery is None:
             raise not_found()
-        if held.value.status == "disabled":
+        if stored.value.status == "disabled":
             raise _disabled()
         change = Change(actor, "webhook.redeliver", f"webhook:{id}", {}, {"delivery_id": delivery_id})
         await self._journal.commit(

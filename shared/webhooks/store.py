@@ -3,7 +3,7 @@
 from functools import partial
 from typing import TypeVar
 
-from shared.kernel.documents import Held, StoredModel
+from shared.kernel.documents import Stored, StoredModel
 from shared.kernel.http.paging import Page, read_page
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 from shared.webhooks.models import Delivery, Webhook
@@ -26,21 +26,21 @@ class WebhookStore:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    async def _get(self, model: type[Model], owner_id: str, id: str) -> Held[Model] | None:
+    async def _get(self, model: type[Model], owner_id: str, id: str) -> Stored[Model] | None:
         document = await self._documents.get(ALERTS, owner_id, id)
-        return None if document is None else Held(model.model_validate_json(document.body), document.etag)
+        return None if document is None else Stored(model.model_validate_json(document.body), document.etag)
 
-    async def webhook(self, owner_id: str, id: str) -> Held[Webhook] | None:
+    async def webhook(self, owner_id: str, id: str) -> Stored[Webhook] | None:
         return await self._get(Webhook, owner_id, webhook_document(id))
 
-    async def webhooks(self, owner_id: str) -> list[Held[Webhook]]:
+    async def webhooks(self, owner_id: str) -> list[Stored[Webhook]]:
         """List all webhooks of an owner, of which there are at most WEBHOOKS_MAX, oldest first."""
         query = Query(owner_id, (Where("kind", "=", "webhook"),), limit=1000)
         page = await self._documents.query(ALERTS, query)
-        held = [Held(Webhook.model_validate_json(document.body), document.etag) for document in page.items]
-        return sorted(held, key=lambda one: one.value.id)
+        stored = [Stored(Webhook.model_validate_json(document.body), document.etag) for document in page.items]
+        return sorted(stored, key=lambda one: one.value.id)
 
-    async def delivery(self, owner_id: str, webhook_id: str, id: str) -> Held[Delivery] | None:
+    async def delivery(self, owner_id: str, webhook_id: str, id: str) -> Stored[Delivery] | None:
         return await self._get(Delivery, owner_id, delivery_document(webhook_id, id))
 
     async def deliveries(self, owner_id: str, webhook_id: str, limit: int, cursor: str | None) -> Page[Delivery]:

@@ -126,11 +126,11 @@ async def test_a_kill_after_it_fired_loses_neither_mail_nor_webhook(
     )
     rule = await add(world)
     await use(world, 20)
-    held = await world.api.app.alerts.rules.find(world.ids["consumer_id"], rule["id"])
+    stored = await world.api.app.alerts.rules.find(world.ids["consumer_id"], rule["id"])
     with monkeypatch.context() as patched:
         patched.setattr(world.api.app.audit.journal, "_do_inline", dies)
         with pytest.raises(Killed):
-            await world.api.app.alerts.evaluator.evaluate(held.value)
+            await world.api.app.alerts.evaluator.evaluate(stored.value)
     assert receiver.requests == []
     world.api.clock.passes(seconds=FIRST_DUE.total_seconds() + 1)
     await world.api.app.audit.journal.deliver_due()

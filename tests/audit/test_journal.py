@@ -72,9 +72,9 @@ async def test_a_commit_writes_logs_and_leaves_nothing_behind(
     journal: Journal, documents: SqliteDocuments, log: AuditLog
 ) -> None:
     (etag,) = await journal.commit(PLATFORM, "here", [write()], CHANGE, tasks=[put(ACCESS, "there", "x", Thing())])
-    held = await documents.get(PLATFORM, "here", "one")
-    assert held is not None
-    assert held.etag == etag
+    stored = await documents.get(PLATFORM, "here", "one")
+    assert stored is not None
+    assert stored.etag == etag
     assert await documents.get(ACCESS, "there", "x") is not None
     (entry,) = await entries(log)
     assert (entry.action, entry.after) == ("thing.make", {"name": "new"})

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.chaos.ledger import Attempt, Ledger, place_of, plan
 from tests.support.chaos.market import API, KEYS, SERVICES
-from tests.support.chaos.verify import CALL_SOURCE, Record, Stored, judge, summaries_wrong
+from tests.support.chaos.verify import CALL_SOURCE, Record, StoredUsage, judge, summaries_wrong
 
 EVENTS = 40
 TIME = "2026-01-31T10:20:00.000Z"
@@ -27,7 +27,7 @@ def ledger() -> Ledger:
 
 
 @pytest.fixture
-def stored(ledger: Ledger) -> Stored:
+def stored(ledger: Ledger) -> StoredUsage:
     """What AMS should have: all that was acknowledged."""
     records: list[Record] = [
         {
@@ -46,7 +46,7 @@ def stored(ledger: Ledger) -> Stored:
     records.append({**call, "apikeyid": KEYS[0].id, "serviceid": SERVICES[API], "data": data})
     days = [_counter(record, record["time"][:10], _quarter(record)) for record in records]
     months = [_counter(record, record["time"][:7], "month") for record in records]
-    return Stored(records, days, months, rows=3 * len(records), published=len(records))
+    return StoredUsage(records, days, months, rows=3 * len(records), published=len(records))
 
 
 def _quarter(record: Record) -> str:
@@ -69,14 +69,14 @@ def _counter(record: Record, period: str, bucket: str) -> Record:
     return {**who, "period": period, "buckets": {bucket: sums}}
 
 
-def test_what_is_right_is_found_right(ledger: Ledger, stored: Stored) -> None:
+def test_what_is_right_is_found_right(ledger: Ledger, stored: StoredUsage) -> None:
     verdict = judge(ledger, stored)
     assert verdict.wrong == []
     assert (verdict.counted, verdict.lost, verdict.double, verdict.counted_unacknowledged) == (EVENTS, 0, 0, 0)
 
 
 @pytest.mark.parametrize("index", [0, -1], ids=["a report", "a call"])
-def test_a_missing_record_is_a_lost_event(ledger: Ledger, stored: Stored, index: int) -> None:
+def test_a_missing_record_is_a_lost_event(ledger: Ledger, stored: StoredUsage, index: int) -> None:
     del stored.records[index]
     verdict = judge(ledger, stored)
     assert verdict.lost == 1
@@ -84,14 +84,14 @@ def test_a_missing_record_is_a_lost_event(ledger: Ledger, stored: Stored, index:
 
 
 @pytest.mark.parametrize("index", [0, -1], ids=["a report", "a call"])
-def test_a_second_record_is_a_double_event(ledger: Ledger, stored: Stored, index: int) -> None:
+def test_a_second_record_is_a_double_event(ledger: Ledger, stored: StoredUsage, index: int) -> None:
     stored.records.append(copy.deepcopy(stored.records[index]))
     verdict = judge(ledger, stored)
     assert verdict.double == 1
     assert any(line.startswith("double: ") for line in verdict.wrong)
 
 
-def test_a_counter_that_counts_an_event_again_is_double(ledger: Ledger, stored: Stored) -> None:
+def test_a_counter_that_counts_an_event_again_is_double(ledger: Ledger, stored: StoredUsage) -> None:
     for counters in (stored.days, stored.months):
         counters.append(copy.deepcopy(counters[0]))
     stored.rows += 2
@@ -103,7 +103,7 @@ def test_a_counter_that_counts_an_event_again_is_double(ledger: Ledger, stored: 
     }
 
 
-def test_an_event_lost_in_record_and_counter_alike_is_lost(ledger: Ledger, stored: Stored) -> None:
+def test_an_event_lost_in_record_and_counter_alike_is_lost(ledger: Ledger, stored: StoredUsage) -> None:
     for documents in (stored.records, stored.days, stored.months):
         del documents[0]
     stored.rows -= 3
@@ -112,24 +112,24 @@ def test_an_event_lost_in_record_and_counter_alike_is_lost(ledger: Ledger, store
     assert any(line.startswith("counter against ledger") for line in verdict.wrong)
 
 
-def test_an_event_that_was_never_sent_is_wrong(ledger: Ledger, stored: Stored) -> None:
+def test_an_event_that_was_never_sent_is_wrong(ledger: Ledger, stored: StoredUsage) -> None:
     stored.records[0]["id"] = "invented"
     wrong = judge(ledger, stored).wrong
     assert any(line.startswith("counted and never sent") for line in wrong)
 
 
 @pytest.mark.parametrize("field", ["response_bytes", "request_bytes", "status_code"])
-def test_other_content_than_was_sent_is_wrong(ledger: Ledger, stored: Stored, field: str) -> None:
+def test_other_content_than_was_sent_is_wrong(ledger: Ledger, stored: StoredUsage, field: str) -> None:
     stored.records[0]["data"] = {**stored.records[0]["data"], field: 499}
     assert any("sent as" in line for line in judge(ledger, stored).wrong)
 
 
-def test_a_call_counted_with_other_bytes_than_were_received_is_wrong(ledger: Ledger, stored: Stored) -> None:
+def test_a_call_counted_with_other_bytes_than_were_received_is_wrong(ledger: Ledger, stored: StoredUsage) -> None:
     stored.records[-1]["data"]["response_bytes"] = 9
     assert any("counted with (0, 9) bytes" in line for line in judge(ledger, stored).wrong)
 
 
-def test_an_unacknowledged_event_may_be_counted_once(ledger: Ledger, stored: Stored) -> None:
+def test_an_unacknowledged_event_may_be_counted_once(ledger: Ledger, stored: StoredUsage) -> None:
     last = ledger.events[-1]
     consumer, key, service, _ = place_of(last)
     record = {
@@ -151,7 +151,7 @@ def test_an_unacknowledged_event_may_be_counted_once(ledger: Ledger, stored: Sto
     assert verdict.counted_unacknowledged == 1
 
 
-def test_what_is_left_over_anywhere_is_wrong(ledger: Ledger, stored: Stored) -> None:
+def test_what_is_left_over_anywhere_is_wrong(ledger: Ledger, stored: StoredUsage) -> None:
     stored.rows += 1
     stored.spooled = 1
     stored.parked = ["parked/x.json"]
@@ -159,14 +159,14 @@ def test_what_is_left_over_anywhere_is_wrong(ledger: Ledger, stored: Stored) -> 
     assert len(judge(ledger, stored).wrong) == 4
 
 
-def test_a_summary_that_says_less_than_the_counters_is_wrong(stored: Stored) -> None:
+def test_a_summary_that_says_less_than_the_counters_is_wrong(stored: StoredUsage) -> None:
     assert summaries_wrong(_summaries(stored), stored) == []
     summaries = _summaries(stored)
     summaries[KEYS[0].id]["items"].pop()
     assert len(summaries_wrong(summaries, stored)) >= 2  # the place, and the total
 
 
-def _summaries(stored: Stored) -> dict[str, Record]:
+def _summaries(stored: StoredUsage) -> dict[str, Record]:
     """As `/usage/summary` answers, with one line for each counter."""
     summaries: dict[str, Record] = {}
     for day in stored.days:

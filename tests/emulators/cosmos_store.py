@@ -35,7 +35,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Stored:
+class PeerDocument:
     item: Mapping[str, Any]
     size: int
     expires_at: float
@@ -54,10 +54,10 @@ class Answer:
 class PeerContainer:
     properties: dict[str, Any]
     clock: Callable[[], float]
-    documents: dict[Key, Stored] = field(default_factory=dict)
+    documents: dict[Key, PeerDocument] = field(default_factory=dict)
     numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
-    def live(self, partition: str, id: str) -> Stored | None:
+    def live(self, partition: str, id: str) -> PeerDocument | None:
         stored = self.documents.get((partition, id))
         return stored if stored is not None and stored.expires_at > self.clock() else None
 
@@ -135,7 +135,7 @@ class PeerContainer:
                 return self.delete(partition, operation["id"], if_match)
         raise Refused(400, f"unknown operation {operation['operationType']}")
 
-    def _existing(self, partition: str, id: str, if_match: str | None) -> Stored:
+    def _existing(self, partition: str, id: str, if_match: str | None) -> PeerDocument:
         stored = self.live(partition, id)
         if stored is None:
             raise Refused(404, "Entity with the specified id does not exist in the system.")
@@ -143,7 +143,7 @@ class PeerContainer:
             raise Refused(412, "One of the specified pre-condition is not met.")
         return stored
 
-    def _put(self, partition: str, item: dict[str, Any]) -> Stored:
+    def _put(self, partition: str, item: dict[str, Any]) -> PeerDocument:
         if item.get("partition") != partition:
             raise Refused(
                 400, "PartitionKey extracted from document doesn't match the one specified in the header", 1001
@@ -160,7 +160,7 @@ class PeerContainer:
         ttl = item.get("ttl", -1) if "defaultTtl" in self.properties else -1
         if not isinstance(ttl, int) or ttl == 0 or ttl < -1:
             raise Refused(400, "The input ttl is invalid. Ensure to provide a nonzero positive integer or -1.")
-        stored = Stored(complete, size, float("inf") if ttl == -1 else now + ttl, number)
+        stored = PeerDocument(complete, size, float("inf") if ttl == -1 else now + ttl, number)
         self.documents[partition, item["id"]] = stored
         return stored
 
@@ -191,7 +191,7 @@ class PeerContainer:
         following = _encode_token(page[-1][0], bound) if page and rest else None
         return [select.row(s.item) for _, s in page], following, charges.query(1, [s.size for _, s in page])
 
-    def _in_scope(self, scope: str | tuple[str, str]) -> list[Stored]:
+    def _in_scope(self, scope: str | tuple[str, str]) -> list[PeerDocument]:
         now = self.clock()
         return [
             stored
@@ -235,7 +235,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _order_key(select: Select, stored: Stored) -> list[Any]:
+def _order_key(select: Select, stored: PeerDocument) -> list[Any]:
     path: Path | None = select.order_path
     if path is None:
         return [stored.number]

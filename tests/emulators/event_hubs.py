@@ -22,7 +22,7 @@ HUB = "usage"
 MESSAGE_BYTES_MAX = 1024 * 1024
 
 
-class Stored(NamedTuple):
+class PeerEvent(NamedTuple):
     """One event of a partition; its sequence number is its index, its offset is not."""
 
     message: Message
@@ -40,7 +40,7 @@ class EventHubsPeer:
 
     def __init__(self, partitions: int = 4, message_bytes_max: int = MESSAGE_BYTES_MAX) -> None:
         self.name = HUB
-        self.logs: list[list[Stored]] = [[] for _ in range(partitions)]
+        self.logs: list[list[PeerEvent]] = [[] for _ in range(partitions)]
         self.first_kept = [0] * partitions
         """The first sequence number that each partition still tells of: what is before is past its retention time."""
         self.message_bytes_max = message_bytes_max
@@ -110,7 +110,7 @@ class EventHubsPeer:
         log = self.logs[partition]
         for message in messages:
             offset = log[-1].offset + 57 if log else 0
-            log.append(Stored(message, key, time.time_ns() // 1_000_000, offset))
+            log.append(PeerEvent(message, key, time.time_ns() // 1_000_000, offset))
         for connection in self._connections.values():
             connection.deliver()
 

@@ -24,7 +24,7 @@ from azure.eventhub._pyamqp.outcomes import Accepted, Rejected
 from azure.eventhub._pyamqp.types import TYPE, VALUE, AMQPTypes
 
 if TYPE_CHECKING:
-    from tests.emulators.event_hubs import EventHubsPeer, Stored
+    from tests.emulators.event_hubs import EventHubsPeer, PeerEvent
 
 SASL_HEADER = b"AMQP\x03\x01\x00\x00"
 AMQP_HEADER = b"AMQP\x00\x01\x00\x00"
@@ -309,7 +309,7 @@ def _terminus(fields: list[Any]) -> Any:
     return Source(address=fields[0])
 
 
-def _as_message(sequence_number: int, stored: "Stored") -> Message:
+def _as_message(sequence_number: int, stored: "PeerEvent") -> Message:
     annotations: dict[bytes, Any] = {
         b"x-opt-sequence-number": _long(sequence_number),
         b"x-opt-offset": str(stored.offset),

@@ -101,10 +101,10 @@ def test_what_nobody_makes_is_made_by_the_timer_in_a_process_of_its_own(host: Ho
         documents = SqliteDocuments(host.data / "documents.db")
         if create:
             await documents.create(REPORTS, report.owner_id, report_document(report.id), report.to_json())
-        held = await ReportStore(documents).report(report.owner_id, report.id)
+        stored = await ReportStore(documents).report(report.owner_id, report.id)
         await documents.close()
-        assert held is not None
-        return held.value
+        assert stored is not None
+        return stored.value
 
     asyncio.run(in_store(create=True))
     made = eventually(lambda: asyncio.run(in_store()), lambda found: found.status in ("done", "failed"), 90)

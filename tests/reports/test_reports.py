@@ -89,9 +89,9 @@ async def table(usage: Used, person: Person, home: str, **changes: Any) -> list[
 
 
 async def in_store(usage: Used, report_id: str, owner_id: str = "mer_1") -> Report:
-    held = await usage.api.app.reports.store.report(owner_id, report_id)
-    assert held is not None
-    return held.value
+    stored = await usage.api.app.reports.store.report(owner_id, report_id)
+    assert stored is not None
+    return stored.value
 
 
 async def entries(usage: Used, action: str) -> list[dict[str, Any]]:
@@ -611,10 +611,10 @@ async def test_a_kill_between_schedule_and_report_loses_nothing(
     await usage.api.drain()
     usage.api.clock.moment = moment
     assert await usage.api.app.reports.maker.run() == 1
-    held = await usage.api.app.reports.store.schedule("mer_1", scheduled["id"])
-    assert held is not None
-    assert schedule_document(held.value.id)
-    assert datetime.fromisoformat(held.value.due) > moment.replace(tzinfo=UTC)
+    stored = await usage.api.app.reports.store.schedule("mer_1", scheduled["id"])
+    assert stored is not None
+    assert schedule_document(stored.value.id)
+    assert datetime.fromisoformat(stored.value.due) > moment.replace(tzinfo=UTC)
 
 
 async def test_nothing_of_the_system_is_done_by_a_person(usage: Used, scheduled: dict[str, Any]) -> None:

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from scripts.host.http.messages import (
     FRAMING,
     ResponseError,
+    begin_head,
     internal_error,
     parse_length,
     problem_message,
@@ -231,9 +232,7 @@ class Exchange(RequestResponseCycle):
         if not 200 <= status <= 599:
             raise ResponseError(f"status {status}")
         self.status = status
-        head = [STATUS_LINE[status]]
-        for name, value in self.default_headers:
-            head += (name, b": ", value, b"\r\n")
+        head = begin_head(status, self.default_headers)
         length: int | None = None
         for name_text, text in headers:
             name = wire_name(name_text)

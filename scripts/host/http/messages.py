@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 import msgspec
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from shared.kernel import telemetry
 from shared.kernel.errors import Problem
@@ -76,3 +77,20 @@ def header_map(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
             value = f"{joined[name]}{'; ' if name == 'cookie' else ', '}{value}"
         joined[name] = value
     return joined
+
+
+def begin_head(status: int, default_headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
+    """The status line and the headers of every response, as parts to join."""
+    head = [STATUS_LINE[status]]
+    for name, value in default_headers:
+        head += (name, b": ", value, b"\r\n")
+    return head
+
+
+def refusal(problem: Problem, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The whole response to what is no request; the connection ends with it."""
+    headers, body = problem_message(problem)
+    head = begin_head(problem.status, default_headers)
+    head += (f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items())
+    head.append(b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body))
+    return b"".join([*head, body])

@@ -14,11 +14,11 @@ from typing import Any, NoReturn
 
 import httptools
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from scripts.host.http.exchange import Exchange
-from scripts.host.http.messages import problem_message
-from scripts.host.http.request_head import check_head, malformed, origin_form
+from scripts.host.http.messages import refusal
+from scripts.host.http.request_head import check_head, malformed, origin_form, peer_text
 from scripts.host.options import HostLimits
 from shared.kernel.errors import Problem
 
@@ -66,7 +66,7 @@ class HostProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]  # a TCP transport, as uvicorn says itself
-        self._peer = _peer_text(self.client)
+        self._peer = peer_text(self.client)
         self._enter(_Phase.IDLE)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -283,13 +283,7 @@ class HostProtocol(HttpToolsProtocol):
             self._phase, self._deadline = _Phase.BUSY, inf
 
     def _send_refusal(self, problem: Problem) -> None:
-        headers, body = problem_message(problem)
-        head = [STATUS_LINE[problem.status]]
-        for name, value in self.server_state.default_headers:
-            head += (name, b": ", value, b"\r\n")
-        head += (f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items())
-        head.append(b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body))
-        self.transport.write(b"".join([*head, body]))
+        self.transport.write(refusal(problem, self.server_state.default_headers))
         self._linger()
 
     def _linger(self) -> None:
@@ -302,14 +296,6 @@ class HostProtocol(HttpToolsProtocol):
         limits = self._limits
         detail = f"A request may have {limits.header_count_max} headers of {limits.header_bytes_max} bytes in all."
         return Problem(431, "headers_too_large", detail)
-
-
-def _peer_text(client: tuple[str, int] | None) -> str:
-    """As Azure's front end writes who called: `192.0.2.1:443`, `[2001:db8::1]:443`."""
-    if client is None:
-        return ""
-    address, port = client
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def sweep(connections: Iterable[Any]) -> None:

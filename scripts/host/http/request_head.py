@@ -47,3 +47,11 @@ def origin_form(target: bytes) -> bytes:
         return target
     slash = target.find(b"/", target.index(b"//") + 2)
     return target[slash:] if slash >= 0 else b"/"
+
+
+def peer_text(client: tuple[str, int] | None) -> str:
+    """As Azure's front end writes who called: `192.0.2.1:443`, `[2001:db8::1]:443`."""
+    if client is None:
+        return ""
+    address, port = client
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"

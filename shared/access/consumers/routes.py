@@ -10,7 +10,7 @@ from shared.access.models import Consumer, ConsumerStatus
 from shared.access.parts import AccessParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.documents import Held, Identifier, Name
+from shared.kernel.documents import Identifier, Name, Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, NextCursor
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
@@ -100,7 +100,7 @@ async def list_consumers(
 ) -> AdminConsumers:
     """All consumers. A page may be short and still not be the last."""
     page = await consumers.page(status, q, limit, cursor)
-    items = [AdminConsumerView.model_validate(held.value.model_dump()) for held in page.items]
+    items = [AdminConsumerView.model_validate(stored.value.model_dump()) for stored in page.items]
     return AdminConsumers(items=items, next_cursor=page.cursor)
 
 
@@ -128,11 +128,11 @@ async def restore_consumer(
     return _admins(await consumers.restore(caller.actor, consumer_id, decision.reason), response)
 
 
-def _one(held: Held[Consumer], response: Response) -> ConsumerView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return ConsumerView.model_validate(held.value.model_dump())
+def _one(stored: Stored[Consumer], response: Response) -> ConsumerView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return ConsumerView.model_validate(stored.value.model_dump())
 
 
-def _admins(held: Held[Consumer], response: Response) -> AdminConsumerView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return AdminConsumerView.model_validate(held.value.model_dump())
+def _admins(stored: Stored[Consumer], response: Response) -> AdminConsumerView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return AdminConsumerView.model_validate(stored.value.model_dump())

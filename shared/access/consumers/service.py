@@ -10,7 +10,7 @@ from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.audit.tasks import Task, create
 from shared.identity.models import Account
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
@@ -26,16 +26,16 @@ class Consumers:
         self._journal = journal
         self._mails = mails
 
-    async def read(self, consumer_id: str) -> Held[Consumer]:
+    async def read(self, consumer_id: str) -> Stored[Consumer]:
         """Raises Problem 404."""
-        held = await self._store.held(Consumer, consumer_id, CONSUMER)
-        if held is None:
+        stored = await self._store.find(Consumer, consumer_id, CONSUMER)
+        if stored is None:
             raise not_found()
-        return held
+        return stored
 
     async def page(
         self, status: ConsumerStatus | None, text: str | None, limit: int, cursor: str | None
-    ) -> Page[Held[Consumer]]:
+    ) -> Page[Stored[Consumer]]:
         """A page of all consumers in a status. `text` is found anywhere in the name, in whatever case, or is the id.
         Raises Problem 400 `cursor_invalid`."""
         wanted = None if text is None else text.casefold()
@@ -51,58 +51,58 @@ class Consumers:
 
     async def update(
         self, actor: Actor, consumer_id: str, values: Mapping[str, Any], if_match: str | None
-    ) -> Held[Consumer]:
+    ) -> Stored[Consumer]:
         """Set `values`, which are valid, by field name. Raises Problem 400, 404, 409, 412, 428."""
-        held = await self.read(consumer_id)
-        check_match(if_match, held.etag)
-        after = held.value.model_copy(update=dict(values))
-        if new := set(after.shares_name_with) - set(held.value.shares_name_with):
+        stored = await self.read(consumer_id)
+        check_match(if_match, stored.etag)
+        after = stored.value.model_copy(update=dict(values))
+        if new := set(after.shares_name_with) - set(stored.value.shares_name_with):
             await self._check_merchants(consumer_id, new)
-        return await self._write(actor, "consumer.update", held, after)
+        return await self._write(actor, "consumer.update", stored, after)
 
-    async def suspend(self, actor: Actor, consumer_id: str, reason: str) -> Held[Consumer]:
+    async def suspend(self, actor: Actor, consumer_id: str, reason: str) -> Stored[Consumer]:
         """Suspend a consumer: all of its calls are refused at once. Raises Problem 404; 409 `state_invalid`."""
         text = f"The platform has suspended your organisation. Its API keys do not work.\n\nReason: {reason}\n"
         return await self._decide(actor, "consumer.suspend", consumer_id, "suspended", reason, text)
 
-    async def restore(self, actor: Actor, consumer_id: str, reason: str) -> Held[Consumer]:
+    async def restore(self, actor: Actor, consumer_id: str, reason: str) -> Stored[Consumer]:
         """End a suspension. Raises Problem 404; 409 `state_invalid`."""
         text = f"The platform has restored your organisation. Its API keys work again.\n\nReason: {reason}\n"
         return await self._decide(actor, "consumer.restore", consumer_id, "active", reason, text)
 
     async def _decide(
         self, actor: Actor, action: str, consumer_id: str, status: ConsumerStatus, reason: str, text: str
-    ) -> Held[Consumer]:
-        held = await self.read(consumer_id)
-        if held.value.status == status:
-            raise Problem(409, "state_invalid", f"A consumer cannot go from {held.value.status} to {status}.")
+    ) -> Stored[Consumer]:
+        stored = await self.read(consumer_id)
+        if stored.value.status == status:
+            raise Problem(409, "state_invalid", f"A consumer cannot go from {stored.value.status} to {status}.")
         kept = reason if status == "suspended" else None
-        after = held.value.model_copy(update={"status": status, "reason": kept})
-        return await self._write(actor, action, held, after, reason=reason, text=text)
+        after = stored.value.model_copy(update={"status": status, "reason": kept})
+        return await self._write(actor, action, stored, after, reason=reason, text=text)
 
     async def _write(
         self,
         actor: Actor,
         action: str,
-        held: Held[Consumer],
+        stored: Stored[Consumer],
         after: Consumer,
         *,
         reason: str | None = None,
         text: str | None = None,
-    ) -> Held[Consumer]:
-        change = changed(actor, action, f"consumer:{after.id}", held.value, after, reason=reason)
+    ) -> Stored[Consumer]:
+        change = changed(actor, action, f"consumer:{after.id}", stored.value, after, reason=reason)
         tasks = []
         if text is not None:
             tasks = await self._mails.to_consumer(after, f"Your organisation is {after.status} on AMS", text)
-        write = Replace(CONSUMER, after.to_json(), held.etag)
+        write = Replace(CONSUMER, after.to_json(), stored.etag)
         etags = await self._journal.commit(ACCESS, after.id, [write], change, tasks=tasks)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])
 
     async def _check_merchants(self, consumer_id: str, new: set[str]) -> None:
         """Raises Problem 400 for merchants that the consumer never asked for a service, so that the answer says nothing
         about which others there are."""
         grants = await self._store.all_of(Grant, consumer_id, grant_document(""))
-        if new - {held.value.merchant_id for held in grants}:
+        if new - {stored.value.merchant_id for stored in grants}:
             rule = "must name merchants whose services this consumer has asked for"
             error = FieldError("shares_name_with", rule)
             raise Problem(400, "request_invalid", f"`shares_name_with` {rule}.", errors=(error,))

@@ -10,7 +10,7 @@ from shared.access.models import Grant, GrantStatus
 from shared.access.parts import AccessParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.documents import Held, Identifier
+from shared.kernel.documents import Identifier, Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, NextCursor, ProjectId, ServiceId
 from shared.kernel.http.paging import Page
@@ -110,8 +110,8 @@ async def request_access(
     response: Response,
 ) -> GrantView:
     """Ask for a service. The answer's `status` is `approved` when service and platform approve at once."""
-    held = await grants.request(caller.actor, consumer_id, asked.service, asked.note, asked.project_id)
-    return _one(held, response)
+    stored = await grants.request(caller.actor, consumer_id, asked.service, asked.note, asked.project_id)
+    return _one(stored, response)
 
 
 @router.post("/consumers/{consumer_id}/projects/{project_id}/access-requests", status_code=201, tags=["projects"])
@@ -178,8 +178,8 @@ async def restrict_grant_to_projects(
     if_match: IfMatch = None,
 ) -> GrantView:
     """Say which projects' keys may use the service."""
-    held = await grants.restrict_to_projects(caller.actor, consumer_id, service_id, projects.project_ids, if_match)
-    return _one(held, response)
+    stored = await grants.restrict_to_projects(caller.actor, consumer_id, service_id, projects.project_ids, if_match)
+    return _one(stored, response)
 
 
 @router.get("/admin/access-requests")
@@ -191,7 +191,7 @@ async def list_access_requests(
 ) -> AccessRequests:
     """Requests that wait for a decision, oldest first."""
     page = await grants.queue(limit, cursor)
-    items = [AdminGrantView.model_validate(held.value.model_dump()) for held in page.items]
+    items = [AdminGrantView.model_validate(stored.value.model_dump()) for stored in page.items]
     return AccessRequests(items=items, next_cursor=page.cursor)
 
 
@@ -234,16 +234,16 @@ async def withdraw_grant(
     return _admins(await grants.withdraw(caller.actor, consumer_id, service_id, decision.reason), response)
 
 
-def _list(page: Page[Held[Grant]]) -> GrantsView:
-    items = [GrantView.model_validate(held.value.model_dump()) for held in page.items]
+def _list(page: Page[Stored[Grant]]) -> GrantsView:
+    items = [GrantView.model_validate(stored.value.model_dump()) for stored in page.items]
     return GrantsView(items=items, next_cursor=page.cursor)
 
 
-def _one(held: Held[Grant], response: Response) -> GrantView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return GrantView.model_validate(held.value.model_dump())
+def _one(stored: Stored[Grant], response: Response) -> GrantView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return GrantView.model_validate(stored.value.model_dump())
 
 
-def _admins(held: Held[Grant], response: Response) -> AdminGrantView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return AdminGrantView.model_validate(held.value.model_dump())
+def _admins(stored: Stored[Grant], response: Response) -> AdminGrantView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return AdminGrantView.model_validate(stored.value.model_dump())

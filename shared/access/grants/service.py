@@ -22,7 +22,7 @@ from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
 from shared.identity.mails import one_line
 from shared.kernel.clock import utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
@@ -54,18 +54,18 @@ class Grants:
         self._mails = mails
         self._now = now
 
-    async def read(self, consumer_id: str, service_id: str, project_id: str | None = None) -> Held[Grant]:
+    async def read(self, consumer_id: str, service_id: str, project_id: str | None = None) -> Stored[Grant]:
         """One grant; with a project, only if keys of the project may use it. Raises Problem 404."""
-        held = await self._store.held(Grant, consumer_id, grant_document(service_id))
-        if held is None:
+        stored = await self._store.find(Grant, consumer_id, grant_document(service_id))
+        if stored is None:
             raise not_found()
-        if project_id is not None and not held.value.open_to(await self._project(consumer_id, project_id)):
+        if project_id is not None and not stored.value.open_to(await self._project(consumer_id, project_id)):
             raise not_found()
-        return held
+        return stored
 
     async def page(
         self, consumer_id: str, status: GrantStatus | None, project_id: str | None, limit: int, cursor: str | None
-    ) -> Page[Held[Grant]]:
+    ) -> Page[Stored[Grant]]:
         """A page of a consumer's grants; with a project, of those that its keys may use. Raises Problem 400
         `cursor_invalid`, 404 for a project that is not the consumer's."""
         project = None if project_id is None else await self._project(consumer_id, project_id)
@@ -77,7 +77,7 @@ class Grants:
         asked = f"grants:{consumer_id}:{status}:{project_id}"
         return await self._store.scan(Grant, query, keep, asked=asked, limit=limit, cursor=cursor)
 
-    async def queue(self, limit: int, cursor: str | None) -> Page[Held[Grant]]:
+    async def queue(self, limit: int, cursor: str | None) -> Page[Stored[Grant]]:
         """A page of requests that wait for a decision, oldest first. Raises Problem 400 `cursor_invalid`."""
         # Across tenants: the operators' queue.
         query = Query(None, (Where("review", "=", "grant"),), order_by="requested_at", limit=SCAN_PAGE)
@@ -85,53 +85,53 @@ class Grants:
 
     async def request(
         self, actor: Actor, consumer_id: str, reference: str, note: str, project_id: str | None
-    ) -> Held[Grant]:
+    ) -> Stored[Grant]:
         """Ask for a service by slug or id; with a project, for that project's keys only. Approved at once where service
         and platform say so. Raises Problem 403 `consumer_suspended`; 404; 409 `grant_exists`,
         `subscriptions_blocked`."""
         return await retry_on_conflict(lambda: self._request(actor, consumer_id, reference, note, project_id))
 
-    async def leave(self, actor: Actor, consumer_id: str, service_id: str, if_match: str | None) -> Held[Grant]:
+    async def leave(self, actor: Actor, consumer_id: str, service_id: str, if_match: str | None) -> Stored[Grant]:
         """The consumer gives it up; its keys lose the service at once. Raises Problem 404, 409, 412, 428."""
-        held = await self.read(consumer_id, service_id)
-        check_match(if_match, held.etag)
-        return await self._decide(actor, "grant.leave", held, "withdrawn", None, notify=False)
+        stored = await self.read(consumer_id, service_id)
+        check_match(if_match, stored.etag)
+        return await self._decide(actor, "grant.leave", stored, "withdrawn", None, notify=False)
 
     async def restrict_to_projects(
         self, actor: Actor, consumer_id: str, service_id: str, project_ids: Sequence[str], if_match: str | None
-    ) -> Held[Grant]:
+    ) -> Stored[Grant]:
         """Only keys of these projects may use it; of any, when there are none. A project that is deleted stays named:
         what was restricted never opens by itself. Raises Problem 400, 404, 409, 412, 428."""
-        held = await self.read(consumer_id, service_id)
-        check_match(if_match, held.etag)
-        for project_id in set(project_ids) - set(held.value.project_ids):
+        stored = await self.read(consumer_id, service_id)
+        check_match(if_match, stored.etag)
+        for project_id in set(project_ids) - set(stored.value.project_ids):
             if await self._store.project(consumer_id, project_id) is None:
                 rule = "must name projects of this consumer"
                 raise Problem(
                     400, "request_invalid", f"`project_ids` {rule}.", errors=(FieldError("project_ids", rule),)
                 )
-        after = held.value.model_copy(update={"project_ids": tuple(dict.fromkeys(project_ids))})
-        return await self._write(actor, "grant.restrict_to_projects", held, after)
+        after = stored.value.model_copy(update={"project_ids": tuple(dict.fromkeys(project_ids))})
+        return await self._write(actor, "grant.restrict_to_projects", stored, after)
 
-    async def approve(self, actor: Actor, consumer_id: str, service_id: str, reason: str | None) -> Held[Grant]:
+    async def approve(self, actor: Actor, consumer_id: str, service_id: str, reason: str | None) -> Stored[Grant]:
         """Approve a request. Raises Problem 404; 409 `state_invalid`, `conflict`."""
-        held = await self.read(consumer_id, service_id)
-        return await self._decide(actor, "grant.approve", held, "approved", reason)
+        stored = await self.read(consumer_id, service_id)
+        return await self._decide(actor, "grant.approve", stored, "approved", reason)
 
-    async def deny(self, actor: Actor, consumer_id: str, service_id: str, reason: str) -> Held[Grant]:
+    async def deny(self, actor: Actor, consumer_id: str, service_id: str, reason: str) -> Stored[Grant]:
         """Deny a request. Raises Problem 404; 409 `state_invalid`, `conflict`."""
-        held = await self.read(consumer_id, service_id)
-        return await self._decide(actor, "grant.deny", held, "denied", reason)
+        stored = await self.read(consumer_id, service_id)
+        return await self._decide(actor, "grant.deny", stored, "denied", reason)
 
-    async def withdraw(self, actor: Actor, consumer_id: str, service_id: str, reason: str) -> Held[Grant]:
+    async def withdraw(self, actor: Actor, consumer_id: str, service_id: str, reason: str) -> Stored[Grant]:
         """An admin takes it back; its keys lose the service at once. Raises Problem 404; 409 `state_invalid`,
         `conflict`."""
-        held = await self.read(consumer_id, service_id)
-        return await self._decide(actor, "grant.withdraw", held, "withdrawn", reason)
+        stored = await self.read(consumer_id, service_id)
+        return await self._decide(actor, "grant.withdraw", stored, "withdrawn", reason)
 
     async def _request(
         self, actor: Actor, consumer_id: str, reference: str, note: str, project_id: str | None
-    ) -> Held[Grant]:
+    ) -> Stored[Grant]:
         consumer = await self._store.consumer(consumer_id)
         if consumer is None:
             raise not_found()
@@ -140,21 +140,21 @@ class Grants:
         if project_id is not None:
             await self._project(consumer_id, project_id)
         service = await self._catalog.find_service(reference)
-        held = None
+        stored = None
         if service is not None:
-            held = await self._store.held(Grant, consumer_id, grant_document(service.id))
-        service = await self._requestable(service, held)
-        if held is not None and held.value.status in OPEN:
-            detail = f"Access to this service is {held.value.status} already."
-            if held.value.project_ids:
+            stored = await self._store.find(Grant, consumer_id, grant_document(service.id))
+        service = await self._requestable(service, stored)
+        if stored is not None and stored.value.status in OPEN:
+            detail = f"Access to this service is {stored.value.status} already."
+            if stored.value.project_ids:
                 detail += " It is for certain projects; whoever runs the organisation can add others."
             raise Problem(409, "grant_exists", detail)
-        grant = await self._new_grant(consumer_id, service, note, project_id, held)
-        return await self._commit_request(actor, consumer, service, grant, held)
+        grant = await self._new_grant(consumer_id, service, note, project_id, stored)
+        return await self._commit_request(actor, consumer, service, grant, stored)
 
-    async def _requestable(self, service: Service | None, held: Held[Grant] | None) -> Service:
+    async def _requestable(self, service: Service | None, stored: Stored[Grant] | None) -> Service:
         """Raises Problem 404 for what the consumer cannot see, 409 where the merchant takes nobody new."""
-        if service is None or service.status != "active" or (service.shown == "private" and held is None):
+        if service is None or service.status != "active" or (service.shown == "private" and stored is None):
             raise not_found()
         merchant = await self._catalog.merchant(service.merchant_id)
         if merchant is None or merchant.status != "active":
@@ -164,7 +164,7 @@ class Grants:
         return service
 
     async def _new_grant(
-        self, consumer_id: str, service: Service, note: str, project_id: str | None, held: Held[Grant] | None
+        self, consumer_id: str, service: Service, note: str, project_id: str | None, stored: Stored[Grant] | None
     ) -> Grant:
         at_once = service.auto_approve and (await self._settings.current()).auto_approval_allowed
         now = self._now()
@@ -173,8 +173,8 @@ class Grants:
             service_id=service.id,
             merchant_id=service.merchant_id,
             status="approved" if at_once else "requested",
-            restricted=held.value.restricted
-            if held is not None
+            restricted=stored.value.restricted
+            if stored is not None
             else await self._is_restricted_everywhere(consumer_id, service),
             project_ids=() if project_id is None else (project_id,),
             pseudonym=await self._pseudonyms.of(service.merchant_id, consumer_id),
@@ -187,13 +187,13 @@ class Grants:
     async def _is_restricted_everywhere(self, consumer_id: str, service: Service) -> bool:
         """Whether the merchant has restricted the consumer at every service: then it means the new one too."""
         grants = await self._store.all_of(Grant, consumer_id, grant_document(""))
-        others = [held.value.restricted for held in grants if held.value.merchant_id == service.merchant_id]
+        others = [stored.value.restricted for stored in grants if stored.value.merchant_id == service.merchant_id]
         return bool(others) and all(others)
 
     async def _commit_request(
-        self, actor: Actor, consumer: Consumer, service: Service, grant: Grant, held: Held[Grant] | None
-    ) -> Held[Grant]:
-        before = None if held is None else held.value
+        self, actor: Actor, consumer: Consumer, service: Service, grant: Grant, stored: Stored[Grant] | None
+    ) -> Stored[Grant]:
+        before = None if stored is None else stored.value
         requested = grant.model_copy(update={"status": "requested", "decided_at": None, "review": "grant"})
         changes = [changed(actor, "grant.request", _resource(grant), before, requested)]
         if grant.status == "approved":
@@ -205,43 +205,43 @@ class Grants:
             text = f"{one_line(consumer.name)} asks for access to {one_line(service.name)} ({service.slug}).\n"
             tasks = await self._mails.to_platform(subject, text)
         at, body = grant_document(grant.service_id), grant.to_json()
-        write: Operation = Create(at, body) if held is None else Replace(at, body, held.etag)
+        write: Operation = Create(at, body) if stored is None else Replace(at, body, stored.etag)
         etags = await self._journal.commit(ACCESS, grant.consumer_id, [write], *changes, tasks=tasks)
-        return Held(grant, etags[0])
+        return Stored(grant, etags[0])
 
     async def _decide(
         self,
         actor: Actor,
         action: str,
-        held: Held[Grant],
+        stored: Stored[Grant],
         status: GrantStatus,
         reason: str | None,
         *,
         notify: bool = True,
-    ) -> Held[Grant]:
-        before = held.value
+    ) -> Stored[Grant]:
+        before = stored.value
         if before.status not in (OPEN if status == "withdrawn" else ("requested",)):
             raise Problem(409, "state_invalid", f"A grant cannot go from {before.status} to {status}.")
         # The time of the approval stays with what was approved: a merchant's subscribers are known by it.
         decided = before.decided_at or (None if status == "withdrawn" else self._now())
         after = before.model_copy(update={"status": status, "reason": reason, "review": None, "decided_at": decided})
         tasks = await self._decision_mails(after, await self._catalog.service(after.service_id)) if notify else []
-        return await self._write(actor, action, held, after, reason=reason, tasks=tasks)
+        return await self._write(actor, action, stored, after, reason=reason, tasks=tasks)
 
     async def _write(
         self,
         actor: Actor,
         action: str,
-        held: Held[Grant],
+        stored: Stored[Grant],
         after: Grant,
         *,
         reason: str | None = None,
         tasks: Sequence[Task] = (),
-    ) -> Held[Grant]:
-        change = changed(actor, action, _resource(after), held.value, after, reason=reason)
-        write = Replace(grant_document(after.service_id), after.to_json(), held.etag)
+    ) -> Stored[Grant]:
+        change = changed(actor, action, _resource(after), stored.value, after, reason=reason)
+        write = Replace(grant_document(after.service_id), after.to_json(), stored.etag)
         etags = await self._journal.commit(ACCESS, after.consumer_id, [write], change, tasks=tasks)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])
 
     async def _decision_mails(self, grant: Grant, service: Service | None) -> Sequence[Task]:
         name = grant.service_id if service is None else one_line(service.name)

@@ -18,7 +18,7 @@ from shared.audit.platform import PlatformSettingsStore
 from shared.catalog.models import CallLimits
 from shared.identity.models import Account
 from shared.kernel.clock import utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
@@ -45,7 +45,7 @@ class KeyPlan:
 class Shown:
     """A key with its clear text, which nobody can read again."""
 
-    key: Held[ApiKey]
+    key: Stored[ApiKey]
     clear: str
 
 
@@ -73,15 +73,15 @@ class KeyIssuing:
         await self._check(consumer_id, plan)
         secret = await self._secrets.reserve(consumer_id, key_id, plan.environment)
         try:
-            held = await retry_on_conflict(lambda: self._commit(actor, creator, consumer_id, key_id, plan, secret))
+            stored = await retry_on_conflict(lambda: self._commit(actor, creator, consumer_id, key_id, plan, secret))
         except Problem:  # of anything else one cannot tell whether it was committed
             await self._secrets.drop(secret)
             raise
-        return Shown(held, secret.clear)
+        return Shown(stored, secret.clear)
 
     async def _commit(
         self, actor: Actor, creator: Account, consumer_id: str, key_id: str, plan: KeyPlan, secret: Secret
-    ) -> Held[ApiKey]:
+    ) -> Stored[ApiKey]:
         # The guards come before anything is counted or read: another creation, or the project's deletion, meets them.
         guards = [await guard_count(self._store, consumer_id, "keys")]
         if plan.project_id is not None:
@@ -93,7 +93,7 @@ class KeyIssuing:
         change = key_change(actor, "key.create", None, key)
         writes = [Create(key_document(key_id), key.to_json()), *guards, *membership]
         etags = await self._journal.commit(ACCESS, consumer_id, writes, change)
-        return Held(key, etags[0])
+        return Stored(key, etags[0])
 
     async def _check(self, consumer_id: str, plan: KeyPlan) -> None:
         consumer = await self._store.consumer(consumer_id)
@@ -115,7 +115,7 @@ class KeyIssuing:
         """Raises Problem 409 `limit_reached` when there are as many keys as may be; revoked ones do not count."""
         keys = await self._store.all_of(ApiKey, consumer_id, key_document(""))
         limit = (await self._settings.current()).keys_per_consumer_max
-        if sum(held.value.status != "revoked" for held in keys) >= limit:
+        if sum(stored.value.status != "revoked" for stored in keys) >= limit:
             detail = f"There are {limit} keys already, which is the most. Revoke one that is not needed."
             raise Problem(409, "limit_reached", detail)
 

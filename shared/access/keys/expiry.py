@@ -14,7 +14,7 @@ from shared.access.models import ApiKey
 from shared.access.store import AccessStore
 from shared.audit.models import SYSTEM
 from shared.kernel.clock import utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.platform.documents import Query, Where
 
@@ -48,25 +48,25 @@ class ExpiryNotices:
         sent = 0
         due = (Where("expiry_day", "<=", f"{self._now():%Y-%m-%d}"),)
         # Across tenants: a timer of the platform, which tells each owner of their own key.
-        async for held in self._store.stream(ApiKey, Query(None, due, order_by="expiry_day")):
+        async for stored in self._store.stream(ApiKey, Query(None, due, order_by="expiry_day")):
             try:
-                sent += await self._notify(held)
+                sent += await self._notify(stored)
             except Problem as problem:  # changed meanwhile: the next run sees it as it is then
-                _logger.info("no notice for %s: %s", held.value.id, problem.code)
+                _logger.info("no notice for %s: %s", stored.value.id, problem.code)
         return sent
 
-    async def _notify(self, held: Held[ApiKey]) -> bool:
-        key, now = held.value, self._now()
+    async def _notify(self, stored: Stored[ApiKey]) -> bool:
+        key, now = stored.value, self._now()
         if key.status == "revoked" or key.expires_at is None:
             return False  # `KeyWriter` would refuse; a revocation clears the day, so there is none but a seed's
         after = key.model_copy(update={"expiry_day": notice_day(key.expires_at, now.date())})
         if key.expired(now):
-            await self._writer.write(SYSTEM, "key.expire", held, after)
+            await self._writer.write(SYSTEM, "key.expire", stored, after)
             return False
         days = (key.expires_at.astimezone(UTC).date() - now.date()).days
         left = "today" if days <= 0 else "tomorrow" if days == 1 else f"in {days} days"
         text = f"It expires {left}, at {key.expires_at:%Y-%m-%d %H:%M} UTC, and is refused from then on."
         text += "\nRotate it before: the new secret lives as long as this one did, and both work for a while."
         tasks = await self._mails.about(key, f"API key expires {left}", text)
-        await self._writer.write(SYSTEM, "key.expiry_notice", held, after, tasks=tasks)
+        await self._writer.write(SYSTEM, "key.expiry_notice", stored, after, tasks=tasks)
         return True

@@ -31,4 +31,4 @@ class KeyMails:
         if key.project_id is None:
             return None
         members = await self._store.all_of(Member, key.consumer_id, member_document(key.project_id, ""))
-        return next((held.value for held in members if held.value.role == "owner"), None)
+        return next((stored.value for stored in members if stored.value.role == "owner"), None)

@@ -22,7 +22,7 @@ from shared.audit.tasks import Task
 from shared.identity.mails import one_line
 from shared.identity.models import Account
 from shared.kernel.clock import utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
 
@@ -54,9 +54,9 @@ class Rotation:
         limit = (await self._settings.current()).rotation_overlap_hours_max
         if overlap_hours > limit:
             raise refused("overlap_hours", f"must be at most {limit}")
-        held = await self._writer.read(consumer_id, key_id)
-        check_match(if_match, held.etag)
-        key, now = held.value, self._now()
+        stored = await self._writer.read(consumer_id, key_id)
+        check_match(if_match, stored.etag)
+        key, now = stored.value, self._now()
         if key.status == "revoked" or key.expired(now):
             state = key.status if key.status == "revoked" else "expired"
             raise Problem(409, "state_invalid", f"A key that is {state} cannot be rotated. Make a new one.")
@@ -65,18 +65,18 @@ class Rotation:
         after = _rotated(key, secret, account.id, now, timedelta(hours=overlap_hours))
         try:
             written = await self._writer.write(
-                actor, "key.rotate", held, after, tasks=_forgotten(key, after, now), more=membership
+                actor, "key.rotate", stored, after, tasks=_forgotten(key, after, now), more=membership
             )
         except Problem:  # of anything else one cannot tell whether it was committed
             await self._secrets.drop(secret)
             raise
         return Shown(written, secret.clear)
 
-    async def force(self, actor: Actor, consumer_id: str, key_id: str, reason: str) -> Held[ApiKey]:
+    async def force(self, actor: Actor, consumer_id: str, key_id: str, reason: str) -> Stored[ApiKey]:
         """An admin ends the key's secrets at once. Nobody gets a new one: the owner is told, and rotates. Raises
         Problem 404; 409 `state_invalid`, `conflict`."""
-        held = await self._writer.read(consumer_id, key_id)
-        before = held.value
+        stored = await self._writer.read(consumer_id, key_id)
+        before = stored.value
         if before.needs_rotation:
             raise Problem(409, "state_invalid", "This key has no secret already. Its owner must rotate it.")
         after = before.model_copy(
@@ -86,7 +86,7 @@ class Rotation:
         text += f"\n\nReason: {one_line(reason)}"
         tasks: list[Task] = [*await self._mails.about(before, "API key must be rotated", text)]
         tasks += _forgotten(before, after, self._now())
-        return await self._writer.write(actor, "key.force_rotate", held, after, reason=reason, tasks=tasks)
+        return await self._writer.write(actor, "key.force_rotate", stored, after, reason=reason, tasks=tasks)
 
 
 def _rotated(key: ApiKey, secret: Secret, account_id: str, now: datetime, overlap: timedelta) -> ApiKey:

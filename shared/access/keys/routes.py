@@ -3,191 +3,30 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import AwareDatetime, Field
+from pydantic import AwareDatetime
 
-from shared.access.keys.creation import KeyIssuing, KeyPlan, Shown
+from shared.access.keys.creation import KeyIssuing
 from shared.access.keys.service import KeyFilter, Keys
-from shared.access.models import ApiKey, Environment, KeyStatus, Network
+from shared.access.keys.views import (
+    KeyChange,
+    KeysView,
+    KeyView,
+    NewKey,
+    NewProjectKey,
+    ShownKeyView,
+    key_view,
+    page_view,
+    shown_view,
+)
+from shared.access.models import Environment, KeyStatus
 from shared.access.parts import AccessParts
-from shared.catalog.models import CallLimits
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
-from shared.kernel.documents import Held, Identifier, Name
-from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ConsumerId, KeyId, NextCursor, ProjectId
-from shared.kernel.http.paging import Page
+from shared.kernel.http.fields import ConsumerId, KeyId, ProjectId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
-from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["keys"])
-
-Description = Annotated[str, Field(max_length=2_000)]
-Purpose = Annotated[str, Field(max_length=200)]
-Networks = Annotated[
-    tuple[Network, ...],
-    Field(max_length=100, description="Where calls may come from, such as `192.0.2.0/24`; empty for anywhere"),
-]
-ServiceIds = Annotated[tuple[Identifier, ...], Field(max_length=1_000)]
-LIMIT_MAX = 2**53 - 1
-"""What a JSON number can hold exactly."""
-
-Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX)] | None
-
-
-class KeyLimits(Input):
-    """Limits of this key, beside those of its services: the narrower one holds."""
-
-    per_minute: Limit = None
-    """Calls in a minute; null is no limit."""
-    per_hour: Limit = None
-    """Calls in an hour; null is no limit."""
-    per_day: Limit = None
-    """Calls in a day; null is no limit."""
-    quota_per_month: Limit = None
-    """Requests in a UTC calendar month; null is no quota."""
-
-    @property
-    def stored(self) -> CallLimits:
-        return CallLimits(**self.model_dump())
-
-
-NO_LIMITS = KeyLimits()
-
-
-class NewProjectKey(Input):
-    """A key to be made for a project."""
-
-    name: Name
-    """What people call the key."""
-    description: Description = ""
-    """For people; empty is none."""
-    purpose: Purpose = ""
-    """What the key is for, for people; empty is none."""
-    environment: Environment = "live"
-    """Says to people whether real work depends on the key, and is part of its prefix; consume treats both alike."""
-    service_ids: Annotated[ServiceIds, Field(min_length=1)]
-    """Ids of services with an approved grant that the project may use."""
-    ttl_days: Annotated[int, Field(ge=1, le=3_650)] | None = None
-    """Days until it expires; null is never."""
-    limits: KeyLimits = NO_LIMITS
-    """Limits of this key, beside those of the services."""
-    networks: Networks = ()
-    """Networks in CIDR notation that calls must come from; empty is anywhere."""
-
-    def plan(self, project_id: str | None) -> KeyPlan:
-        return KeyPlan(
-            name=self.name,
-            description=self.description,
-            purpose=self.purpose,
-            environment=self.environment,
-            service_ids=self.service_ids,
-            project_id=project_id,
-            ttl_days=self.ttl_days,
-            limits=self.limits.stored,
-            networks=self.networks,
-        )
-
-
-class NewKey(NewProjectKey):
-    """A key to be made. It belongs to one project, or none, for life."""
-
-    project_id: Identifier | None = None
-    """Id of the project; null makes a key of the tenant itself."""
-
-
-class KeyChange(Input):
-    """Only what is given is changed; `limits` and lists as a whole."""
-
-    name: Name | None = None
-    """What people call the key; null or absent leaves it."""
-    description: Description | None = None
-    """For people; null or absent leaves it."""
-    purpose: Purpose | None = None
-    """What the key is for; null or absent leaves it."""
-    service_ids: ServiceIds | None = None
-    """Ids of the services that it may call, all of them; null or absent leaves them."""
-    limits: KeyLimits | None = None
-    """All four limits; null or absent leaves them."""
-    networks: Networks | None = None
-    """All networks that calls must come from; empty is anywhere, null or absent leaves them."""
-
-
-class LimitsView(View):
-    """Limits of a key."""
-
-    per_minute: int | None
-    """Calls in a minute; null is no limit."""
-    per_hour: int | None
-    """Calls in an hour; null is no limit."""
-    per_day: int | None
-    """Calls in a day; null is no limit."""
-    quota_per_month: int | None
-    """Requests in a UTC calendar month; null is no quota."""
-
-
-class KeyView(View):
-    """What is known of a key, which is never the key."""
-
-    id: KeyId
-    consumer_id: ConsumerId
-    project_id: str | None
-    """Id of the project that it belongs to; null is the tenant itself."""
-    name: str
-    """What people call the key."""
-    description: str
-    """For people; empty is none."""
-    purpose: str
-    """What the key is for; empty is none."""
-    environment: Environment
-    """Whether real work depends on it; the prefix says so too."""
-    status: KeyStatus
-    """Only `active` lets calls through; a key that has expired stays `active`, and `expires_at` is past."""
-    reason: str | None
-    """Why it is not active; null while it is."""
-    prefix: str
-    """How the clear key begins, to recognise it by."""
-    last4: str
-    """The last four characters of the clear key, to recognise it by."""
-    service_ids: list[str]
-    """Ids of the services that it may call."""
-    revoked_service_ids: list[str]
-    """Ids of services that their merchant took away from this key for good."""
-    limits: LimitsView
-    """Limits of this key, beside those of the services."""
-    networks: list[str]
-    """Networks in CIDR notation that calls must come from; empty is anywhere."""
-    ttl_days: int | None
-    """Days that it, and each secret of a rotation, lives; null is for ever."""
-    expires_at: AwareDatetime | None
-    """When it stops working; null is never."""
-    previous_until: AwareDatetime | None
-    """Until when the secret before the last rotation works too; null when only the newest does."""
-    needs_rotation: bool
-    """The platform has ended its secret: calls are refused until it is rotated."""
-    leaked_at: AwareDatetime | None
-    """When its secret was found in public; null if it was not."""
-    created_by: str | None
-    """Id of the account that made it; null for seeded keys."""
-    created_at: AwareDatetime | None
-    """When it was made; null for seeded keys."""
-    rotated_at: AwareDatetime | None
-    """When its secret was last rotated; null if it never was."""
-
-
-class ShownKeyView(KeyView):
-    """A key with its secret."""
-
-    key: str
-    """The clear key, in this answer only: AMS keeps its HMAC, and nobody can read it again."""
-
-
-class KeysView(View):
-    """A page of keys."""
-
-    items: list[KeyView]
-    """The page's items."""
-    next_cursor: NextCursor
 
 
 async def key_filter(
@@ -285,22 +124,3 @@ async def update_key(
     if change.service_ids is not None:
         given["service_ids"] = tuple(dict.fromkeys(change.service_ids))
     return key_view(await keys.update(caller.actor, consumer_id, key_id, given, if_match), response)
-
-
-def _view(key: ApiKey) -> dict[str, object]:
-    return {**key.model_dump(), "needs_rotation": key.needs_rotation}
-
-
-def page_view(page: Page[Held[ApiKey]]) -> KeysView:
-    items = [KeyView.model_validate(_view(held.value)) for held in page.items]
-    return KeysView(items=items, next_cursor=page.cursor)
-
-
-def key_view(held: Held[ApiKey], response: Response) -> KeyView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return KeyView.model_validate(_view(held.value))
-
-
-def shown_view(shown: Shown, response: Response) -> ShownKeyView:
-    response.headers["ETag"] = entity_tag(shown.key.etag)
-    return ShownKeyView.model_validate({**_view(shown.key.value), "key": shown.clear})

@@ -15,7 +15,7 @@ from shared.access.models import ApiKey, Environment, KeyStatus, Project
 from shared.access.store import SCAN_PAGE, AccessStore, key_document
 from shared.audit.models import Actor
 from shared.kernel.clock import format_time
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
@@ -59,11 +59,11 @@ class Keys:
         self._store = store
         self._writer = writer
 
-    async def read(self, consumer_id: str, key_id: str) -> Held[ApiKey]:
+    async def read(self, consumer_id: str, key_id: str) -> Stored[ApiKey]:
         """Raises Problem 404."""
         return await self._writer.read(consumer_id, key_id)
 
-    async def page(self, consumer_id: str, wanted: KeyFilter, limit: int, cursor: str | None) -> Page[Held[ApiKey]]:
+    async def page(self, consumer_id: str, wanted: KeyFilter, limit: int, cursor: str | None) -> Page[Stored[ApiKey]]:
         """A page of a consumer's keys, in the order in which they were made. Raises Problem 400 `cursor_invalid`; 404
         when there is no such consumer."""
         if await self._store.consumer(consumer_id) is None:
@@ -74,42 +74,42 @@ class Keys:
 
     async def update(
         self, actor: Actor, consumer_id: str, key_id: str, values: Mapping[str, Any], if_match: str | None
-    ) -> Held[ApiKey]:
+    ) -> Stored[ApiKey]:
         """Set `values`, which are valid, by field name. Only services that are added must be granted: others may have
         been lost since. Raises Problem 400 naming the field, 404, 409, 412, 428."""
-        held = await self._writer.read(consumer_id, key_id)
-        check_match(if_match, held.etag)
-        after = held.value.model_copy(update=dict(values))
-        added = set(after.service_ids) - set(held.value.service_ids)
+        stored = await self._writer.read(consumer_id, key_id)
+        check_match(if_match, stored.etag)
+        after = stored.value.model_copy(update=dict(values))
+        added = set(after.service_ids) - set(stored.value.service_ids)
         if added & set(after.revoked_service_ids):
             raise refused("service_ids", "must not name a service that its merchant took from this key")
         await check_services(self._store, consumer_id, await self._project(after), added)
-        return await self._writer.write(actor, "key.update", held, after)
+        return await self._writer.write(actor, "key.update", stored, after)
 
-    async def disable(self, actor: Actor, consumer_id: str, key_id: str, reason: str | None) -> Held[ApiKey]:
+    async def disable(self, actor: Actor, consumer_id: str, key_id: str, reason: str | None) -> Stored[ApiKey]:
         """Disable a key: it is refused at once, until it is enabled. Raises Problem 404; 409 `state_invalid`,
         `conflict`."""
         return await self._set(actor, "key.disable", consumer_id, key_id, "disabled", reason)
 
-    async def enable(self, actor: Actor, consumer_id: str, key_id: str) -> Held[ApiKey]:
+    async def enable(self, actor: Actor, consumer_id: str, key_id: str) -> Stored[ApiKey]:
         """Enable a key that was disabled. Raises Problem 404; 409 `state_invalid`, `conflict`."""
         return await self._set(actor, "key.enable", consumer_id, key_id, "active", None)
 
-    async def revoke(self, actor: Actor, consumer_id: str, key_id: str, reason: str) -> Held[ApiKey]:
+    async def revoke(self, actor: Actor, consumer_id: str, key_id: str, reason: str) -> Stored[ApiKey]:
         """Revoke a key: it is refused at once and for good. Raises Problem 404; 409 `state_invalid`, `conflict`."""
         return await self._set(actor, "key.revoke", consumer_id, key_id, "revoked", reason)
 
     async def _set(
         self, actor: Actor, action: str, consumer_id: str, key_id: str, status: KeyStatus, reason: str | None
-    ) -> Held[ApiKey]:
-        held = await self._writer.read(consumer_id, key_id)
-        before = held.value
+    ) -> Stored[ApiKey]:
+        stored = await self._writer.read(consumer_id, key_id)
+        before = stored.value
         if before.status == status:
             raise Problem(409, "state_invalid", f"A key cannot go from {before.status} to {status}.")
         update: dict[str, Any] = {"status": status, "reason": reason}
         if status == "revoked":
             update |= REVOKED
-        return await self._writer.write(actor, action, held, before.model_copy(update=update), reason=reason)
+        return await self._writer.write(actor, action, stored, before.model_copy(update=update), reason=reason)
 
     async def _project(self, key: ApiKey) -> Project | None:
         """A key of a project that is gone is assigned nothing new."""

@@ -7,7 +7,7 @@ from shared.access.store import ACCESS, AccessStore, key_document
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change, changed
 from shared.audit.tasks import Task
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.problems import not_found
 from shared.platform.documents import Operation, Replace
@@ -15,12 +15,12 @@ from shared.platform.documents import Operation, Replace
 _SECRET = frozenset({"hash", "previous_hash"})
 
 
-def replace_key(held: Held[ApiKey], after: ApiKey) -> Operation:
+def replace_key(stored: Stored[ApiKey], after: ApiKey) -> Operation:
     """The write from what was read to `after`. Every change of a key is made with it, under the ETag that was read, so
     nothing brings a revoked key back. Raises Problem 409 `state_invalid`."""
-    if held.value.status == "revoked":
+    if stored.value.status == "revoked":
         raise Problem(409, "state_invalid", "This key is revoked, which is final. Make a new one.")
-    return Replace(key_document(after.id), after.to_json(), held.etag)
+    return Replace(key_document(after.id), after.to_json(), stored.etag)
 
 
 def key_change(actor: Actor, action: str, before: ApiKey | None, after: ApiKey, *, reason: str | None = None) -> Change:
@@ -35,27 +35,27 @@ class KeyWriter:
         self._store = store
         self._journal = journal
 
-    async def read(self, consumer_id: str, key_id: str) -> Held[ApiKey]:
+    async def read(self, consumer_id: str, key_id: str) -> Stored[ApiKey]:
         """Raises Problem 404."""
-        held = await self._store.held(ApiKey, consumer_id, key_document(key_id))
-        if held is None:
+        stored = await self._store.find(ApiKey, consumer_id, key_document(key_id))
+        if stored is None:
             raise not_found()
-        return held
+        return stored
 
     async def write(
         self,
         actor: Actor,
         action: str,
-        held: Held[ApiKey],
+        stored: Stored[ApiKey],
         after: ApiKey,
         *,
         reason: str | None = None,
         tasks: Sequence[Task] = (),
         more: Sequence[Operation] = (),
-    ) -> Held[ApiKey]:
+    ) -> Stored[ApiKey]:
         """Write a changed key. `more` are operations of the same transaction, `tasks` follow from it. Raises Problem
         409 `state_invalid`, `conflict`."""
-        change = key_change(actor, action, held.value, after, reason=reason)
-        writes = [replace_key(held, after), *more]
+        change = key_change(actor, action, stored.value, after, reason=reason)
+        writes = [replace_key(stored, after), *more]
         etags = await self._journal.commit(ACCESS, after.consumer_id, writes, change, tasks=tasks)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])

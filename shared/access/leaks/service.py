@@ -22,7 +22,7 @@ from shared.access.store import AccessStore, key_document
 from shared.audit.models import Actor
 from shared.audit.platform import PlatformSettingsStore
 from shared.kernel.clock import utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.problems import not_found
 from shared.kernel.retries import retry_on_conflict
@@ -95,48 +95,48 @@ class LeakReports:
             owner = await self._store.key_owner(candidate)
             if owner is None:
                 continue
-            held = await self._store.held(ApiKey, owner.consumer_id, key_document(owner.key_id))
-            if held is None:
+            stored = await self._store.find(ApiKey, owner.consumer_id, key_document(owner.key_id))
+            if stored is None:
                 continue
-            if held.value.hash == candidate:
-                await self._end(actor, held, found)
+            if stored.value.hash == candidate:
+                await self._end(actor, stored, found)
                 return True
-            if held.value.previous_hash == candidate and held.value.previous_works(self._now()):
-                await self._end_previous(actor, held, found)
+            if stored.value.previous_hash == candidate and stored.value.previous_works(self._now()):
+                await self._end_previous(actor, stored, found)
                 return True
         return False
 
-    async def _end(self, actor: Actor, held: Held[ApiKey], found: LeakedSecret) -> None:
-        key = held.value
+    async def _end(self, actor: Actor, stored: Stored[ApiKey], found: LeakedSecret) -> None:
+        key = stored.value
         revokes = (await self._settings.current()).leaked_key_action == "revoke"
         if key.status == "revoked" or (key.leaked_at is not None and not revokes):
             return
         found_at = _one_line_url(found.url)
         if not revokes:
             text = f"It was found in public ({found_at}). Whoever has it can use it: rotate it without an overlap."
-            await self._write(actor, "key.report_leak", held, {"leaked_at": self._now()}, found_at, text)
+            await self._write(actor, "key.report_leak", stored, {"leaked_at": self._now()}, found_at, text)
             return
         update = {**REVOKED, "leaked_at": self._now(), "reason": f"found in public: {found_at}"}
         text = (
             f"It was found in public ({found_at}) and is revoked. Make a new key, and keep it out of what is published."
         )
-        await self._write(actor, "key.revoke", held, update, found_at, text)
+        await self._write(actor, "key.revoke", stored, update, found_at, text)
 
-    async def _end_previous(self, actor: Actor, held: Held[ApiKey], found: LeakedSecret) -> None:
-        if held.value.status == "revoked":
+    async def _end_previous(self, actor: Actor, stored: Stored[ApiKey], found: LeakedSecret) -> None:
+        if stored.value.status == "revoked":
             return
         found_at, update = _one_line_url(found.url), {"previous_hash": None, "previous_until": None}
         text = f"Its secret before the last rotation was found in public ({found_at}), and works no longer."
-        await self._write(actor, "key.end_previous", held, update, found_at, text)
+        await self._write(actor, "key.end_previous", stored, update, found_at, text)
 
     async def _write(
-        self, actor: Actor, action: str, held: Held[ApiKey], update: dict[str, Any], found_at: str, text: str
+        self, actor: Actor, action: str, stored: Stored[ApiKey], update: dict[str, Any], found_at: str, text: str
     ) -> None:
-        mails = await self._mails.about(held.value, "API key found in public", text)
-        ended = held.value.previous_hash if "previous_hash" in update else None
+        mails = await self._mails.about(stored.value, "API key found in public", text)
+        ended = stored.value.previous_hash if "previous_hash" in update else None
         tasks = [*mails, *([] if ended is None else [forget(ended)])]
-        after = held.value.model_copy(update=update)
-        await self._writer.write(actor, action, held, after, reason=f"found in public: {found_at}", tasks=tasks)
+        after = stored.value.model_copy(update=update)
+        await self._writer.write(actor, action, stored, after, reason=f"found in public: {found_at}", tasks=tasks)
 
 
 def _one_line_url(url: str) -> str:

@@ -10,7 +10,7 @@ from shared.access.parts import AccessParts
 from shared.access.projects.invites import ProjectInvites
 from shared.identity.guard import allowed
 from shared.identity.models import Caller, clean_email
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, CreatedAt, InviteId, NextCursor, ProjectId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
@@ -111,7 +111,7 @@ async def list_project_invites(
 ) -> ProjectInvitesView:
     """Invites that can still be accepted."""
     page = await invites.page(consumer_id, project_id, limit, cursor)
-    items = [ProjectInviteView.model_validate(held.value.model_dump()) for held in page.items]
+    items = [ProjectInviteView.model_validate(stored.value.model_dump()) for stored in page.items]
     return ProjectInvitesView(items=items, next_cursor=page.cursor)
 
 
@@ -148,10 +148,10 @@ async def accept_project_invite(
     acceptance: InviteAcceptance,
 ) -> Joined:
     """Join the project that a mail's link is for. The address that it was sent to must be one's own, verified."""
-    held = await invites.accept(caller.actor, caller.account, acceptance.code)
-    return Joined.model_validate(held.value.model_dump())
+    stored = await invites.accept(caller.actor, caller.account, acceptance.code)
+    return Joined.model_validate(stored.value.model_dump())
 
 
-def _one(held: Held[ProjectInvite], response: Response) -> ProjectInviteView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return ProjectInviteView.model_validate(held.value.model_dump())
+def _one(stored: Stored[ProjectInvite], response: Response) -> ProjectInviteView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return ProjectInviteView.model_validate(stored.value.model_dump())

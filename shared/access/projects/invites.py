@@ -22,7 +22,7 @@ from shared.identity.models import Account
 from shared.identity.store import AccountStore
 from shared.identity.tasks import SendMail
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.documents import Held, Identifier, StoredModel
+from shared.kernel.documents import Identifier, Stored, StoredModel
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
@@ -77,17 +77,17 @@ class ProjectInvites:
         not told which. `email` is in lower case. Raises Problem 404; 409 `limit_reached`."""
 
         async def attempt() -> None:
-            held = await self._accounts.account_by_email(email)
-            if held is None:
+            stored = await self._accounts.account_by_email(email)
+            if stored is None:
                 await self._send(inviter, actor, consumer_id, project_id, email, role)
             else:
-                await self._members.try_add(actor, held.value, consumer_id, project_id, role)
+                await self._members.try_add(actor, stored.value, consumer_id, project_id, role)
 
         await retry_on_conflict(attempt)
 
     async def page(
         self, consumer_id: str, project_id: str, limit: int, cursor: str | None
-    ) -> Page[Held[ProjectInvite]]:
+    ) -> Page[Stored[ProjectInvite]]:
         """Those that can still be accepted. Raises Problem 400 `cursor_invalid`, 404."""
         if await self._store.project(consumer_id, project_id) is None:
             raise not_found()
@@ -96,41 +96,41 @@ class ProjectInvites:
         asked = f"invites:{consumer_id}:{project_id}"
         return await self._store.scan(ProjectInvite, query, lambda _: True, asked=asked, limit=limit, cursor=cursor)
 
-    async def read(self, consumer_id: str, project_id: str, invite_id: str) -> Held[ProjectInvite]:
+    async def read(self, consumer_id: str, project_id: str, invite_id: str) -> Stored[ProjectInvite]:
         """Raises Problem 404."""
-        held = await self._store.held(ProjectInvite, consumer_id, invite_document(project_id, invite_id))
-        if held is None:
+        stored = await self._store.find(ProjectInvite, consumer_id, invite_document(project_id, invite_id))
+        if stored is None:
             raise not_found()
-        return held
+        return stored
 
     async def revoke(
         self, actor: Actor, consumer_id: str, project_id: str, invite_id: str, if_match: str | None
     ) -> None:
         """Raises Problem 404, 412, 428; 409 `conflict`."""
-        held = await self.read(consumer_id, project_id, invite_id)
-        check_match(if_match, held.etag)
-        change = changed(actor, "member.revoke_invite", f"project:{project_id}", held.value, None, secret=_PERSONAL)
-        delete = Delete(invite_document(project_id, invite_id), held.etag)
+        stored = await self.read(consumer_id, project_id, invite_id)
+        check_match(if_match, stored.etag)
+        change = changed(actor, "member.revoke_invite", f"project:{project_id}", stored.value, None, secret=_PERSONAL)
+        delete = Delete(invite_document(project_id, invite_id), stored.etag)
         await self._journal.commit(ACCESS, consumer_id, [delete], change)
 
-    async def accept(self, actor: Actor, account: Account, code: str) -> Held[Member]:
+    async def accept(self, actor: Actor, account: Account, code: str) -> Stored[Member]:
         """Become a member by the code of a mail. Whoever is in the project already stays what they are. Raises Problem
         404 `invite_invalid`; 409 `limit_reached`."""
         return await retry_on_conflict(lambda: self._accept(actor, account, code))
 
-    async def _accept(self, actor: Actor, account: Account, code: str) -> Held[Member]:
+    async def _accept(self, actor: Actor, account: Account, code: str) -> Stored[Member]:
         invite_id = _hash(code)
         document = await self._documents.get(INVITES, invite_id, invite_id)
         if document is None:
             raise _invalid()
         at = _Pointer.model_validate_json(document.body)
         # The invite first: whoever uses it up is a member from the same moment on.
-        held = await self._store.held(ProjectInvite, at.consumer_id, invite_document(at.project_id, invite_id))
+        stored = await self._store.find(ProjectInvite, at.consumer_id, invite_document(at.project_id, invite_id))
         if (joined := await self._joined(at, account)) is not None:
             return joined
-        if held is None or held.value.expires_at <= self._now():
+        if stored is None or stored.value.expires_at <= self._now():
             raise _invalid()
-        role = held.value.role
+        role = stored.value.role
         try:  # which looks for the invite among those to the account's own verified address only
             return await self._members.try_add(actor, account, at.consumer_id, at.project_id, role, invite_id)
         except Problem as problem:
@@ -141,8 +141,8 @@ class ProjectInvites:
                 return joined
             raise _invalid() from problem
 
-    async def _joined(self, at: _Pointer, account: Account) -> Held[Member] | None:
-        return await self._store.held(Member, at.consumer_id, member_document(at.project_id, account.id))
+    async def _joined(self, at: _Pointer, account: Account) -> Stored[Member] | None:
+        return await self._store.find(Member, at.consumer_id, member_document(at.project_id, account.id))
 
     async def _send(
         self, inviter: Account, actor: Actor, consumer_id: str, project_id: str, email: str, role: ProjectRole

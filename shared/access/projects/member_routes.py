@@ -10,7 +10,7 @@ from shared.access.parts import AccessParts
 from shared.access.projects.members import Members
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.documents import Held, Identifier
+from shared.kernel.documents import Identifier, Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import AccountId, ConsumerId, NextCursor, ProjectId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
@@ -73,7 +73,7 @@ async def list_members(
 ) -> MembersView:
     """Everybody in the project."""
     page = await members.page(consumer_id, project_id, limit, cursor)
-    items = [MemberView.model_validate(held.value.model_dump()) for held in page.items]
+    items = [MemberView.model_validate(stored.value.model_dump()) for stored in page.items]
     return MembersView(items=items, next_cursor=page.cursor)
 
 
@@ -102,8 +102,8 @@ async def change_member(
     if_match: IfMatch = None,
 ) -> MemberView:
     """Make a member a manager, or the contrary. Nobody changes the owner; that takes a transfer."""
-    held = await members.set_role(caller.actor, consumer_id, project_id, account_id, change.role, if_match)
-    return _one(held, response)
+    stored = await members.set_role(caller.actor, consumer_id, project_id, account_id, change.role, if_match)
+    return _one(stored, response)
 
 
 @router.delete("/consumers/{consumer_id}/projects/{project_id}/members/{account_id}", status_code=204)
@@ -143,6 +143,6 @@ async def transfer_project(
     return _one(await members.transfer(caller.actor, consumer_id, project_id, transfer.account_id), response)
 
 
-def _one(held: Held[Member], response: Response) -> MemberView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return MemberView.model_validate(held.value.model_dump())
+def _one(stored: Stored[Member], response: Response) -> MemberView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return MemberView.model_validate(stored.value.model_dump())

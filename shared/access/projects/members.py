@@ -19,7 +19,7 @@ from shared.identity.mails import one_line
 from shared.identity.models import Account
 from shared.identity.tasks import SendMail
 from shared.kernel.clock import utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
@@ -47,14 +47,14 @@ class Members:
         self._seats = seats
         self._now = now
 
-    async def read(self, consumer_id: str, project_id: str, account_id: str) -> Held[Member]:
+    async def read(self, consumer_id: str, project_id: str, account_id: str) -> Stored[Member]:
         """Raises Problem 404."""
-        held = await self._store.held(Member, consumer_id, member_document(project_id, account_id))
-        if held is None or await self._store.project(consumer_id, project_id) is None:
+        stored = await self._store.find(Member, consumer_id, member_document(project_id, account_id))
+        if stored is None or await self._store.project(consumer_id, project_id) is None:
             raise not_found()
-        return held
+        return stored
 
-    async def page(self, consumer_id: str, project_id: str, limit: int, cursor: str | None) -> Page[Held[Member]]:
+    async def page(self, consumer_id: str, project_id: str, limit: int, cursor: str | None) -> Page[Stored[Member]]:
         """Raises Problem 400 `cursor_invalid`, 404."""
         await self._project(consumer_id, project_id)
         where = (Where("id", "starts_with", member_document(project_id, "")),)
@@ -64,23 +64,23 @@ class Members:
 
     async def add(
         self, actor: Actor, account: Account, consumer_id: str, project_id: str, role: ProjectRole
-    ) -> Held[Member]:
+    ) -> Stored[Member]:
         """Add an account to a project. A member stays what they are; a new one gets a mail. Raises Problem 404; 409
         `limit_reached`."""
         return await retry_on_conflict(lambda: self.try_add(actor, account, consumer_id, project_id, role))
 
     async def set_role(
         self, actor: Actor, consumer_id: str, project_id: str, account_id: str, role: ProjectRole, if_match: str | None
-    ) -> Held[Member]:
+    ) -> Stored[Member]:
         """Change a member's role. Raises Problem 404, 412, 428; 409 `owner_required`, `conflict`."""
-        held = await self.read(consumer_id, project_id, account_id)
-        check_match(if_match, held.etag)
-        _check_not_owner(held.value)
-        after = held.value.model_copy(update={"role": role})
-        change = changed(actor, "member.update", _resource(after), held.value, after, secret=_PERSONAL)
-        write = Replace(member_document(project_id, account_id), after.to_json(), held.etag)
+        stored = await self.read(consumer_id, project_id, account_id)
+        check_match(if_match, stored.etag)
+        _check_not_owner(stored.value)
+        after = stored.value.model_copy(update={"role": role})
+        change = changed(actor, "member.update", _resource(after), stored.value, after, secret=_PERSONAL)
+        write = Replace(member_document(project_id, account_id), after.to_json(), stored.etag)
         etags = await self._journal.commit(ACCESS, consumer_id, [write], change)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])
 
     async def remove(
         self, actor: Actor, consumer_id: str, project_id: str, account_id: str, if_match: str | None
@@ -88,9 +88,9 @@ class Members:
         """Raises Problem 404, 412, 428; 409 `owner_required`, `conflict`."""
 
         async def attempt() -> None:
-            held = await self.read(consumer_id, project_id, account_id)
-            check_match(if_match, held.etag)
-            await self._remove(actor, "member.remove", held)
+            stored = await self.read(consumer_id, project_id, account_id)
+            check_match(if_match, stored.etag)
+            await self._remove(actor, "member.remove", stored)
 
         await retry_on_conflict(attempt)
 
@@ -102,7 +102,7 @@ class Members:
 
         await retry_on_conflict(attempt)
 
-    async def transfer(self, actor: Actor, consumer_id: str, project_id: str, account_id: str) -> Held[Member]:
+    async def transfer(self, actor: Actor, consumer_id: str, project_id: str, account_id: str) -> Stored[Member]:
         """Make a member the owner, and the owner a manager. Raises Problem 404 for somebody who is no member; 409
         `state_invalid`, `conflict`."""
         chosen = await self.read(consumer_id, project_id, account_id)
@@ -122,7 +122,7 @@ class Members:
         tasks += _mail(after, f"You own {one_line(project.name)}", "The project's ownership was transferred to you.")
         change = Change(actor, "project.transfer", f"project:{project_id}", before=before, after={"owner": account_id})
         etags = await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=tasks)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])
 
     async def on_disable_keys(self, task_id: str, task: DisableKeys) -> None:
         """The handler of DisableKeys. Nothing happens when the person is a member again."""
@@ -145,14 +145,14 @@ class Members:
         project_id: str,
         role: ProjectRole,
         invite_id: str | None = None,
-    ) -> Held[Member]:
+    ) -> Stored[Member]:
         """Add an account in one attempt; invites to its address are used up with it. Raises Problem 404, also when
         there is no such invite any more; 409 `conflict`, `limit_reached`."""
         email = account.email if account.email_verified else None
         seat = await self._seats.find(consumer_id, project_id, email, invite_id)
         at = member_document(project_id, account.id)
-        if (held := await self._store.held(Member, consumer_id, at)) is not None:
-            return held
+        if (stored := await self._store.find(Member, consumer_id, at)) is not None:
+            return stored
         member = Member(
             consumer_id=consumer_id,
             project_id=project_id,
@@ -169,10 +169,10 @@ class Members:
         tasks += _mail(member, f"You are in {name}", text)
         writes = [Create(at, member.to_json()), *seat.writes]
         etags = await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=tasks)
-        return Held(member, etags[0])
+        return Stored(member, etags[0])
 
-    async def _remove(self, actor: Actor, action: str, held: Held[Member]) -> None:
-        member = held.value
+    async def _remove(self, actor: Actor, action: str, stored: Stored[Member]) -> None:
+        member = stored.value
         _check_not_owner(member)
         consumer_id, project_id, account_id = member.consumer_id, member.project_id, member.account_id
         project = await self._project(consumer_id, project_id)
@@ -188,7 +188,7 @@ class Members:
         change = Change(actor, action, gone.resource, before=gone.before, after={"disabled_key_ids": ids})
         tasks += _mail(member, f"You are no longer in {one_line(project.name)}", "You have no access to it any more.")
         tasks += await self._mail_owner(member, project, ids)
-        delete = Delete(member_document(project_id, account_id), held.etag)
+        delete = Delete(member_document(project_id, account_id), stored.etag)
         await self._journal.commit(ACCESS, consumer_id, [delete, *writes], change, tasks=tasks)
 
     async def _mail_owner(self, gone: Member, project: Project, key_ids: Sequence[str]) -> list[Task]:
@@ -201,20 +201,20 @@ class Members:
             text += ".\nRotate and enable those that are still needed."
         return _mail(owner.value, f"{one_line(gone.name)} left {one_line(project.name)}", text)
 
-    async def _keys_made_by(self, consumer_id: str, project_id: str, account_id: str) -> list[Held[ApiKey]]:
+    async def _keys_made_by(self, consumer_id: str, project_id: str, account_id: str) -> list[Stored[ApiKey]]:
         keys = await self._store.all_of(ApiKey, consumer_id, "key:")
         seen = [key for key in keys if key.value.project_id == project_id and key.value.seen_by(account_id)]
         return [key for key in seen if key.value.status == "active"]
 
-    async def _owner(self, consumer_id: str, project_id: str) -> Held[Member] | None:
+    async def _owner(self, consumer_id: str, project_id: str) -> Stored[Member] | None:
         members = await self._store.all_of(Member, consumer_id, member_document(project_id, ""))
-        return next((held for held in members if held.value.role == "owner"), None)
+        return next((stored for stored in members if stored.value.role == "owner"), None)
 
     async def _project(self, consumer_id: str, project_id: str) -> Project:
-        held = await self._store.held(Project, consumer_id, project_document(project_id))
-        if held is None:
+        stored = await self._store.find(Project, consumer_id, project_document(project_id))
+        if stored is None:
             raise not_found()
-        return held.value
+        return stored.value
 
 
 def _check_not_owner(member: Member) -> None:
@@ -222,7 +222,7 @@ def _check_not_owner(member: Member) -> None:
         raise Problem(409, "owner_required", "A project needs its owner. Transfer the ownership first.")
 
 
-def _disabled(keys: Sequence[Held[ApiKey]]) -> tuple[list[Operation], list[str]]:
+def _disabled(keys: Sequence[Stored[ApiKey]]) -> tuple[list[Operation], list[str]]:
     """The writes that disable these keys, and their ids."""
     update = {"status": "disabled", "reason": "who knows it left the project"}
     return [replace_key(key, key.value.model_copy(update=update)) for key in keys], [key.value.id for key in keys]

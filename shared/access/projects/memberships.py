@@ -54,8 +54,8 @@ class Memberships:
         part, after = _position(asked, cursor)
         found: list[JoinedProject] = []
         if part == "own":
-            held = await self._store.first(Project, _after(account.consumer_id, project_document(""), after, limit))
-            found += [JoinedProject(each.value, "own") for each in held]
+            stored = await self._store.first(Project, _after(account.consumer_id, project_document(""), after, limit))
+            found += [JoinedProject(each.value, "own") for each in stored]
             if len(found) == limit:
                 last = project_document(found[-1].project.id)
                 return Page(tuple(found), encode_cursor(asked, ["own", last]))

@@ -11,7 +11,7 @@ from shared.access.projects.memberships import Memberships
 from shared.access.projects.service import Projects
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.documents import Held, Identifier, Name
+from shared.kernel.documents import Identifier, Name, Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, NextCursor, ProjectId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
@@ -113,8 +113,10 @@ async def create_project(
     response: Response,
 ) -> ProjectView:
     """Make a project; whoever does is its owner."""
-    held = await projects.create(caller.actor, caller.account, consumer_id, new.name, new.description, new.service_ids)
-    return _one(held, response)
+    stored = await projects.create(
+        caller.actor, caller.account, consumer_id, new.name, new.description, new.service_ids
+    )
+    return _one(stored, response)
 
 
 @router.get("/consumers/{consumer_id}/projects")
@@ -127,7 +129,7 @@ async def list_projects(
 ) -> ProjectsView:
     """All projects of the consumer, in the order in which they were made."""
     page = await projects.page(consumer_id, limit, cursor)
-    items = [ProjectView.model_validate(held.value.model_dump()) for held in page.items]
+    items = [ProjectView.model_validate(stored.value.model_dump()) for stored in page.items]
     return ProjectsView(items=items, next_cursor=page.cursor)
 
 
@@ -171,6 +173,6 @@ async def delete_project(
     await projects.delete(caller.actor, consumer_id, project_id, if_match)
 
 
-def _one(held: Held[Project], response: Response) -> ProjectView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return ProjectView.model_validate(held.value.model_dump())
+def _one(stored: Stored[Project], response: Response) -> ProjectView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return ProjectView.model_validate(stored.value.model_dump())

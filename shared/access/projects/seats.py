@@ -36,14 +36,14 @@ class Seats:
         if project is None:
             raise not_found()
         invites = await self._store.all_of(ProjectInvite, consumer_id, invite_document(project_id, ""))
-        used = [held for held in invites if email is not None and held.value.email == email]
-        if invite_id is not None and invite_id not in {held.value.id for held in used}:
+        used = [stored for stored in invites if email is not None and stored.value.email == email]
+        if invite_id is not None and invite_id not in {stored.value.id for stored in used}:
             raise not_found()
         members = await self._store.all_of(Member, consumer_id, member_document(project_id, ""))
         limit = (await self._settings.current()).members_per_project_max
-        known = email is not None and email in {held.value.email for held in members}
+        known = email is not None and email in {stored.value.email for stored in members}
         if not known and len(members) + len(invites) - len(used) >= limit:
             detail = f"The project has {limit} members and open invites already, which is the most."
             raise Problem(409, "limit_reached", detail)
-        deletes = [Delete(invite_document(project_id, held.value.id), held.etag) for held in used]
+        deletes = [Delete(invite_document(project_id, stored.value.id), stored.etag) for stored in used]
         return Seat(project, (guard, *deletes))

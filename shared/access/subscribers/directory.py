@@ -7,21 +7,21 @@ from collections.abc import AsyncIterator
 
 from shared.access.models import Grant
 from shared.access.store import AccessStore
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.platform.documents import Query, Where
 
 GRANTS_PER_PAGE = 100
 
 
-async def grants_of_pseudonym(store: AccessStore, merchant_id: str, pseudonym: str) -> list[Held[Grant]]:
+async def grants_of_pseudonym(store: AccessStore, merchant_id: str, pseudonym: str) -> list[Stored[Grant]]:
     """All grants of one consumer at the merchant, in whatever state; none for another merchant's pseudonym."""
-    return [held async for held in store.stream(Grant, _of_pseudonym(merchant_id, pseudonym, GRANTS_PER_PAGE))]
+    return [stored async for stored in store.stream(Grant, _of_pseudonym(merchant_id, pseudonym, GRANTS_PER_PAGE))]
 
 
 async def find_consumer_id(store: AccessStore, merchant_id: str, pseudonym: str) -> str | None:
     """The consumer that the merchant knows by this pseudonym; None when the merchant has no such consumer."""
-    held = await store.first(Grant, _of_pseudonym(merchant_id, pseudonym, 1))
-    return held[0].value.consumer_id if held else None
+    stored = await store.first(Grant, _of_pseudonym(merchant_id, pseudonym, 1))
+    return stored[0].value.consumer_id if stored else None
 
 
 async def grants_by_pseudonym(
@@ -40,11 +40,11 @@ async def grants_by_pseudonym(
         where.append(Where("pseudonym", ">", after))
     group: list[Grant] = []
     # Across tenants: a merchant's own grants.
-    async for held in store.stream(Grant, Query(None, tuple(where), order_by="pseudonym", limit=page_size)):
-        if group and group[0].pseudonym != held.value.pseudonym:
+    async for stored in store.stream(Grant, Query(None, tuple(where), order_by="pseudonym", limit=page_size)):
+        if group and group[0].pseudonym != stored.value.pseudonym:
             yield group[0].pseudonym or "", group
             group = []
-        group.append(held.value)
+        group.append(stored.value)
     if group:
         yield group[0].pseudonym or "", group
 

@@ -46,8 +46,8 @@ class SubscriberKeys:
         consumer_id = subscriber.grants[0].consumer_id
 
         async def attempt() -> SubscriberKey:
-            held = await self._writer.read(consumer_id, key_id)
-            before = held.value
+            stored = await self._writer.read(consumer_id, key_id)
+            before = stored.value
             assigned = mine.intersection(before.service_ids)
             gone = assigned if service_ids is None else frozenset(service_ids)
             if not gone or gone - assigned:
@@ -58,7 +58,7 @@ class SubscriberKeys:
             text = f"The merchant has taken {len(gone)} of its services from this key: {', '.join(sorted(gone))}."
             tasks = await self._mails.about(before, "API key lost services", f"{text}\n\nReason: {one_line(reason)}")
             action = "key.revoke_for_service"
-            written = await self._writer.write(actor, action, held, after, reason=reason, tasks=tasks)
+            written = await self._writer.write(actor, action, stored, after, reason=reason, tasks=tasks)
             return SubscriberKey(written.value, assigned - gone)
 
         return await retry_on_conflict(attempt)

@@ -17,7 +17,7 @@ from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change
 from shared.catalog.store import CatalogStore
 from shared.identity.mails import one_line
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.http.paging import Page, bad_cursor, decode_cursor, encode_cursor
 from shared.kernel.http.problems import not_found
 from shared.platform.documents import Replace
@@ -79,7 +79,7 @@ class Subscribers:
     async def read(self, merchant_id: str, pseudonym: str) -> Subscriber:
         """One subscriber. Raises Problem 404, also for another merchant's pseudonym."""
         grants = await self._grants(merchant_id, pseudonym)
-        return await self._subscriber(merchant_id, pseudonym, _visible([held.value for held in grants]))
+        return await self._subscriber(merchant_id, pseudonym, _visible([stored.value for stored in grants]))
 
     async def restrict(
         self, actor: Actor, merchant_id: str, pseudonym: str, service_ids: Sequence[str] | None, reason: str
@@ -104,27 +104,29 @@ class Subscribers:
         restricted: bool,
         reason: str,
     ) -> Subscriber:
-        grants = {held.value.service_id: held for held in await self._grants(merchant_id, pseudonym)}
+        grants = {stored.value.service_id: stored for stored in await self._grants(merchant_id, pseudonym)}
         wanted = grants.keys() if service_ids is None else set(service_ids)
         if wanted - grants.keys():
             raise not_found()
         chosen = [grants[service_id] for service_id in sorted(wanted)]
-        todo = [held for held in chosen if held.value.restricted != restricted]
+        todo = [stored for stored in chosen if stored.value.restricted != restricted]
         # More than fit one transaction are several: a kill in between leaves some as they were, and no answer.
         for start in range(0, len(todo), GRANTS_AT_ONCE_MAX):
             await self._commit(actor, pseudonym, todo[start : start + GRANTS_AT_ONCE_MAX], restricted, reason)
         return await self.read(merchant_id, pseudonym)
 
     async def _commit(
-        self, actor: Actor, pseudonym: str, grants: Sequence[Held[Grant]], restricted: bool, reason: str
+        self, actor: Actor, pseudonym: str, grants: Sequence[Stored[Grant]], restricted: bool, reason: str
     ) -> None:
         consumer_id = grants[0].value.consumer_id
         update: Mapping[str, object] = {"restricted": restricted, "reason": reason if restricted else None}
         writes = [
-            Replace(grant_document(held.value.service_id), held.value.model_copy(update=update).to_json(), held.etag)
-            for held in grants
+            Replace(
+                grant_document(stored.value.service_id), stored.value.model_copy(update=update).to_json(), stored.etag
+            )
+            for stored in grants
         ]
-        service_ids = [held.value.service_id for held in grants]
+        service_ids = [stored.value.service_id for stored in grants]
         action = "subscriber.restrict" if restricted else "subscriber.unblock"
         before, after = {"restricted": not restricted}, {"restricted": restricted, "service_ids": service_ids}
         change = Change(actor, action, f"subscriber:{pseudonym}", before=before, after=after, reason=reason)
@@ -139,10 +141,10 @@ class Subscribers:
         service = await self._catalog.service(service_id)
         return service_id if service is None else one_line(service.name)
 
-    async def _grants(self, merchant_id: str, pseudonym: str) -> list[Held[Grant]]:
+    async def _grants(self, merchant_id: str, pseudonym: str) -> list[Stored[Grant]]:
         """All grants of the pseudonym at the merchant. Raises Problem 404 when the merchant may see none of them."""
         grants = await grants_of_pseudonym(self._store, merchant_id, pseudonym)
-        if not _visible([held.value for held in grants]):
+        if not _visible([stored.value for stored in grants]):
             raise not_found()
         return grants
 
@@ -150,8 +152,8 @@ class Subscribers:
         consumer_id = grants[0].consumer_id
         consumer = await self._store.consumer(consumer_id)
         service_ids = {grant.service_id for grant in grants}
-        held = await self._store.all_of(ApiKey, consumer_id, "key:")
-        keys = [key.value for key in reversed(held) if service_ids.intersection(key.value.service_ids)]
+        stored = await self._store.all_of(ApiKey, consumer_id, "key:")
+        keys = [key.value for key in reversed(stored) if service_ids.intersection(key.value.service_ids)]
         return Subscriber(pseudonym, _shared_name(consumer, merchant_id), grants, tuple(keys[:KEYS_SHOWN_MAX]))
 
 

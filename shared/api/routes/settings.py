@@ -38,9 +38,9 @@ async def read_settings(
     caller: Annotated[Caller, Depends(allowed("settings.read"))], store: PlatformSettingsStorePart, response: Response
 ) -> PlatformSettingsView:
     """The platform's settings."""
-    held = await store.held()
-    response.headers["ETag"] = entity_tag(held.etag)
-    return PlatformSettingsView.model_validate(held.value.model_dump())
+    stored = await store.stored()
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return PlatformSettingsView.model_validate(stored.value.model_dump())
 
 
 @router.patch("/admin/settings")
@@ -53,6 +53,6 @@ async def change_settings(
 ) -> PlatformSettingsView:
     """Change some of the platform's settings. They hold everywhere within a second or two."""
     given = {name: getattr(change, name) for name in change.model_fields_set - {"reason"}}
-    held = await store.change(caller.actor, given, if_match=if_match, reason=change.reason)
-    response.headers["ETag"] = entity_tag(held.etag)
-    return PlatformSettingsView.model_validate(held.value.model_dump())
+    stored = await store.change(caller.actor, given, if_match=if_match, reason=change.reason)
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return PlatformSettingsView.model_validate(stored.value.model_dump())

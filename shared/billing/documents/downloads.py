@@ -40,10 +40,10 @@ class InvoiceDownloads:
     async def of_merchant(self, actor: Actor, *, merchant_id: str, id: str, format: Format, side: Side) -> Link:
         """Link to an invoice's document, for the merchant, as its own `side` or the buyer's. Raises Problem 404;
         BlobsUnavailable."""
-        held = await self._invoices.invoice(merchant_id, id)
-        if held is None:
+        stored = await self._invoices.invoice(merchant_id, id)
+        if stored is None:
             raise not_found()
-        return await self._document(actor, held.value, format, side)
+        return await self._document(actor, stored.value, format, side)
 
     async def of_consumer(self, actor: Actor, *, consumer_id: str, id: str, format: Format) -> Link:
         """Link to an invoice's document, for the consumer who was billed. Raises Problem 404; BlobsUnavailable."""
@@ -51,20 +51,20 @@ class InvoiceDownloads:
 
     async def merchants_note(self, actor: Actor, *, merchant_id: str, id: str, format: Format) -> Link:
         """Link to a credit note's document, for the merchant. Raises Problem 404; BlobsUnavailable."""
-        held = await self._invoices.note(merchant_id, id)
-        invoice = None if held is None else await self._invoices.invoice(merchant_id, held.value.invoice_id)
-        if held is None or invoice is None:
+        stored = await self._invoices.note(merchant_id, id)
+        invoice = None if stored is None else await self._invoices.invoice(merchant_id, stored.value.invoice_id)
+        if stored is None or invoice is None:
             raise not_found()
-        return await self._note(actor, held.value, invoice.value, format)
+        return await self._note(actor, stored.value, invoice.value, format)
 
     async def consumers_note(self, actor: Actor, *, consumer_id: str, invoice_id: str, id: str, format: Format) -> Link:
         """Link to the document of one of an invoice's credit notes, for the consumer. Raises Problem 404;
         BlobsUnavailable."""
         invoice = await self._consumers_invoice(consumer_id, invoice_id)
-        held = await self._invoices.note(invoice.merchant_id, id)
-        if held is None or held.value.invoice_id != invoice_id:
+        stored = await self._invoices.note(invoice.merchant_id, id)
+        if stored is None or stored.value.invoice_id != invoice_id:
             raise not_found()
-        return await self._note(actor, held.value, invoice, format)
+        return await self._note(actor, stored.value, invoice, format)
 
     async def records(self, actor: Actor, *, consumer_id: str, id: str, period: str | None) -> Link:
         """Link to the raw records of one period that an invoice rests on, its own unless another is named, as CSV.
@@ -96,10 +96,10 @@ class InvoiceDownloads:
             raise Problem(410, "records_gone", detail) from None
 
     async def _consumers_invoice(self, consumer_id: str, id: str) -> Invoice:
-        held = await self._invoices.consumer_invoice(consumer_id, id)
-        if held is None:
+        stored = await self._invoices.consumer_invoice(consumer_id, id)
+        if stored is None:
             raise not_found()
-        return held.value
+        return stored.value
 
     async def _document(self, actor: Actor, invoice: Invoice, format: Format, side: Side) -> Link:
         name = await self._cache.get(invoice, format, side)

@@ -90,10 +90,10 @@ class Announcer:
     async def _announce_issued(
         self, id: str, merchant_id: str, invoice_id: str, at: datetime, listening: dict[str, bool]
     ) -> None:
-        held = await self._invoices.invoice(merchant_id, invoice_id)
-        if held is None or held.value.status == "void":
+        stored = await self._invoices.invoice(merchant_id, invoice_id)
+        if stored is None or stored.value.status == "void":
             return
-        for task in await self._issued_tasks(held.value, at, listening):
+        for task in await self._issued_tasks(stored.value, at, listening):
             task_id = f"{id}.{_recipient(task)}"
             try:
                 await (self._send(task_id, task) if isinstance(task, SendMail) else self._post(task_id, task))
@@ -178,7 +178,7 @@ class Announcer:
 
     async def _listens(self, owner_id: str, type: EventType) -> bool:
         hooks = await self._webhooks.webhooks(owner_id)
-        return any(held.value.status == "enabled" and type in held.value.events for held in hooks)
+        return any(stored.value.status == "enabled" and type in stored.value.events for stored in hooks)
 
 
 def _recipient(task: SendMail | EmitEvent) -> str:

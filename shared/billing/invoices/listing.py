@@ -4,7 +4,7 @@ from shared.access.store import AccessStore
 from shared.access.subscribers.directory import find_consumer_id
 from shared.billing.invoices.models import CreditNote, Invoice, InvoiceStatus
 from shared.billing.invoices.store import InvoiceStore
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.platform.documents import Where
@@ -26,7 +26,7 @@ class InvoiceListing:
         status: InvoiceStatus | None = None,
         period: str | None = None,
         pseudonym: str | None = None,
-    ) -> Page[Held[Invoice]]:
+    ) -> Page[Stored[Invoice]]:
         """A page of a merchant's invoices, newest numbers first; an empty one for a pseudonym that is not the
         merchant's."""
         where = _where(status=status, period=period)
@@ -47,7 +47,7 @@ class InvoiceListing:
         *,
         status: InvoiceStatus | None = None,
         period: str | None = None,
-    ) -> Page[Held[Invoice]]:
+    ) -> Page[Stored[Invoice]]:
         """A page of a consumer's invoices of all its merchants, newest periods first."""
         return await self._invoices.consumer_invoices(consumer_id, _where(status=status, period=period), limit, cursor)
 
@@ -60,27 +60,27 @@ class InvoiceListing:
         consumer_id: str | None = None,
         status: InvoiceStatus | None = None,
         period: str | None = None,
-    ) -> Page[Held[Invoice]]:
+    ) -> Page[Stored[Invoice]]:
         """A page of one merchant's invoices, or of everybody's, newest periods first."""
         where = _where(consumer_id=consumer_id, status=status, period=period)
         return await self._invoices.all_invoices(merchant_id, where, limit, cursor)
 
-    async def notes_of_merchant(self, merchant_id: str, limit: int, cursor: str | None) -> Page[Held[CreditNote]]:
+    async def notes_of_merchant(self, merchant_id: str, limit: int, cursor: str | None) -> Page[Stored[CreditNote]]:
         """A page of a merchant's credit notes, newest numbers first."""
         return await self._invoices.notes(merchant_id, (), limit, cursor)
 
     async def notes_of_invoice(
         self, consumer_id: str, invoice_id: str, limit: int, cursor: str | None
-    ) -> Page[Held[CreditNote]]:
+    ) -> Page[Stored[CreditNote]]:
         """A page of the credit notes that took back some of a consumer's invoice, newest numbers first. Raises Problem
         404."""
-        held = await self._invoices.consumer_invoice(consumer_id, invoice_id)
-        if held is None:
+        stored = await self._invoices.consumer_invoice(consumer_id, invoice_id)
+        if stored is None:
             raise not_found()
-        numbers = tuple(note.number for note in held.value.notes)
+        numbers = tuple(note.number for note in stored.value.notes)
         if not numbers:
             return Page((), None)
-        return await self._invoices.notes(held.value.merchant_id, (Where("number", "in", numbers),), limit, cursor)
+        return await self._invoices.notes(stored.value.merchant_id, (Where("number", "in", numbers),), limit, cursor)
 
 
 def _where(**wanted: str | None) -> list[Where]:

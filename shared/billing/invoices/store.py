@@ -7,7 +7,7 @@ from shared.billing.invoices.credit import Credit
 from shared.billing.invoices.models import CreditNote, Invoice
 from shared.billing.numbering import Numbers
 from shared.billing.store import BILLING, BillingStore
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.http.paging import Page
 from shared.platform.documents import Query, Where
 
@@ -30,19 +30,19 @@ def credit_document(consumer_id: str, currency: str) -> str:
 class InvoiceStore(BillingStore):
     """Reads what merchants issued, and what credit their consumers have."""
 
-    async def invoice(self, merchant_id: str, id: str) -> Held[Invoice] | None:
+    async def invoice(self, merchant_id: str, id: str) -> Stored[Invoice] | None:
         """Read a merchant's invoice; None where there is none."""
         return await self.get(Invoice, merchant_id, invoice_document(id))
 
-    async def note(self, merchant_id: str, id: str) -> Held[CreditNote] | None:
+    async def note(self, merchant_id: str, id: str) -> Stored[CreditNote] | None:
         """Read a merchant's credit note; None where there is none."""
         return await self.get(CreditNote, merchant_id, note_document(id))
 
-    async def credit(self, merchant_id: str, consumer_id: str, currency: str) -> Held[Credit] | None:
+    async def credit(self, merchant_id: str, consumer_id: str, currency: str) -> Stored[Credit] | None:
         """Read what a consumer has for its next invoices; None where it has nothing."""
         return await self.get(Credit, merchant_id, credit_document(consumer_id, currency))
 
-    async def numbers(self, merchant_id: str, sequence: str) -> Held[Numbers] | None:
+    async def numbers(self, merchant_id: str, sequence: str) -> Stored[Numbers] | None:
         """Read the last number of a sequence, by its document; None before the first number."""
         return await self.get(Numbers, merchant_id, sequence)
 
@@ -52,16 +52,16 @@ class InvoiceStore(BillingStore):
         page = await self._documents.query(BILLING, Query(merchant_id, where, order_by="number", limit=limit))
         return [Invoice.model_validate_json(found.body) for found in page.items]
 
-    async def unpaid(self, until: str) -> AsyncIterator[Held[Invoice]]:
+    async def unpaid(self, until: str) -> AsyncIterator[Stored[Invoice]]:
         """List every merchant's invoices whose `due` is at most the day `until`."""
         # Across tenants: the platform sees what is overdue.
         query = Query(None, (Where("due", "<=", until),), order_by="due", limit=100)
-        async for held in self._query(Invoice, query):
-            yield held
+        async for stored in self._query(Invoice, query):
+            yield stored
 
     async def merchant_invoices(
         self, merchant_id: str, where: Sequence[Where], limit: int, cursor: str | None, filters: str = ""
-    ) -> Page[Held[Invoice]]:
+    ) -> Page[Stored[Invoice]]:
         """A page of a merchant's invoices, newest numbers first. `filters` stands for `where` in the cursor. Raises
         Problem 400 `cursor_invalid`."""
         conditions = (Where("kind", "=", "invoice"), *where)
@@ -70,7 +70,7 @@ class InvoiceStore(BillingStore):
 
     async def consumer_invoices(
         self, consumer_id: str, where: Sequence[Where], limit: int, cursor: str | None
-    ) -> Page[Held[Invoice]]:
+    ) -> Page[Stored[Invoice]]:
         """A page of a consumer's invoices, newest periods first. Raises Problem 400 `cursor_invalid`."""
         list_name = f"invoices:{consumer_id}:{where}"
         conditions = (Where("consumer_id", "=", consumer_id), Where("kind", "=", "invoice"), *where)
@@ -78,18 +78,18 @@ class InvoiceStore(BillingStore):
         query = Query(None, conditions, order_by="period", descending=True, limit=limit)
         return await self._page(Invoice, list_name, query, cursor)
 
-    async def consumer_invoice(self, consumer_id: str, id: str) -> Held[Invoice] | None:
+    async def consumer_invoice(self, consumer_id: str, id: str) -> Stored[Invoice] | None:
         """Read a consumer's own invoice, whichever merchant issued it; None where there is none."""
         where = (Where("consumer_id", "=", consumer_id), Where("id", "=", invoice_document(id)))
         # Across tenants: a consumer's own invoices are its merchants' documents.
         query = Query(None, where, limit=1)
-        async for held in self._query(Invoice, query):
-            return held
+        async for stored in self._query(Invoice, query):
+            return stored
         return None
 
     async def all_invoices(
         self, merchant_id: str | None, where: Sequence[Where], limit: int, cursor: str | None
-    ) -> Page[Held[Invoice]]:
+    ) -> Page[Stored[Invoice]]:
         """A page of one merchant's invoices, or of everybody's, newest periods first. Raises Problem 400
         `cursor_invalid`."""
         list_name = f"all invoices:{merchant_id}:{where}"
@@ -100,7 +100,7 @@ class InvoiceStore(BillingStore):
 
     async def notes(
         self, merchant_id: str, where: Sequence[Where], limit: int, cursor: str | None
-    ) -> Page[Held[CreditNote]]:
+    ) -> Page[Stored[CreditNote]]:
         """A page of a merchant's credit notes, newest numbers first. Raises Problem 400 `cursor_invalid`."""
         list_name = f"notes:{merchant_id}:{sha256(repr(where).encode()).hexdigest()[:16]}"
         conditions = (Where("kind", "=", "note"), *where)

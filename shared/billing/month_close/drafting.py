@@ -31,7 +31,7 @@ from shared.billing.tax.rules import tax_lines, treatment
 from shared.billing.usage.models import RecordsProof
 from shared.billing.usage.month import MonthReader, MonthUsage
 from shared.catalog.store import CatalogStore
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.http.problems import not_found
 from shared.kernel.money import ZERO
 from shared.kernel.periods import Period, previous_month
@@ -163,14 +163,14 @@ class Drafter:
             records += [proof] if late else []
         if not lines:
             return None
-        held = await self._invoices.credit(basis.close.merchant_id, subject.consumer.id, subject.currency)
-        invoice = _assemble(subject, tuple(lines), tuple(plans), held)
+        stored = await self._invoices.credit(basis.close.merchant_id, subject.consumer.id, subject.currency)
+        invoice = _assemble(subject, tuple(lines), tuple(plans), stored)
         known = {
             "records": tuple(records),
             "prints": prints,
             "days": usage.requests_by_day(service_ids),
         }
-        return Draft(basis.close, invoice.model_copy(update=known), held)
+        return Draft(basis.close, invoice.model_copy(update=known), stored)
 
     async def _earlier_invoices(self, subject: "_Subject") -> dict[str, Invoice]:
         """The invoices of the months before, by period."""
@@ -182,9 +182,9 @@ class Drafter:
                 period=month.period.name,
                 currency=subject.currency,
             )
-            held = await self._invoices.invoice(merchant_id, invoice)
-            if held is not None:
-                found[month.period.name] = held.value
+            stored = await self._invoices.invoice(merchant_id, invoice)
+            if stored is not None:
+                found[month.period.name] = stored.value
         return found
 
     async def _corrections(
@@ -237,7 +237,7 @@ def _known_print(period: str, invoices: Iterable[Invoice]) -> str | None:
 
 
 def _assemble(
-    subject: _Subject, lines: tuple[Line, ...], plans: tuple[UsedPlan, ...], credit: Held[Credit] | None
+    subject: _Subject, lines: tuple[Line, ...], plans: tuple[UsedPlan, ...], credit: Stored[Credit] | None
 ) -> Invoice:
     close, currency = subject.basis.close, subject.currency
     net = sum((line.net for line in lines), ZERO)

@@ -18,7 +18,7 @@ from shared.billing.month_close.models import Filing
 from shared.billing.month_close.store import CloseStore, filing_document
 from shared.billing.store import BILLING
 from shared.kernel.clock import utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Unavailable
 from shared.platform.documents import DocumentMissing, Documents, PreconditionFailed
 
@@ -59,8 +59,8 @@ class Filer:
 
     async def any_due(self) -> bool:
         """Tell whether something is left to file that nobody works on. Raises DocumentsUnavailable."""
-        async for held in self._closes.filings():
-            if self._is_free(held.value):
+        async for stored in self._closes.filings():
+            if self._is_free(stored.value):
                 return True
         return False
 
@@ -68,16 +68,16 @@ class Filer:
         """File everything that nobody works on. Returns how many invoices were filed. Raises BlobsUnavailable and
         DocumentsUnavailable; the next run goes on where this one was."""
         filed = 0
-        async for held in self._closes.filings():
-            if self._is_free(held.value):
-                filed += await self._file(held)
+        async for stored in self._closes.filings():
+            if self._is_free(stored.value):
+                filed += await self._file(stored)
         return filed
 
     def _is_free(self, filing: Filing) -> bool:
         return filing.leased_until is None or filing.leased_until <= self._now()
 
-    async def _file(self, held: Held[Filing]) -> int:
-        filing, etag, filed = held.value, held.etag, 0
+    async def _file(self, stored: Stored[Filing]) -> int:
+        filing, etag, filed = stored.value, stored.etag, 0
         place = (BILLING, filing.merchant_id, filing_document(filing.period))
         try:
             while True:

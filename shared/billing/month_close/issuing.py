@@ -20,7 +20,7 @@ from shared.billing.numbering import Numbers, invoice_number, sequence_document
 from shared.billing.store import BILLING
 from shared.billing.tasks import AnnounceInvoices
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.platform.documents import Create, Delete, DocumentsUnavailable, Operation, Replace
 
@@ -43,7 +43,7 @@ class Draft:
 
     close: Close
     invoice: Invoice
-    credit: Held[Credit] | None
+    credit: Stored[Credit] | None
     outcome: Outcome | None = None
 
 
@@ -88,11 +88,13 @@ class InvoiceIssuer:
         """Issue drafts of one close in one transaction. Raises Problem 409 `conflict`."""
         close = drafts[0].close
         sequence = sequence_document(SERIES, close.financial_year)
-        held = await self._invoices.numbers(merchant_id, sequence)
-        last = 0 if held is None else held.value.last
+        stored = await self._invoices.numbers(merchant_id, sequence)
+        last = 0 if stored is None else stored.value.last
         issued = [_numbered(draft, number) for number, draft in enumerate(drafts, last + 1)]
         after = Numbers(last=last + len(drafts)).to_json()
-        operations: list[Operation] = [Create(sequence, after) if held is None else Replace(sequence, after, held.etag)]
+        operations: list[Operation] = [
+            Create(sequence, after) if stored is None else Replace(sequence, after, stored.etag)
+        ]
         for draft, invoice in zip(drafts, issued, strict=True):
             operations.append(Create(invoice_document(invoice.id), invoice.to_json()))
             operations += _credit_operations(draft.credit, invoice)
@@ -152,7 +154,7 @@ def _numbered(draft: Draft, last: int) -> Invoice:
     )
 
 
-def _credit_operations(credit: Held[Credit] | None, invoice: Invoice) -> list[Operation]:
+def _credit_operations(credit: Stored[Credit] | None, invoice: Invoice) -> list[Operation]:
     """What is left of the credit after an invoice that uses it, or adds to it."""
     if not invoice.credits and not invoice.carried:
         return []

@@ -46,31 +46,31 @@ class Previews:
         """Draft a subscriber's invoices, one for each currency, of the period that is running, or of the named one that
         is not closed yet. Raises Problem 404, also for a merchant who does not bill; 400 `range_invalid` for a period
         that is closed or to come; 409 `state_invalid` while counters and records differ."""
-        held = await self._profiles.profile(merchant_id)
-        if held is None:
+        stored = await self._profiles.profile(merchant_id)
+        if stored is None:
             raise not_found()
-        close = await self._closer.draft_close(held.value, await self._period(held.value, name))
+        close = await self._closer.draft_close(stored.value, await self._period(stored.value, name))
         subscriber = await self._subscribers.by_pseudonym(close, pseudonym)
         if subscriber is None:
             raise not_found()
-        return await self._drafts(held.value, subscriber, close.as_period)
+        return await self._drafts(stored.value, subscriber, close.as_period)
 
     async def of_consumer(self, consumer_id: str) -> list[Invoice]:
         """Draft what the running period of every merchant comes to for a consumer so far, by merchant. Raises Problem
         409 as above."""
-        grants = [held.value for held in await self._access.all_of(Grant, consumer_id, "grant:")]
+        grants = [stored.value for stored in await self._access.all_of(Grant, consumer_id, "grant:")]
         merchants = sorted({grant.merchant_id for grant in grants if grant.merchant_id is not None})[:MERCHANTS_MAX]
         found = await asyncio.gather(*(self._of_merchant(consumer_id, merchant_id) for merchant_id in merchants))
         return [invoice for invoices in found for invoice in invoices]
 
     async def _of_merchant(self, consumer_id: str, merchant_id: str) -> list[Invoice]:
-        held = await self._profiles.profile(merchant_id)
-        if held is None:
+        stored = await self._profiles.profile(merchant_id)
+        if stored is None:
             return []
-        of = await self._period(held.value, None)
-        close = await self._closer.draft_close(held.value, of)
+        of = await self._period(stored.value, None)
+        close = await self._closer.draft_close(stored.value, of)
         subscriber = await self._subscribers.by_consumer(close, consumer_id)
-        return [] if subscriber is None else await self._drafts(held.value, subscriber, of)
+        return [] if subscriber is None else await self._drafts(stored.value, subscriber, of)
 
     async def _drafts(self, profile: BillingProfile, subscriber: BilledSubscriber, of: Period) -> list[Invoice]:
         basis = await self._drafter.load_basis(await self._closer.draft_close(profile, of))

@@ -21,7 +21,7 @@ from shared.billing.month_close.store import CloseStore, close_document, filing_
 from shared.billing.month_close.subscribers import BilledSubscriber, BilledSubscribers
 from shared.billing.store import BILLING
 from shared.billing.usage.month import CountersDiffer
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.platform.documents import DocumentExists, Operation, PreconditionFailed, Replace, Upsert
 
@@ -41,7 +41,7 @@ class CloseRun:
 
     def __init__(
         self,
-        held: Held[Close],
+        stored: Stored[Close],
         basis: Basis,
         *,
         closes: CloseStore,
@@ -52,8 +52,8 @@ class CloseRun:
         mails: AccessMails,
         now: Callable[[], datetime],
     ) -> None:
-        self._stored = held
-        self._close = held.value
+        self._stored = stored
+        self._close = stored.value
         self._basis = basis
         self._closes = closes
         self._subscribers = subscribers
@@ -177,7 +177,7 @@ class CloseRun:
             except Problem:
                 await self._merge_with_stored()
             else:
-                self._stored, self._close = Held(close, etags[0]), close
+                self._stored, self._close = Stored(close, etags[0]), close
 
     async def _commit_with_mail(self, close: Close, new: Sequence[tuple[str, str]]) -> Sequence[str]:
         """Store the close together with a mail about `new`, pseudonyms with reasons. Raises Problem 409."""
@@ -198,7 +198,7 @@ class CloseRun:
                 if self._close.status == "done":
                     return
             else:
-                self._stored = Held(self._close, etag)
+                self._stored = Stored(self._close, etag)
                 _logger.info(
                     "%s: %d consumers, %d invoices, %d held",
                     self._close.resource,

@@ -26,7 +26,7 @@ from shared.billing.profiles.store import ProfileStore
 from shared.billing.store import BILLING
 from shared.catalog.store import CatalogStore
 from shared.kernel.clock import utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.problems import not_found
 from shared.kernel.periods import Period, name_at, next_month, period
@@ -118,12 +118,12 @@ class Closer:
         `early` goes on: what is used until its end is a correction on the next invoice. Raises PeriodNotOver;
         PeriodNotBegun, also when `early`; DocumentsUnavailable."""
         await self._check_over(of, early=early)
-        held = await self._begin_or_resume(profile, of)
-        if held.value.status == "done":
-            return held.value
+        stored = await self._begin_or_resume(profile, of)
+        if stored.value.status == "done":
+            return stored.value
         run = CloseRun(
-            held,
-            await self._drafter.load_basis(held.value),
+            stored,
+            await self._drafter.load_basis(stored.value),
             closes=self._closes,
             subscribers=self._subscribers,
             drafter=self._drafter,
@@ -145,7 +145,7 @@ class Closer:
             hours = grace.total_seconds() / 3600
             raise PeriodNotOver(f"{of.name} and its {hours:g} hours of grace end {of.end + grace}")
 
-    async def _begin_or_resume(self, profile: BillingProfile, of: Period) -> Held[Close]:
+    async def _begin_or_resume(self, profile: BillingProfile, of: Period) -> Stored[Close]:
         """The period's close as it is stored: as it was begun before, or frozen now."""
         found = await self._closes.close(profile.merchant_id, of.name)
         if found is not None:
@@ -160,7 +160,7 @@ class Closer:
             if found is None:
                 raise
             return found
-        return Held(close, etags[0])
+        return Stored(close, etags[0])
 
     async def draft_close(self, profile: BillingProfile, of: Period) -> Close:
         """What the close of a period would freeze if it began now; nothing is stored. Raises Problem 404."""

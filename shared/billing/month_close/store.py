@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from shared.billing.month_close.models import Close, Filing
 from shared.billing.profiles.store import CLOSES
 from shared.billing.store import BILLING, BillingStore
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.platform.documents import Query, Where
 
 
@@ -22,13 +22,13 @@ def filing_document(period: str) -> str:
 class CloseStore(BillingStore):
     """Reads closes and filings, and keeps how far a close is."""
 
-    async def close(self, merchant_id: str, period: str) -> Held[Close] | None:
+    async def close(self, merchant_id: str, period: str) -> Stored[Close] | None:
         """Read the close of a merchant's period; None before it has begun."""
         return await self.get(Close, merchant_id, close_document(period))
 
     async def closes(self, merchant_id: str) -> list[Close]:
         """List all closes of a merchant, by period."""
-        return [held.value async for held in self._all(Close, merchant_id, CLOSES)]
+        return [stored.value async for stored in self._all(Close, merchant_id, CLOSES)]
 
     async def save_progress(self, close: Close, etag: str) -> str:
         """Store how far a close is: nothing that anybody decides, so it is not in the audit log. Returns the new ETag.
@@ -41,9 +41,9 @@ class CloseStore(BillingStore):
         name = filing_document(filing.period)
         await self._documents.create(BILLING, filing.merchant_id, name, filing.to_json())
 
-    async def filings(self) -> AsyncIterator[Held[Filing]]:
+    async def filings(self) -> AsyncIterator[Stored[Filing]]:
         """List the filings of every merchant that has one."""
         # Across tenants: the platform makes everybody's documents.
         query = Query(None, (Where("kind", "=", "filing"),), order_by="kind", limit=100)
-        async for held in self._query(Filing, query):
-            yield held
+        async for stored in self._query(Filing, query):
+            yield stored

@@ -33,11 +33,11 @@ class BilledSubscribers:
         group: list[Grant] = []
         # Across tenants: a merchant's own grants.
         query = Query(None, tuple(where), order_by="pseudonym", limit=1_000)
-        async for held in self._access.stream(Grant, query):
-            if group and group[0].pseudonym != held.value.pseudonym:
+        async for stored in self._access.stream(Grant, query):
+            if group and group[0].pseudonym != stored.value.pseudonym:
                 yield _subscriber(group, close.end)
                 group = []
-            group.append(held.value)
+            group.append(stored.value)
         if group:
             yield _subscriber(group, close.end)
 
@@ -45,12 +45,12 @@ class BilledSubscribers:
         """Find one of the merchant's consumers by its pseudonym."""
         where = (Where("merchant_id", "=", close.merchant_id), Where("pseudonym", "=", pseudonym))
         # Across tenants: a merchant's own grants.
-        grants = [held.value async for held in self._access.stream(Grant, Query(None, where))]
+        grants = [stored.value async for stored in self._access.stream(Grant, Query(None, where))]
         return _subscriber(grants, close.end) if grants else None
 
     async def by_consumer(self, close: Close, consumer_id: str) -> BilledSubscriber | None:
         """Find one of the merchant's consumers by its id; None for a consumer without grants of the merchant."""
-        grants = [held.value for held in await self._access.all_of(Grant, consumer_id, "grant:")]
+        grants = [stored.value for stored in await self._access.all_of(Grant, consumer_id, "grant:")]
         grants = [grant for grant in grants if grant.merchant_id == close.merchant_id and grant.pseudonym is not None]
         return _subscriber(grants, close.end) if grants else None
 

@@ -24,7 +24,7 @@ from shared.billing.tasks import TellPriceChange
 from shared.catalog.store import CatalogStore
 from shared.identity.mails import one_line
 from shared.identity.tasks import SendMail
-from shared.kernel.documents import Held, Identifier, StoredModel
+from shared.kernel.documents import Identifier, Stored, StoredModel
 from shared.platform.documents import Create, Delete, Query, Replace, Where
 
 SUBSCRIBERS_AT_ONCE = 50
@@ -82,24 +82,24 @@ class PlanNotices:
     async def on_tell(self, task_id: str, task: TellPriceChange) -> None:
         """Handle TellPriceChange. Raises Problem 409 when somebody else is doing the same;
         DocumentsUnavailable."""
-        held = await self._plans.get(PlanNotice, task.merchant_id, task.notice)
-        while held is not None:
-            held = await self._page(held)
+        stored = await self._plans.get(PlanNotice, task.merchant_id, task.notice)
+        while stored is not None:
+            stored = await self._page(stored)
 
-    async def _page(self, held: Held[PlanNotice]) -> Held[PlanNotice] | None:
+    async def _page(self, stored: Stored[PlanNotice]) -> Stored[PlanNotice] | None:
         """Tell the next subscribers. None when all are told."""
-        notice = held.value
+        notice = stored.value
         mail = await self._write_mail(notice)
         grants = [] if mail is None else await self._grants(notice)
         if mail is None or not grants:
-            await self._journal.commit(BILLING, notice.merchant_id, [Delete(_document(notice), held.etag)])
+            await self._journal.commit(BILLING, notice.merchant_id, [Delete(_document(notice), stored.etag)])
             return None
         mails = await asyncio.gather(*(self._to_subscriber(grant, *mail) for grant in grants))
         after = notice.model_copy(update={"after": grants[-1].pseudonym})
-        write = Replace(_document(notice), after.to_json(), held.etag)
+        write = Replace(_document(notice), after.to_json(), stored.etag)
         tasks = [task for each in mails for task in each]
         etags = await self._journal.commit(BILLING, notice.merchant_id, [write], tasks=tasks)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])
 
     async def _to_subscriber(self, grant: Grant, subject: str, text: str) -> list[SendMail]:
         if grant.status != "approved":
@@ -114,7 +114,7 @@ class PlanNotices:
             where.append(Where("pseudonym", ">", notice.after))
         # Across tenants: a change of prices is told to everybody who may use the service.
         query = Query(None, tuple(where), order_by="pseudonym", limit=SUBSCRIBERS_AT_ONCE)
-        return [held.value for held in await self._access.first(Grant, query)]
+        return [stored.value for stored in await self._access.first(Grant, query)]
 
     async def _write_mail(self, notice: PlanNotice) -> tuple[str, str] | None:
         """Write the mail's subject and text; None when there is nothing to tell any more."""
@@ -128,10 +128,10 @@ class PlanNotices:
         if notice.withdrawn:
             text = f"{by} has withdrawn the prices of {name} that were to hold from {moment}. They do not come."
             return f"Prices of {name} do not change on {day}", f"{text}\n"
-        held = await self._plans.plan(notice.merchant_id, notice.service_id, notice.number)
-        if held is None:  # withdrawn meanwhile: that is told by a notice of its own
+        stored = await self._plans.plan(notice.merchant_id, notice.service_id, notice.number)
+        if stored is None:  # withdrawn meanwhile: that is told by a notice of its own
             return None
-        return f"Prices of {name} from {day}", _text(held.value, name, by, moment)
+        return f"Prices of {name} from {day}", _text(stored.value, name, by, moment)
 
 
 def _text(plan: Plan, name: str, by: str, moment: str) -> str:

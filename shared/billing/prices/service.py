@@ -34,7 +34,7 @@ from shared.billing.store import BILLING
 from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page, bad_cursor, decode_cursor, encode_cursor
@@ -152,9 +152,9 @@ class Plans:
     async def read(self, service_id: str, number: int) -> PlanVersion:
         """Read one version of a service's plan. Raises Problem 404."""
         service = await self._service(service_id)
-        held = await self._held(service, number)
+        stored = await self._stored(service, number)
         plans = await self._plans.plans(service.merchant_id, service_id)
-        return PlanVersion(held.value, _state(held.value, plans, self._now()), held.etag)
+        return PlanVersion(stored.value, _state(stored.value, plans, self._now()), stored.etag)
 
     async def page(self, service_id: str, limit: int, cursor: str | None) -> Page[PlanVersion]:
         """A page of a service's versions, the newest first. Raises Problem 400 `cursor_invalid`, 404."""
@@ -175,9 +175,9 @@ class Plans:
         """Withdraw a version before its moment has come; in the background, everybody who has access to the service is
         told. Raises Problem 404; 409 `state_invalid`, `conflict`; 412; 428."""
         service = await self._service(service_id)
-        held = await self._held(service, number)
-        check_match(if_match, held.etag)
-        plan = held.value
+        stored = await self._stored(service, number)
+        check_match(if_match, stored.etag)
+        plan = stored.value
         if plan.effective_from <= self._now():
             raise Problem(
                 409,
@@ -187,10 +187,10 @@ class Plans:
             )
         change = changed(actor, "plan.withdraw", _resource(plan), plan, None)
         notice, task = notify(plan, (await self._calendar(plan.merchant_id)).zone, withdrawn=True)
-        delete = Delete(plan_document(service_id, number), held.etag)
+        delete = Delete(plan_document(service_id, number), stored.etag)
         await self._journal.commit(BILLING, plan.merchant_id, [delete, notice], change, tasks=[task])
 
-    async def _create(self, actor: Actor, plan: Plan, numbers: Held[Numbers] | None, zone: str) -> str:
+    async def _create(self, actor: Actor, plan: Plan, numbers: Stored[Numbers] | None, zone: str) -> str:
         """Returns the plan's ETag. Raises Problem 409 `conflict`."""
         name, body = _numbers_document(plan.service_id), Numbers(last=plan.number).to_json()
         counted = Create(name, body) if numbers is None else Replace(name, body, numbers.etag)
@@ -205,11 +205,11 @@ class Plans:
             raise not_found()
         return service
 
-    async def _held(self, service: Service, number: int) -> Held[Plan]:
-        held = await self._plans.plan(service.merchant_id, service.id, number)
-        if held is None:
+    async def _stored(self, service: Service, number: int) -> Stored[Plan]:
+        stored = await self._plans.plan(service.merchant_id, service.id, number)
+        if stored is None:
             raise not_found()
-        return held
+        return stored
 
     async def _calendar(self, merchant_id: str) -> "Calendar":
         profile = await self._profiles.profile(merchant_id)

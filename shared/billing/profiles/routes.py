@@ -13,7 +13,7 @@ from shared.catalog.merchants.routes import AddressInput
 from shared.catalog.models import Address
 from shared.identity.guard import allowed
 from shared.identity.models import Caller, Email
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, MerchantId
 from shared.kernel.http.parameters import IfMatch
@@ -150,8 +150,8 @@ async def put_billing(
 ) -> BillingProfileView:
     """Begin to bill, or change how; a change needs `If-Match`. What was issued stays as it is; another time zone holds
     from the next period on."""
-    held = await setup.put_profile(caller.actor, merchant_id, body.model_dump(), if_match)
-    return _profile(held, _made(response, if_match))
+    stored = await setup.put_profile(caller.actor, merchant_id, body.model_dump(), if_match)
+    return _profile(stored, _made(response, if_match))
 
 
 @router.get("/admin/merchants/{merchant_id}/terms")
@@ -175,8 +175,8 @@ async def put_terms(
     if_match: IfMatch = None,
 ) -> TermsView:
     """Agree on a commission; a change needs `If-Match`. It holds for months whose close begins from now on."""
-    held = await setup.put_terms(caller.actor, merchant_id, body.commission_percent, if_match, body.reason)
-    return _terms(held, _made(response, if_match))
+    stored = await setup.put_terms(caller.actor, merchant_id, body.commission_percent, if_match, body.reason)
+    return _terms(stored, _made(response, if_match))
 
 
 @router.get("/consumers/{consumer_id}/billing")
@@ -200,8 +200,8 @@ async def put_buyer(
     if_match: IfMatch = None,
 ) -> BuyerView:
     """Say what is to be on invoices from now on; a change needs `If-Match`."""
-    held = await setup.put_buyer(caller.actor, consumer_id, body.model_dump(), if_match)
-    return _buyer(held, _made(response, if_match))
+    stored = await setup.put_buyer(caller.actor, consumer_id, body.model_dump(), if_match)
+    return _buyer(stored, _made(response, if_match))
 
 
 def _made(response: Response, if_match: str | None) -> Response:
@@ -210,20 +210,20 @@ def _made(response: Response, if_match: str | None) -> Response:
     return response
 
 
-def _tagged(held: Held[Any], response: Response) -> dict[str, Any]:
-    if held.etag:
-        response.headers["ETag"] = entity_tag(held.etag)
-    known: dict[str, Any] = held.value.model_dump()
+def _tagged(stored: Stored[Any], response: Response) -> dict[str, Any]:
+    if stored.etag:
+        response.headers["ETag"] = entity_tag(stored.etag)
+    known: dict[str, Any] = stored.value.model_dump()
     return known
 
 
-def _profile(held: Held[BillingProfile], response: Response) -> BillingProfileView:
-    return BillingProfileView.model_validate(_tagged(held, response))
+def _profile(stored: Stored[BillingProfile], response: Response) -> BillingProfileView:
+    return BillingProfileView.model_validate(_tagged(stored, response))
 
 
-def _terms(held: Held[Terms], response: Response) -> TermsView:
-    return TermsView.model_validate(_tagged(held, response))
+def _terms(stored: Stored[Terms], response: Response) -> TermsView:
+    return TermsView.model_validate(_tagged(stored, response))
 
 
-def _buyer(held: Held[BuyerDetails], response: Response) -> BuyerView:
-    return BuyerView.model_validate(_tagged(held, response))
+def _buyer(stored: Stored[BuyerDetails], response: Response) -> BuyerView:
+    return BuyerView.model_validate(_tagged(stored, response))

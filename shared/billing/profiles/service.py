@@ -17,7 +17,7 @@ from shared.catalog.models import Address
 from shared.catalog.store import CatalogStore
 from shared.kernel.clock import utc_now
 from shared.kernel.countries import check_country, time_zones
-from shared.kernel.documents import Held, StoredModel
+from shared.kernel.documents import Stored, StoredModel
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.problems import not_found
@@ -48,13 +48,13 @@ class BillingSetup:
         self._journal = journal
         self._now = now
 
-    async def profile(self, merchant_id: str) -> Held[BillingProfile]:
+    async def profile(self, merchant_id: str) -> Stored[BillingProfile]:
         """Read a merchant's billing profile. Raises Problem 404 for a merchant who does not bill."""
         return _found(await self._profiles.profile(merchant_id))
 
     async def put_profile(
         self, actor: Actor, merchant_id: str, values: Mapping[str, Any], if_match: str | None
-    ) -> Held[BillingProfile]:
+    ) -> Stored[BillingProfile]:
         """Create or replace a merchant's profile; with the first one it begins to bill. Raises Problem 400; 404 for a
         merchant that does not exist; 409 `state_invalid` for another anchor day once a month was closed; 412, 428."""
         merchant = await self._catalog.merchant(merchant_id)
@@ -83,20 +83,20 @@ class BillingSetup:
             if_match=if_match,
         )
 
-    async def terms(self, merchant_id: str) -> Held[Terms]:
+    async def terms(self, merchant_id: str) -> Stored[Terms]:
         """Read a merchant's terms: the platform's own while nothing else was agreed. Raises Problem 404 for a merchant
         that does not exist."""
         if await self._catalog.merchant(merchant_id) is None:
             raise not_found()
-        return await self._profiles.terms(merchant_id) or Held(Terms(), "")
+        return await self._profiles.terms(merchant_id) or Stored(Terms(), "")
 
     async def put_terms(
         self, actor: Actor, merchant_id: str, commission_percent: Percent | None, if_match: str | None, reason: str
-    ) -> Held[Terms]:
+    ) -> Stored[Terms]:
         """Agree on a commission, from the next close on; None is the platform's commission. Raises Problem 404, 412,
         428."""
-        held = await self.terms(merchant_id)
-        before = held if held.etag else None
+        stored = await self.terms(merchant_id)
+        before = stored if stored.etag else None
         after = Terms(commission_percent=commission_percent)
         return await self._put(
             actor,
@@ -109,13 +109,13 @@ class BillingSetup:
             reason=reason,
         )
 
-    async def buyer(self, consumer_id: str) -> Held[BuyerDetails]:
+    async def buyer(self, consumer_id: str) -> Stored[BuyerDetails]:
         """Read what a consumer wants on its invoices. Raises Problem 404 while a consumer has said nothing."""
         return _found(await self._profiles.buyer(consumer_id))
 
     async def put_buyer(
         self, actor: Actor, consumer_id: str, values: Mapping[str, Any], if_match: str | None
-    ) -> Held[BuyerDetails]:
+    ) -> Stored[BuyerDetails]:
         """Change what a consumer wants on the invoices that are issued from now on. Raises Problem 400, 412, 428."""
         details = BuyerDetails(**{**values, "consumer_id": consumer_id})
         _refuse(_buyer_faults(details))
@@ -141,12 +141,12 @@ class BillingSetup:
         noun: str,
         partition: str,
         document: str,
-        before: Held[M] | None,
+        before: Stored[M] | None,
         after: M,
         if_match: str | None,
         reason: str | None = None,
         secret: frozenset[str] = frozenset(),
-    ) -> Held[M]:
+    ) -> Stored[M]:
         """Create a document that does not exist yet, without `If-Match`; replace one that does, with it."""
         if before is not None:
             check_match(if_match, before.etag)
@@ -158,17 +158,17 @@ class BillingSetup:
         body = after.to_json()
         write = Create(document, body) if before is None else Replace(document, body, before.etag)
         etags = await self._journal.commit(BILLING, partition, [write], change)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])
 
     async def _check_nothing_closed(self, merchant_id: str) -> None:
         if await self._profiles.closed_until(merchant_id) is not None:
             raise Problem(409, "state_invalid", "The anchor day cannot change any more: a month was closed with it.")
 
 
-def _found(held: Held[M] | None) -> Held[M]:
-    if held is None:
+def _found(stored: Stored[M] | None) -> Stored[M]:
+    if stored is None:
         raise not_found()
-    return held
+    return stored
 
 
 def _refuse(faults: Iterator[FieldError]) -> None:

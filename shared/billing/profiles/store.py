@@ -7,7 +7,7 @@ from pydantic import AwareDatetime
 
 from shared.billing.profiles.models import BillingProfile, BuyerDetails, Terms
 from shared.billing.store import BILLING, BillingStore
-from shared.kernel.documents import Held, StoredModel
+from shared.kernel.documents import Stored, StoredModel
 from shared.platform.documents import Query, Where
 
 PROFILE, TERMS, BUYER = "profile", "terms", "buyer"
@@ -26,7 +26,7 @@ class _ClosedMonth(StoredModel):
 class ProfileStore(BillingStore):
     """Reads how merchants bill and how consumers want to be billed."""
 
-    async def profile(self, merchant_id: str) -> Held[BillingProfile] | None:
+    async def profile(self, merchant_id: str) -> Stored[BillingProfile] | None:
         """Read a merchant's billing profile; None for one who does not bill."""
         return await self.get(BillingProfile, merchant_id, PROFILE)
 
@@ -34,14 +34,14 @@ class ProfileStore(BillingStore):
         """List the profiles of every merchant who bills."""
         # Across tenants: the platform closes everybody's month.
         query = Query(None, (Where("kind", "=", "profile"),), order_by="kind", limit=1000)
-        async for held in self._query(BillingProfile, query):
-            yield held.value
+        async for stored in self._query(BillingProfile, query):
+            yield stored.value
 
-    async def terms(self, merchant_id: str) -> Held[Terms] | None:
+    async def terms(self, merchant_id: str) -> Stored[Terms] | None:
         """Read what an admin agreed with a merchant; None while nothing was agreed."""
         return await self.get(Terms, merchant_id, TERMS)
 
-    async def buyer(self, consumer_id: str) -> Held[BuyerDetails] | None:
+    async def buyer(self, consumer_id: str) -> Stored[BuyerDetails] | None:
         """Read what a consumer wants on its invoices; None while it has said nothing."""
         return await self.get(BuyerDetails, consumer_id, BUYER)
 

@@ -9,7 +9,7 @@ from shared.billing.invoices.models import CreditNote, Invoice, NoteShare
 from shared.billing.invoices.store import note_document
 from shared.billing.numbering import Numbers, financial_year, note_number, sequence_document
 from shared.billing.profiles.models import BillingProfile
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.money import EXACT, ZERO, round_money
 from shared.platform.documents import Create, Operation, Replace
 
@@ -63,13 +63,13 @@ class UnnumberedNote:
         """The document that has the last number of the note's series."""
         return sequence_document(SERIES, self.year)
 
-    def numbered(self, held: Held[Numbers] | None) -> tuple[CreditNote, Sequence[Operation]]:
+    def numbered(self, stored: Stored[Numbers] | None) -> tuple[CreditNote, Sequence[Operation]]:
         """The note with the next number; what stores it and takes the number is one transaction, so that there is
         neither a gap nor a duplicate. `held` is the sequence's document."""
-        last = 1 if held is None else held.value.last + 1
+        last = 1 if stored is None else stored.value.last + 1
         note = self.note.model_copy(update={"number": note_number(self.prefix, self.year, last)})
         body = Numbers(last=last).to_json()
-        take = Create(self.sequence, body) if held is None else Replace(self.sequence, body, held.etag)
+        take = Create(self.sequence, body) if stored is None else Replace(self.sequence, body, stored.etag)
         return note, (take, Create(note_document(note.id), note.to_json()))
 
 

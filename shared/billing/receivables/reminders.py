@@ -12,7 +12,7 @@ from shared.billing.invoices.models import Invoice
 from shared.billing.invoices.store import InvoiceStore, invoice_document
 from shared.billing.store import BILLING
 from shared.kernel.clock import utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem, Unavailable
 from shared.platform.documents import Replace
 
@@ -38,17 +38,17 @@ class Reminders:
         once remind once: the invoice is changed by its ETag in the transaction that leaves the mail."""
         reminded = 0
         tomorrow = self._now().date() + timedelta(days=1)  # it is tomorrow somewhere already
-        async for held in self._invoices.unpaid(str(tomorrow)):
+        async for stored in self._invoices.unpaid(str(tomorrow)):
             try:
-                reminded += await self._remind(held)
+                reminded += await self._remind(stored)
             except Unavailable:
                 raise
             except Exception:  # whatever is wrong with one invoice, the others are reminded; tomorrow it is tried again
-                _logger.exception("invoice %s could not be reminded of", held.value.id)
+                _logger.exception("invoice %s could not be reminded of", stored.value.id)
         return reminded
 
-    async def _remind(self, held: Held[Invoice]) -> bool:
-        invoice = held.value
+    async def _remind(self, stored: Stored[Invoice]) -> bool:
+        invoice = stored.value
         today = self._now().astimezone(ZoneInfo(invoice.time_zone)).date()
         late = (today - date.fromisoformat(invoice.due_on)).days
         reached = sum(days <= late for days in AFTER_DAYS)
@@ -65,7 +65,7 @@ class Reminders:
             before={"status": invoice.status},
             after={"status": "overdue", "days_late": late},
         )
-        write = Replace(invoice_document(invoice.id), after.to_json(), held.etag)
+        write = Replace(invoice_document(invoice.id), after.to_json(), stored.etag)
         try:
             await self._journal.commit(BILLING, invoice.merchant_id, [write], change, tasks=tasks)
         except Problem as problem:

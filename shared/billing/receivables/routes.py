@@ -26,7 +26,7 @@ from shared.billing.parts import BillingParts
 from shared.billing.receivables.service import Receivables
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
-from shared.kernel.documents import Held, Identifier
+from shared.kernel.documents import Identifier, Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, InvoiceId, MerchantId, NextCursor
 from shared.kernel.http.paging import Page
@@ -107,7 +107,7 @@ async def list_merchant_invoices(
     """A merchant's invoices, the newest number first."""
     page = await listing.of_merchant(merchant_id, limit, cursor, status=status, period=period, pseudonym=pseudonym)
     return MerchantInvoices(
-        items=[summary(held.value, MerchantInvoiceSummary) for held in page.items], next_cursor=page.cursor
+        items=[summary(stored.value, MerchantInvoiceSummary) for stored in page.items], next_cursor=page.cursor
     )
 
 
@@ -116,10 +116,10 @@ async def read_merchant_invoice(
     caller: Reader, store: InvoiceStorePart, merchant_id: MerchantId, invoice_id: InvoiceId, response: Response
 ) -> MerchantInvoice:
     """An invoice with the merchant's side of it: commission, and what is left."""
-    held = await store.invoice(merchant_id, invoice_id)
-    if held is None:
+    stored = await store.invoice(merchant_id, invoice_id)
+    if stored is None:
         raise not_found()
-    return _tagged(held, response)
+    return _tagged(stored, response)
 
 
 @router.post("/merchants/{merchant_id}/invoices/{invoice_id}/payments", status_code=201)
@@ -194,7 +194,9 @@ async def list_consumer_invoices(
 ) -> BuyerInvoices:
     """A consumer's invoices of all merchants, the latest period first."""
     page = await listing.of_consumer(consumer_id, limit, cursor, status=status, period=period)
-    return BuyerInvoices(items=[summary(held.value, InvoiceSummary) for held in page.items], next_cursor=page.cursor)
+    return BuyerInvoices(
+        items=[summary(stored.value, InvoiceSummary) for stored in page.items], next_cursor=page.cursor
+    )
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}")
@@ -202,11 +204,11 @@ async def read_consumer_invoice(
     caller: Buyer, store: InvoiceStorePart, consumer_id: ConsumerId, invoice_id: InvoiceId, response: Response
 ) -> BuyerInvoice:
     """One invoice: its lines, what they come from, payments and credit notes."""
-    held = await store.consumer_invoice(consumer_id, invoice_id)
-    if held is None:
+    stored = await store.consumer_invoice(consumer_id, invoice_id)
+    if stored is None:
         raise not_found()
-    response.headers["ETag"] = entity_tag(held.etag)
-    return buyer_view(held.value)
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return buyer_view(stored.value)
 
 
 @router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes")
@@ -238,7 +240,7 @@ async def list_all_invoices(
         limit, cursor, merchant_id=merchant_id, consumer_id=consumer_id, status=status, period=period
     )
     return PlatformInvoices(
-        items=[summary(held.value, PlatformInvoiceSummary) for held in page.items], next_cursor=page.cursor
+        items=[summary(stored.value, PlatformInvoiceSummary) for stored in page.items], next_cursor=page.cursor
     )
 
 
@@ -249,10 +251,10 @@ def _once(prefix: str, caller: Caller, request: Request) -> str:
     return new_id(prefix) if key is None else known_id(prefix, caller.account.id, request.url.path, key)
 
 
-def _tagged(held: Held[Invoice], response: Response) -> MerchantInvoice:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return merchant_view(held.value)
+def _tagged(stored: Stored[Invoice], response: Response) -> MerchantInvoice:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return merchant_view(stored.value)
 
 
-def _notes(page: Page[Held[CreditNote]]) -> CreditNotesView:
-    return CreditNotesView(items=[note_view(held.value) for held in page.items], next_cursor=page.cursor)
+def _notes(page: Page[Stored[CreditNote]]) -> CreditNotesView:
+    return CreditNotesView(items=[note_view(stored.value) for stored in page.items], next_cursor=page.cursor)

@@ -25,7 +25,7 @@ from shared.billing.profiles.store import ProfileStore
 from shared.billing.receivables.credit_notes import left_of, share_of, write_note
 from shared.billing.store import BILLING
 from shared.kernel.clock import utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
@@ -72,7 +72,7 @@ class Receivables:
         self._now = now
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def pay(self, actor: Actor, merchant_id: str, id: str, payment: Payment) -> Held[Invoice]:
+    async def pay(self, actor: Actor, merchant_id: str, id: str, payment: Payment) -> Stored[Invoice]:
         """Record a payment, of all or a part. One that is recorded already, by its id, changes nothing. Raises Problem
         400 for more than is open, and for more digits than the currency has; 404; 409 `state_invalid`, `conflict`."""
 
@@ -100,7 +100,7 @@ class Receivables:
 
         return await self._change(actor, "invoice.pay", merchant_id, id, decide)
 
-    async def void(self, actor: Actor, merchant_id: str, id: str, reason: str) -> Held[Invoice]:
+    async def void(self, actor: Actor, merchant_id: str, id: str, reason: str) -> Stored[Invoice]:
         """Void an invoice: nothing is owed any more, the number stays, and the usage is not billed again. Credit that
         it used is given back. Raises Problem 404; 409 `state_invalid`, also once something was paid or credited."""
 
@@ -118,7 +118,7 @@ class Receivables:
 
     async def credit(
         self, actor: Actor, merchant_id: str, id: str, amount: Decimal, reason: str, *, note_id: str | None = None
-    ) -> tuple[CreditNote, Held[Invoice]]:
+    ) -> tuple[CreditNote, Stored[Invoice]]:
         """Give a credit note over `amount`, tax included. Its tax is in the invoice's proportion, so that notes over
         all of it sum to the invoice's net and taxes exactly. One that was given already, by `note_id`, is given once.
         Raises Problem 400 for more than is left; 404; 409."""
@@ -150,8 +150,8 @@ class Receivables:
                 tasks += await self._if_paid(after)
             return _Decision(invoice=after, operations=operations, tasks=tasks)
 
-        held = await self._change(actor, "credit_note.issue", merchant_id, id, decide, reason)
-        return given[0], held
+        stored = await self._change(actor, "credit_note.issue", merchant_id, id, decide, reason)
+        return given[0], stored
 
     async def _change(
         self,
@@ -161,7 +161,7 @@ class Receivables:
         id: str,
         decide: _Decide,
         reason: str | None = None,
-    ) -> Held[Invoice]:
+    ) -> Stored[Invoice]:
         for _ in range(ATTEMPTS_MAX):
             async with self._locks.setdefault(merchant_id, asyncio.Lock()):
                 stored = await self._attempt(actor, action, merchant_id, id, decide, reason)
@@ -177,24 +177,24 @@ class Receivables:
         id: str,
         decide: _Decide,
         reason: str | None,
-    ) -> Held[Invoice] | None:
+    ) -> Stored[Invoice] | None:
         """Decide and commit once; None when another process came before."""
-        held = await self._invoices.invoice(merchant_id, id)
-        if held is None:
+        stored = await self._invoices.invoice(merchant_id, id)
+        if stored is None:
             raise not_found()
-        decision = await decide(held.value)
+        decision = await decide(stored.value)
         if decision is None:
-            return held
+            return stored
         after = decision.invoice
-        change = changed(actor, action, f"invoice:{id}", _for_audit(held.value), _for_audit(after), reason=reason)
-        writes = [Replace(invoice_document(id), after.to_json(), held.etag), *decision.operations]
+        change = changed(actor, action, f"invoice:{id}", _for_audit(stored.value), _for_audit(after), reason=reason)
+        writes = [Replace(invoice_document(id), after.to_json(), stored.etag), *decision.operations]
         try:
             etags = await self._journal.commit(BILLING, merchant_id, writes, change, tasks=decision.tasks)
         except Problem as problem:
             if problem.code != "conflict":
                 raise
             return None
-        return Held(after, etags[0])
+        return Stored(after, etags[0])
 
     async def _number_note(
         self, id: str, invoice: Invoice, amount: Decimal, reason: str
@@ -205,8 +205,8 @@ class Receivables:
             raise not_found()
         today = self._today(invoice)
         unnumbered = write_note(id, invoice, amount, reason, profile.value, today)
-        held = await self._invoices.numbers(invoice.merchant_id, unnumbered.sequence)
-        note, operations = unnumbered.numbered(held)
+        stored = await self._invoices.numbers(invoice.merchant_id, unnumbered.sequence)
+        note, operations = unnumbered.numbered(stored)
         return note, list(operations)
 
     def _today(self, invoice: Invoice) -> date:
@@ -221,11 +221,11 @@ class Receivables:
     ) -> list[Operation]:
         """Write the consumer's credit after a change."""
         merchant_id, consumer_id, currency = invoice.merchant_id, invoice.consumer_id, invoice.currency
-        held = await self._invoices.credit(merchant_id, consumer_id, currency)
-        left = change(() if held is None else held.value.left)
+        stored = await self._invoices.credit(merchant_id, consumer_id, currency)
+        left = change(() if stored is None else stored.value.left)
         body = Credit(consumer_id=consumer_id, currency=currency, left=left).to_json()
         document = credit_document(consumer_id, currency)
-        return [Create(document, body) if held is None else Replace(document, body, held.etag)]
+        return [Create(document, body) if stored is None else Replace(document, body, stored.etag)]
 
 
 def _settled(invoice: Invoice) -> Invoice:

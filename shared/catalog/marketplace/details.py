@@ -58,7 +58,7 @@ class Details:
         merchant = await self._store.merchant(service.merchant_id)
         if merchant is None or not is_live(service, merchant):
             return None
-        versions = [held.value for held in (await self._store.versions(service.id, VERSIONS_SHOWN, None)).items]
+        versions = [stored.value for stored in (await self._store.versions(service.id, VERSIONS_SHOWN, None)).items]
         return PublicDetail(service, merchant, versions, await self._operations_of(service))
 
     async def slugs(self, service_id: str) -> tuple[str, str] | None:

@@ -8,7 +8,7 @@ from shared.catalog.merchants.routes import MerchantsPart, MerchantView, fields
 from shared.catalog.models import Merchant, MerchantStatus
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import MerchantId, NextCursor
 from shared.kernel.http.parameters import Cursor, PageSize
@@ -41,9 +41,9 @@ def _view(merchant: Merchant) -> MerchantForAdmins:
     return MerchantForAdmins.model_validate(fields(merchant))
 
 
-def _answer(held: Held[Merchant], response: Response) -> MerchantForAdmins:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return _view(held.value)
+def _answer(stored: Stored[Merchant], response: Response) -> MerchantForAdmins:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return _view(stored.value)
 
 
 @router.get("")
@@ -58,7 +58,7 @@ async def list_merchants(
 ) -> MerchantList:
     """All merchants, by slug."""
     page = await service.page(status, flagged, slug, limit, cursor)
-    return MerchantList(items=[_view(held.value) for held in page.items], next_cursor=page.cursor)
+    return MerchantList(items=[_view(stored.value) for stored in page.items], next_cursor=page.cursor)
 
 
 @router.get("/{merchant_id}")

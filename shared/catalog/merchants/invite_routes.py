@@ -10,7 +10,7 @@ from shared.catalog.merchants.invites import Invites, InviteStatus
 from shared.catalog.parts import CatalogParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller, Email, MerchantInvite
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import CreatedAt, InviteId, NextCursor
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
@@ -76,9 +76,9 @@ def _view(invite: MerchantInvite, now: datetime) -> MerchantInviteView:
     return MerchantInviteView.model_validate({**invite.model_dump(), "status": status})
 
 
-def _answer(held: Held[MerchantInvite], response: Response, now: datetime) -> MerchantInviteView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return _view(held.value, now)
+def _answer(stored: Stored[MerchantInvite], response: Response, now: datetime) -> MerchantInviteView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return _view(stored.value, now)
 
 
 @router.post("", status_code=201)
@@ -91,8 +91,8 @@ async def create_merchant_invite(
 ) -> MerchantInviteWithCode:
     """Invite a merchant. The code is in the answer this once, and in the mail."""
     email = None if body.email is None else body.email.lower()
-    held, code = await service.create(caller.actor, email, body.note, body.days)
-    return MerchantInviteWithCode(**_answer(held, response, now).model_dump(), code=code)
+    stored, code = await service.create(caller.actor, email, body.note, body.days)
+    return MerchantInviteWithCode(**_answer(stored, response, now).model_dump(), code=code)
 
 
 @router.get("")

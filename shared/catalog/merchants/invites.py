@@ -17,7 +17,7 @@ from shared.audit.tasks import Task
 from shared.identity.models import Account, MerchantInvite
 from shared.identity.tasks import SendMail
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page, bad_cursor, decode_cursor, encode_cursor
@@ -63,7 +63,7 @@ class Invites:
 
     async def create(
         self, actor: Actor, email: str | None, note: str, days: int | None
-    ) -> tuple[Held[MerchantInvite], str]:
+    ) -> tuple[Stored[MerchantInvite], str]:
         """Make an invite. Returns it, and its code, which is shown this once; it goes to `email` by mail too."""
         days = days or (await self._settings.current()).invite_days
         code, now = f"{CODE_PREFIX}{secrets.token_urlsafe(CODE_BYTES)}", self._now()
@@ -84,20 +84,20 @@ class Invites:
         etags = await self._journal.commit(
             INVITES, invite.id, [Create(invite.id, invite.to_json())], change, tasks=letter
         )
-        return Held(invite, etags[0]), code
+        return Stored(invite, etags[0]), code
 
-    async def read(self, id: str) -> Held[MerchantInvite]:
+    async def read(self, id: str) -> Stored[MerchantInvite]:
         """Raises Problem 404."""
-        held = await self._held(id)
-        if held is None:
+        stored = await self._stored(id)
+        if stored is None:
             raise not_found()
-        return held
+        return stored
 
-    async def _held(self, id: str) -> Held[MerchantInvite] | None:
+    async def _stored(self, id: str) -> Stored[MerchantInvite] | None:
         document = await self._documents.get(INVITES, id, id)
         if document is None or b'"merchant_invite"' not in document.body:  # pointers of others live here too
             return None
-        return Held(MerchantInvite.model_validate_json(document.body), document.etag)
+        return Stored(MerchantInvite.model_validate_json(document.body), document.etag)
 
     async def page(self, status: InviteStatus | None, limit: int, cursor: str | None) -> Page[MerchantInvite]:
         """List invites, newest first. Raises Problem 400 `cursor_invalid`."""
@@ -123,35 +123,37 @@ class Invites:
         following = None if page.cursor is None else encode_cursor(asked, [moment, page.cursor])
         return Page(tuple(MerchantInvite.model_validate_json(document.body) for document in page.items), following)
 
-    async def revoke(self, actor: Actor, id: str, if_match: str | None) -> Held[MerchantInvite]:
+    async def revoke(self, actor: Actor, id: str, if_match: str | None) -> Stored[MerchantInvite]:
         """Raises Problem 404, 412, 428; 409 `state_invalid` unless it is open."""
-        held = await self.read(id)
-        check_match(if_match, held.etag)
-        if held.value.status != "open":
-            raise Problem(409, "state_invalid", f"The invite is {held.value.status}; only an open one can be revoked.")
-        after = held.value.model_copy(update={"status": "revoked"})
-        change = changed(actor, "invite.revoke", f"invite:{id}", held.value, after)
-        etags = await self._journal.commit(INVITES, id, [Replace(id, after.to_json(), held.etag)], change)
-        return Held(after, etags[0])
+        stored = await self.read(id)
+        check_match(if_match, stored.etag)
+        if stored.value.status != "open":
+            raise Problem(
+                409, "state_invalid", f"The invite is {stored.value.status}; only an open one can be revoked."
+            )
+        after = stored.value.model_copy(update={"status": "revoked"})
+        change = changed(actor, "invite.revoke", f"invite:{id}", stored.value, after)
+        etags = await self._journal.commit(INVITES, id, [Replace(id, after.to_json(), stored.etag)], change)
+        return Stored(after, etags[0])
 
-    async def find(self, account: Account, code: str) -> Held[MerchantInvite]:
+    async def find(self, account: Account, code: str) -> Stored[MerchantInvite]:
         """Find the open invite of this code, if it is for this account. Raises Problem 404 `invite_invalid` with one
         answer for whatever is wrong; 429 `rate_limited` for who keeps guessing, whether this guess is right or
         wrong."""
         by_account = Demand(f"invites:{account.id}", "hour", WRONG_PER_ACCOUNT_MAX, WRONG_WINDOW_S)
         everywhere = Demand("invites:everywhere", "hour", WRONG_EVERYWHERE_MAX, WRONG_WINDOW_S)
-        held = await self._held(code_hash(code))
-        if held is None or not self._is_for(account, held.value):
+        stored = await self._stored(code_hash(code))
+        if stored is None or not self._is_for(account, stored.value):
             _refuse(await self._limits.take([by_account, everywhere]))
             raise invalid_invite()
         # An invite that is bound to an address is of no use to guessers elsewhere, so they do not lock it out.
-        _refuse(await self._limits.peek([by_account, everywhere] if held.value.email is None else [by_account]))
-        return held
+        _refuse(await self._limits.peek([by_account, everywhere] if stored.value.email is None else [by_account]))
+        return stored
 
     async def merchant_of(self, id: str) -> str | None:
         """Find the merchant that an invite was used for."""
-        held = await self._held(id)
-        return None if held is None else held.value.merchant_id
+        stored = await self._stored(id)
+        return None if stored is None else stored.value.merchant_id
 
     def _is_for(self, account: Account, invite: MerchantInvite) -> bool:
         if invite.status != "open" or invite.expired(self._now()):
@@ -161,7 +163,7 @@ class Invites:
     async def accept(
         self,
         actor: Actor,
-        held: Held[MerchantInvite],
+        stored: Stored[MerchantInvite],
         merchant_id: str,
         change: Change,
         tasks: Sequence[Task],
@@ -169,8 +171,8 @@ class Invites:
         """Use the invite up for this merchant, once, together with what follows. Raises Problem 409 `conflict` when
         somebody else was first."""
         used = {"status": "accepted", "accepted_by": actor.account_id, "merchant_id": merchant_id}
-        after = held.value.model_copy(update=used)
-        write = Replace(after.id, after.to_json(), held.etag)
+        after = stored.value.model_copy(update=used)
+        write = Replace(after.id, after.to_json(), stored.etag)
         await self._journal.commit(INVITES, after.id, [write], change, tasks=tasks)
 
     def _text(self, invite: MerchantInvite, code: str) -> str:

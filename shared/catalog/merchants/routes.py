@@ -13,7 +13,7 @@ from shared.catalog.parts import CatalogParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.countries import check_country
-from shared.kernel.documents import Held, Name, Slug
+from shared.kernel.documents import Name, Slug, Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import MerchantId
 from shared.kernel.http.parameters import IfMatch, IfNoneMatch
@@ -112,9 +112,9 @@ def _view(merchant: Merchant) -> MerchantView:
     return MerchantView.model_validate(fields(merchant))
 
 
-def _answer(held: Held[Merchant], response: Response) -> MerchantView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return _view(held.value)
+def _answer(stored: Stored[Merchant], response: Response) -> MerchantView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return _view(stored.value)
 
 
 @router.post(

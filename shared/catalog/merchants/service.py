@@ -23,7 +23,7 @@ from shared.catalog.store import MERCHANTS, CatalogStore
 from shared.catalog.tasks import RelistServices
 from shared.identity.mails import one_line
 from shared.identity.models import Account
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
@@ -60,12 +60,12 @@ class Merchants:
         self._blobs = blobs
         self._mails = mails
 
-    async def read(self, id: str) -> Held[Merchant]:
+    async def read(self, id: str) -> Stored[Merchant]:
         """Raises Problem 404."""
-        held = await self._store.held_merchant(id)
-        if held is None:
+        stored = await self._store.stored_merchant(id)
+        if stored is None:
             raise not_found()
-        return held
+        return stored
 
     async def of(self, account: Account) -> Sequence[Merchant]:
         """List the merchants that the account runs. One that a kill left to the timer is not there yet."""
@@ -74,70 +74,70 @@ class Merchants:
 
     async def page(
         self, status: MerchantStatus | None, flagged: bool | None, prefix: str | None, limit: int, cursor: str | None
-    ) -> Page[Held[Merchant]]:
+    ) -> Page[Stored[Merchant]]:
         """List merchants by slug, whose slug starts with `prefix`. Raises Problem 400 `cursor_invalid`."""
         return await self._store.merchants(status, flagged, prefix, limit, cursor)
 
-    async def update(self, actor: Actor, id: str, values: Mapping[str, Any], if_match: str | None) -> Held[Merchant]:
+    async def update(self, actor: Actor, id: str, values: Mapping[str, Any], if_match: str | None) -> Stored[Merchant]:
         """Change the profile; values are valid, by field name. Raises Problem 404, 409, 412, 428."""
-        held = await self.read(id)
-        check_match(if_match, held.etag)
-        after = Merchant.model_validate({**held.value.model_dump(), **values})
-        return await self._commit(actor, "merchant.update", held, after)
+        stored = await self.read(id)
+        check_match(if_match, stored.etag)
+        after = Merchant.model_validate({**stored.value.model_dump(), **values})
+        return await self._commit(actor, "merchant.update", stored, after)
 
-    async def set_logo(self, actor: Actor, id: str, picture: bytes | None, if_match: str | None) -> Held[Merchant]:
+    async def set_logo(self, actor: Actor, id: str, picture: bytes | None, if_match: str | None) -> Stored[Merchant]:
         """Set the logo, or take it away with None. Raises Problem 400 `image_invalid`, 404, 409, 412, 413, 428."""
-        held = await self.read(id)
-        check_match(if_match, held.etag)
+        stored = await self.read(id)
+        check_match(if_match, stored.etag)
         logo = None if picture is None else await keep_logo(self._blobs, picture)
-        after = held.value.model_copy(update={"logo": logo})
-        return await self._commit(actor, "merchant.update", held, after)
+        after = stored.value.model_copy(update={"logo": logo})
+        return await self._commit(actor, "merchant.update", stored, after)
 
-    async def decide(self, actor: Actor, id: str, decision: Decision, reason: str) -> Held[Merchant]:
+    async def decide(self, actor: Actor, id: str, decision: Decision, reason: str) -> Stored[Merchant]:
         """Raises Problem 404; 409 `state_invalid`, `conflict` when another admin decides at the same time."""
-        held = await self.read(id)
+        stored = await self.read(id)
         sources, target = _DECISIONS[decision]
-        if held.value.status not in sources:
-            rule = f"must be {' or '.join(sorted(sources))}, is {held.value.status}"
+        if stored.value.status not in sources:
+            rule = f"must be {' or '.join(sorted(sources))}, is {stored.value.status}"
             raise Problem(409, "state_invalid", f"`status` {rule}.", errors=(FieldError("status", rule),))
-        after = held.value.model_copy(update={"status": target, "reason": reason or None})
-        text = f"{one_line(held.value.name)} is {target} now.\n" + (f"\nReason: {reason}\n" if reason else "")
+        after = stored.value.model_copy(update={"status": target, "reason": reason or None})
+        text = f"{one_line(stored.value.name)} is {target} now.\n" + (f"\nReason: {reason}\n" if reason else "")
         letter = await self._mails.to_merchant(after, f"Your merchant account is {target}", text)
-        return await self._commit(actor, f"merchant.{decision}", held, after, reason=reason, tasks=letter)
+        return await self._commit(actor, f"merchant.{decision}", stored, after, reason=reason, tasks=letter)
 
-    async def mark(self, actor: Actor, id: str, mark: Mark, reason: str) -> Held[Merchant]:
+    async def mark(self, actor: Actor, id: str, mark: Mark, reason: str) -> Stored[Merchant]:
         """Set or clear a mark; to what it is already changes nothing. Raises Problem 404, 409 `conflict`."""
-        held = await self.read(id)
+        stored = await self.read(id)
         field, value = _MARKS[mark]
-        if getattr(held.value, field) == value:
-            return held
-        after = held.value.model_copy(update={field: value})
+        if getattr(stored.value, field) == value:
+            return stored
+        after = stored.value.model_copy(update={field: value})
         action = f"merchant.{mark.replace('-', '_')}"
         tasks: Sequence[Task] = ()
         if field == "subscriptions_blocked":
             taken = "not taken for now" if value else "taken again"
             text = f"New access requests to your services are {taken}.\n"
             tasks = await self._mails.to_merchant(after, "Access requests to your services", text)
-        return await self._commit(actor, action, held, after, reason=reason, tasks=tasks)
+        return await self._commit(actor, action, stored, after, reason=reason, tasks=tasks)
 
     async def _commit(
         self,
         actor: Actor,
         action: str,
-        held: Held[Merchant],
+        stored: Stored[Merchant],
         after: Merchant,
         *,
         reason: str = "",
         tasks: Sequence[Task] = (),
-    ) -> Held[Merchant]:
-        before = held.value
+    ) -> Stored[Merchant]:
+        before = stored.value
         change = changed(
             actor, action, f"merchant:{after.id}", before, after, reason=reason or None, secret=MERCHANT_SECRETS
         )
         follow = list(tasks)
         if before.model_dump(include=_SHOWN) != after.model_dump(include=_SHOWN):
             follow.append(RelistServices(merchant_id=after.id))
-        write = Replace(after.id, after.to_json(), held.etag)
+        write = Replace(after.id, after.to_json(), stored.etag)
         etags = await self._journal.commit(MERCHANTS, after.id, [write], change, tasks=follow)
         self._store.changed()
-        return Held(after, etags[0])
+        return Stored(after, etags[0])

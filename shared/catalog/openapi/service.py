@@ -52,7 +52,7 @@ class Descriptions:
         if len(text) > DOCUMENT_BYTES_MAX:
             raise _too_large()
         detail = await self._services.read(service_id)
-        check_match(if_match, detail.held.etag)
+        check_match(if_match, detail.stored.etag)
         demand = Demand(f"openapi:{service_id}", "hour", IMPORTS_PER_HOUR, 3_600)
         await check_rate(self._limits, demand)
         document = await self._vet(text, _form(content_type), f"/api/consume/{detail.service.slug}")

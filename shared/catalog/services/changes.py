@@ -10,7 +10,7 @@ from shared.catalog.models import Service, ServiceVersion
 from shared.catalog.store import SERVICES, version_document
 from shared.catalog.tasks import PublishPages, SyncGateway
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.platform.documents import Create, Operation, Replace
 
 _NOT_SHOWN = {"review", "submitted_at", "reason", "listing"}
@@ -46,35 +46,35 @@ class ServiceChanges:
         self._journal = journal
         self.now = now
 
-    async def create(self, actor: Actor, service: Service) -> Held[Service]:
+    async def create(self, actor: Actor, service: Service) -> Stored[Service]:
         """Raises Problem 409 `conflict`."""
         change = changed(actor, "service.create", resource(service.id), None, service)
         etags = await self._journal.commit(SERVICES, service.id, [Create(service.id, service.to_json())], change)
-        return Held(service, etags[0])
+        return Stored(service, etags[0])
 
     async def commit(
         self,
         actor: Actor,
         action: str,
-        held: Held[Service],
+        stored: Stored[Service],
         after: Service,
         *,
         reason: str | None = None,
         shown_as: Service | None = None,
         also: Sequence[Operation] = (),
         tasks: Sequence[Task] = (),
-    ) -> Held[Service]:
+    ) -> Stored[Service]:
         """Replace the service, with other documents of its partition. The audit log compares it with `shown_as` where
         that is not what is stored, such as a proposal. Raises Problem 409 `conflict` when it was changed since `held`
         was read."""
-        before, follow = held.value, list(tasks)
+        before, follow = stored.value, list(tasks)
         if "active" in (before.status, after.status) and _shown(before) != _shown(after):
             after = after.model_copy(update={"listing": format_time(self.now())})
             follow += effects(after)
         change = changed(actor, action, resource(after.id), before, shown_as or after, reason=reason)
-        write = Replace(after.id, after.to_json(), held.etag)
+        write = Replace(after.id, after.to_json(), stored.etag)
         etags = await self._journal.commit(SERVICES, after.id, [write, *also], change, tasks=follow)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])
 
 
 def _shown(service: Service) -> dict[str, object]:

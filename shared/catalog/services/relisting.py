@@ -30,11 +30,11 @@ class Relisting:
 
     async def _touch(self, service_id: str) -> None:
         async def attempt() -> None:
-            held = await self._store.held_service(service_id)
-            if held is None:
+            stored = await self._store.stored_service(service_id)
+            if stored is None:
                 return
-            after = held.value.model_copy(update={"listing": format_time(self._now())})
-            write = Replace(service_id, after.to_json(), held.etag)
+            after = stored.value.model_copy(update={"listing": format_time(self._now())})
+            write = Replace(service_id, after.to_json(), stored.etag)
             await self._journal.commit(SERVICES, service_id, [write], tasks=effects(after))
 
         await retry_on_conflict(attempt, attempts_max=ATTEMPTS_MAX)

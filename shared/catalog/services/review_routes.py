@@ -70,7 +70,7 @@ async def list_all_services(
 ) -> ServicesView:
     """All services of the platform, by status; those of one merchant newest first."""
     page = await reviews.page(status, merchant, limit, cursor)
-    return ServicesView(items=[summary(held.value) for held in page.items], next_cursor=page.cursor)
+    return ServicesView(items=[summary(stored.value) for stored in page.items], next_cursor=page.cursor)
 
 
 @router.get("/review")
@@ -138,8 +138,8 @@ async def override_visibility(
     if_match: IfMatch = None,
 ) -> ServiceView:
     """Decide who may see a service, whatever its merchant wishes."""
-    held = await reviews.override_visibility(caller.actor, service_id, override.visibility, override.reason, if_match)
-    return view(held, response)
+    stored = await reviews.override_visibility(caller.actor, service_id, override.visibility, override.reason, if_match)
+    return view(stored, response)
 
 
 def _review(review: Review) -> ServiceReviewView:

@@ -13,7 +13,7 @@ from shared.catalog.services.revisions import differences
 from shared.catalog.services.service import ServiceDetail, Services, check_complete, out_of_review, state_invalid
 from shared.catalog.store import REVISION, CatalogStore
 from shared.identity.mails import one_line
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
@@ -40,11 +40,11 @@ class Reviews:
         """First approvals and revisions, those that wait longest first. Raises Problem 400 `cursor_invalid`."""
         where = Where("review", "in", ("service", "revision"))
         page = await self._store.services(where, asked="review", order_by="submitted_at", limit=limit, cursor=cursor)
-        return [await self._review(held) for held in page.items], page.cursor
+        return [await self._review(stored) for stored in page.items], page.cursor
 
     async def page(
         self, status: ServiceStatus | None, merchant_id: str | None, limit: int, cursor: str | None
-    ) -> Page[Held[Service]]:
+    ) -> Page[Stored[Service]]:
         """List services: a merchant's newest first, all merchants' by status, in the order of an index however many
         they are. Raises Problem 400 `cursor_invalid`."""
         # Every service has a status, and nothing else in the container has. It is asked for as a range: SQLite then
@@ -69,7 +69,7 @@ class Reviews:
             also.append(Delete(REVISION))
         action = "service.approve" if detail.revision is None else "service.approve_revision"
         what = "is approved" if detail.revision is None else "changed as you proposed"
-        return await self._decide(actor, action, held=detail.held, after=after, reason=reason, what=what, also=also)
+        return await self._decide(actor, action, stored=detail.stored, after=after, reason=reason, what=what, also=also)
 
     async def reject(self, actor: Actor, service_id: str, reason: str, if_match: str | None) -> ServiceDetail:
         """Reject what waits. A rejected revision waits for the merchant to change or withdraw it; the service stays as
@@ -79,15 +79,15 @@ class Reviews:
         if detail.revision is None:
             after = after.model_copy(update={"status": "rejected", "reason": reason})
             return await self._decide(
-                actor, "service.reject", held=detail.held, after=after, reason=reason, what="is not approved"
+                actor, "service.reject", stored=detail.stored, after=after, reason=reason, what="is not approved"
             )
         revision = detail.revision.model_copy(update={"reason": reason})
         also = [Upsert(REVISION, revision.to_json())]
         what = "stays as it is: your changes are not approved"
         decided = await self._decide(
-            actor, "service.reject_revision", held=detail.held, after=after, reason=reason, what=what, also=also
+            actor, "service.reject_revision", stored=detail.stored, after=after, reason=reason, what=what, also=also
         )
-        return ServiceDetail(decided.held, revision)
+        return ServiceDetail(decided.stored, revision)
 
     async def disable(self, actor: Actor, service_id: str, reason: str) -> ServiceDetail:
         """Suspend a service: its calls are refused at once. Raises Problem 404; 409 `state_invalid`, `conflict`."""
@@ -108,26 +108,26 @@ class Reviews:
     ) -> ServiceDetail:
         """Over the merchant's wish; None leaves it to the merchant again. Raises Problem 404, 409, 412, 428."""
         detail = await self._services.read(service_id)
-        check_match(if_match, detail.held.etag)
+        check_match(if_match, detail.stored.etag)
         after = detail.service.model_copy(update={"visibility_override": visibility})
-        held = await self._changes.commit(actor, "service.override_visibility", detail.held, after, reason=reason)
-        return ServiceDetail(held, detail.revision)
+        stored = await self._changes.commit(actor, "service.override_visibility", detail.stored, after, reason=reason)
+        return ServiceDetail(stored, detail.revision)
 
-    async def _review(self, held: Held[Service]) -> Review:
-        if held.value.review != "revision":
-            return Review(ServiceDetail(held), [])
-        detail = ServiceDetail(held, await self._store.revision(held.value.id))
+    async def _review(self, stored: Stored[Service]) -> Review:
+        if stored.value.review != "revision":
+            return Review(ServiceDetail(stored), [])
+        detail = ServiceDetail(stored, await self._store.revision(stored.value.id))
         return Review(detail, differences(detail.service, detail.proposed))
 
     async def _under_review(self, service_id: str, if_match: str | None) -> ServiceDetail:
         """Its revision is there only if that is what waits."""
         detail = await self._services.read(service_id)
         if if_match is not None:
-            check_match(if_match, detail.held.etag)
+            check_match(if_match, detail.stored.etag)
         service = detail.service
         if service.review is None:
             raise Problem(409, "state_invalid", f"This service is {service.status}, and nothing of it is under review.")
-        return detail if service.review == "revision" else ServiceDetail(detail.held)
+        return detail if service.review == "revision" else ServiceDetail(detail.stored)
 
     async def _set_status(
         self,
@@ -144,14 +144,14 @@ class Reviews:
             raise state_invalid(detail.service, to)
         kept = reason if to == "suspended" else None
         after = detail.service.model_copy(update={"status": to, "reason": kept})
-        decided = await self._decide(actor, action, held=detail.held, after=after, reason=reason, what=what)
-        return ServiceDetail(decided.held, detail.revision)
+        decided = await self._decide(actor, action, stored=detail.stored, after=after, reason=reason, what=what)
+        return ServiceDetail(decided.stored, detail.revision)
 
     async def _decide(
         self,
         actor: Actor,
         action: str,
-        held: Held[Service],
+        stored: Stored[Service],
         after: Service,
         reason: str | None,
         what: str,
@@ -164,7 +164,7 @@ class Reviews:
         merchant = await self._store.merchant(after.merchant_id)
         tasks = await self._mails.to_merchant(merchant, f"{name} {what.partition(':')[0]}", text)
         return ServiceDetail(
-            await self._changes.commit(actor, action, held, after, reason=reason, also=also, tasks=tasks)
+            await self._changes.commit(actor, action, stored, after, reason=reason, also=also, tasks=tasks)
         )
 
 

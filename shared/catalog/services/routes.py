@@ -57,7 +57,7 @@ async def list_services(
 ) -> ServicesView:
     """The merchant's services, newest first."""
     page = await services.page(merchant_id, status, limit, cursor)
-    return ServicesView(items=[summary(held.value) for held in page.items], next_cursor=page.cursor)
+    return ServicesView(items=[summary(stored.value) for stored in page.items], next_cursor=page.cursor)
 
 
 @router.get("/services/{service_id}")
@@ -125,7 +125,7 @@ def summary(service: Service) -> ServiceSummary:
 
 
 def view(detail: ServiceDetail, response: Response) -> ServiceView:
-    response.headers["ETag"] = entity_tag(detail.held.etag)
+    response.headers["ETag"] = entity_tag(detail.stored.etag)
     return full_view(detail)
 
 

@@ -26,7 +26,7 @@ from shared.catalog.services.revisions import applied, split
 from shared.catalog.store import REVISION, CatalogStore, SlugTaken
 from shared.identity.mails import one_line
 from shared.identity.tasks import SendMail
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
@@ -43,12 +43,12 @@ EDITABLE: tuple[ServiceStatus, ...] = ("draft", "rejected", *LIVE)
 class ServiceDetail:
     """A service, and the changes of it that wait for approval."""
 
-    held: Held[Service]
+    stored: Stored[Service]
     revision: Revision | None = None
 
     @property
     def service(self) -> Service:
-        return self.held.value
+        return self.stored.value
 
     @property
     def proposed(self) -> Service:
@@ -75,14 +75,14 @@ class Services:
 
     async def read(self, service_id: str) -> ServiceDetail:
         """Raises Problem 404."""
-        held = await self._store.held_service(service_id)
-        if held is None:
+        stored = await self._store.stored_service(service_id)
+        if stored is None:
             raise not_found()
-        return ServiceDetail(held, await self._store.revision(service_id))
+        return ServiceDetail(stored, await self._store.revision(service_id))
 
     async def page(
         self, merchant_id: str, status: ServiceStatus | None, limit: int, cursor: str | None
-    ) -> Page[Held[Service]]:
+    ) -> Page[Stored[Service]]:
         """List a merchant's services, newest first. Raises Problem 400 `cursor_invalid`, 404."""
         await self._merchant(merchant_id)
         where = [Where("merchant_id", "=", merchant_id)]
@@ -115,14 +115,14 @@ class Services:
         """Set `values`, JSON by field name; objects are merged, null clears. What consumers rely on waits for approval
         when the service is live. Raises Problem 400; 404; 409 `state_invalid`, `merchant_inactive`; 412; 428."""
         detail = await self.read(service_id)
-        check_match(if_match, detail.held.etag)
+        check_match(if_match, detail.stored.etag)
         return await self.edit(actor, detail, values, notes)
 
     async def set_logo(self, actor: Actor, service_id: str, data: bytes | None, if_match: str | None) -> ServiceDetail:
         """Set the logo from a picture as it was sent, or take it away with None. Raises Problem 400 `image_invalid`;
         404; 409 `state_invalid`; 412; 413; 428."""
         detail = await self.read(service_id)
-        check_match(if_match, detail.held.etag)
+        check_match(if_match, detail.stored.etag)
         # The blob first: a kill in between leaves one that nobody names.
         return await self.edit(actor, detail, {"logo": None if data is None else await keep_logo(self._blobs, data)})
 
@@ -136,7 +136,7 @@ class Services:
             raise Problem(409, "state_invalid", f"A service that is {service.status} cannot be edited.{hint}")
         if service.status not in LIVE:
             after = applied(service, values)
-            return ServiceDetail(await self._changes.commit(actor, "service.update", detail.held, after))
+            return ServiceDetail(await self._changes.commit(actor, "service.update", detail.stored, after))
         return await self._edit_live(actor, detail, values, notes)
 
     async def submit(self, actor: Actor, service_id: str) -> ServiceDetail:
@@ -152,11 +152,11 @@ class Services:
         if (await self._settings.current()).services_approve_at_once:
             after, version = released(service.model_copy(update={"status": "active", "reason": None}), actor, "", now)
             also: Sequence[Operation] = [version]
-            return ServiceDetail(await self._changes.commit(actor, "service.submit", detail.held, after, also=also))
+            return ServiceDetail(await self._changes.commit(actor, "service.submit", detail.stored, after, also=also))
         update = {"status": "pending_approval", "review": "service", "submitted_at": now, "reason": None}
         tasks = await self._tell_platform(service, merchant, "asks for approval of")
         after = service.model_copy(update=update)
-        return ServiceDetail(await self._changes.commit(actor, "service.submit", detail.held, after, tasks=tasks))
+        return ServiceDetail(await self._changes.commit(actor, "service.submit", detail.stored, after, tasks=tasks))
 
     async def withdraw(self, actor: Actor, service_id: str) -> ServiceDetail:
         """Take back what waits for approval: the service becomes a draft again, or its revision is dropped. Raises
@@ -165,13 +165,13 @@ class Services:
         service = detail.service
         if service.status == "pending_approval":
             after = out_of_review(service).model_copy(update={"status": "draft"})
-            return ServiceDetail(await self._changes.commit(actor, "service.withdraw", detail.held, after))
+            return ServiceDetail(await self._changes.commit(actor, "service.withdraw", detail.stored, after))
         if detail.revision is None:
             raise Problem(409, "state_invalid", f"A service that is {service.status} has nothing under review.")
         after = out_of_review(service)
         also = [Delete(REVISION)]
         return ServiceDetail(
-            await self._changes.commit(actor, "service.withdraw_revision", detail.held, after, also=also)
+            await self._changes.commit(actor, "service.withdraw_revision", detail.stored, after, also=also)
         )
 
     async def retire(self, actor: Actor, service_id: str, reason: str | None) -> ServiceDetail:
@@ -182,8 +182,8 @@ class Services:
             raise state_invalid(detail.service, "retired")
         after = out_of_review(detail.service).model_copy(update={"status": "retired", "reason": reason})
         also = [] if detail.revision is None else [Delete(REVISION)]
-        held = await self._changes.commit(actor, "service.retire", detail.held, after, reason=reason, also=also)
-        return ServiceDetail(held)
+        stored = await self._changes.commit(actor, "service.retire", detail.stored, after, reason=reason, also=also)
+        return ServiceDetail(stored)
 
     async def release(
         self, actor: Actor, service_id: str, version: str, notes: str
@@ -197,10 +197,10 @@ class Services:
             )
         named = detail.service.model_copy(update={"version": version})
         after, create = released(named, actor, notes, self._changes.now())
-        held = await self._changes.commit(actor, "service.release", detail.held, after, reason=notes, also=[create])
-        return ServiceDetail(held, detail.revision), ServiceVersion.model_validate_json(create.body)
+        stored = await self._changes.commit(actor, "service.release", detail.stored, after, reason=notes, also=[create])
+        return ServiceDetail(stored, detail.revision), ServiceVersion.model_validate_json(create.body)
 
-    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Page[Held[ServiceVersion]]:
+    async def versions(self, service_id: str, limit: int, cursor: str | None) -> Page[Stored[ServiceVersion]]:
         """List a service's versions, newest first. Raises Problem 400, 404."""
         await self.read(service_id)
         return await self._store.versions(service_id, limit, cursor)
@@ -223,16 +223,16 @@ class Services:
         tasks = (
             [] if service.review else await self._tell_platform(service, merchant, "asks for approval of changes of")
         )
-        held = await self._changes.commit(
+        stored = await self._changes.commit(
             actor,
             "service.propose",
-            detail.held,
+            detail.stored,
             after,
             shown_as=applied(after, reviewed),
             also=[Upsert(REVISION, proposal.to_json())],
             tasks=tasks,
         )
-        return ServiceDetail(held, proposal)
+        return ServiceDetail(stored, proposal)
 
     async def _apply_all(self, actor: Actor, detail: ServiceDetail, after: Service, notes: str | None) -> ServiceDetail:
         """Nothing needs an approval (any more). With `notes`, it is a new version to consumers."""
@@ -242,7 +242,7 @@ class Services:
         if notes is not None:
             after, version = released(after, actor, notes, self._changes.now())
             also.append(version)
-        return ServiceDetail(await self._changes.commit(actor, "service.update", detail.held, after, also=also))
+        return ServiceDetail(await self._changes.commit(actor, "service.update", detail.stored, after, also=also))
 
     async def _merchant(self, merchant_id: str) -> Merchant:
         merchant = await self._store.merchant(merchant_id)

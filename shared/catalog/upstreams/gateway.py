@@ -3,7 +3,7 @@
 from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
 from shared.catalog.tasks import SyncGateway
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Unavailable
 from shared.platform.blobs import Blobs
 from shared.platform.gateways import Gateway, GatewayService
@@ -37,18 +37,18 @@ class GatewaySync:
             state = now
         raise GatewayBusy(f"{service_id} changes all the time")
 
-    async def _state(self, service_id: str) -> tuple[Held[Service] | None, bool]:
+    async def _state(self, service_id: str) -> tuple[Stored[Service] | None, bool]:
         """The service, and whether its merchant is active."""
-        held = await self._store.held_service(service_id)
-        merchant = None if held is None else await self._store.merchant(held.value.merchant_id)
-        return held, merchant is not None and merchant.status == "active"
+        stored = await self._store.stored_service(service_id)
+        merchant = None if stored is None else await self._store.merchant(stored.value.merchant_id)
+        return stored, merchant is not None and merchant.status == "active"
 
-    async def _tell(self, service_id: str, state: tuple[Held[Service] | None, bool]) -> None:
-        held, merchant_active = state
-        if held is None or held.value.status != "active" or held.value.type != "api" or not merchant_active:
+    async def _tell(self, service_id: str, state: tuple[Stored[Service] | None, bool]) -> None:
+        stored, merchant_active = state
+        if stored is None or stored.value.status != "active" or stored.value.type != "api" or not merchant_active:
             await self._gateway.withdraw(service_id)
             return
-        service = held.value
+        service = stored.value
         openapi = None
         if service.openapi is not None:
             blob = await self._blobs.get(service.openapi)

@@ -263,7 +263,7 @@ async def announce_version(
 ) -> ServiceVersionView:
     """Announce a version of a live service to its consumers. Approvals make versions by themselves."""
     detail, version = await services.release(caller.actor, service_id, release.version, release.notes)
-    response.headers["ETag"] = entity_tag(detail.held.etag)
+    response.headers["ETag"] = entity_tag(detail.stored.etag)
     return ServiceVersionView.model_validate(version.model_dump())
 
 
@@ -277,7 +277,7 @@ async def list_versions(
 ) -> ServiceVersionsView:
     """The service's versions, newest first."""
     page = await services.versions(service_id, limit, cursor)
-    items = [ServiceVersionView.model_validate(held.value.model_dump()) for held in page.items]
+    items = [ServiceVersionView.model_validate(stored.value.model_dump()) for stored in page.items]
     return ServiceVersionsView(items=items, next_cursor=page.cursor)
 
 

@@ -69,7 +69,7 @@ class UpstreamSecrets:
 
     async def _editable(self, service_id: str, if_match: str | None) -> ServiceDetail:
         detail = await self._services.read(service_id)
-        check_match(if_match, detail.held.etag)
+        check_match(if_match, detail.stored.etag)
         if detail.service.status not in EDITABLE:
             raise Problem(409, "state_invalid", f"A service that is {detail.service.status} cannot be edited.")
         if detail.service.upstream is None:
@@ -84,8 +84,8 @@ class UpstreamSecrets:
         assert service.upstream is not None
         upstream = service.upstream.model_copy(update={"auth_header": header, "auth_secret": name})
         after = service.model_copy(update={"upstream": upstream})
-        held = await self._changes.commit(actor, action, detail.held, after, tasks=_forget(service))
-        return ServiceDetail(held, detail.revision)
+        stored = await self._changes.commit(actor, action, detail.stored, after, tasks=_forget(service))
+        return ServiceDetail(stored, detail.revision)
 
 
 def secret_name(service_id: str) -> str:

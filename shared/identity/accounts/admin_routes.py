@@ -81,11 +81,11 @@ async def read_account(
     response: Response,
 ) -> AccountDetail:
     """An account with its ways to sign in."""
-    held = await find_account(store, account_id)
-    response.headers["ETag"] = entity_tag(held.etag)
+    stored = await find_account(store, account_id)
+    response.headers["ETag"] = entity_tag(stored.etag)
     logins = await store.logins(account_id)
     shown = [LoginView(**login.model_dump(include=set(LoginView.model_fields))) for login in logins]
-    return AccountDetail(logins=shown, **account_view(held.value).model_dump())
+    return AccountDetail(logins=shown, **account_view(stored.value).model_dump())
 
 
 @router.post("/{account_id}/suspend")
@@ -98,8 +98,8 @@ async def suspend_account(
     response: Response,
 ) -> AccountView:
     """Keep a person out, from their next request on. Their consumer's API keys go on working."""
-    held = await find_account(store, account_id)
-    return answer(response, await accounts.suspend(caller.actor, held, why.reason))
+    stored = await find_account(store, account_id)
+    return answer(response, await accounts.suspend(caller.actor, stored, why.reason))
 
 
 @router.post("/{account_id}/restore")
@@ -112,8 +112,8 @@ async def restore_account(
     response: Response,
 ) -> AccountView:
     """Let a suspended person in again."""
-    held = await find_account(store, account_id)
-    return answer(response, await accounts.restore(caller.actor, held, why.reason))
+    stored = await find_account(store, account_id)
+    return answer(response, await accounts.restore(caller.actor, stored, why.reason))
 
 
 @router.put("/{account_id}/admin-role")
@@ -128,9 +128,9 @@ async def set_admin_role(
 ) -> AccountView:
     """Make a person an admin, or an admin a person like others. Nobody takes the role away from themselves, and so
     there is always one."""
-    held = await find_account(store, account_id)
-    check_match(if_match, held.etag)
-    await accounts.set_admin(caller.actor, held, role.admin, role.reason)
+    stored = await find_account(store, account_id)
+    check_match(if_match, stored.etag)
+    await accounts.set_admin(caller.actor, stored, role.admin, role.reason)
     return answer(response, await find_account(store, account_id))
 
 
@@ -144,5 +144,5 @@ async def end_account_sessions(
     response: Response,
 ) -> AccountView:
     """End all sessions of an account: every token that was issued until now is refused."""
-    held = await find_account(store, account_id)
-    return answer(response, await sessions.end_all(caller.actor, held, why.reason))
+    stored = await find_account(store, account_id)
+    return answer(response, await sessions.end_all(caller.actor, stored, why.reason))

@@ -11,7 +11,7 @@ from shared.identity.models import Account, AccountStatus, Caller, Role, Session
 from shared.identity.parts import IdentityParts
 from shared.identity.sign_in.sessions import Sessions
 from shared.identity.store import AccountStore
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.http.etags import check_match, entity_tag
 from shared.kernel.http.fields import AccountId, NextCursor, SessionId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
@@ -90,17 +90,17 @@ def account_view(account: Account) -> AccountView:
     return AccountView(roles=sorted(account.roles), is_admin=account.role == "admin", **own)
 
 
-def answer(response: Response, held: Held[Account]) -> AccountView:
-    response.headers["ETag"] = entity_tag(held.etag)
-    return account_view(held.value)
+def answer(response: Response, stored: Stored[Account]) -> AccountView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return account_view(stored.value)
 
 
-async def find_account(store: AccountStore, account_id: AccountId) -> Held[Account]:
+async def find_account(store: AccountStore, account_id: AccountId) -> Stored[Account]:
     """Raises Problem 404."""
-    held = await store.account(account_id)
-    if held is None:
+    stored = await store.account(account_id)
+    if stored is None:
         raise not_found()
-    return held
+    return stored
 
 
 @router.get("/me")
@@ -123,9 +123,9 @@ async def change_me(
     if_match: IfMatch = None,
 ) -> AccountView:
     """Change one's name. The e-mail address is the sign-in provider's to change."""
-    held = await find_account(store, caller.account.id)
-    check_match(if_match, held.etag)
-    return answer(response, await accounts.rename(caller.actor, held, change.name))
+    stored = await find_account(store, caller.account.id)
+    check_match(if_match, stored.etag)
+    return answer(response, await accounts.rename(caller.actor, stored, change.name))
 
 
 @router.get("/me/sessions")
@@ -147,8 +147,8 @@ async def end_sessions(
     sessions: SessionsPart,
 ) -> None:
     """End all of one's sessions, this one too: every token that was issued until now is refused."""
-    held = await find_account(store, caller.account.id)
-    await sessions.end_all(caller.actor, held)
+    stored = await find_account(store, caller.account.id)
+    await sessions.end_all(caller.actor, stored)
 
 
 @router.delete("/me/sessions/{session_id}", status_code=204)

@@ -10,7 +10,7 @@ from shared.identity.admins import Admins
 from shared.identity.models import Account, AccountStatus
 from shared.identity.sign_in.enrolment import Enrolment
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.paging import Page
 from shared.platform.documents import Query, Replace, Where
@@ -39,23 +39,23 @@ class Accounts:
         query = Query(None, tuple(where), order_by=None if email is None else "email", limit=limit)
         return await self._store.page(Account, query, f"accounts:{email}:{role}", cursor)
 
-    async def rename(self, actor: Actor, held: Held[Account], name: str) -> Held[Account]:
-        return await self._replace(actor, "account.rename", held, held.value.model_copy(update={"name": name}))
+    async def rename(self, actor: Actor, stored: Stored[Account], name: str) -> Stored[Account]:
+        return await self._replace(actor, "account.rename", stored, stored.value.model_copy(update={"name": name}))
 
-    async def suspend(self, actor: Actor, held: Held[Account], reason: str) -> Held[Account]:
+    async def suspend(self, actor: Actor, stored: Stored[Account], reason: str) -> Stored[Account]:
         """Holds for their next request. Raises Problem 409 `state_invalid`, also for an admin: the role goes first, so
         that the last admin cannot be suspended."""
-        if held.value.role == "admin":
+        if stored.value.role == "admin":
             raise Problem(409, "state_invalid", "An admin is not suspended: take the role away first.")
-        return await self._move(actor, "account.suspend", held, "suspended", reason)
+        return await self._move(actor, "account.suspend", stored, "suspended", reason)
 
-    async def restore(self, actor: Actor, held: Held[Account], reason: str) -> Held[Account]:
+    async def restore(self, actor: Actor, stored: Stored[Account], reason: str) -> Stored[Account]:
         """Raises Problem 409 `state_invalid`."""
-        return await self._move(actor, "account.restore", held, "active", reason)
+        return await self._move(actor, "account.restore", stored, "active", reason)
 
-    async def set_admin(self, actor: Actor, held: Held[Account], admin: bool, reason: str) -> None:
+    async def set_admin(self, actor: Actor, stored: Stored[Account], admin: bool, reason: str) -> None:
         """Raises Problem 409 `state_invalid`, `admin_by_setting`."""
-        account = held.value
+        account = stored.value
         if admin:
             if account.status != "active":
                 raise Problem(409, "state_invalid", "A suspended account does not become an admin: restore it first.")
@@ -66,16 +66,16 @@ class Accounts:
         await self._admins.dismiss(actor, account, reason)
 
     async def _move(
-        self, actor: Actor, action: str, held: Held[Account], to: AccountStatus, reason: str
-    ) -> Held[Account]:
-        if held.value.status == to:
-            raise Problem(409, "state_invalid", f"An account cannot go from {held.value.status} to {to}.")
-        return await self._replace(actor, action, held, held.value.model_copy(update={"status": to}), reason)
+        self, actor: Actor, action: str, stored: Stored[Account], to: AccountStatus, reason: str
+    ) -> Stored[Account]:
+        if stored.value.status == to:
+            raise Problem(409, "state_invalid", f"An account cannot go from {stored.value.status} to {to}.")
+        return await self._replace(actor, action, stored, stored.value.model_copy(update={"status": to}), reason)
 
     async def _replace(
-        self, actor: Actor, action: str, held: Held[Account], after: Account, reason: str | None = None
-    ) -> Held[Account]:
-        change = changed(actor, action, f"account:{after.id}", held.value, after, reason=reason)
-        write = Replace(ACCOUNT_DOCUMENT, after.to_json(), held.etag)
+        self, actor: Actor, action: str, stored: Stored[Account], after: Account, reason: str | None = None
+    ) -> Stored[Account]:
+        change = changed(actor, action, f"account:{after.id}", stored.value, after, reason=reason)
+        write = Replace(ACCOUNT_DOCUMENT, after.to_json(), stored.etag)
         etags = await self._journal.commit(ACCOUNTS, after.id, [write], change)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])

@@ -25,7 +25,7 @@ from shared.identity.store import (
 )
 from shared.identity.tasks import ReleaseLogin
 from shared.kernel.clock import utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.ids import new_id
 from shared.kernel.retries import retry_on_conflict
 from shared.platform.documents import Create, Operation, Replace
@@ -100,7 +100,7 @@ class Enrolment:
             enrolled = Enrolled(account.value, enrolled.login)
         return enrolled
 
-    async def _write(self, account_id: str, key: str, claims: Claims, held: Held[Account] | None) -> Enrolled:
+    async def _write(self, account_id: str, key: str, claims: Claims, stored: Stored[Account] | None) -> Enrolled:
         """The login, and the account when this is its first one."""
         login = Login(
             account_id=account_id,
@@ -109,15 +109,15 @@ class Enrolment:
             email=claims.email if claims.email_verified else None,
             linked_at=self._now(),
         )
-        account = self._new_account(account_id, claims) if held is None else held.value
+        account = self._new_account(account_id, claims) if stored is None else stored.value
         operations: list[Operation] = [Create(login_document(key), login.to_json())]
         actor = Actor(account_id, "consumer")
-        if held is None:
+        if stored is None:
             operations.append(Create(ACCOUNT_DOCUMENT, account.to_json()))
             change = changed(actor, "account.create", f"account:{account_id}", None, account)
         else:
             change = changed(actor, "account.link", f"account:{account_id}", None, login)
-        tasks = self._first_tasks(account) if held is None else ()
+        tasks = self._first_tasks(account) if stored is None else ()
         await self._journal.commit(ACCOUNTS, account_id, operations, change, tasks=tasks)
         return Enrolled(account, login)
 
@@ -132,23 +132,23 @@ class Enrolment:
             created_at=self._now(),
         )
 
-    async def _adopt(self, key: str, claims: Claims, held: Held[Account], login: Held[Login]) -> Enrolled:
+    async def _adopt(self, key: str, claims: Claims, stored: Stored[Account], login: Stored[Login]) -> Enrolled:
         """The provider vouches for another address than before: it becomes the account's, unless it is somebody
         else's. The old one is released, since the provider may give it to another person."""
         assert claims.email is not None  # verified
-        owner = await self._store.reserve(email_key(claims.email), held.value.id)
+        owner = await self._store.reserve(email_key(claims.email), stored.value.id)
         after_login = login.value.model_copy(update={"email": claims.email})
         operations: list[Operation] = [Replace(login_document(key), after_login.to_json(), login.etag)]
-        after, tasks = held.value, []
-        if owner == held.value.id:
+        after, tasks = stored.value, []
+        if owner == stored.value.id:
             after = after.model_copy(update={"email": claims.email, "email_verified": True})
         elif after.email == login.value.email:
             after = after.model_copy(update={"email_verified": False})
-        if after != held.value:
-            operations.append(Replace(ACCOUNT_DOCUMENT, after.to_json(), held.etag))
+        if after != stored.value:
+            operations.append(Replace(ACCOUNT_DOCUMENT, after.to_json(), stored.etag))
         if login.value.email is not None:
-            tasks.append(ReleaseLogin(key=email_key(login.value.email), account_id=held.value.id))
-        actor = Actor(held.value.id, "consumer")
-        change = changed(actor, "account.change_email", f"account:{held.value.id}", login.value, after_login)
-        await self._journal.commit(ACCOUNTS, held.value.id, operations, change, tasks=tasks)
+            tasks.append(ReleaseLogin(key=email_key(login.value.email), account_id=stored.value.id))
+        actor = Actor(stored.value.id, "consumer")
+        change = changed(actor, "account.change_email", f"account:{stored.value.id}", login.value, after_login)
+        await self._journal.commit(ACCOUNTS, stored.value.id, operations, change, tasks=tasks)
         return Enrolled(after, after_login)

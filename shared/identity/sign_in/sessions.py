@@ -15,7 +15,7 @@ from shared.identity.models import Account, Session
 from shared.identity.store import ACCOUNT_DOCUMENT, ACCOUNTS, AccountStore, session_document
 from shared.kernel.cache import FreshCache
 from shared.kernel.clock import format_time, utc_now
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem, Unavailable
 from shared.kernel.http.paging import Page
 from shared.kernel.retries import retry_on_conflict
@@ -88,35 +88,35 @@ class Sessions:
         """End a session. False when there is none such; one that was ended stays so. Raises Problem 409."""
 
         async def attempt() -> bool:
-            held = await self._store.session(account_id, session_id)
-            if held is None or held.value.ended:
-                return held is not None
-            after = held.value.model_copy(update={"ended": True})
-            write = Replace(session_document(session_id), after.to_json(), held.etag, ENDED_TTL_S)
-            change = changed(actor, "session.end", f"session:{session_id}", held.value, after)
+            stored = await self._store.session(account_id, session_id)
+            if stored is None or stored.value.ended:
+                return stored is not None
+            after = stored.value.model_copy(update={"ended": True})
+            write = Replace(session_document(session_id), after.to_json(), stored.etag, ENDED_TTL_S)
+            change = changed(actor, "session.end", f"session:{session_id}", stored.value, after)
             await self._journal.commit(ACCOUNTS, account_id, [write], change)
             return True
 
         return await retry_on_conflict(attempt, attempts_max=ATTEMPTS_MAX)  # it may be seen in between
 
-    async def end_all(self, actor: Actor, held: Held[Account], reason: str | None = None) -> Held[Account]:
+    async def end_all(self, actor: Actor, stored: Stored[Account], reason: str | None = None) -> Stored[Account]:
         """Refuse every token that was issued until now, and every session that has started. Raises Problem 409."""
         until = int(self._now().timestamp()) + 1
-        after = held.value.model_copy(update={"tokens_not_before": max(until, held.value.tokens_not_before)})
-        write = Replace(ACCOUNT_DOCUMENT, after.to_json(), held.etag)
-        change = changed(actor, "account.end_sessions", f"account:{after.id}", held.value, after, reason=reason)
+        after = stored.value.model_copy(update={"tokens_not_before": max(until, stored.value.tokens_not_before)})
+        write = Replace(ACCOUNT_DOCUMENT, after.to_json(), stored.etag)
+        change = changed(actor, "account.end_sessions", f"account:{after.id}", stored.value, after, reason=reason)
         etags = await self._journal.commit(ACCOUNTS, after.id, [write], change)
-        return Held(after, etags[0])
+        return Stored(after, etags[0])
 
     async def drain(self) -> None:
         while self._background:
             await asyncio.wait(self._background)
 
     async def _load(self, key: tuple[str, str]) -> Session:
-        held = await self._store.session(*key)
-        if held is None:
+        stored = await self._store.session(*key)
+        if stored is None:
             raise _Unseen
-        return held.value
+        return stored.value
 
     async def _start(self, account: Account, session_id: str, user_agent: str) -> Session:
         now = self._now()

@@ -33,7 +33,7 @@ async def invoice(market: AccessMarket) -> Invoice:
     with market.api.clock.shifted(days=65):
         await app.billing.closer.close_merchant(profile)
     found = (await app.billing.invoice_store.merchant_invoices("mer_1", (), 10, None)).items
-    return next(held.value for held in found if held.value.total == Decimal("1.2"))
+    return next(stored.value for stored in found if stored.value.total == Decimal("1.2"))
 
 
 async def download(market: AccessMarket, person: Person, path: str, **params: str) -> tuple[bytes, dict[str, str]]:

@@ -266,9 +266,9 @@ class TestCrediting:
         await bills.issue()
         await bills.pay("119")
         note = (await bills.credit("20")).json()
-        held = await bills.api.app.billing.invoice_store.credit("mer_1", bills.market.consumer_id, "EUR")
-        assert held is not None
-        assert [(use.note_number, use.amount) for use in held.value.left] == [(note["number"], Decimal(20))]
+        stored = await bills.api.app.billing.invoice_store.credit("mer_1", bills.market.consumer_id, "EUR")
+        assert stored is not None
+        assert [(use.note_number, use.amount) for use in stored.value.left] == [(note["number"], Decimal(20))]
 
     @pytest.mark.parametrize(
         ("body", "field"),

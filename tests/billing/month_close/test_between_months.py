@@ -22,7 +22,7 @@ from shared.billing.month_close.run import CloseRun
 from shared.billing.month_close.store import close_document
 from shared.billing.prices.models import Plan, UsedPlan
 from shared.billing.store import BILLING
-from shared.kernel.documents import Held
+from shared.kernel.documents import Stored
 from tests.support.billing.books import Books
 from tests.support.billing.invoice_samples import make_line
 from tests.support.billing.prices import package, per_unit, tiered
@@ -54,8 +54,8 @@ async def close_to_invoice(books: Books, month: str, currency: str = "EUR") -> I
 
 async def left(books: Books) -> dict[str, str]:
     """Credit by note."""
-    held = await books.invoice_store.credit("mer_1", "con_1", "EUR")
-    found = [] if held is None else [(use.note_number, str(use.amount)) for use in held.value.left]
+    stored = await books.invoice_store.credit("mer_1", "con_1", "EUR")
+    found = [] if stored is None else [(use.note_number, str(use.amount)) for use in stored.value.left]
     assert len(dict(found)) == len(found)
     return dict(found)
 
@@ -318,12 +318,12 @@ async def test_a_close_is_not_over_while_another_process_holds_somebody(books: B
     profile = await books.bill()
     of = await books.closer.next_period(profile)
     await books.closer.close(profile, of)  # nobody used anything
-    held = await books.closes.close("mer_1", of.name)
-    assert held is not None
-    running = held.value.model_copy(update={"status": "running", "finished_at": None, "after": ""})
+    stored = await books.closes.close("mer_1", of.name)
+    assert stored is not None
+    running = stored.value.model_copy(update={"status": "running", "finished_at": None, "after": ""})
     etag = await books.documents.upsert(BILLING, "mer_1", close_document(of.name), running.to_json())
     run = CloseRun(
-        Held(running, etag),
+        Stored(running, etag),
         await books.drafter.load_basis(running),
         closes=books.closes,
         subscribers=books.subscribers,
@@ -337,6 +337,6 @@ async def test_a_close_is_not_over_while_another_process_holds_somebody(books: B
     further = running.model_copy(update={"after": "cus_zzz", "held": {"cus_zzz": "counters and records differ"}})
     await books.documents.upsert(BILLING, "mer_1", close_document(of.name), further.to_json())
     assert (await run.finish()).status == "running"
-    held = await books.closes.close("mer_1", of.name)
-    assert held is not None
-    assert (held.value.status, list(held.value.held)) == ("running", ["cus_zzz"])
+    stored = await books.closes.close("mer_1", of.name)
+    assert stored is not None
+    assert (stored.value.status, list(stored.value.held)) == ("running", ["cus_zzz"])

@@ -1,10 +1,15 @@
 """Who could not be billed: the platform is told once, whatever dies in between, and nobody else waits."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from shared.billing.invoices.credit import Credit
+from shared.billing.invoices.models import CreditUse
+from shared.billing.invoices.store import credit_document, invoice_document
 from shared.billing.month_close import issuing
 from shared.billing.month_close.previews import Previews
 from shared.billing.month_close.store import filing_document
@@ -130,6 +135,42 @@ async def test_an_invoice_larger_than_a_document_keeps_nobody_from_theirs(
     [close] = await books.closes.closes("mer_1")
     [reason] = close.held.values()
     assert reason.startswith("its invoice in EUR has ")
+
+
+class LateCredit:
+    """The real store, whose first transaction that stores an invoice comes just after `happens`."""
+
+    def __init__(self, books: Books, happens: Callable[[], Awaitable[object]]) -> None:
+        self._documents, self._happens = books.documents, happens
+        self._happened = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._documents, name)
+
+    async def transact(self, container: Any, partition: str, operations: Any) -> Any:
+        if not self._happened and any(operation.id.startswith(invoice_document("")) for operation in operations):
+            self._happened = True
+            await self._happens()
+        return await self._documents.transact(container, partition, operations)
+
+
+async def test_who_cannot_be_drafted_again_after_a_change_of_credit_is_held(books: Books) -> None:
+    async def give_credit(amount: int) -> None:
+        left = (CreditUse(note_number="ACME26C000001", amount=Decimal(amount)),)
+        credit = Credit(consumer_id="con_1", currency="EUR", left=left)
+        await books.documents.upsert(BILLING, "mer_1", credit_document("con_1", "EUR"), credit.to_json())
+
+    async def change_credit_and_usage() -> None:
+        await give_credit(2)
+        await lose_a_record(books)
+
+    await give_credit(1)
+    listening(again := books.again(LateCredit(books, change_credit_and_usage)))
+    assert await again.closer.run() == 0
+    assert [invoice.consumer_id for invoice in await books.invoices()] == ["con_2"]
+    [close] = await books.closes.closes("mer_1")
+    assert list(close.held.values()) == ["counters and records of 2026-03 differ"]
+    assert (close.invoices, close.status) == (1, "running")
 
 
 async def test_documents_of_the_others_are_filed_though_the_run_died_before_it_left_that(books: Books) -> None:

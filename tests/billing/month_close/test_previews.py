@@ -84,9 +84,9 @@ async def test_what_was_previewed_is_what_is_issued_and_the_close_says_so(billin
     [preview] = (await billing.ann.get(f"{billing.consumer}/invoice-previews")).json()["items"]
     app, month = billing.api.app, running(billing)
     billing.api.clock.moment = period(month, "UTC").end + timedelta(hours=25)
-    held = await app.billing.profile_store.profile("mer_1")
-    assert held is not None
-    await app.billing.closer.close_merchant(held.value)
+    stored = await app.billing.profile_store.profile("mer_1")
+    assert stored is not None
+    await app.billing.closer.close_merchant(stored.value)
     for person, home in ((billing.mia, MERCHANT), (billing.root, MERCHANT)):
         [close] = (await person.get(f"{home}/closes")).json()["items"]
         assert (close["period"], close["status"], close["invoices"], close["held"]) == (month, "done", 1, {})

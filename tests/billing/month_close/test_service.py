@@ -124,9 +124,9 @@ async def test_a_correction_below_zero_is_credit_for_the_next_invoice(books: Boo
     may = (await books.invoices())[-1]
     assert (str(may.total), str(may.amount_due)) == ("50", "0")
     assert [(use.note_number, str(use.amount)) for use in may.credits] == [(april.number, "50")]
-    held = await books.invoice_store.credit("mer_1", "con_1", "EUR")
-    assert held is not None
-    assert [str(each.amount) for each in held.value.left] == ["39"]
+    stored = await books.invoice_store.credit("mer_1", "con_1", "EUR")
+    assert stored is not None
+    assert [str(each.amount) for each in stored.value.left] == ["39"]
 
 
 async def test_a_base_fee_is_due_without_usage(books: Books) -> None:
@@ -169,10 +169,10 @@ async def test_usage_that_counters_and_records_tell_differently_is_held(books: B
     await books.documents.delete(USAGE, lost.partition, lost.id)
     assert await books.closer.run() == 0
     assert [str(invoice.net) for invoice in await books.invoices()] == ["0.2"]
-    held = await books.closes.close("mer_1", "2026-03")
-    assert held is not None
-    assert held.value.status == "running"
-    assert list(held.value.held.values()) == ["counters and records of 2026-03 differ"]
+    stored = await books.closes.close("mer_1", "2026-03")
+    assert stored is not None
+    assert stored.value.status == "running"
+    assert list(stored.value.held.values()) == ["counters and records of 2026-03 differ"]
     await books.documents.create(USAGE, lost.partition, lost.id, lost.body)
     assert await books.closer.run() == 1
     assert [str(invoice.net) for invoice in await books.invoices()] == ["0.2", "0.1"]

@@ -200,9 +200,9 @@ def test_days_begin_with_a_quarter_of_an_hour() -> None:
 
 async def close(market: AccessMarket) -> None:
     """A month that is being closed."""
-    held = await market.api.app.billing.profile_store.profile("mer_1")
-    assert held is not None
-    profile = held.value
+    stored = await market.api.app.billing.profile_store.profile("mer_1")
+    assert stored is not None
+    profile = stored.value
     of = period(name_at(profile.billing_from, profile.time_zone, profile.anchor_day), profile.time_zone)
     close = await market.api.app.billing.closer.draft_close(profile, of)
     await market.api.app.ports.documents.create(BILLING, "mer_1", close_document(of.name), close.to_json())
@@ -243,12 +243,12 @@ async def test_terms_are_the_platforms_until_others_are_agreed(market: AccessMar
 
 async def test_a_close_takes_what_was_agreed(market: AccessMarket) -> None:
     await put(market)
-    held = await market.api.app.billing.profile_store.profile("mer_1")
-    assert held is not None
+    stored = await market.api.app.billing.profile_store.profile("mer_1")
+    assert stored is not None
     of = period("2026-03", "UTC")
-    before = await market.api.app.billing.closer.draft_close(held.value, of)
+    before = await market.api.app.billing.closer.draft_close(stored.value, of)
     await market.root.put(TERMS, json={"commission_percent": "0", "reason": "a friend"})
-    after = await market.api.app.billing.closer.draft_close(held.value, of)
+    after = await market.api.app.billing.closer.draft_close(stored.value, of)
 
     assert (before.commission_percent, after.commission_percent) == (Decimal(10), Decimal(0))
 

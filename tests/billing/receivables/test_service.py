@@ -95,8 +95,8 @@ async def _try(receiving: Receiving, number: int) -> bool:
 async def test_a_void_invoice_keeps_its_number_and_gives_credit_back(receiving: Receiving) -> None:
     used = CreditUse(note_number="N1", amount=Decimal(20))
     await receiving.put(make_invoice(credit=[used]))
-    held = await receiving.receivables.void(ACTOR, "mer_1", "inv_1", "wrong consumer")
-    assert (held.value.status, held.value.number, held.value.due) == ("void", "ACME26-000001", None)
+    stored = await receiving.receivables.void(ACTOR, "mer_1", "inv_1", "wrong consumer")
+    assert (stored.value.status, stored.value.number, stored.value.due) == ("void", "ACME26-000001", None)
     credit = await receiving.books.invoice_store.credit("mer_1", "con_1", "EUR")
     assert credit is not None
     assert credit.value.left == (used,)

@@ -193,9 +193,9 @@ async def test_a_session_is_noted_as_seen_without_waiting(api: Api) -> None:
     account_id = await api.app.identity.store.reserved_for(login_key(api.issuer.url, "ann"))
     assert account_id is not None
     (shown,) = (await ann.get("/api/v1/me/sessions")).json()["items"]
-    held = await api.app.identity.store.session(account_id, shown["id"])
-    assert held is not None
-    long_ago = held.value.model_copy(update={"seen_at": held.value.seen_at.replace(year=2020)})
+    stored = await api.app.identity.store.session(account_id, shown["id"])
+    assert stored is not None
+    long_ago = stored.value.model_copy(update={"seen_at": stored.value.seen_at.replace(year=2020)})
     await api.app.ports.documents.upsert(ACCOUNTS, account_id, session_document(shown["id"]), long_ago.to_json())
 
     await asyncio.gather(*(ann.get("/api/v1/me") for _ in range(5)))
@@ -203,5 +203,5 @@ async def test_a_session_is_noted_as_seen_without_waiting(api: Api) -> None:
 
     after = await api.app.identity.store.session(account_id, shown["id"])
     assert after is not None
-    assert after.value.seen_at >= held.value.seen_at
-    assert after.value.started_at == held.value.started_at
+    assert after.value.seen_at >= stored.value.seen_at
+    assert after.value.started_at == stored.value.started_at

@@ -31,9 +31,9 @@ class SessionsOfOne:
     clock: Clock
 
     async def account(self) -> Account:
-        held = await self.store.account("acc_1")
-        assert held is not None
-        return held.value
+        stored = await self.store.account("acc_1")
+        assert stored is not None
+        return stored.value
 
     async def code(self, session_id: str, age_s: int = 0, agent: str = "") -> str:
         """What a request of this session is answered with; its token was issued `age_s` ago."""
@@ -45,9 +45,9 @@ class SessionsOfOne:
         return "taken"
 
     async def seen_at(self, session_id: str) -> datetime:
-        held = await self.store.session("acc_1", session_id)
-        assert held is not None
-        return held.value.seen_at
+        stored = await self.store.session("acc_1", session_id)
+        assert stored is not None
+        return stored.value.seen_at
 
 
 @pytest.fixture
@@ -67,9 +67,9 @@ async def one() -> AsyncIterator[SessionsOfOne]:
 
 async def test_after_ending_all_sessions_a_new_sign_in_is_let_in(one: SessionsOfOne) -> None:
     assert await one.code("ses_old") == "taken"
-    held = await one.store.account("acc_1")
-    assert held is not None
-    await one.sessions.end_all(SYSTEM, held)
+    stored = await one.store.account("acc_1")
+    assert stored is not None
+    await one.sessions.end_all(SYSTEM, stored)
 
     assert await one.code("ses_new") == "session_ended", "issued in the same second"
     one.clock.moment += timedelta(seconds=2)
@@ -81,9 +81,9 @@ async def test_after_ending_all_sessions_a_new_sign_in_is_let_in(one: SessionsOf
 
 
 async def test_ending_all_again_never_lets_older_tokens_in(one: SessionsOfOne) -> None:
-    held = await one.store.account("acc_1")
-    assert held is not None
-    after = await one.sessions.end_all(SYSTEM, held)
+    stored = await one.store.account("acc_1")
+    assert stored is not None
+    after = await one.sessions.end_all(SYSTEM, stored)
     one.clock.moment -= timedelta(hours=1)
     again = await one.sessions.end_all(SYSTEM, after)
     assert again.value.tokens_not_before == after.value.tokens_not_before
@@ -127,6 +127,6 @@ async def test_a_note_that_fails_fails_no_request(one: SessionsOfOne, monkeypatc
 
 async def test_what_a_browser_says_of_itself_is_kept_as_one_line(one: SessionsOfOne) -> None:
     await one.code("ses_1", agent="Fire\x1bfox\n" + "x" * 1_000)
-    held = await one.store.session("acc_1", "ses_1")
-    assert held is not None
-    assert held.value.user_agent == ("Firefox" + "x" * 1_000)[:300]
+    stored = await one.store.session("acc_1", "ses_1")
+    assert stored is not None
+    assert stored.value.user_agent == ("Firefox" + "x" * 1_000)[:300]

@@ -288,9 +288,9 @@ async def test_what_is_cached_is_cut_off_by_a_change_of_this_process(folder: Pat
     async with Api(folder, issuer, AMS_AUTH_CACHE_S="1") as api:
         ann = await api.sign_in("Ann")
         assert (await ann.get("/api/v1/me")).status_code == 200
-        held = await api.app.identity.store.account(ann.account.id)
-        assert held is not None
-        await api.app.identity.accounts.suspend(SYSTEM, held, "a test")
+        stored = await api.app.identity.store.account(ann.account.id)
+        assert stored is not None
+        await api.app.identity.accounts.suspend(SYSTEM, stored, "a test")
         refused = await ann.get("/api/v1/me")
     assert (refused.status_code, refused.json()["code"]) == (403, "account_suspended")
 

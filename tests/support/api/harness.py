@@ -60,18 +60,18 @@ class Person:
 
     async def reload(self) -> Account:
         """The account as it is now."""
-        held = await self._api.app.identity.store.account(self.account.id)
-        assert held is not None
-        self._account = held.value
-        return held.value
+        stored = await self._api.app.identity.store.account(self.account.id)
+        assert stored is not None
+        self._account = stored.value
+        return stored.value
 
     async def runs(self, *merchant_ids: str) -> None:
         """Make them one of these merchants' people, beside those whose they are already."""
-        held = await self._api.app.identity.store.account(self.account.id)
-        assert held is not None
-        after = held.value.model_copy(update={"merchant_ids": (*held.value.merchant_ids, *merchant_ids)})
+        stored = await self._api.app.identity.store.account(self.account.id)
+        assert stored is not None
+        after = stored.value.model_copy(update={"merchant_ids": (*stored.value.merchant_ids, *merchant_ids)})
         await self._api.app.audit.journal.commit(
-            ACCOUNTS, after.id, [Replace(ACCOUNT_DOCUMENT, after.to_json(), held.etag)]
+            ACCOUNTS, after.id, [Replace(ACCOUNT_DOCUMENT, after.to_json(), stored.etag)]
         )
         await self.reload()
 
@@ -129,11 +129,11 @@ class Api:
         )
         account_id = await self.app.identity.store.reserved_for(login_key(self.issuer.url, subject))
         assert account_id is not None, "the first request did not make an account"
-        held = await self.app.identity.store.account(account_id)
-        assert held is not None
-        person._account = held.value
+        stored = await self.app.identity.store.account(account_id)
+        assert stored is not None
+        person._account = stored.value
         if admin:
-            await self.app.identity.admins.appoint(SYSTEM, held.value, "a test's admin")
+            await self.app.identity.admins.appoint(SYSTEM, stored.value, "a test's admin")
             await person.reload()
         return person
 

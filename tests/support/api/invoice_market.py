@@ -39,9 +39,9 @@ class InvoiceMarket:
         return invoice.id
 
     async def read(self, id: str = "inv_1") -> Invoice:
-        held = await self.api.app.billing.invoice_store.invoice("mer_1", id)
-        assert held is not None
-        return held.value
+        stored = await self.api.app.billing.invoice_store.invoice("mer_1", id)
+        assert stored is not None
+        return stored.value
 
     async def pay(self, amount: str, id: str = "inv_1", **more: Any) -> httpx.Response:
         body = {"amount": amount, "received_on": "2026-04-10", **more.pop("body", {})}

@@ -68,9 +68,9 @@ class Receiving:
         return stored
 
     async def read(self, id: str = "inv_1") -> Invoice:
-        held = await self.books.invoice_store.invoice("mer_1", id)
-        assert held is not None
-        return held.value
+        stored = await self.books.invoice_store.invoice("mer_1", id)
+        assert stored is not None
+        return stored.value
 
     async def pay(self, amount: str, **changes: Any) -> Invoice:
         fields: dict[str, Any] = {

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from tests.support.chaos.faults import Faults
 from tests.support.chaos.ledger import Ledger
-from tests.support.chaos.verify import Stored, Verdict
+from tests.support.chaos.verify import StoredUsage, Verdict
 
 SHOWN_MAX = 20
 
@@ -92,7 +92,7 @@ def describe(
     stormed_s: float,
     took_s: float,
     ledger: Ledger,
-    stored: Stored,
+    stored: StoredUsage,
     verdict: Verdict,
     faults: Faults,
     host_starts: int,

@@ -30,7 +30,7 @@ Record = dict[str, Any]
 
 
 @dataclass
-class Stored:
+class StoredUsage:
     """What AMS has on disk when it stands still. `rows` is how many documents there are whatever their partition."""
 
     records: list[Record] = field(default_factory=list)
@@ -43,9 +43,9 @@ class Stored:
     reconciled: list[str] = field(default_factory=list)
 
 
-async def read(data: Path) -> Stored:
+async def read(data: Path) -> StoredUsage:
     """Everything of a data folder whose host is not running."""
-    stored = Stored()
+    stored = StoredUsage()
     documents = SqliteDocuments(data / "documents.db")
     try:
         for partition in PARTITIONS:
@@ -110,7 +110,7 @@ class Verdict:
     wrong: list[str]
 
 
-def judge(ledger: Ledger, stored: Stored) -> Verdict:
+def judge(ledger: Ledger, stored: StoredUsage) -> Verdict:
     """Compare what is stored with what the ledger says."""
     reports = [record for record in stored.records if record["source"] != CALL_SOURCE]
     calls = [record for record in stored.records if record["source"] == CALL_SOURCE]
@@ -142,7 +142,7 @@ def judge(ledger: Ledger, stored: Stored) -> Verdict:
     )
 
 
-def _wrong_state(stored: Stored) -> list[str]:
+def _wrong_state(stored: StoredUsage) -> list[str]:
     wrong = list(stored.reconciled)
     known = len(stored.records) + len(stored.days) + len(stored.months)
     if stored.rows != known:
@@ -233,7 +233,7 @@ def _expected(ledger: Ledger, counted: set[tuple[str, str, str]], calls: Iterabl
     return sums
 
 
-def summaries_wrong(summaries: dict[str, Record], stored: Stored) -> list[str]:
+def summaries_wrong(summaries: dict[str, Record], stored: StoredUsage) -> list[str]:
     """`summaries` are the answers of `/usage/summary` by key id, grouped by service and hour."""
     counters = rolled_up(_counters_by_place(stored.days), 13)
     found: dict[Place, Sums] = {}
