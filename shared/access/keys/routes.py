@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime
 
-from shared.access.keys.creation import KeyIssuing
+from shared.access.keys.creation import KeyIssuing, Shown
 from shared.access.keys.service import KeyFilter, Keys
 from shared.access.keys.views import (
     KeyChange,
@@ -14,15 +14,15 @@ from shared.access.keys.views import (
     NewKey,
     NewProjectKey,
     ShownKeyView,
-    key_view,
-    page_view,
-    shown_view,
 )
-from shared.access.models import Environment, KeyStatus
+from shared.access.models import ApiKey, Environment, KeyStatus
 from shared.access.parts import AccessParts
 from shared.identity.guard import allowed, not_found
 from shared.identity.models import Caller
+from shared.kernel.documents import Stored
+from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, KeyId, ProjectId
+from shared.kernel.http.paging import Page
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 
@@ -124,3 +124,22 @@ async def update_key(
     if change.service_ids is not None:
         given["service_ids"] = tuple(dict.fromkeys(change.service_ids))
     return key_view(await keys.update(caller.actor, consumer_id, key_id, given, if_match), response)
+
+
+def _view(key: ApiKey) -> dict[str, object]:
+    return {**key.model_dump(), "needs_rotation": key.needs_rotation}
+
+
+def page_view(page: Page[Stored[ApiKey]]) -> KeysView:
+    items = [KeyView.model_validate(_view(stored.value)) for stored in page.items]
+    return KeysView(items=items, next_cursor=page.cursor)
+
+
+def key_view(stored: Stored[ApiKey], response: Response) -> KeyView:
+    response.headers["ETag"] = entity_tag(stored.etag)
+    return KeyView.model_validate(_view(stored.value))
+
+
+def shown_view(shown: Shown, response: Response) -> ShownKeyView:
+    response.headers["ETag"] = entity_tag(shown.key.etag)
+    return ShownKeyView.model_validate({**_view(shown.key.value), "key": shown.clear})

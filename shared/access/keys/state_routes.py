@@ -6,8 +6,8 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import Field
 
 from shared.access.keys.rotation import OVERLAP_HOURS, Rotation
-from shared.access.keys.routes import KeysPart, Wanted
-from shared.access.keys.views import KeysView, KeyView, ShownKeyView, key_view, page_view, shown_view
+from shared.access.keys.routes import KeysPart, Wanted, key_view, page_view, shown_view
+from shared.access.keys.views import KeysView, KeyView, ShownKeyView
 from shared.access.parts import AccessParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller

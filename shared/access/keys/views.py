@@ -2,16 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import Response
 from pydantic import AwareDatetime, Field
 
-from shared.access.keys.creation import KeyPlan, Shown
-from shared.access.models import ApiKey, Environment, KeyStatus, Network
+from shared.access.keys.creation import KeyPlan
+from shared.access.models import Environment, KeyStatus, Network
 from shared.catalog.models import CallLimits
-from shared.kernel.documents import Identifier, Name, Stored
-from shared.kernel.http.etags import entity_tag
+from shared.kernel.documents import Identifier, Name
 from shared.kernel.http.fields import ConsumerId, KeyId, NextCursor
-from shared.kernel.http.paging import Page
 from shared.kernel.http.schemas import Input, View
 
 Description = Annotated[str, Field(max_length=2_000)]
@@ -180,22 +177,3 @@ class KeysView(View):
     items: list[KeyView]
     """The page's items."""
     next_cursor: NextCursor
-
-
-def _view(key: ApiKey) -> dict[str, object]:
-    return {**key.model_dump(), "needs_rotation": key.needs_rotation}
-
-
-def page_view(page: Page[Stored[ApiKey]]) -> KeysView:
-    items = [KeyView.model_validate(_view(stored.value)) for stored in page.items]
-    return KeysView(items=items, next_cursor=page.cursor)
-
-
-def key_view(stored: Stored[ApiKey], response: Response) -> KeyView:
-    response.headers["ETag"] = entity_tag(stored.etag)
-    return KeyView.model_validate(_view(stored.value))
-
-
-def shown_view(shown: Shown, response: Response) -> ShownKeyView:
-    response.headers["ETag"] = entity_tag(shown.key.etag)
-    return ShownKeyView.model_validate({**_view(shown.key.value), "key": shown.clear})
