@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, model_validator
 
 from shared.kernel.documents import Identifier, Name, StoredModel
+from shared.webhooks.owners import OwnerKind
 
 Metric = Literal[
     "requests", "events", "request_bytes", "response_bytes", "executions", "quota_percent", "error_rate_percent"
 ]
-OwnerKind = Literal["consumer", "merchant", "platform"]
 Window = Literal["day", "month"]
 """A UTC day or calendar month: the period in which a rule fires at most once."""
 

@@ -1,24 +1,23 @@
 """Alert rules of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, Field
 
-from shared.alerts.models import Metric, OwnerKind, Rule, Threshold, Window
+from shared.alerts.models import Metric, Rule, Threshold, Window
 from shared.alerts.parts import AlertParts
 from shared.alerts.service import AlertRules
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Identifier, Name, Stored
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import AlertRuleId, ConsumerId, CreatedAt, MerchantId, NextCursor
+from shared.kernel.http.fields import AlertRuleId, CreatedAt, NextCursor
 from shared.kernel.http.operation_ids import owned_operation_id
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
-from shared.webhooks.models import PLATFORM_OWNER
+from shared.webhooks.owners import OWNER_IDS, OWNER_PATHS, OwnerKind
 
 RequestsMin = Annotated[int, Field(ge=1, le=10**9)]
 
@@ -142,23 +141,11 @@ def _answer(stored: Stored[Rule], response: Response) -> AlertRuleView:
     return _view(stored.value)
 
 
-async def _consumer(consumer_id: ConsumerId) -> str:
-    return consumer_id
-
-
-async def _merchant(merchant_id: MerchantId) -> str:
-    return merchant_id
-
-
-async def _platform() -> str:
-    return PLATFORM_OWNER
-
-
-def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awaitable[str]]) -> APIRouter:
+def _routes(kind: OwnerKind, action: str) -> APIRouter:
     """The routes for one kind of owner."""
-    router = APIRouter(prefix=prefix, tags=["alerts"], generate_unique_id_function=owned_operation_id(kind))
+    router = APIRouter(prefix=OWNER_PATHS[kind], tags=["alerts"], generate_unique_id_function=owned_operation_id(kind))
     Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type
-    Owner = Annotated[str, Depends(owner)]  # noqa: N806 - a type
+    Owner = Annotated[str, Depends(OWNER_IDS[kind])]  # noqa: N806 - a type
 
     @router.post("/alerts", status_code=201)
     async def add_alert(
@@ -217,7 +204,7 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
 
 
 routers = (
-    _routes("/consumers/{consumer_id}", "alert.manage", "consumer", _consumer),
-    _routes("/merchants/{merchant_id}", "alert.manage_merchant", "merchant", _merchant),
-    _routes("/admin", "alert.manage_platform", "platform", _platform),
+    _routes("consumer", "alert.manage"),
+    _routes("merchant", "alert.manage_merchant"),
+    _routes("platform", "alert.manage_platform"),
 )

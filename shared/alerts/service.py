@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared.alerts.models import Fired, OwnerKind, Rule
+from shared.alerts.models import Fired, Rule
 from shared.alerts.store import ALERTS, RULES_MAX, AlertStore, rule_document
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
@@ -18,6 +18,7 @@ from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
 from shared.platform.documents import Create, Delete, Replace
+from shared.webhooks.owners import OwnerKind
 
 
 class AlertRules:

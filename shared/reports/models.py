@@ -6,8 +6,8 @@ from pydantic import AwareDatetime, Field, model_validator
 
 from shared.kernel.documents import Identifier, Name, StoredModel
 from shared.kernel.periods import Month
+from shared.webhooks.owners import OwnerKind
 
-OwnerKind = Literal["consumer", "merchant", "platform"]
 Format = Literal["pdf", "csv"]
 Status = Literal["queued", "running", "done", "failed"]
 Group: TypeAlias = Literal[

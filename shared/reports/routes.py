@@ -1,6 +1,5 @@
 """Reports of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
 
-from collections.abc import Awaitable, Callable
 from datetime import date, datetime
 from typing import Annotated, Literal
 
@@ -13,7 +12,7 @@ from shared.identity.models import Caller
 from shared.kernel.clock import parse_time
 from shared.kernel.documents import Identifier, Name, Stored
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ConsumerId, CreatedAt, MerchantId, NextCursor, ReportId, ReportScheduleId
+from shared.kernel.http.fields import CreatedAt, NextCursor, ReportId, ReportScheduleId
 from shared.kernel.http.operation_ids import owned_operation_id
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
@@ -22,7 +21,6 @@ from shared.reports.models import (
     PSEUDONYMS_MAX,
     Format,
     Group,
-    OwnerKind,
     Pseudonym,
     Report,
     Schedule,
@@ -30,7 +28,7 @@ from shared.reports.models import (
 )
 from shared.reports.parts import ReportParts
 from shared.reports.service import ReportRequest, Reports
-from shared.webhooks.models import PLATFORM_OWNER
+from shared.webhooks.owners import OWNER_IDS, OWNER_PATHS, OwnerKind
 
 
 def _moment(value: object) -> datetime | date:
@@ -207,23 +205,11 @@ def _answer(stored: Stored[Report], response: Response) -> ReportView:
     return _view(stored.value)
 
 
-async def _consumer(consumer_id: ConsumerId) -> str:
-    return consumer_id
-
-
-async def _merchant(merchant_id: MerchantId) -> str:
-    return merchant_id
-
-
-async def _platform() -> str:
-    return PLATFORM_OWNER
-
-
-def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awaitable[str]]) -> APIRouter:
+def _routes(kind: OwnerKind, action: str) -> APIRouter:
     """The routes for one kind of owner."""
-    router = APIRouter(prefix=prefix, tags=["reports"], generate_unique_id_function=owned_operation_id(kind))
+    router = APIRouter(prefix=OWNER_PATHS[kind], tags=["reports"], generate_unique_id_function=owned_operation_id(kind))
     Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type
-    Owner = Annotated[str, Depends(owner)]  # noqa: N806 - a type
+    Owner = Annotated[str, Depends(OWNER_IDS[kind])]  # noqa: N806 - a type
 
     @router.post("/reports", status_code=202)
     async def ask_report(
@@ -291,7 +277,7 @@ def _routes(prefix: str, action: str, kind: OwnerKind, owner: Callable[..., Awai
 
 
 routers = (
-    _routes("/consumers/{consumer_id}", "report.manage", "consumer", _consumer),
-    _routes("/merchants/{merchant_id}", "report.manage_merchant", "merchant", _merchant),
-    _routes("/admin", "report.manage_platform", "platform", _platform),
+    _routes("consumer", "report.manage"),
+    _routes("merchant", "report.manage_merchant"),
+    _routes("platform", "report.manage_platform"),
 )

@@ -23,7 +23,7 @@ from shared.kernel.periods import month_of
 from shared.metering.store import bad_range
 from shared.metering.windows import midnight, time_zone
 from shared.platform.documents import Create, Delete
-from shared.reports.models import Contents, OwnerKind, Report, Schedule
+from shared.reports.models import Contents, Report, Schedule
 from shared.reports.rows import window_of
 from shared.reports.schedules import due_after
 from shared.reports.sources import ReportSources
@@ -35,6 +35,7 @@ from shared.reports.store import (
     schedule_document,
 )
 from shared.reports.tasks import ClearReport, MakeReports
+from shared.webhooks.owners import OwnerKind
 
 UNFINISHED_MAX = 10
 

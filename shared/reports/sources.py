@@ -15,7 +15,8 @@ from shared.metering.views.merchant import MerchantUsage
 from shared.metering.views.platform import PlatformUsage
 from shared.metering.views.selection import Dimension, GroupSums, SummedUsage, UsageSelection
 from shared.metering.windows import Step, Window
-from shared.reports.models import Contents, OwnerKind, Report, Subject
+from shared.reports.models import Contents, Report, Subject
+from shared.webhooks.owners import OwnerKind
 
 _ALLOWED: dict[str, tuple[tuple[Dimension, ...], frozenset[str]]] = {
     "consumer": (

@@ -12,7 +12,6 @@ EventType = Literal["alert.fired", "report.ready", "invoice.issued", "invoice.ov
 """`ping` is what a test sends; nobody subscribes to it."""
 
 Subscription = Literal["alert.fired", "report.ready", "invoice.issued", "invoice.overdue", "invoice.paid"]
-PLATFORM_OWNER = "platform"
 
 
 def _check_url(url: str) -> str:

@@ -1,6 +1,5 @@
 """Webhooks of a consumer, a merchant or the platform: the same routes three times, each with its own permission."""
 
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Response
@@ -10,12 +9,13 @@ from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Stored
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import ConsumerId, CreatedAt, DeliveryId, MerchantId, NextCursor, WebhookId
+from shared.kernel.http.fields import CreatedAt, DeliveryId, NextCursor, WebhookId
 from shared.kernel.http.operation_ids import owned_operation_id
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
-from shared.webhooks.models import PLATFORM_OWNER, Attempt, Delivery, Subscription, Webhook, WebhookUrl
+from shared.webhooks.models import Attempt, Delivery, Subscription, Webhook, WebhookUrl
+from shared.webhooks.owners import OWNER_IDS, OWNER_PATHS, OwnerKind
 from shared.webhooks.parts import WebhookParts
 from shared.webhooks.service import Webhooks
 
@@ -116,23 +116,12 @@ def _delivery(delivery: Delivery) -> DeliveryView:
     return DeliveryView.model_validate(delivery.model_dump())
 
 
-async def _consumer(consumer_id: ConsumerId) -> str:
-    return consumer_id
-
-
-async def _merchant(merchant_id: MerchantId) -> str:
-    return merchant_id
-
-
-async def _platform() -> str:
-    return PLATFORM_OWNER
-
-
-def _routes(prefix: str, action: str, kind: str, owner: Callable[..., Awaitable[str]]) -> APIRouter:
+def _routes(kind: OwnerKind, action: str) -> APIRouter:
     """The routes for one kind of owner."""
-    router = APIRouter(prefix=prefix, tags=["webhooks"], generate_unique_id_function=owned_operation_id(kind))
+    named = owned_operation_id(kind)
+    router = APIRouter(prefix=OWNER_PATHS[kind], tags=["webhooks"], generate_unique_id_function=named)
     Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type
-    Owner = Annotated[str, Depends(owner)]  # noqa: N806 - a type
+    Owner = Annotated[str, Depends(OWNER_IDS[kind])]  # noqa: N806 - a type
 
     @router.post("/webhooks", status_code=201)
     async def add_webhook(
@@ -221,7 +210,7 @@ def _routes(prefix: str, action: str, kind: str, owner: Callable[..., Awaitable[
 
 
 routers = (
-    _routes("/consumers/{consumer_id}", "webhook.manage", "consumer", _consumer),
-    _routes("/merchants/{merchant_id}", "webhook.manage_merchant", "merchant", _merchant),
-    _routes("/admin", "webhook.manage_platform", "platform", _platform),
+    _routes("consumer", "webhook.manage"),
+    _routes("merchant", "webhook.manage_merchant"),
+    _routes("platform", "webhook.manage_platform"),
 )

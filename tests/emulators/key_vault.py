@@ -5,22 +5,15 @@ disabled secret with 403, and keeps the name of a deleted one reserved. `faults`
 before any of that.
 """
 
-import datetime
-import ipaddress
-import ssl
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.support.certificates import HOST, server_tls, write_certificate
 from tests.support.ports import free_port
 
-HOST = "127.0.0.1"
 CHALLENGE = 'Bearer authorization="https://login.microsoftonline.com/tenant", resource="https://vault.azure.net"'
 
 
@@ -49,7 +42,7 @@ class KeyVaultPeer:
         self.deleted: set[str] = set()
         self.ca_file = folder / "vault.pem"
         self._token = token
-        self._tls = tls_of(write_certificate(self.ca_file))
+        self._tls = server_tls(write_certificate(self.ca_file))
         self._runner: web.AppRunner | None = None
         self._port = free_port()
 
@@ -130,34 +123,3 @@ def error(status: int, code: str, *, inner: str = "", headers: dict[str, str] | 
     if inner:
         body["innererror"] = {"code": inner}
     return web.json_response({"error": body}, status=status, headers=headers)
-
-
-def tls_of(certificate: Path) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    return context
-
-
-def write_certificate(path: Path) -> Path:
-    """A self-signed certificate for the loopback address and its key, in one PEM file, good for a day."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Key Vault peer")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + certificate.public_bytes(serialization.Encoding.PEM))
-    path.chmod(0o600)
-    return path

@@ -1,10 +1,7 @@
 """The contract of the mail port, for both adapters, and what only one of them can do wrong."""
 
 import asyncio
-import datetime
-import ipaddress
 import logging
-import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -16,19 +13,15 @@ from typing import Any
 
 import pytest
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from shared.platform.mail import Mail, MailDeferred, MailRefused, MailUnavailable, Message, smtp
 from shared.platform.mail.outbox import OutboxMail
 from shared.platform.mail.smtp import Security, SmtpMail
+from tests.support.certificates import HOST, server_tls, write_certificate
 
 # A server in a test may take passwords in the clear; whether the client gives them away is what is tested.
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 
-HOST = "127.0.0.1"
 SENDER = "AMS <ams@example.com>"
 MESSAGE = Message("task:01", "ann@example.com", "A key expires", "Dear Ann,\nit expires.\n")
 SHORT_S = 0.3
@@ -49,8 +42,7 @@ class MailServer:
     _server: asyncio.Server | None = None
 
     async def start(self) -> None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate)
+        context = server_tls(self.certificate)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(
             lambda: SMTP(
@@ -103,32 +95,9 @@ class Harness:
     mend: Callable[[], Any]
 
 
-def certify(path: Path) -> Path:
-    """A certificate for HOST and its key, in one file, made by itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail peer")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    pem, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    private = key.private_bytes(pem, form, serialization.NoEncryption())
-    path.write_bytes(private + certificate.public_bytes(pem))
-    return path
-
-
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return certify(tmp_path_factory.mktemp("mail") / "server.pem")
+    return write_certificate(tmp_path_factory.mktemp("mail") / "server.pem")
 
 
 @pytest.fixture(autouse=True)

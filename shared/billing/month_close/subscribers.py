@@ -6,8 +6,8 @@ from datetime import datetime
 
 from shared.access.models import Grant
 from shared.access.store import AccessStore
+from shared.access.subscribers.directory import grants_by_pseudonym, grants_of_pseudonym
 from shared.billing.month_close.models import Close
-from shared.platform.documents import Query, Where
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,25 +27,13 @@ class BilledSubscribers:
 
     async def behind(self, close: Close, pseudonym: str) -> AsyncIterator[BilledSubscriber]:
         """List the merchant's consumers by pseudonym, from behind `pseudonym` on; all of them behind an empty one."""
-        where = [Where("merchant_id", "=", close.merchant_id)]
-        if pseudonym:
-            where.append(Where("pseudonym", ">", pseudonym))
-        group: list[Grant] = []
-        # Across tenants: a merchant's own grants.
-        query = Query(None, tuple(where), order_by="pseudonym", limit=1_000)
-        async for stored in self._access.stream(Grant, query):
-            if group and group[0].pseudonym != stored.value.pseudonym:
-                yield _subscriber(group, close.end)
-                group = []
-            group.append(stored.value)
-        if group:
-            yield _subscriber(group, close.end)
+        groups = grants_by_pseudonym(self._access, close.merchant_id, after=pseudonym or None, page_size=1_000)
+        async for _, grants in groups:
+            yield _subscriber(grants, close.end)
 
     async def by_pseudonym(self, close: Close, pseudonym: str) -> BilledSubscriber | None:
         """Find one of the merchant's consumers by its pseudonym."""
-        where = (Where("merchant_id", "=", close.merchant_id), Where("pseudonym", "=", pseudonym))
-        # Across tenants: a merchant's own grants.
-        grants = [stored.value async for stored in self._access.stream(Grant, Query(None, where))]
+        grants = [stored.value for stored in await grants_of_pseudonym(self._access, close.merchant_id, pseudonym)]
         return _subscriber(grants, close.end) if grants else None
 
     async def by_consumer(self, close: Close, consumer_id: str) -> BilledSubscriber | None:

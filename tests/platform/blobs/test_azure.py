@@ -17,7 +17,7 @@ from azure.storage.blob.aio import ContainerClient
 from shared.platform.blobs import Blob, BlobExists, Blobs, BlobsUnavailable
 from shared.platform.blobs.azure import RETRIES_MAX, RETRY_PAUSE_SECONDS, AzureBlobs
 from tests.emulators.azurite import ACCOUNT_KEY, connection_string
-from tests.emulators.key_vault import tls_of, write_certificate
+from tests.support.certificates import server_tls, write_certificate
 from tests.support.paths import ROOT
 
 
@@ -223,7 +223,7 @@ async def test_a_real_account_is_reached_over_tls_with_a_token_for_storage(tmp_p
     app.router.add_get("/documents", answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls_of(certificate)).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server_tls(certificate)).start()
     url = f"https://127.0.0.1:{runner.addresses[0][1]}"
     environ = os.environ | {"SSL_CERT_FILE": str(certificate)}
     asking = await asyncio.create_subprocess_exec(sys.executable, "-c", ASK_WITH_A_TOKEN, url, cwd=ROOT, env=environ)

@@ -20,7 +20,7 @@ from shared.platform.blobs.azure import AzureBlobs
 from shared.platform.blobs.downloads import LocalDownloads
 from shared.platform.blobs.files import FileBlobs
 from shared.platform.blobs.links import PATH, LinkExpired, LinkInvalid, LocalLinks
-from tests.emulators.key_vault import tls_of, write_certificate
+from tests.support.certificates import server_tls, write_certificate
 from tests.support.paths import ROOT
 
 HOST = "https://ams.test"
@@ -292,7 +292,7 @@ async def test_a_real_accounts_links_are_signed_with_one_delegated_key_and_https
     app.router.add_post("/", answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls_of(certificate)).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=server_tls(certificate)).start()
     url = f"https://127.0.0.1:{runner.addresses[0][1]}"
     environ = os.environ | {"SSL_CERT_FILE": str(certificate)}
     asking = await asyncio.create_subprocess_exec(

@@ -12,7 +12,8 @@ from shared.billing.profiles.store import BUYER
 from shared.billing.store import BILLING
 from shared.reports.models import Contents, Report, Schedule
 from shared.reports.store import REPORTS, report_document, schedule_document
-from shared.webhooks.models import PLATFORM_OWNER, Webhook
+from shared.webhooks.models import Webhook
+from shared.webhooks.owners import PLATFORM_OWNER
 from shared.webhooks.store import ALERTS, webhook_document
 from tests.support.api.harness import Api, Person
 from tests.support.billing.document_samples import note
