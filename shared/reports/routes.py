@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, Field, PlainValidator
 
-from shared.downloads.service import Link
+from shared.downloads.views import DownloadLinkView
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.clock import parse_time
@@ -172,19 +172,6 @@ class ReportScheduleList(View):
 
     items: list[ReportScheduleView]
     """Oldest first."""
-
-
-class DownloadLinkView(View):
-    """A link to a document. That it was asked for is in the audit log."""
-
-    url: str
-    """Whoever has it can read the document until it expires."""
-    expires_at: AwareDatetime
-    """Until when it works: minutes."""
-
-    @classmethod
-    def of(cls, link: Link) -> "DownloadLinkView":
-        return cls(url=link.url, expires_at=link.expires_at)
 
 
 ReportsPart = Annotated[Reports, Depends(provided(ReportParts, lambda reports: reports.service))]

@@ -7,12 +7,12 @@ from fastapi import APIRouter, Depends, Path, Query
 from shared.billing.documents.cache import Format, Side
 from shared.billing.documents.downloads import InvoiceDownloads
 from shared.billing.parts import BillingParts
+from shared.downloads.views import DownloadLinkView
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.fields import ConsumerId, CreditNoteId, InvoiceId, MerchantId
 from shared.kernel.http.provided import provided
 from shared.kernel.periods import Month
-from shared.reports.routes import DownloadLinkView
 
 DocumentFormat = Annotated[Format, Path(description="Which document: for people, for spreadsheets, for programs")]
 
