@@ -11,7 +11,7 @@ from datetime import datetime
 
 from shared.audit.models import Actor, changed
 from shared.audit.platform import PlatformSettingsStore
-from shared.audit.tasks import create
+from shared.audit.tasks import Task, create
 from shared.catalog.mails import CatalogMails
 from shared.catalog.merchants.invites import Invites, invalid_invite
 from shared.catalog.models import Address, Merchant, MerchantSlugOwner
@@ -72,20 +72,21 @@ class Registration:
         )
         await self._reserve(merchant, invite.value.id)
         change = changed(actor, "merchant.register", f"merchant:{merchant.id}", None, merchant, secret=MERCHANT_SECRETS)
-        told = await self._mails.to_platform(
-            "A merchant registered", f"{one_line(name)} ({slug}) registered and is {merchant.status}.\n"
-        )
-        tasks = [
-            create(MERCHANTS, merchant.id, merchant.id, merchant),
-            JoinMerchant(account_id=account.id, merchant_id=merchant.id),
-            *told,
-        ]
         try:
-            await self._invites.accept(actor, invite, merchant.id, change, tasks)
+            await self._invites.accept(actor, invite, merchant.id, change, await self._tasks(account, merchant))
         except Problem as problem:  # 409: somebody else was first
             await self._release(merchant)
             raise invalid_invite() from problem
         return merchant
+
+    async def _tasks(self, account: Account, merchant: Merchant) -> list[Task]:
+        """What follows a registration: the merchant's document, the account's membership, a mail to the platform."""
+        text = f"{one_line(merchant.name)} ({merchant.slug}) registered and is {merchant.status}.\n"
+        return [
+            create(MERCHANTS, merchant.id, merchant.id, merchant),
+            JoinMerchant(account_id=account.id, merchant_id=merchant.id),
+            *await self._mails.to_platform("A merchant registered", text),
+        ]
 
     async def _reserve(self, merchant: Merchant, invite_id: str) -> None:
         slug = merchant.slug
