@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from referencing import Registry, Resource
 
-import function_app
 from scripts.commands.openapi import document
+from tests.support.function_app import functions
 from tests.support.paths import ROOT
 
 DOCUMENT = document()
@@ -157,10 +157,9 @@ def test_it_is_the_same_in_every_process() -> None:
 
 def routes() -> Iterator[tuple[str, tuple[str, ...]]]:
     """Route and methods of every function that HTTP triggers."""
-    for function in function_app.app.get_functions():
-        trigger = function.get_trigger()
-        if trigger is not None and trigger.type == "httpTrigger":
-            yield trigger.route, tuple(getattr(method, "value", method) for method in trigger.methods)
+    for function in functions():
+        if function.kind == "httpTrigger":
+            yield function.trigger.route, tuple(getattr(method, "value", method) for method in function.trigger.methods)
 
 
 def test_everything_that_is_served_is_in_it() -> None:

@@ -13,10 +13,14 @@ GROUPS = {
     "azurite": ("tests/platform/blobs/", "tests/platform/events/"),
 }
 """`machine`: start hosts, kill processes, fill disks and measure time, one after the other. `azurite`: share one."""
+APART = ("tests/e2e/test_schemathesis.py",)
+"""Files of few tests that take a minute or more each: each test goes where there is room."""
 
 
 class ByGroup(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
+        if nodeid.startswith(APART):
+            return nodeid
         return next((group for group, folders in GROUPS.items() if nodeid.startswith(folders)), nodeid.split("::")[0])
 
 

@@ -9,6 +9,7 @@ import pytest
 from scripts.host.background import check_triggers, make_timers
 from scripts.host.functions.dispatch import Dispatcher
 from scripts.host.functions.indexing import FOR_EVER, IndexingError, check_result, index_module
+from tests.support.function_app import functions
 
 HEAD = """
 from typing import List
@@ -71,7 +72,7 @@ async def third(events: List[func.EventHubEvent]) -> None: ...
 
 
 def test_the_projects_own_app_is_indexed():
-    names = {function.name for function in index_module("function_app")}
+    names = {function.name for function in functions()}
     assert {"consume", "consume_path", "portal", "aggregate_usage", "reconcile_usage"} <= names
 
 
