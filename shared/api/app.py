@@ -33,9 +33,12 @@ from shared.catalog.marketplace import routes as catalogue
 from shared.catalog.merchants import admin_routes as admin_merchants
 from shared.catalog.merchants import invite_routes as invites
 from shared.catalog.merchants import routes as merchants
+from shared.catalog.openapi import routes as service_documents
+from shared.catalog.services import logo_routes as service_logos
 from shared.catalog.services import review_routes as reviews
 from shared.catalog.services import routes as services
-from shared.catalog.upstreams import routes as service_parts
+from shared.catalog.services import version_routes as service_versions
+from shared.catalog.upstreams import routes as upstreams
 from shared.identity.accounts import admin_routes as accounts
 from shared.identity.accounts import routes as me
 from shared.kernel.clock import utc_now
@@ -68,7 +71,10 @@ ROUTERS = (
     admin_merchants.router,
     catalogue.router,
     services.router,
-    service_parts.router,
+    service_logos.router,
+    service_documents.router,
+    upstreams.router,
+    service_versions.router,
     reviews.router,
     holder.router,
     explain.router,

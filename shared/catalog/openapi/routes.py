@@ -1,0 +1,121 @@
+"""The OpenAPI document of a service: imported, read, and its operations listed."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
+
+from shared.catalog.models import Service
+from shared.catalog.openapi.service import Descriptions
+from shared.catalog.parts import CatalogParts
+from shared.catalog.services.routes import ServicesPart, view
+from shared.catalog.services.schemas import ServiceView
+from shared.catalog.services.service import Services
+from shared.identity.guard import allowed
+from shared.identity.models import Caller
+from shared.kernel.http.fields import ServiceId
+from shared.kernel.http.parameters import IfMatch
+from shared.kernel.http.provided import provided
+from shared.kernel.http.schemas import View
+
+router = APIRouter(prefix="/services/{service_id}", tags=["services"])
+
+_DOCUMENT: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            media: {"schema": {"type": "object", "description": "OpenAPI 3.0 or 3.1, at most 2 MiB"}}
+            for media in ("application/json", "application/yaml")
+        },
+    }
+}
+_TOO_OFTEN: dict[int | str, dict[str, Any]] = {429: {"description": "Too often. Try again after `Retry-After`."}}
+
+DescriptionsPart = Annotated[Descriptions, Depends(provided(CatalogParts, lambda catalog: catalog.descriptions))]
+Reader = Annotated[Caller, Depends(allowed("service.read"))]
+Proposed = Annotated[bool, Query(description="As it would be with the changes that wait for approval")]
+
+
+class ParameterView(View):
+    """A parameter of an operation."""
+
+    name: str
+    """As the document calls it."""
+    place: str
+    """`path`, `query`, `header` or `cookie`."""
+    required: bool
+    """Whether a call must have it."""
+    description: str
+    """What the document says of it; empty is nothing."""
+
+
+class OperationView(View):
+    """An operation of the service's OpenAPI document."""
+
+    method: str
+    """In capitals."""
+    path: str
+    """Below the base URL."""
+    operation_id: str | None
+    """The document's name for it; null is none."""
+    summary: str
+    """What the document says of it in one line; empty is nothing."""
+    parameters: list[ParameterView]
+    """Those of the path included."""
+    request: str | None
+    """The document's example of a request's body; null is none."""
+    response: str | None
+    """The document's example of an answer's body; null is none."""
+
+
+class OperationsView(View):
+    """The operations of a service's OpenAPI document."""
+
+    items: list[OperationView]
+    """In the document's order."""
+
+
+@router.put("/openapi", openapi_extra=_DOCUMENT, responses=_TOO_OFTEN)
+async def import_openapi(
+    caller: Annotated[Caller, Depends(allowed("service.import_openapi"))],
+    documents: DescriptionsPart,
+    service_id: ServiceId,
+    request: Request,
+    response: Response,
+    content_type: Annotated[str, Header(include_in_schema=False)] = "",
+    if_match: IfMatch = None,
+) -> ServiceView:
+    """Import an OpenAPI document, JSON or YAML. It may refer to itself only; its servers are replaced by AMS. Of a live
+    service it waits for approval."""
+    text = await request.body()
+    return view(await documents.put(caller.actor, service_id, text, content_type, if_match), response)
+
+
+@router.get("/openapi", responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}})
+async def read_openapi(
+    caller: Reader,
+    services: ServicesPart,
+    documents: DescriptionsPart,
+    service_id: ServiceId,
+    proposed: Proposed = False,
+) -> Response:
+    """The service's OpenAPI document, as JSON."""
+    document = await documents.read(await _service(services, service_id, proposed))
+    return Response(document, media_type="application/json")
+
+
+@router.get("/operations")
+async def list_operations(
+    caller: Reader,
+    services: ServicesPart,
+    documents: DescriptionsPart,
+    service_id: ServiceId,
+    proposed: Proposed = False,
+) -> OperationsView:
+    """What the service's OpenAPI document offers, in its order; at most 500."""
+    found = await documents.operations(await _service(services, service_id, proposed))
+    return OperationsView(items=[OperationView.model_validate(one, from_attributes=True) for one in found])
+
+
+async def _service(services: Services, service_id: ServiceId, proposed: bool) -> Service:
+    detail = await services.read(service_id)
+    return detail.proposed if proposed else detail.service
