@@ -94,12 +94,12 @@ class Aggregator:
     async def _sort(self, batch: Sequence[RawEvent], outcome: BatchOutcome) -> dict[str, dict[str, CountableEvent]]:
         """Events that can be counted by partition and record id, the first of each id; the others are parked."""
         partitions: dict[str, dict[str, CountableEvent]] = {}
-        self._check.begin_batch()
+        check = self._check.for_batch()
         for raw in batch:
             try:
                 raw.body.decode()  # metadata was only skipped, and a record must be text
                 event = decode_event(raw.body)
-                refusal = await self._check.refusal(event, raw.body)
+                refusal = await check.refusal(event, raw.body)
             except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
                 refusal = Refusal("unreadable", str(error))
             if refusal is not None:

@@ -21,31 +21,45 @@ _STORED_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII).f
 
 
 class Refusal(NamedTuple):
+    """Why an event cannot be counted."""
+
     reason: Reason
     detail: str
 
 
 class EventCheck:
-    """Checks one event after another. One per process: what was found sound once is remembered, for most events share
-    it with others."""
+    """Checks events, batch by batch. One per process: names and keys that were found sound once are remembered, for
+    most events share them with others."""
 
     def __init__(self, gate: Gate, retention: timedelta, now: Callable[[], datetime] = utc_now) -> None:
         self._gate = gate
         self._retention = retention
         self._now = now
-        self._received_from = ""
         self._known_keys: set[tuple[str, str]] = set()
         self._sound_names: set[tuple[str, str, str]] = set()
-        self._sound_times: set[str] = set()
 
-    def begin_batch(self) -> None:
-        """To be called before the events of a batch: they are measured against the present time."""
-        self._sound_times.clear()  # events of one batch share many, those of different batches few
-        self._received_from = format_time(self._now() - self._retention + ACCEPTED_PAST + ACCEPTED_FUTURE)
+    def for_batch(self) -> "BatchCheck":
+        """Make the check of one batch, whose events are measured against the present time."""
+        received_from = format_time(self._now() - self._retention + ACCEPTED_PAST + ACCEPTED_FUTURE)
+        return BatchCheck(self._gate, received_from, self._known_keys, self._sound_names)
+
+
+class BatchCheck:
+    """Checks one event of a batch after another. `received_from` is the time from which on an event must have been
+    received to be counted now; keys and names that are found sound are added to the sets."""
+
+    def __init__(
+        self, gate: Gate, received_from: str, known_keys: set[tuple[str, str]], sound_names: set[tuple[str, str, str]]
+    ) -> None:
+        self._gate = gate
+        self._received_from = received_from
+        self._known_keys = known_keys
+        self._sound_names = sound_names
+        self._sound_times: set[str] = set()  # events of one batch share many, those of different batches few
 
     async def refusal(self, event: UsageEvent, body: bytes) -> Refusal | None:
-        """Why the event cannot be counted, None when it can. `body` is the event as it was delivered. Raises ValueError
-        for times that counters and indexes could not rely on."""
+        """Say why the event cannot be counted; return None when it can. `body` is the event as it was delivered. Raises
+        ValueError for times that counters and indexes could not rely on."""
         for time_text in (event.time, event.received_at):
             if time_text not in self._sound_times:
                 self._check_time(time_text)
