@@ -7,9 +7,10 @@ from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime, Field
 
 from shared.catalog.merchants.invites import Invites, InviteStatus
+from shared.catalog.merchants.models import MerchantInvite
 from shared.catalog.parts import CatalogParts
 from shared.identity.guard import allowed
-from shared.identity.models import Caller, Email, MerchantInvite
+from shared.identity.models import Caller, Email
 from shared.kernel.documents import Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import CreatedAt, InviteId, NextCursor

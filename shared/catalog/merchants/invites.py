@@ -14,7 +14,8 @@ from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change, changed
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.tasks import Task
-from shared.identity.models import Account, MerchantInvite
+from shared.catalog.merchants.models import MerchantInvite
+from shared.identity.models import Account
 from shared.identity.tasks import SendMail
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import Stored
