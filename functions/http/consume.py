@@ -67,7 +67,7 @@ class _Exchange:
         self._started = time.perf_counter()
         self._request_id = new_id("req")
         self._trace_id, self._trace_flags = trace_of(req.headers.get("traceparent"))
-        telemetry.request_id.set(self._request_id)
+        telemetry.current_request_id.set(self._request_id)
         telemetry.trace_id.set(self._trace_id)
 
     async def report(self, kind: ReportKind) -> func.HttpResponse:

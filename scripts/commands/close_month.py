@@ -20,7 +20,7 @@ from shared.billing.month_close.models import Close
 from shared.billing.month_close.service import PeriodNotBegun, PeriodNotOver
 from shared.billing.profiles.models import BillingProfile
 from shared.billing.usage.proofs import proven_records
-from shared.billing.usage.records import export as export_csv
+from shared.billing.usage.records import export_csv
 from shared.bootstrap import Application, application, close
 from shared.kernel.clock import utc_now
 from shared.kernel.errors import Unavailable
@@ -51,14 +51,14 @@ def main(
     early: Annotated[
         bool, typer.Option("--early", help="Also when it is not over: later usage is then corrected on the next one.")
     ] = False,
-    export: Annotated[
+    export_csv: Annotated[
         Path | None, typer.Option(help="A folder for each invoice's PDF, JSON and records, by number.", file_okay=False)
     ] = None,
 ) -> None:
     """Close every unclosed month up to this one and print what is billed. Doing it again bills nothing twice."""
-    _check(month, export)
+    _check(month, export_csv)
     try:
-        found = asyncio.run(_close(month, merchant, export, early=early))
+        found = asyncio.run(_close(month, merchant, export_csv, early=early))
     except Unavailable as error:
         raise failure(str(error), UNUSABLE) from None
     if not found:
@@ -68,7 +68,7 @@ def main(
         raise typer.Exit(HELD)
 
 
-def _check(month: str, export: Path | None) -> None:
+def _check(month: str, export_csv: Path | None) -> None:
     try:
         use_local_settings()
         parse_month(month)
@@ -77,8 +77,8 @@ def _check(month: str, export: Path | None) -> None:
     if month > f"{utc_now() + MOST_AHEAD_OF_UTC:%Y-%m}":
         raise failure(f"--month: {month} has not begun", UNUSABLE)
     try:
-        if export is not None:
-            export.mkdir(parents=True, exist_ok=True)
+        if export_csv is not None:
+            export_csv.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise failure(f"--export: {error}", UNUSABLE) from None
 

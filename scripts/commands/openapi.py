@@ -12,12 +12,12 @@ import typer
 
 from scripts.local_settings import ROOT
 from shared.api.app import described
-from shared.api.problem_codes import FILE as CODES
-from shared.kernel import problem_codes as types_of_codes
+from shared.api.code_descriptions import CODES_FILE
+from shared.kernel import problem_codes
 
 CLIENT = ROOT / "portal-static" / "client"
 SCHEMA = CLIENT / "src" / "schema.d.ts"
-CODE_TYPE = Path(types_of_codes.__file__)
+CODE_TYPE = Path(problem_codes.__file__)
 RULES = ROOT / "scripts" / "linters" / "openapi" / "redocly.yaml"
 LINTER = RULES.parent / "node_modules" / ".bin" / "redocly"
 GENERATOR = CLIENT / "node_modules" / ".bin" / "openapi-typescript"
@@ -40,7 +40,7 @@ def generated() -> str:
         return target.read_text()
 
 
-def problem_codes() -> str:
+def problem_codes_json() -> str:
     """What problem_codes.json must be: every row of docs/errors.md, in its order."""
     rows = [
         line.strip("| ") for line in (ROOT / "docs" / "errors.md").read_text().splitlines() if line.startswith("| `")
@@ -55,7 +55,7 @@ def problem_codes() -> str:
 
 def problem_code_type() -> str:
     """What shared/kernel/problem_codes.py must be: the type of every code that docs/errors.md has a row of."""
-    names = "".join(f'    "{row["code"]}",\n' for row in json.loads(problem_codes()))
+    names = "".join(f'    "{row["code"]}",\n' for row in json.loads(problem_codes_json()))
     return (
         '"""The type of problem codes, made from docs/errors.md by `scripts/ams openapi codes`. Do not edit."""\n\n'
         f"from typing import Literal\n\nProblemCode = Literal[\n{names}]\n"
@@ -94,5 +94,5 @@ def write_client() -> None:
 @app.command("codes")
 def write_codes() -> None:
     """Write the document's list of problem codes, and their type, anew from docs/errors.md."""
-    CODES.write_text(problem_codes())
+    CODES_FILE.write_text(problem_codes_json())
     CODE_TYPE.write_text(problem_code_type())

@@ -19,7 +19,7 @@ from scripts.replay.client import AmsError
 from scripts.replay.events import Survey, survey_log
 from scripts.replay.keys import CONSUMERS_DEFAULT, Replay, ReplayRefused, open_replay
 from scripts.replay.log_format import LogUnreadable
-from scripts.replay.run import SETTLE_S, Outcome, replay_log
+from scripts.replay.run import SETTLE_S, ReplayOutcome, replay_log
 from scripts.seeding.market import MarketError
 from scripts.terminal import errors, failure
 from shared.kernel.errors import Unavailable
@@ -102,7 +102,7 @@ def _print_malformed(survey: Survey) -> None:
         errors.print("  …")
 
 
-def _table(survey: Survey, replay: Replay, outcome: Outcome) -> Table:
+def _table(survey: Survey, replay: Replay, outcome: ReplayOutcome) -> Table:
     """What was sent in this run, and what the summaries of all keys say now."""
     tally = outcome.tally
     table = Table(show_header=False)
@@ -128,7 +128,7 @@ def _table(survey: Survey, replay: Replay, outcome: Outcome) -> Table:
     return table
 
 
-def _explain(outcome: Outcome) -> None:
+def _explain(outcome: ReplayOutcome) -> None:
     """Say on standard error what is wrong with the outcome, and exit accordingly."""
     for code, detail in sorted(outcome.tally.details.items()):
         hint = f" ({_HINTS[code]})" if code in _HINTS else ""

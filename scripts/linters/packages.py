@@ -1,12 +1,15 @@
-"""How the folders are kept: few modules in each, a package says what it owns, and no import runs in a circle.
+"""How the folders are kept: few modules in each, a package says what it owns, no import runs in a circle, and one name
+is one class or type.
 
 Circles between folders are a contract of import-linter (pyproject.toml); this one is between modules, so it also finds
 a package that imports what imports the package.
 """
 
 import ast
+import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -17,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("functions", "shared", "scripts")
 MODULES_MAX = 14
 """In one folder, `__init__.py` included: what a reader takes in at a glance."""
+_CAMEL_CASE = re.compile(r"[A-Z]\w*[a-z]\w*")
 
 
 def folder_faults(root: Path) -> Iterator[str]:
@@ -30,6 +34,40 @@ def folder_faults(root: Path) -> Iterator[str]:
             yield f"{folder}: has no __init__.py"
         elif not ast.get_docstring(ast.parse(package.read_text())):
             yield f"{package}: must say in its docstring what the package owns"
+
+
+def name_faults(root: Path, sources: Iterable[str]) -> Iterator[str]:
+    """Public names that two modules give to a class or a type of their own; type variables are local, and do not
+    count."""
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in sorted(file for source in sources for file in (root / source).rglob("*.py")):
+        if "node_modules" not in path.parts:
+            for name in _types_of(ast.parse(path.read_text())):
+                places[name].append(str(path.relative_to(root)))
+    for name, files in sorted(places.items()):
+        if len(files) > 1:
+            yield f"{name}: is one name of several things, in {', '.join(files)}"
+
+
+def _types_of(module: ast.Module) -> Iterator[str]:
+    """The public classes and type aliases that a module defines: an alias is what a name in CamelCase is set to."""
+    for statement in module.body:
+        match statement:
+            case ast.ClassDef(name=name) | ast.AnnAssign(target=ast.Name(id=name)):
+                pass
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if not _is_type_variable(value):
+                pass
+            case _:
+                continue
+        if _CAMEL_CASE.fullmatch(name):
+            yield name
+
+
+def _is_type_variable(value: ast.expr) -> bool:
+    match value:
+        case ast.Call(func=ast.Name(id="TypeVar" | "ParamSpec")):
+            return True
+    return False
 
 
 def circle_faults(imports: Mapping[str, set[str]]) -> Iterator[str]:
@@ -49,6 +87,7 @@ def faults() -> Iterator[str]:
     """Everything that is wrong with the folders as they are."""
     for source in SOURCES:
         yield from folder_faults(ROOT / source)
+    yield from name_faults(ROOT, SOURCES)
     yield from circle_faults(_imports())
 
 

@@ -31,7 +31,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReplayOutcome:
     """`before` and `after` are each key's sums around the run, by slot; `settled`: all that was taken is counted."""
 
     tally: Tally
@@ -118,7 +118,7 @@ async def settle(
 
 async def replay_log(
     path: Path, url: str, survey: Survey, replay: Replay, *, keep_times: bool, progress: Progress
-) -> Outcome:
+) -> ReplayOutcome:
     """Raises AmsError, LogUnreadable."""
     assert survey.newest is not None, "a log without events is not replayed"
     shift = timedelta(0) if keep_times else replay.first_run_at - survey.newest
@@ -135,4 +135,4 @@ async def replay_log(
         after, settled = await settle(
             client, replay.keys, tally.accepted, lambda events: progress.update(counting, completed=events)
         )
-    return Outcome(tally, before, after, settled)
+    return ReplayOutcome(tally, before, after, settled)

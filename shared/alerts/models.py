@@ -8,13 +8,13 @@ from pydantic import AwareDatetime, Field, model_validator
 from shared.kernel.documents import Identifier, Name, StoredModel
 from shared.webhooks.owners import OwnerKind
 
-Metric = Literal[
+RuleMetric = Literal[
     "requests", "events", "request_bytes", "response_bytes", "executions", "quota_percent", "error_rate_percent"
 ]
-Window = Literal["day", "month"]
+RuleWindow = Literal["day", "month"]
 """A UTC day or calendar month: the period in which a rule fires at most once."""
 
-Threshold = Annotated[Decimal, Field(gt=0, le=Decimal(10) ** 18, max_digits=22, decimal_places=4)]
+RuleThreshold = Annotated[Decimal, Field(gt=0, le=Decimal(10) ** 18, max_digits=22, decimal_places=4)]
 
 
 class Rule(StoredModel):
@@ -30,9 +30,9 @@ class Rule(StoredModel):
     owner_kind: OwnerKind
     owner_id: Identifier
     name: Name
-    metric: Metric
-    window: Window
-    threshold: Threshold
+    metric: RuleMetric
+    window: RuleWindow
+    threshold: RuleThreshold
     service_id: Identifier | None = None
     api_key_id: Identifier | None = None
     project_id: Identifier | None = None
@@ -60,7 +60,7 @@ class Fired(StoredModel):
     rule_id: Identifier
     owner_id: Identifier
     name: Name
-    metric: Metric
+    metric: RuleMetric
     period: str
     threshold: Decimal
     value: Decimal

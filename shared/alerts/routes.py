@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Response
 from pydantic import AwareDatetime, Field
 
-from shared.alerts.models import Metric, Rule, Threshold, Window
+from shared.alerts.models import Rule, RuleMetric, RuleThreshold, RuleWindow
 from shared.alerts.parts import AlertParts
 from shared.alerts.service import AlertRules
 from shared.identity.guard import allowed
@@ -27,12 +27,12 @@ class AlertRuleInput(Input):
 
     name: Annotated[Name, Field(examples=["Half of the month's quota"])]
     """What people call the rule."""
-    metric: Metric
+    metric: RuleMetric
     """What is looked at; `quota_percent` is the share of a key's monthly quota, and needs `api_key_id` and the window
     `month`."""
-    window: Window
+    window: RuleWindow
     """The UTC day or month over which is summed."""
-    threshold: Annotated[Threshold, Field(examples=["50"])]
+    threshold: Annotated[RuleThreshold, Field(examples=["50"])]
     """What must be reached, as a decimal in text: a number of requests or events, bytes, or percent."""
     service_id: Identifier | None = None
     """Only usage of this service; null is all."""
@@ -53,7 +53,7 @@ class AlertRuleChange(Input):
 
     name: Name | None = None
     """What people call the rule; null or absent leaves it."""
-    threshold: Threshold | None = None
+    threshold: RuleThreshold | None = None
     """What must be reached, as a decimal in text; null or absent leaves it."""
     requests_min: RequestsMin | None = None
     """For rates: below so many requests the rule does not fire; null or absent leaves it."""
@@ -71,9 +71,9 @@ class AlertRuleView(View):
     id: AlertRuleId
     name: str
     """What people call the rule."""
-    metric: Metric
+    metric: RuleMetric
     """What is looked at."""
-    window: Window
+    window: RuleWindow
     """The UTC day or month over which is summed."""
     threshold: str
     """What must be reached, as a decimal in text."""
@@ -109,7 +109,7 @@ class FiredAlertView(View):
     rule_id: AlertRuleId
     name: str
     """The rule's name as it was then."""
-    metric: Metric
+    metric: RuleMetric
     """What was looked at."""
     period: str
     """The UTC day (`2026-03-01`) or month (`2026-03`) in which it fired."""

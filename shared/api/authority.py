@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 
-from shared.api.relations import HeldRelations, Relations
+from shared.api.relations import Relations
 from shared.identity.models import SignedIn
+from shared.identity.permissions import RoleRelations
 from shared.identity.sign_in.service import Authenticator
 
 
@@ -15,5 +16,5 @@ class PlatformAuthority:
     async def authenticate(self, headers: Mapping[str, str]) -> SignedIn:
         return await self._sign_in.authenticate(headers)
 
-    async def relations(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> HeldRelations:
+    async def relations(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> RoleRelations:
         return await self._relations.of(signed, path, query)

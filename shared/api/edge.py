@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.kernel.ids import new_id
-from shared.kernel.telemetry import request_id as current_request_id
+from shared.kernel.telemetry import current_request_id
 
 BODY_BYTES_MAX = 3 * 1024 * 1024
 """Of any request; the largest is an OpenAPI document of 2 MiB. Routes that take less say so themselves."""

@@ -10,9 +10,8 @@ from collections.abc import Mapping
 from shared.access.store import AccessStore
 from shared.catalog.store import CatalogStore
 from shared.identity.models import Role, SignedIn
-from shared.identity.permissions import Relation
+from shared.identity.permissions import Relation, RoleRelations
 
-HeldRelations = frozenset[tuple[Role, Relation]]
 _OBJECTS = ("merchant_id", "service_id", "consumer_id")
 
 
@@ -21,7 +20,7 @@ class Relations:
         self._catalog = catalog
         self._access = access
 
-    async def of(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> HeldRelations:
+    async def of(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> RoleRelations:
         """See `shared.identity.permissions`. Without an object in the path, only roles count."""
         held: set[tuple[Role, Relation]] = set()
         if signed.account.role == "admin":
@@ -44,7 +43,7 @@ class Relations:
             merchant_id = service.merchant_id
         return merchant_id in signed.account.merchant_ids
 
-    async def _to_consumer(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> HeldRelations:
+    async def _to_consumer(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> RoleRelations:
         consumer_id = path["consumer_id"]
         if consumer_id == signed.account.consumer_id:
             return frozenset({("consumer", "own")})

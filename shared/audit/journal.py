@@ -53,7 +53,7 @@ _logger = logging.getLogger(__name__)
 
 T = TypeVar("T", bound=Task)
 
-Handler = Callable[[str, T], Awaitable[None]]
+TaskHandler = Callable[[str, T], Awaitable[None]]
 """Gets the task's id, the same in every attempt, and the task. Raises to be tried again."""
 
 _Do = Callable[[str, dict[str, Any]], Awaitable[None]]
@@ -91,7 +91,7 @@ class Journal(ChangeNotifier):
         self.on(PutDocument, self._on_put, inline=True)
         self.on(RemoveDocument, self._on_remove, inline=True)
 
-    def on(self, task: type[T], handler: Handler[T], *, inline: bool = False) -> None:
+    def on(self, task: type[T], handler: TaskHandler[T], *, inline: bool = False) -> None:
         """Register the handler of a kind of task. An inline one is done before `commit` returns, the others in the
         background."""
 

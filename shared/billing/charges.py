@@ -20,7 +20,7 @@ from shared.billing.tiers import PackageTiers, PercentTiers, Size, Strict, UnitT
 from shared.kernel.documents import Slug
 from shared.kernel.money import Percent, Price, Quantity
 
-Metric = Literal[
+ChargeMetric = Literal[
     "requests", "request_mb", "response_mb", "data_mb", "executions", "active_minutes", "quantity", "unique", "max"
 ]
 """MB are 1,000,000 bytes of bodies; `data_mb` is both directions. `quantity` sums a feature's quantities, `max` is the
@@ -68,7 +68,7 @@ class _Charge(Strict):
     version before left off."""
     name: Annotated[str, Field(max_length=120)] = ""
     """What invoices call it; a plan's charges each need one."""
-    metric: Metric | None = None
+    metric: ChargeMetric | None = None
     """What of usage is counted; a plan's charges each need one, a price calculator none."""
     feature: Annotated[Text | None, Field(validate_default=True)] = None
     """Only usage with this feature; null is all. The metrics `quantity` and `max` need it."""

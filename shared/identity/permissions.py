@@ -17,10 +17,10 @@ from typing import Literal
 from shared.identity.models import Role
 
 Relation = Literal["any", "self", "own", "owner", "manager", "member"]
-Grants = frozenset[tuple[Role, Relation]]
+RoleRelations = frozenset[tuple[Role, Relation]]
 
 
-def _may(*, admin: bool = False, merchant: bool = False, everyone: bool = False, consumer: str = "") -> Grants:
+def _may(*, admin: bool = False, merchant: bool = False, everyone: bool = False, consumer: str = "") -> RoleRelations:
     """`consumer` lists relations, separated by spaces."""
     grants: set[tuple[Role, Relation]] = set()
     if admin:
@@ -41,7 +41,7 @@ _TENANT = _may(consumer="own")
 _LEADERS = _may(consumer="own owner manager")
 _TEAM = _may(consumer="own owner manager member")
 
-PERMISSIONS: Mapping[str, Grants] = {
+PERMISSIONS: Mapping[str, RoleRelations] = {
     # identity
     "account.read_own": _SIGNED_IN,
     "account.update_own": _SIGNED_IN,

@@ -63,7 +63,7 @@ def render_metrics() -> bytes:
     return generate_latest(registry)
 
 
-request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+current_request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
 
 _RESERVED = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -79,7 +79,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        for name, variable in (("request_id", request_id), ("trace_id", trace_id)):
+        for name, variable in (("request_id", current_request_id), ("trace_id", trace_id)):
             if value := variable.get():
                 line[name] = value
         line.update({k: v for k, v in vars(record).items() if k not in _RESERVED and k not in line})

@@ -15,7 +15,7 @@ from shared.kernel.clock import format_time
 from shared.kernel.periods import midnight as midnight
 from shared.metering.store import bad_range, check_range
 
-Step = Literal["hour", "day", "month"]
+TimeStep = Literal["hour", "day", "month"]
 QUARTER_S = 900
 QUARTERS_PER_DAY = 96
 _NAMES = tuple(f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(0, 1440, 15))
@@ -29,7 +29,7 @@ class Window:
 
     start: datetime
     end: datetime
-    step: Step | None
+    step: TimeStep | None
     zone: ZoneInfo
     cuts: tuple[int, ...]
 
@@ -72,7 +72,7 @@ class Window:
         return format_time(moment), text[:7] if self.step == "month" else text
 
 
-def window(start: datetime, end: datetime, step: Step | None, zone: ZoneInfo) -> Window:
+def window(start: datetime, end: datetime, step: TimeStep | None, zone: ZoneInfo) -> Window:
     """The window of [start, end), cut into steps of a zone. Raises Problem 400 `range_invalid`."""
     start, end = check_range(start, end)
     try:
@@ -101,7 +101,7 @@ def time_zone(name: str) -> ZoneInfo:
         raise bad_range("time_zone", "must be an IANA time zone, such as Asia/Kolkata") from None
 
 
-def _cuts(start: datetime, end: datetime, step: Step | None, zone: ZoneInfo) -> Iterator[datetime]:
+def _cuts(start: datetime, end: datetime, step: TimeStep | None, zone: ZoneInfo) -> Iterator[datetime]:
     if step is None:
         yield start
     elif step == "hour":

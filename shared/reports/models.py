@@ -8,13 +8,13 @@ from shared.kernel.documents import Identifier, Name, StoredModel
 from shared.kernel.periods import Month
 from shared.webhooks.owners import OwnerKind
 
-Format = Literal["pdf", "csv"]
+ReportFormat = Literal["pdf", "csv"]
 Status = Literal["queued", "running", "done", "failed"]
 Group: TypeAlias = Literal[
     "service", "consumer", "api_key", "project", "image", "version", "feature", "merchant", "hour", "day", "month"
 ]
 PSEUDONYMS_MAX = 100
-Pseudonym = Annotated[str, Field(pattern=r"^cus_[a-z2-7]{1,60}$")]
+SubjectPseudonym = Annotated[str, Field(pattern=r"^cus_[a-z2-7]{1,60}$")]
 
 
 class Subject(StoredModel):
@@ -22,7 +22,7 @@ class Subject(StoredModel):
     `project_id` a consumer's, `merchant_id` and `consumer_id` the platform's; everybody may name a service."""
 
     service_id: Identifier | None = None
-    pseudonyms: Annotated[tuple[Pseudonym, ...], Field(max_length=PSEUDONYMS_MAX)] = ()
+    pseudonyms: Annotated[tuple[SubjectPseudonym, ...], Field(max_length=PSEUDONYMS_MAX)] = ()
     api_key_id: Identifier | None = None
     project_id: Identifier | None = None
     merchant_id: Identifier | None = None
@@ -36,7 +36,7 @@ class Contents(StoredModel):
     subject: Subject = Subject()
     by: Annotated[tuple[Group, ...], Field(max_length=8)] = ("day",)
     time_zone: Annotated[str, Field(max_length=64)] = "UTC"
-    format: Format = "pdf"
+    format: ReportFormat = "pdf"
     share_with_consumer: bool = False
 
     @model_validator(mode="after")

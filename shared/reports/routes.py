@@ -19,12 +19,12 @@ from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 from shared.reports.models import (
     PSEUDONYMS_MAX,
-    Format,
     Group,
-    Pseudonym,
     Report,
+    ReportFormat,
     Schedule,
     Status,
+    SubjectPseudonym,
 )
 from shared.reports.parts import ReportParts
 from shared.reports.service import ReportRequest, Reports
@@ -41,7 +41,7 @@ def _moment(value: object) -> datetime | date:
     raise ValueError("must be a day, such as 2026-03-01, or a time with an offset, such as 2026-03-01T00:00:00Z")
 
 
-Moment = Annotated[AwareDatetime | date, PlainValidator(_moment, json_schema_input_type=AwareDatetime | date)]
+ReportMoment = Annotated[AwareDatetime | date, PlainValidator(_moment, json_schema_input_type=AwareDatetime | date)]
 
 
 class ReportSubjectInput(Input):
@@ -49,7 +49,7 @@ class ReportSubjectInput(Input):
 
     service_id: Identifier | None = None
     """Only this service; null is all."""
-    pseudonyms: Annotated[tuple[Pseudonym, ...], Field(max_length=PSEUDONYMS_MAX)] = ()
+    pseudonyms: Annotated[tuple[SubjectPseudonym, ...], Field(max_length=PSEUDONYMS_MAX)] = ()
     """Only these consumers; empty is all. For merchants."""
     api_key_id: Identifier | None = None
     """Only this key; null is all. For merchants and consumers."""
@@ -66,9 +66,9 @@ class ReportInput(Input):
 
     name: Annotated[Name, Field(examples=["Usage of March"])]
     """Title of the report."""
-    start: Annotated[Moment, Field(alias="from", examples=["2026-03-01"])]
+    start: Annotated[ReportMoment, Field(alias="from", examples=["2026-03-01"])]
     """First moment, in whole quarter hours, or a local day."""
-    to: Annotated[Moment, Field(examples=["2026-04-01"])]
+    to: Annotated[ReportMoment, Field(examples=["2026-04-01"])]
     """End, excluded: a moment in whole quarter hours, or a local day; at most 400 days after `from`."""
     time_zone: Annotated[str, Field(max_length=64, examples=["Asia/Kolkata"])] = "UTC"
     """By whose calendar hours, days and months are cut (IANA)."""
@@ -76,7 +76,7 @@ class ReportInput(Input):
     """What it is about."""
     by: Annotated[tuple[Group, ...], Field(max_length=8)] = ("day",)
     """What to group by: dimensions, and at most one of hour, day and month."""
-    format: Format = "pdf"
+    format: ReportFormat = "pdf"
     """What document is made."""
     share_with_consumer: bool = False
     """For merchants with one pseudonym: whether that consumer gets the report too."""
@@ -116,7 +116,7 @@ class ContentsView(View):
     """What is grouped by."""
     time_zone: str
     """By whose calendar hours, days and months are cut (IANA)."""
-    format: Format
+    format: ReportFormat
     """What document is made."""
     share_with_consumer: bool
     """Whether the one consumer that it is about gets it too."""

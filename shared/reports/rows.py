@@ -28,7 +28,7 @@ GROUPS_HELD_MAX = 200_000
 _FIGURES = tuple(figures(Bucket()))
 _DAY = timedelta(days=1)
 
-Progress = Callable[[int], Awaitable[None]]
+ReportProgress = Callable[[int], Awaitable[None]]
 
 
 class TooManyRows(Exception):
@@ -54,7 +54,7 @@ def columns(report: Report) -> list[str]:
 class ReportRows:
     """The rows of one attempt at a report. `rows`, `total` and `as_of` are right once `each` has come to its end."""
 
-    def __init__(self, report: Report, sources: ReportSources, progress: Progress) -> None:
+    def __init__(self, report: Report, sources: ReportSources, progress: ReportProgress) -> None:
         self._report = report
         self._sources = sources
         self._progress = progress

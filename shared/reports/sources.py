@@ -14,7 +14,7 @@ from shared.metering.views.consumer import ConsumerUsage
 from shared.metering.views.merchant import MerchantUsage
 from shared.metering.views.platform import PlatformUsage
 from shared.metering.views.selection import Dimension, GroupSums, SummedUsage, UsageSelection
-from shared.metering.windows import Step, Window
+from shared.metering.windows import TimeStep, Window
 from shared.reports.models import Contents, Report, Subject
 from shared.webhooks.owners import OwnerKind
 
@@ -32,14 +32,14 @@ _ALLOWED: dict[str, tuple[tuple[Dimension, ...], frozenset[str]]] = {
 """By whose report it is: what it may be grouped by, and what it may be about."""
 
 
-def step_of(contents: Contents) -> Step | None:
+def step_of(contents: Contents) -> TimeStep | None:
     """The step of time that a report is grouped by: hour, day, month, or none."""
-    return cast("Step | None", next((part for part in contents.by if part in get_args(Step)), None))
+    return cast("TimeStep | None", next((part for part in contents.by if part in get_args(TimeStep)), None))
 
 
 def dimensions_of(contents: Contents) -> tuple[Dimension, ...]:
     """The dimensions that a report is grouped by, without its step of time."""
-    return cast("tuple[Dimension, ...]", tuple(part for part in contents.by if part not in get_args(Step)))
+    return cast("tuple[Dimension, ...]", tuple(part for part in contents.by if part not in get_args(TimeStep)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def _only(subject: Subject) -> Iterator[tuple[Dimension, str]]:
 
 def _senseless(kind: OwnerKind, contents: Contents) -> Iterator[FieldError]:
     dimensions, subjects = _ALLOWED[kind]
-    steps = get_args(Step)
+    steps = get_args(TimeStep)
     if not set(contents.by) <= {*dimensions, *steps}:
         yield FieldError("by", f"must be of {', '.join((*dimensions, *steps))}")
     for name in type(contents.subject).model_fields:

@@ -19,8 +19,8 @@ from shared.webhooks.owners import OWNER_IDS, OWNER_PATHS, OwnerKind
 from shared.webhooks.parts import WebhookParts
 from shared.webhooks.service import Webhooks
 
-Events = Annotated[tuple[Subscription, ...], Field(min_length=1, examples=[["alert.fired"]])]
-Description = Annotated[str, Field(max_length=200)]
+SubscribedEvents = Annotated[tuple[Subscription, ...], Field(min_length=1, examples=[["alert.fired"]])]
+WebhookDescription = Annotated[str, Field(max_length=200)]
 
 
 class WebhookInput(Input):
@@ -28,9 +28,9 @@ class WebhookInput(Input):
 
     url: Annotated[WebhookUrl, Field(examples=["https://example.com/ams-events"])]
     """https, and no address of a private network."""
-    description: Description = ""
+    description: WebhookDescription = ""
     """For people; empty is none."""
-    events: Events = ("alert.fired",)
+    events: SubscribedEvents = ("alert.fired",)
     """Which events are posted."""
 
 
@@ -39,9 +39,9 @@ class WebhookChange(Input):
 
     url: WebhookUrl | None = None
     """https, and no address of a private network; null or absent leaves it."""
-    description: Description | None = None
+    description: WebhookDescription | None = None
     """For people; null or absent leaves it."""
-    events: Events | None = None
+    events: SubscribedEvents | None = None
     """Which events are posted, all of them; null or absent leaves them."""
     status: Literal["enabled", "disabled"] | None = None
     """Nothing is posted to a `disabled` one; null or absent leaves it."""

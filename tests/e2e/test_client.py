@@ -6,14 +6,13 @@ from typing import get_args
 from scripts.commands.openapi import (
     CLIENT,
     CODE_TYPE,
-    CODES,
     SCHEMA,
     document,
     generated,
     problem_code_type,
-    problem_codes,
+    problem_codes_json,
 )
-from shared.api.problem_codes import problem_codes as described
+from shared.api.code_descriptions import CODES_FILE, code_descriptions
 from shared.kernel.problem_codes import ProblemCode
 
 
@@ -26,11 +25,11 @@ def test_the_client_is_built_and_compiles() -> None:
 
 
 def test_the_description_lists_every_problem_code() -> None:
-    assert CODES.read_text() == problem_codes(), "run scripts/ams openapi codes, and commit what it writes"
+    assert CODES_FILE.read_text() == problem_codes_json(), "run scripts/ams openapi codes, and commit what it writes"
     listed = document()["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
     assert {"key_unknown", "conflict", "state_invalid"} <= set(listed)
 
 
 def test_the_type_of_problem_codes_is_what_the_documentation_lists() -> None:
     assert CODE_TYPE.read_text() == problem_code_type(), "run scripts/ams openapi codes, and commit what it writes"
-    assert list(get_args(ProblemCode)) == [each.code for each in described()]
+    assert list(get_args(ProblemCode)) == [each.code for each in code_descriptions()]

@@ -21,7 +21,7 @@ from scripts.seeding.market import (
     Market,
 )
 from shared.catalog.models import CallLimits, UpstreamConfig
-from shared.metering.counting.parked import Reason
+from shared.metering.counting.parked import ParkReason
 from shared.metering.events import ReportedEvent, UsageData
 from shared.settings import Settings, load_settings, variable
 from tests.support.paths import ROOT
@@ -126,7 +126,7 @@ def test_every_field_of_a_seed_file_is_documented() -> None:
 
 
 def test_every_reason_for_parking_is_documented() -> None:
-    _assert_same(_named("parked.md"), get_args(Reason))
+    _assert_same(_named("parked.md"), get_args(ParkReason))
 
 
 def _sources() -> Iterator[Path]:

@@ -13,7 +13,7 @@ from shared.kernel.clock import format_time, parse_time, utc_now
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.problems import problem_document, unavailable
 from shared.kernel.ids import new_id
-from shared.kernel.telemetry import JsonFormatter, request_id, trace_id
+from shared.kernel.telemetry import JsonFormatter, current_request_id, trace_id
 
 MOMENTS = st.datetimes(datetime(1970, 1, 2), datetime(9999, 12, 30), timezones=st.timezones())  # noqa: DTZ001 - hypothesis adds the zone
 
@@ -107,11 +107,11 @@ def test_a_log_line_holds_what_was_given_and_nothing_else():
 
 
 def test_a_log_line_carries_the_ids_of_its_request():
-    tokens = (request_id.set("req_1"), trace_id.set("ab" * 16))
+    tokens = (current_request_id.set("req_1"), trace_id.set("ab" * 16))
     try:
         line = log_line("hello")
     finally:
-        request_id.reset(tokens[0])
+        current_request_id.reset(tokens[0])
         trace_id.reset(tokens[1])
     assert (line["request_id"], line["trace_id"]) == ("req_1", "ab" * 16)
     assert "request_id" not in log_line("hello")

@@ -49,7 +49,7 @@ def parse_length(text: str) -> int:
 
 def problem_message(problem: Problem) -> tuple[dict[str, str], bytes]:
     """Headers and body, with the request id that the function has set, if it came that far."""
-    request_id = telemetry.request_id.get() or new_id("req")
+    request_id = telemetry.current_request_id.get() or new_id("req")
     headers = {
         "content-type": PROBLEM_CONTENT_TYPE,
         "cache-control": "no-store",

@@ -22,7 +22,7 @@ from scripts.host.http.request_head import check_head, malformed, origin_form, p
 from scripts.host.options import HostLimits
 from shared.kernel.errors import Problem
 
-Handler = Callable[[Exchange], Awaitable[None]]
+ExchangeHandler = Callable[[Exchange], Awaitable[None]]
 
 
 class _Phase(Enum):
@@ -38,7 +38,7 @@ class _Phase(Enum):
 class HostProtocol(HttpToolsProtocol):
     """Gives requests to `handler` one after the other, as `Exchange`s."""
 
-    def __init__(self, handler: Handler, limits: HostLimits, **uvicorn: Any) -> None:
+    def __init__(self, handler: ExchangeHandler, limits: HostLimits, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
         self._handler = handler
         self._limits = limits

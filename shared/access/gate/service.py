@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.access.keys.format import KeyHasher, is_well_formed
-from shared.access.keys.networks import Address, client_address, is_allowed
+from shared.access.keys.networks import IpAddress, client_address, is_allowed
 from shared.access.models import ApiKey, Consumer, Grant, Project
 from shared.access.store import AccessStore
 from shared.catalog.models import Merchant, Service
@@ -131,7 +131,9 @@ class Gate:
             raise _not_identified("key_unknown")
         return holder
 
-    def refusals(self, holder: Holder, headers: Mapping[str, str], source: Address | None = None) -> Iterator[Problem]:
+    def refusals(
+        self, holder: Holder, headers: Mapping[str, str], source: IpAddress | None = None
+    ) -> Iterator[Problem]:
         """Everything of check 2 that stands against the call, in order; the times that count are the present ones.
         `source` is asked about in place of where the call comes from."""
         if holder.key.expired(self._now()):

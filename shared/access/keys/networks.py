@@ -11,16 +11,16 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 FORWARDED = "x-forwarded-for"
 NETWORKS_CACHED_MAX = 4_096
 
-Address = IPv4Address | IPv6Address
+IpAddress = IPv4Address | IPv6Address
 
 
-def client_address(headers: Mapping[str, str], hops: int) -> Address | None:
+def client_address(headers: Mapping[str, str], hops: int) -> IpAddress | None:
     """None when it is not known: `hops` is 0, there are fewer entries, or the entry is no address."""
     entries = headers.get(FORWARDED, "").split(",")
     return None if hops == 0 or len(entries) < hops else parse_address(entries[-hops])
 
 
-def parse_address(text: str) -> Address | None:
+def parse_address(text: str) -> IpAddress | None:
     """`192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`; an IPv4 address mapped into IPv6 is that of
     IPv4."""
     text = text.strip()
@@ -35,7 +35,7 @@ def parse_address(text: str) -> Address | None:
     return address.ipv4_mapped or address if isinstance(address, IPv6Address) else address
 
 
-def is_allowed(networks: Sequence[str], address: Address | None) -> bool:
+def is_allowed(networks: Sequence[str], address: IpAddress | None) -> bool:
     """Anywhere is allowed when no network is named; an address that is not known, nowhere else."""
     if not networks:
         return True

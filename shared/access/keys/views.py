@@ -11,13 +11,13 @@ from shared.kernel.documents import Identifier, Name
 from shared.kernel.http.fields import ConsumerId, KeyId, NextCursor
 from shared.kernel.http.schemas import Input, View
 
-Description = Annotated[str, Field(max_length=2_000)]
+KeyDescription = Annotated[str, Field(max_length=2_000)]
 Purpose = Annotated[str, Field(max_length=200)]
 Networks = Annotated[
     tuple[Network, ...],
     Field(max_length=100, description="Where calls may come from, such as `192.0.2.0/24`; empty for anywhere"),
 ]
-ServiceIds = Annotated[tuple[Identifier, ...], Field(max_length=1_000)]
+KeyServiceIds = Annotated[tuple[Identifier, ...], Field(max_length=1_000)]
 LIMIT_MAX = 2**53 - 1
 """What a JSON number can hold exactly."""
 
@@ -49,13 +49,13 @@ class NewProjectKey(Input):
 
     name: Name
     """What people call the key."""
-    description: Description = ""
+    description: KeyDescription = ""
     """For people; empty is none."""
     purpose: Purpose = ""
     """What the key is for, for people; empty is none."""
     environment: Environment = "live"
     """Says to people whether real work depends on the key, and is part of its prefix; consume treats both alike."""
-    service_ids: Annotated[ServiceIds, Field(min_length=1)]
+    service_ids: Annotated[KeyServiceIds, Field(min_length=1)]
     """Ids of services with an approved grant that the project may use."""
     ttl_days: Annotated[int, Field(ge=1, le=3_650)] | None = None
     """Days until it expires; null is never."""
@@ -90,11 +90,11 @@ class KeyChange(Input):
 
     name: Name | None = None
     """What people call the key; null or absent leaves it."""
-    description: Description | None = None
+    description: KeyDescription | None = None
     """For people; null or absent leaves it."""
     purpose: Purpose | None = None
     """What the key is for; null or absent leaves it."""
-    service_ids: ServiceIds | None = None
+    service_ids: KeyServiceIds | None = None
     """Ids of the services that it may call, all of them; null or absent leaves them."""
     limits: KeyLimits | None = None
     """All four limits; null or absent leaves them."""

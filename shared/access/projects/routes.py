@@ -20,8 +20,8 @@ from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(tags=["projects"])
 
-Description = Annotated[str, Field(max_length=2_000)]
-ServiceIds = Annotated[
+ProjectDescription = Annotated[str, Field(max_length=2_000)]
+ProjectServiceIds = Annotated[
     tuple[Identifier, ...], Field(max_length=1_000, description="All that its keys may use; empty for no such limit")
 ]
 
@@ -31,9 +31,9 @@ class NewProject(Input):
 
     name: Name
     """What people call it."""
-    description: Description = ""
+    description: ProjectDescription = ""
     """For people; empty is none."""
-    service_ids: ServiceIds = ()
+    service_ids: ProjectServiceIds = ()
     """Ids of the services that its keys may be assigned to; empty is every one that the tenant may use."""
 
 
@@ -42,9 +42,9 @@ class ProjectChange(Input):
 
     name: Name | None = None
     """What people call it; null or absent leaves it."""
-    description: Description | None = None
+    description: ProjectDescription | None = None
     """For people; null or absent leaves it."""
-    service_ids: ServiceIds | None = None
+    service_ids: ProjectServiceIds | None = None
     """All services that its keys may be assigned to; empty is every one, null or absent leaves them."""
 
 

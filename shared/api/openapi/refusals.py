@@ -7,7 +7,7 @@ route that has more says so itself (`responses=`).
 from http import HTTPStatus
 from typing import Any
 
-from shared.api.problem_codes import problem_codes
+from shared.api.code_descriptions import code_descriptions
 from shared.kernel.http.problems import PROBLEM_CONTENT_TYPE
 
 _TEXTS = {
@@ -52,7 +52,7 @@ PROBLEM = {
         "type": _text("`urn:ams:problem:` and the code.", format="uri"),
         "title": _text("The status in words."),
         "status": {"type": "integer", "description": "The HTTP status."},
-        "code": _text("What went wrong, for programs.", enum=[each.code for each in problem_codes()]),
+        "code": _text("What went wrong, for programs.", enum=[each.code for each in code_descriptions()]),
         "detail": _text("What went wrong, for people; the words may change."),
         "request_id": _text("Names the request when asking for help; mostly also in `X-AMS-Request-Id`."),
         "errors": {
@@ -88,7 +88,7 @@ def content(status: str) -> dict[str, Any]:
                 "request_id": "req_019aa5b3c1f2",
             },
         }
-        for each in problem_codes()
+        for each in code_descriptions()
         if str(each.status) == status
     }
     return {PROBLEM_CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}}

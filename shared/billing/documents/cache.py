@@ -13,9 +13,9 @@ from shared.billing.documents.json import frozen, render_json, render_note_json
 from shared.billing.invoices.models import CreditNote, Invoice
 from shared.platform.blobs import BlobExists, Blobs
 
-Format = Literal["pdf", "csv", "json", "xml"]
+InvoiceFormat = Literal["pdf", "csv", "json", "xml"]
 Side = Literal["buyer", "merchant"]
-CONTENT_TYPES: dict[Format, str] = {
+CONTENT_TYPES: dict[InvoiceFormat, str] = {
     "pdf": "application/pdf",
     "csv": "text/csv; charset=utf-8",
     "json": "application/json",
@@ -30,7 +30,7 @@ class DocumentCache:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
-    async def get(self, invoice: Invoice, format: Format, side: Side = "buyer") -> str:
+    async def get(self, invoice: Invoice, format: InvoiceFormat, side: Side = "buyer") -> str:
         """Name the blob of an invoice's document. It is made if it is not there. Raises BlobsUnavailable; ValueError
         for a draft, which has no documents."""
         if not invoice.number:
@@ -38,14 +38,14 @@ class DocumentCache:
         name = f"invoices/{invoice.merchant_id}/{invoice.id}/{invoice.number}.{side}.{format}"
         return await self._render_once(name, format, invoice.logo, partial(_render, frozen(invoice), format, side))
 
-    async def get_note(self, note: CreditNote, format: Format, logo: str | None) -> str:
+    async def get_note(self, note: CreditNote, format: InvoiceFormat, logo: str | None) -> str:
         """Name the blob of a credit note's document, which is made if it is not there; `logo` is that of the note's
         invoice. Raises BlobsUnavailable."""
         name = f"invoices/{note.merchant_id}/{note.invoice_id}/{note.number}.{format}"
         return await self._render_once(name, format, logo, partial(_render_note, note, format))
 
     async def _render_once(
-        self, name: str, format: Format, logo: str | None, render: Callable[[bytes | None], bytes]
+        self, name: str, format: InvoiceFormat, logo: str | None, render: Callable[[bytes | None], bytes]
     ) -> str:
         if name not in [found async for found in self._blobs.list(name)]:
             drawn = await self._blobs.get(logo) if logo is not None and format == "pdf" else None
@@ -55,7 +55,7 @@ class DocumentCache:
         return name
 
 
-def _render(invoice: Invoice, format: Format, side: Side, logo: bytes | None) -> bytes:
+def _render(invoice: Invoice, format: InvoiceFormat, side: Side, logo: bytes | None) -> bytes:
     """reportlab is imported by the first PDF only."""
     merchants_side = side == "merchant"
     if format == "json":
@@ -69,7 +69,7 @@ def _render(invoice: Invoice, format: Format, side: Side, logo: bytes | None) ->
     return render_pdf(invoice, logo, merchants_side=merchants_side)
 
 
-def _render_note(note: CreditNote, format: Format, logo: bytes | None) -> bytes:
+def _render_note(note: CreditNote, format: InvoiceFormat, logo: bytes | None) -> bytes:
     if format == "json":
         return render_note_json(note)
     if format == "csv":

@@ -4,12 +4,12 @@ import contextlib
 
 from shared.access.store import AccessStore
 from shared.audit.models import Actor
-from shared.billing.documents.cache import DocumentCache, Format, Side
+from shared.billing.documents.cache import DocumentCache, InvoiceFormat, Side
 from shared.billing.invoices.models import CreditNote, Invoice
 from shared.billing.invoices.store import InvoiceStore
 from shared.billing.usage.models import RecordsProof
 from shared.billing.usage.proofs import RecordsChanged, proven_records
-from shared.billing.usage.records import export
+from shared.billing.usage.records import export_csv
 from shared.downloads.service import Downloads, Link
 from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.problems import not_found
@@ -37,7 +37,7 @@ class InvoiceDownloads:
         self._cache = cache
         self._downloads = downloads
 
-    async def of_merchant(self, actor: Actor, *, merchant_id: str, id: str, format: Format, side: Side) -> Link:
+    async def of_merchant(self, actor: Actor, *, merchant_id: str, id: str, format: InvoiceFormat, side: Side) -> Link:
         """Link to an invoice's document, for the merchant, as its own `side` or the buyer's. Raises Problem 404;
         BlobsUnavailable."""
         stored = await self._invoices.invoice(merchant_id, id)
@@ -45,11 +45,11 @@ class InvoiceDownloads:
             raise not_found()
         return await self._document(actor, stored.value, format, side)
 
-    async def of_consumer(self, actor: Actor, *, consumer_id: str, id: str, format: Format) -> Link:
+    async def of_consumer(self, actor: Actor, *, consumer_id: str, id: str, format: InvoiceFormat) -> Link:
         """Link to an invoice's document, for the consumer who was billed. Raises Problem 404; BlobsUnavailable."""
         return await self._document(actor, await self._consumers_invoice(consumer_id, id), format, "buyer")
 
-    async def merchants_note(self, actor: Actor, *, merchant_id: str, id: str, format: Format) -> Link:
+    async def merchants_note(self, actor: Actor, *, merchant_id: str, id: str, format: InvoiceFormat) -> Link:
         """Link to a credit note's document, for the merchant. Raises Problem 404; BlobsUnavailable."""
         stored = await self._invoices.note(merchant_id, id)
         invoice = None if stored is None else await self._invoices.invoice(merchant_id, stored.value.invoice_id)
@@ -57,7 +57,9 @@ class InvoiceDownloads:
             raise not_found()
         return await self._note(actor, stored.value, invoice.value, format)
 
-    async def consumers_note(self, actor: Actor, *, consumer_id: str, invoice_id: str, id: str, format: Format) -> Link:
+    async def consumers_note(
+        self, actor: Actor, *, consumer_id: str, invoice_id: str, id: str, format: InvoiceFormat
+    ) -> Link:
         """Link to the document of one of an invoice's credit notes, for the consumer. Raises Problem 404;
         BlobsUnavailable."""
         invoice = await self._consumers_invoice(consumer_id, invoice_id)
@@ -87,7 +89,7 @@ class InvoiceDownloads:
         consumer = await self._access.consumer(consumer_id)
         if consumer is None:
             raise not_found()
-        chunks = export(proven_records(self._documents, consumer, proof))
+        chunks = export_csv(proven_records(self._documents, consumer, proof))
         try:
             with contextlib.suppress(BlobExists):  # who exports at the same time writes the same bytes
                 await self._blobs.put_stream(name, chunks, content_type="text/csv; charset=utf-8")
@@ -101,7 +103,7 @@ class InvoiceDownloads:
             raise not_found()
         return stored.value
 
-    async def _document(self, actor: Actor, invoice: Invoice, format: Format, side: Side) -> Link:
+    async def _document(self, actor: Actor, invoice: Invoice, format: InvoiceFormat, side: Side) -> Link:
         name = await self._cache.get(invoice, format, side)
         # What has the commission in it must not be taken for the buyer's. An e-invoice has not.
         kind = ".statement" if side == "merchant" and format != "xml" else ""
@@ -109,7 +111,7 @@ class InvoiceDownloads:
             actor, f"invoice:{invoice.id}", blob_name=name, filename=f"{invoice.number}{kind}.{format}"
         )
 
-    async def _note(self, actor: Actor, note: CreditNote, invoice: Invoice, format: Format) -> Link:
+    async def _note(self, actor: Actor, note: CreditNote, invoice: Invoice, format: InvoiceFormat) -> Link:
         name = await self._cache.get_note(note, format, invoice.logo)
         return await self._downloads.link(
             actor, f"credit_note:{note.id}", blob_name=name, filename=f"{note.number}.{format}"

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 
-from shared.billing.documents.cache import Format, Side
+from shared.billing.documents.cache import InvoiceFormat, Side
 from shared.billing.documents.downloads import InvoiceDownloads
 from shared.billing.parts import BillingParts
 from shared.downloads.views import DownloadLinkView
@@ -14,7 +14,9 @@ from shared.kernel.http.fields import ConsumerId, CreditNoteId, InvoiceId, Merch
 from shared.kernel.http.provided import provided
 from shared.kernel.periods import Month
 
-DocumentFormat = Annotated[Format, Path(description="Which document: for people, for spreadsheets, for programs")]
+DocumentFormat = Annotated[
+    InvoiceFormat, Path(description="Which document: for people, for spreadsheets, for programs")
+]
 
 router = APIRouter(tags=["invoices"])
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from shared.billing.documents.cache import DocumentCache, Format
+from shared.billing.documents.cache import DocumentCache, InvoiceFormat
 from shared.billing.invoices.models import Invoice
 from shared.billing.invoices.store import InvoiceStore
 from shared.billing.month_close.models import Filing
@@ -22,7 +22,7 @@ from shared.kernel.documents import Stored
 from shared.kernel.errors import Unavailable
 from shared.platform.documents import DocumentMissing, Documents, PreconditionFailed
 
-FILED: tuple[Format, ...] = ("pdf", "csv")
+FILED: tuple[InvoiceFormat, ...] = ("pdf", "csv")
 """What buyers download. Others are made when they are asked for."""
 
 PAGE = 50

@@ -33,7 +33,7 @@ ATTEMPTS_MAX = 200
 ANNOUNCE_AFTER_S = 1
 """Left to the outbox's timer: mails must not slow a close down."""
 
-Outcome = Literal["issued", "known", "stale"]
+DraftOutcome = Literal["issued", "known", "stale"]
 
 
 @dataclass(slots=True, eq=False)
@@ -44,7 +44,7 @@ class Draft:
     close: Close
     invoice: Invoice
     credit: Stored[Credit] | None
-    outcome: Outcome | None = None
+    outcome: DraftOutcome | None = None
 
 
 def check_size(draft: Draft) -> None:

@@ -80,14 +80,14 @@ class OfferView(View):
 
 
 PlansPart = Annotated[Plans, Depends(provided(BillingParts, lambda billing: billing.plans))]
-Editor = Annotated[Caller, Depends(allowed("plan.manage"))]
-Reader = Annotated[Caller, Depends(allowed("plan.read"))]
+PlanEditor = Annotated[Caller, Depends(allowed("plan.manage"))]
+PlanReader = Annotated[Caller, Depends(allowed("plan.read"))]
 Number = Annotated[int, Path(ge=1, le=999_999, description="Version of the service's prices, from 1")]
 
 
 @router.post("/services/{service_id}/plans", status_code=201)
 async def add_plan(
-    caller: Editor, service: PlansPart, service_id: ServiceId, body: PlanInput, response: Response
+    caller: PlanEditor, service: PlansPart, service_id: ServiceId, body: PlanInput, response: Response
 ) -> PlanView:
     """Announce a version of the service's prices. Consumers who have access to it are told by mail."""
     version = await service.add(
@@ -103,7 +103,7 @@ async def add_plan(
 
 @router.get("/services/{service_id}/plans")
 async def list_plans(
-    caller: Reader,
+    caller: PlanReader,
     service: PlansPart,
     service_id: ServiceId,
     limit: PageSize = 20,
@@ -116,7 +116,7 @@ async def list_plans(
 
 @router.get("/services/{service_id}/plans/{number}")
 async def read_plan(
-    caller: Reader, service: PlansPart, service_id: ServiceId, number: Number, response: Response
+    caller: PlanReader, service: PlansPart, service_id: ServiceId, number: Number, response: Response
 ) -> PlanView:
     """One version."""
     return _answer(await service.read(service_id, number), response)
@@ -124,7 +124,7 @@ async def read_plan(
 
 @router.delete("/services/{service_id}/plans/{number}", status_code=204)
 async def withdraw_plan(
-    caller: Editor, service: PlansPart, service_id: ServiceId, number: Number, if_match: IfMatch = None
+    caller: PlanEditor, service: PlansPart, service_id: ServiceId, number: Number, if_match: IfMatch = None
 ) -> None:
     """Withdraw a version that has not taken effect yet. Consumers who have access to the service are told by mail."""
     await service.withdraw(caller.actor, service_id, number, if_match)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import localcontext
 
 from shared.billing.charges import Charge, Percentage
-from shared.billing.rating.figures import Priced, Rated, Step, Usage, converted, refused
+from shared.billing.rating.figures import Priced, PriceStep, Rated, Usage, converted, refused
 from shared.billing.rating.percentages import by_events, by_sums
 from shared.billing.rating.quantities import by_quantity, price_steps
 from shared.kernel.money import EXACT, ZERO, ended, round_money
@@ -27,7 +27,7 @@ def rate(charge: Charge, usage: Usage, currency: str) -> Rated:
         steps = list(priced.steps)
         base_fee = ended(charge.base_fee * usage.base_fee_share)
         if base_fee:
-            steps.insert(0, Step("base fee", None, None, base_fee))
+            steps.insert(0, PriceStep("base fee", None, None, base_fee))
         amount = sum((step.amount for step in steps), ZERO)
         rounded = round_money(amount, currency)
         discount, capped = round_money(amount * charge.percentage_discount / 100, currency), ZERO

@@ -37,7 +37,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PriceStep:
     """One row of how an amount came about: units of a tier, packages, a fee. `amount` is exact."""
 
     label: str
@@ -57,7 +57,7 @@ class Rated:
     billed_quantity: Decimal
     amount: Decimal
     rounded: Decimal
-    steps: tuple[Step, ...]
+    steps: tuple[PriceStep, ...]
     discount: Decimal
     capped: Decimal
     commitment_top_up: Decimal
@@ -69,7 +69,7 @@ class Priced:
     """A quantity's price before what all charges have; `billed` is the converted quantity without its free units."""
 
     billed: Decimal
-    steps: list[Step]
+    steps: list[PriceStep]
 
 
 def converted(quantity: Decimal, convert: Convert | None) -> Decimal:

@@ -5,7 +5,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from shared.billing.charges import Percentage
-from shared.billing.rating.figures import Priced, Step, Usage, converted, refused
+from shared.billing.rating.figures import Priced, PriceStep, Usage, converted, refused
 from shared.kernel.errors import Problem
 from shared.kernel.money import ZERO, decimal_text, ended
 
@@ -27,7 +27,7 @@ def by_events(charge: Percentage, usage: Usage) -> Priced:
     steps = _steps(charge, billed, len(costs))
     if charge.per_event_min is not None or charge.per_event_max is not None:
         bounds = ended(sum(costs, ZERO) - sum((step.amount for step in steps), ZERO))
-        steps += [Step("bounds of what one event costs", None, None, bounds)] if bounds else []
+        steps += [PriceStep("bounds of what one event costs", None, None, bounds)] if bounds else []
     return Priced(billed, steps)
 
 
@@ -54,14 +54,16 @@ def _cost(charge: Percentage, amount: Decimal) -> Decimal:
     return cost if charge.per_event_max is None else min(cost, charge.per_event_max)
 
 
-def _steps(charge: Percentage, billed: Decimal, count: int) -> list[Step]:
+def _steps(charge: Percentage, billed: Decimal, count: int) -> list[PriceStep]:
     """`count` events are not free."""
     steps = []
     if billed:
         share = charge.rate_percent / 100
-        steps.append(Step(f"{decimal_text(charge.rate_percent)} % of the amount", billed, share, ended(billed * share)))
+        steps.append(
+            PriceStep(f"{decimal_text(charge.rate_percent)} % of the amount", billed, share, ended(billed * share))
+        )
     if charge.fixed_fee and count:
-        steps.append(Step("events", Decimal(count), charge.fixed_fee, count * charge.fixed_fee))
+        steps.append(PriceStep("events", Decimal(count), charge.fixed_fee, count * charge.fixed_fee))
     return steps
 
 

@@ -15,7 +15,7 @@ from shared.billing.charges import (
     Volume,
     VolumePackage,
 )
-from shared.billing.rating.figures import Priced, Step, Usage, converted
+from shared.billing.rating.figures import Priced, PriceStep, Usage, converted
 from shared.billing.tiers import PackageTier, PercentTier, UnitTier
 from shared.kernel.money import ZERO, decimal_text, ended
 
@@ -29,14 +29,14 @@ def by_quantity(charge: Charge, usage: Usage) -> Priced:
     if before > free_before or not usage.is_first:
         billed = sum((step.amount for step in price_steps(charge, before - free_before)), ZERO)
         if billed:
-            steps.append(Step(_EARLIER, None, None, -billed))
+            steps.append(PriceStep(_EARLIER, None, None, -billed))
     return Priced((after - free_after) - (before - free_before), steps)
 
 
 _EARLIER = "in earlier lines of the period"
 
 
-def price_steps(charge: Charge, quantity: Decimal) -> list[Step]:
+def price_steps(charge: Charge, quantity: Decimal) -> list[PriceStep]:
     """Price a whole quantity, from nothing; without what all charges have, such as the base fee."""
     match charge:
         case PerUnit():
@@ -66,22 +66,22 @@ def price_steps(charge: Charge, quantity: Decimal) -> list[Step]:
     raise TypeError(f"a {charge.model} is not priced by its quantity")
 
 
-def _units(label: str, quantity: Decimal, unit_price: Decimal) -> list[Step]:
-    return [Step(label, quantity, unit_price, ended(quantity * unit_price))] if quantity else []
+def _units(label: str, quantity: Decimal, unit_price: Decimal) -> list[PriceStep]:
+    return [PriceStep(label, quantity, unit_price, ended(quantity * unit_price))] if quantity else []
 
 
-def _fee(label: str, fee: Decimal) -> list[Step]:
-    return [Step(f"{label}: flat fee", None, None, fee)] if fee else []
+def _fee(label: str, fee: Decimal) -> list[PriceStep]:
+    return [PriceStep(f"{label}: flat fee", None, None, fee)] if fee else []
 
 
 def _packages(
     label: str, quantity: Decimal, price: Decimal, size: Decimal, rounding: Literal["up", "down"]
-) -> list[Step]:
+) -> list[PriceStep]:
     count = quantity // size + (1 if rounding == "up" and quantity % size else 0)
-    return [Step(f"{label} of {decimal_text(size)}", count, price, count * price)] if count else []
+    return [PriceStep(f"{label} of {decimal_text(size)}", count, price, count * price)] if count else []
 
 
-def _graduated(tiers: Sequence[UnitTier], quantity: Decimal, fee_at_zero: bool) -> list[Step]:
+def _graduated(tiers: Sequence[UnitTier], quantity: Decimal, fee_at_zero: bool) -> list[PriceStep]:
     if not quantity:
         return _fee(_label(tiers, 0), tiers[0].flat_fee) if fee_at_zero else []
     steps = []

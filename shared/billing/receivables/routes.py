@@ -88,14 +88,14 @@ class CreditNoteInput(Reasoned):
 InvoiceStorePart = Annotated[InvoiceStore, Depends(provided(BillingParts, lambda billing: billing.invoice_store))]
 InvoiceListingPart = Annotated[InvoiceListing, Depends(provided(BillingParts, lambda billing: billing.invoice_listing))]
 ReceivablesPart = Annotated[Receivables, Depends(provided(BillingParts, lambda billing: billing.receivables))]
-Reader = Annotated[Caller, Depends(allowed("invoice.read"))]
+InvoiceReader = Annotated[Caller, Depends(allowed("invoice.read"))]
 Manager = Annotated[Caller, Depends(allowed("invoice.manage"))]
 Buyer = Annotated[Caller, Depends(allowed("invoice.read_own"))]
 
 
 @router.get("/merchants/{merchant_id}/invoices")
 async def list_merchant_invoices(
-    caller: Reader,
+    caller: InvoiceReader,
     listing: InvoiceListingPart,
     merchant_id: MerchantId,
     status: Annotated[InvoiceStatus | None, Query(description="Only invoices of this status")] = None,
@@ -113,7 +113,7 @@ async def list_merchant_invoices(
 
 @router.get("/merchants/{merchant_id}/invoices/{invoice_id}")
 async def read_merchant_invoice(
-    caller: Reader, store: InvoiceStorePart, merchant_id: MerchantId, invoice_id: InvoiceId, response: Response
+    caller: InvoiceReader, store: InvoiceStorePart, merchant_id: MerchantId, invoice_id: InvoiceId, response: Response
 ) -> MerchantInvoice:
     """An invoice with the merchant's side of it: commission, and what is left."""
     stored = await store.invoice(merchant_id, invoice_id)
@@ -176,7 +176,11 @@ async def give_credit_note(
 
 @router.get("/merchants/{merchant_id}/credit-notes")
 async def list_merchant_notes(
-    caller: Reader, listing: InvoiceListingPart, merchant_id: MerchantId, limit: PageSize = 20, cursor: Cursor = None
+    caller: InvoiceReader,
+    listing: InvoiceListingPart,
+    merchant_id: MerchantId,
+    limit: PageSize = 20,
+    cursor: Cursor = None,
 ) -> CreditNotesView:
     """A merchant's credit notes, the newest number first."""
     return _notes(await listing.notes_of_merchant(merchant_id, limit, cursor))

@@ -174,7 +174,7 @@ class RecordsHash:
         return self._hash.hexdigest()
 
 
-async def export(events: AsyncIterator[UsageEvent]) -> AsyncIterator[bytes]:
+async def export_csv(events: AsyncIterator[UsageEvent]) -> AsyncIterator[bytes]:
     """Export records as CSV, in pieces of some 64 KiB."""
     writer = RecordsWriter()
     async for event in events:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from shared.catalog.marketplace.search import is_live
 from shared.catalog.models import Merchant, Service, ServiceVersion
-from shared.catalog.openapi.operations import Operation, operations_of
+from shared.catalog.openapi.operations import OpenApiOperation, operations_of
 from shared.catalog.store import MERCHANTS, CatalogStore
 from shared.kernel.cache import FreshCache
 from shared.platform.documents import Documents, Query, Where
@@ -36,7 +36,7 @@ class PublicDetail:
     service: Service
     merchant: Merchant
     versions: Sequence[ServiceVersion]
-    operations: Sequence[Operation]
+    operations: Sequence[OpenApiOperation]
 
 
 class Details:
@@ -48,7 +48,9 @@ class Details:
         self._documents = documents
         self._store = store
         self._openapi = openapi
-        self._operations: FreshCache[tuple[str, str], Sequence[Operation]] = FreshCache(OPERATIONS_S, OPERATIONS_MAX)
+        self._operations: FreshCache[tuple[str, str], Sequence[OpenApiOperation]] = FreshCache(
+            OPERATIONS_S, OPERATIONS_MAX
+        )
 
     async def service(self, reference: str) -> PublicDetail | None:
         """Find a live service by slug or id, whoever may see it."""
@@ -67,11 +69,11 @@ class Details:
         merchant = None if service is None else await self._store.merchant(service.merchant_id)
         return None if service is None or merchant is None else (merchant.slug, service.slug)
 
-    async def _operations_of(self, service: Service) -> Sequence[Operation]:
+    async def _operations_of(self, service: Service) -> Sequence[OpenApiOperation]:
         if service.openapi is None:
             return ()
 
-        async def read(_: object) -> Sequence[Operation]:
+        async def read(_: object) -> Sequence[OpenApiOperation]:
             data = await self._openapi(service)
             return () if data is None else await asyncio.to_thread(lambda: operations_of(json.loads(data)))
 

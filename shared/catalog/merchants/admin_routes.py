@@ -34,7 +34,7 @@ class MerchantList(View):
     next_cursor: NextCursor
 
 
-Decider = Annotated[Caller, Depends(allowed("merchant.decide"))]
+MerchantDecider = Annotated[Caller, Depends(allowed("merchant.decide"))]
 
 
 def _view(merchant: Merchant) -> MerchantForAdmins:
@@ -74,7 +74,7 @@ async def read_merchant_for_admins(
 
 @router.post("/{merchant_id}/activate")
 async def activate_merchant(
-    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Let a pending merchant offer its services. Its people are told by mail."""
     return _answer(await service.decide(caller.actor, merchant_id, "activate", why.reason), response)
@@ -82,7 +82,7 @@ async def activate_merchant(
 
 @router.post("/{merchant_id}/reject")
 async def reject_merchant(
-    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Turn a pending merchant away, for good. Its people are told by mail."""
     return _answer(await service.decide(caller.actor, merchant_id, "reject", why.reason), response)
@@ -90,7 +90,7 @@ async def reject_merchant(
 
 @router.post("/{merchant_id}/suspend")
 async def suspend_merchant(
-    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Stop an active merchant for a while: calls to its services are refused at once, and they leave the catalogue. Its
     people are told by mail."""
@@ -99,7 +99,7 @@ async def suspend_merchant(
 
 @router.post("/{merchant_id}/disable")
 async def disable_merchant(
-    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Stop an active or suspended merchant, meant to last; the effects are those of a suspension. Its people are told
     by mail."""
@@ -108,7 +108,7 @@ async def disable_merchant(
 
 @router.post("/{merchant_id}/restore")
 async def restore_merchant(
-    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Make a suspended or disabled merchant active again. Its people are told by mail."""
     return _answer(await service.decide(caller.actor, merchant_id, "restore", why.reason), response)
@@ -116,7 +116,7 @@ async def restore_merchant(
 
 @router.post("/{merchant_id}/flag")
 async def flag_merchant(
-    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Mark a merchant for review among admins. This has no effect of its own, and nobody else sees it."""
     return _answer(await service.mark(caller.actor, merchant_id, "flag", why.reason), response)
@@ -124,7 +124,7 @@ async def flag_merchant(
 
 @router.post("/{merchant_id}/unflag")
 async def unflag_merchant(
-    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Take the mark away."""
     return _answer(await service.mark(caller.actor, merchant_id, "unflag", why.reason), response)
@@ -132,7 +132,7 @@ async def unflag_merchant(
 
 @router.post("/{merchant_id}/block-subscriptions")
 async def block_subscriptions(
-    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Refuse new access requests to the merchant's services; existing grants go on. Its people are told by mail."""
     return _answer(await service.mark(caller.actor, merchant_id, "block-subscriptions", why.reason), response)
@@ -140,7 +140,7 @@ async def block_subscriptions(
 
 @router.post("/{merchant_id}/allow-subscriptions")
 async def allow_subscriptions(
-    caller: Decider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
     """Take access requests again. Its people are told by mail."""
     return _answer(await service.mark(caller.actor, merchant_id, "allow-subscriptions", why.reason), response)

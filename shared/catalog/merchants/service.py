@@ -31,10 +31,10 @@ from shared.kernel.http.problems import not_found
 from shared.platform.blobs import Blobs
 from shared.platform.documents import Replace
 
-Decision = Literal["activate", "reject", "suspend", "disable", "restore"]
+MerchantDecision = Literal["activate", "reject", "suspend", "disable", "restore"]
 Mark = Literal["flag", "unflag", "block-subscriptions", "allow-subscriptions"]
 
-_DECISIONS: Mapping[Decision, tuple[frozenset[MerchantStatus], MerchantStatus]] = {
+_DECISIONS: Mapping[MerchantDecision, tuple[frozenset[MerchantStatus], MerchantStatus]] = {
     "activate": (frozenset({"pending"}), "active"),
     "reject": (frozenset({"pending"}), "rejected"),
     "suspend": (frozenset({"active"}), "suspended"),
@@ -93,7 +93,7 @@ class Merchants:
         after = stored.value.model_copy(update={"logo": logo})
         return await self._commit(actor, "merchant.update", stored, after)
 
-    async def decide(self, actor: Actor, id: str, decision: Decision, reason: str) -> Stored[Merchant]:
+    async def decide(self, actor: Actor, id: str, decision: MerchantDecision, reason: str) -> Stored[Merchant]:
         """Raises Problem 404; 409 `state_invalid`, `conflict` when another admin decides at the same time."""
         stored = await self.read(id)
         sources, target = _DECISIONS[decision]

@@ -24,7 +24,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class OpenApiOperation:
     """`request` and `response` are examples as text, where the document has them."""
 
     method: str
@@ -36,7 +36,7 @@ class Operation:
     parameters: tuple[Parameter, ...] = ()
 
 
-def operations_of(document: Mapping[str, Any]) -> list[Operation]:
+def operations_of(document: Mapping[str, Any]) -> list[OpenApiOperation]:
     """List the operations of a vetted OpenAPI document, in its order, at most OPERATIONS_MAX."""
     found = [
         _operation(document, method, path, item)
@@ -47,14 +47,14 @@ def operations_of(document: Mapping[str, Any]) -> list[Operation]:
     return found[:OPERATIONS_MAX]
 
 
-def _operation(document: Mapping[str, Any], method: str, path: str, item: Mapping[str, Any]) -> Operation:
+def _operation(document: Mapping[str, Any], method: str, path: str, item: Mapping[str, Any]) -> OpenApiOperation:
     operation: dict[str, Any] = item[method]
     summary = str(operation.get("summary") or operation.get("description") or "").split("\n", 1)[0][:300]
     answers = _object(operation.get("responses"))
     good = next((answers[status] for status in sorted(answers) if str(status).startswith("2")), None)
     body = _resolved(document, operation.get("requestBody"))
     named = operation.get("operationId")
-    return Operation(
+    return OpenApiOperation(
         method=method.upper(),
         path=path,
         summary=summary,

@@ -14,7 +14,7 @@ from typing import Any
 
 from shared.audit.models import Actor
 from shared.catalog.models import Service
-from shared.catalog.openapi.operations import Operation, operations_of
+from shared.catalog.openapi.operations import OpenApiOperation, operations_of
 from shared.catalog.rate_checks import check_rate
 from shared.catalog.services.service import ServiceDetail, Services
 from shared.kernel.errors import FieldError, Problem
@@ -70,7 +70,7 @@ class Descriptions:
             raise not_found()
         return blob.data
 
-    async def operations(self, service: Service) -> Sequence[Operation]:
+    async def operations(self, service: Service) -> Sequence[OpenApiOperation]:
         """List the operations of a service's document. Raises Problem 404 when the service has none."""
         return operations_of(json.loads(await self.read(service)))
 

@@ -70,7 +70,7 @@ def _no_constant(name: str) -> None:
 def _load_yaml(text: str) -> Any:
     import yaml
 
-    class Loader(yaml.CSafeLoader):
+    class JsonSchemaLoader(yaml.CSafeLoader):
         """With the JSON schema of YAML 1.2, as OpenAPI asks for: no dates, `no` is text."""
 
         yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - as its base class
@@ -82,10 +82,10 @@ def _load_yaml(text: str) -> Any:
         ("float", r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", list("-0123456789")),
         ("merge", r"<<", ["<"]),
     ):
-        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"^(?:{pattern})$"), first)
+        JsonSchemaLoader.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(rf"^(?:{pattern})$"), first)
     try:
-        _check_unfolded(yaml.parse(text, Loader=Loader))
-        return yaml.load(text, Loader=Loader)  # noqa: S506 - a safe loader
+        _check_unfolded(yaml.parse(text, Loader=JsonSchemaLoader))
+        return yaml.load(text, Loader=JsonSchemaLoader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
 

@@ -56,7 +56,7 @@ class ServiceReviewsView(View):
 
 
 ReviewsPart = Annotated[Reviews, Depends(provided(CatalogParts, lambda catalog: catalog.reviews))]
-Decider = Annotated[Caller, Depends(allowed("service.decide"))]
+ServiceDecider = Annotated[Caller, Depends(allowed("service.decide"))]
 
 
 @router.get("")
@@ -87,7 +87,7 @@ async def list_reviews(
 
 @router.post("/{service_id}/approve")
 async def approve_service(
-    caller: Decider,
+    caller: ServiceDecider,
     reviews: ReviewsPart,
     service_id: ServiceId,
     why: OptionalReason,
@@ -101,7 +101,7 @@ async def approve_service(
 
 @router.post("/{service_id}/reject")
 async def reject_service(
-    caller: Decider,
+    caller: ServiceDecider,
     reviews: ReviewsPart,
     service_id: ServiceId,
     why: Reasoned,
@@ -114,7 +114,7 @@ async def reject_service(
 
 @router.post("/{service_id}/disable")
 async def disable_service(
-    caller: Decider, reviews: ReviewsPart, service_id: ServiceId, why: Reasoned, response: Response
+    caller: ServiceDecider, reviews: ReviewsPart, service_id: ServiceId, why: Reasoned, response: Response
 ) -> ServiceView:
     """Suspend an active service: its calls are refused at once. The merchant is told by mail."""
     return view(await reviews.disable(caller.actor, service_id, why.reason), response)
@@ -122,7 +122,7 @@ async def disable_service(
 
 @router.post("/{service_id}/restore")
 async def restore_service(
-    caller: Decider, reviews: ReviewsPart, service_id: ServiceId, why: Reasoned, response: Response
+    caller: ServiceDecider, reviews: ReviewsPart, service_id: ServiceId, why: Reasoned, response: Response
 ) -> ServiceView:
     """Lift a suspension. The merchant is told by mail."""
     return view(await reviews.restore(caller.actor, service_id, why.reason), response)
@@ -130,7 +130,7 @@ async def restore_service(
 
 @router.put("/{service_id}/visibility")
 async def override_visibility(
-    caller: Decider,
+    caller: ServiceDecider,
     reviews: ReviewsPart,
     service_id: ServiceId,
     override: VisibilityOverride,

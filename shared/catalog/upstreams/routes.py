@@ -26,7 +26,7 @@ ConnectionTestPart = Annotated[ConnectionTest, Depends(provided(CatalogParts, la
 UpstreamSecretsPart = Annotated[
     UpstreamSecrets, Depends(provided(CatalogParts, lambda catalog: catalog.upstream_secrets))
 ]
-Editor = Annotated[Caller, Depends(allowed("service.update"))]
+ServiceEditor = Annotated[Caller, Depends(allowed("service.update"))]
 
 
 class UpstreamSecret(Input):
@@ -66,7 +66,7 @@ class ConnectionView(View):
 
 @router.put("/upstream-secret")
 async def set_upstream_secret(
-    caller: Editor,
+    caller: ServiceEditor,
     vault: UpstreamSecretsPart,
     service_id: ServiceId,
     secret: UpstreamSecret,
@@ -79,7 +79,11 @@ async def set_upstream_secret(
 
 @router.delete("/upstream-secret")
 async def remove_upstream_secret(
-    caller: Editor, vault: UpstreamSecretsPart, service_id: ServiceId, response: Response, if_match: IfMatch = None
+    caller: ServiceEditor,
+    vault: UpstreamSecretsPart,
+    service_id: ServiceId,
+    response: Response,
+    if_match: IfMatch = None,
 ) -> ServiceView:
     """Send calls without that header again."""
     return view(await vault.remove(caller.actor, service_id, if_match), response)

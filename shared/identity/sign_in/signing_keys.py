@@ -29,7 +29,7 @@ KEYS_MAX = 100
 _CURVES = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "EdDSA": "Ed25519"}
 _logger = logging.getLogger(__name__)
 
-Keys = Mapping[tuple[str, str], PyJWK]
+KeysByIdAndAlgorithm = Mapping[tuple[str, str], PyJWK]
 """By (kid, algorithm)."""
 
 
@@ -41,7 +41,7 @@ class SigningKeys:
         self._issuer = issuer
         self._http = http
         self._monotonic = monotonic
-        self._keys: Keys = {}
+        self._keys: KeysByIdAndAlgorithm = {}
         self._kids: frozenset[str] = frozenset()
         self._confirmed_at: float | None = None
         self._tried_at: float | None = None
@@ -99,7 +99,7 @@ class SigningKeys:
         finally:
             self._fetching = None
 
-    async def _load(self) -> Keys:
+    async def _load(self) -> KeysByIdAndAlgorithm:
         now = self._monotonic()
         if self._jwks_uri is None or now - self._jwks_uri[0] >= DISCOVERY_S:
             self._jwks_uri = (now, await self._discover())
@@ -124,7 +124,7 @@ class SigningKeys:
         return found
 
 
-def usable_keys(listed: list[Any], algorithms: tuple[str, ...]) -> Keys:
+def usable_keys(listed: list[Any], algorithms: tuple[str, ...]) -> KeysByIdAndAlgorithm:
     """Read the public signing keys of a JWK set (RFC 7517) for each algorithm that they fit; everything else is left
     out."""
     found: dict[tuple[str, str], PyJWK] = {}

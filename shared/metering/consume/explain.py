@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.access.gate.service import Gate, Holder
-from shared.access.keys.networks import Address
+from shared.access.keys.networks import IpAddress
 from shared.kernel.errors import Problem
 from shared.kernel.problem_codes import ProblemCode
 from shared.metering.consume.limits import RateLimiter
@@ -61,7 +61,7 @@ class Explainer:
         self._limits = limits
 
     async def explain(
-        self, headers: Mapping[str, str], service: str, source: Address | None, *, forwarding: bool
+        self, headers: Mapping[str, str], service: str, source: IpAddress | None, *, forwarding: bool
     ) -> list[Check]:
         """Check a forwarded call to `service` (slug or id), or a usage report for it, with the key in `headers`, as if
         it came from where these say, or from `source`. Raises Problem 400 `key_ambiguous`, 401 as consume does, 429

@@ -18,14 +18,14 @@ from shared.platform.blobs import Blobs
 from shared.platform.events import Events
 
 PREFIX, REPLAYING = "parked/", "replaying/"
-Reason = Literal["unreadable", "key_unknown", "time_out_of_window", "too_late", "too_large"]
+ParkReason = Literal["unreadable", "key_unknown", "time_out_of_window", "too_late", "too_large"]
 
 
 class ParkedEvent(msgspec.Struct, frozen=True, kw_only=True):
     """`event` is base64 of the event's bytes. `partition_key` is the stream's, None when it was not known."""
 
     name: str
-    reason: Reason
+    reason: ParkReason
     detail: str
     parked_at: str
     partition_key: str | None
@@ -47,7 +47,7 @@ class Parked:
         self._events = events
         self._now = now
 
-    async def park(self, body: bytes, partition_key: str | None, reason: Reason, detail: str) -> None:
+    async def park(self, body: bytes, partition_key: str | None, reason: ParkReason, detail: str) -> None:
         """Keep an event and the reason. Durable when it returns. Raises BlobsUnavailable."""
         name = f"{PREFIX}{sha256(body).hexdigest()[:32]}.json"
         parked = ParkedEvent(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from shared.access.gate.service import Gate
 from shared.kernel.clock import format_time, parse_time, utc_now
-from shared.metering.counting.parked import Reason
+from shared.metering.counting.parked import ParkReason
 from shared.metering.events import ACCEPTED_FUTURE, ACCEPTED_PAST, UsageEvent
 
 NAMES_CACHED_MAX = 100_000
@@ -23,7 +23,7 @@ _STORED_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII).f
 class Refusal(NamedTuple):
     """Why an event cannot be counted."""
 
-    reason: Reason
+    reason: ParkReason
     detail: str
 
 

@@ -17,7 +17,7 @@ import msgspec
 
 from shared.kernel.clock import format_time, utc_now
 from shared.metering.counters import Counter, decode_counter, encode_counter, view_of
-from shared.metering.rollups.models import PLATFORM, PLATFORM_SLICE, Progress, consumer_scope, service_scope
+from shared.metering.rollups.models import PLATFORM, PLATFORM_SLICE, RollupProgress, consumer_scope, service_scope
 from shared.metering.rollups.slices import Slice
 from shared.metering.rollups.store import SliceStore
 from shared.metering.store import PAGE, USAGE, bodies_of, documents_of
@@ -70,7 +70,7 @@ class Rollups:
         """Bring all slices up to date. Raises DocumentsUnavailable; repeat it."""
         started = self._now()
         as_of = format_time(started - OVERLAP)
-        old = await self._store.progress() or Progress(as_of=as_of, settled="", complete=False)
+        old = await self._store.progress() or RollupProgress(as_of=as_of, settled="", complete=False)
         changes, seen = await self._changed_since(old.as_of, format_time(started))
         if not old.complete:  # counters of before there were slices; those of earlier days are settled below
             for recent in (str(started.date() + timedelta(days=n)) for n in (-1, 0, 1)):
@@ -80,7 +80,7 @@ class Rollups:
         self._seen = seen
         await self._settle(msgspec.structs.replace(old, as_of=as_of), started)
 
-    async def _settle(self, progress: Progress, started: datetime) -> None:
+    async def _settle(self, progress: RollupProgress, started: datetime) -> None:
         """Derive days that are over whole, oldest first, and write down how far that is."""
         last = str((started - SETTLED_AFTER).date() - timedelta(days=1))
         while progress.settled < last and self._now() - started <= RUN:

@@ -20,7 +20,7 @@ from shared.platform.documents import CONTAINERS, Where
 
 ROLLUPS, JOBS = CONTAINERS["rollups"], CONTAINERS["jobs"]
 PROGRESS = ("rollups", "progress")
-"""Partition and id of `Progress` in the `jobs` container."""
+"""Partition and id of `RollupProgress` in the `jobs` container."""
 
 PLATFORM = "p"
 PLATFORM_SLICE = "all"
@@ -74,7 +74,7 @@ class SliceRows(msgspec.Struct, kw_only=True, omit_defaults=True):
     rows: list[SliceRow]
 
 
-class Progress(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
+class RollupProgress(msgspec.Struct, kw_only=True, omit_defaults=True, frozen=True):
     """How far slices are derived.
 
     All that was counted before `as_of` is in the slices of services and of the platform, once these are `complete`;
@@ -91,7 +91,7 @@ encode = msgspec.json.Encoder().encode
 decode_head = msgspec.json.Decoder(SliceHead).decode
 decode_quarters = msgspec.json.Decoder(SliceQuarters).decode
 decode_rows = msgspec.json.Decoder(SliceRows).decode
-decode_progress = msgspec.json.Decoder(Progress).decode
+decode_progress = msgspec.json.Decoder(RollupProgress).decode
 
 
 def consumer_scope(usage_partition: str) -> str:

@@ -10,7 +10,7 @@ from shared.metering.rollups.models import (
     PROGRESS,
     ROLLUPS,
     DocumentKind,
-    Progress,
+    RollupProgress,
     SliceHead,
     SliceQuarters,
     SliceRows,
@@ -59,12 +59,12 @@ class SliceStore:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    async def progress(self) -> Progress | None:
+    async def progress(self) -> RollupProgress | None:
         """How far slices are derived; None before they were made for the first time."""
         document = await self._documents.get(JOBS, *PROGRESS)
         return None if document is None else decode_progress(document.body)
 
-    async def put_progress(self, progress: Progress) -> None:
+    async def put_progress(self, progress: RollupProgress) -> None:
         await self._documents.upsert(JOBS, *PROGRESS, encode(progress))
 
     async def heads(self, scope: str, first: date, last: date) -> AsyncIterator[SliceHead]:

@@ -15,8 +15,8 @@ from shared.metering.views.selection import Dimension, GroupSums, SummedUsage
 from shared.metering.views.spikes import Scores, robust_scores
 from shared.metering.windows import Window, midnight
 
-Metric = Literal["requests", "request_bytes", "response_bytes", "executions", "duration_ms", "errors"]
-METRICS: tuple[Metric, ...] = get_args(Metric)
+UsageMetric = Literal["requests", "request_bytes", "response_bytes", "executions", "duration_ms", "errors"]
+METRICS: tuple[UsageMetric, ...] = get_args(UsageMetric)
 Figures = dict[str, object]
 
 
@@ -54,13 +54,13 @@ def moment(window: Window, piece: int) -> Figures:
     return {} if starts is None else {"start": starts[0], "label": starts[1]}
 
 
-def metric_of(sums: Bucket, metric: Metric) -> int:
+def metric_of(sums: Bucket, metric: UsageMetric) -> int:
     if metric == "errors":
         return _with_status(sums, "4") + _with_status(sums, "5")
     return int(getattr(sums, metric))
 
 
-def largest(summed: SummedUsage, metric: Metric, limit: int) -> list[tuple[GroupSums, float | None]]:
+def largest(summed: SummedUsage, metric: UsageMetric, limit: int) -> list[tuple[GroupSums, float | None]]:
     """The groups with most of `metric`, and their shares of the whole; None when the whole is 0."""
     whole = sum(metric_of(group.sums, metric) for group in summed.groups)
     ordered = sorted(summed.groups, key=lambda group: (-metric_of(group.sums, metric), group.values))

@@ -21,11 +21,13 @@ from shared.platform.documents import Query
 from shared.platform.documents.cosmos_client import READ_RETRIES
 from shared.platform.documents.cosmos_query import FeedPosition, Statement, order_value, statement
 
-Item = dict[str, Any]
+CosmosItem = dict[str, Any]
 _CONTINUATION = "x-ms-continuation"
 
 
-async def read_page(proxy: ContainerProxy, query: Query, start: FeedPosition) -> tuple[list[Item], FeedPosition | None]:
+async def read_page(
+    proxy: ContainerProxy, query: Query, start: FeedPosition
+) -> tuple[list[CosmosItem], FeedPosition | None]:
     """At most `query.limit` items from `start`, and where the next page starts, None when there is none."""
     if query.partition is not None:
         items, token = await _read(
@@ -39,8 +41,8 @@ async def read_page(proxy: ContainerProxy, query: Query, start: FeedPosition) ->
 
 async def _ordered_across(
     proxy: ContainerProxy, query: Query, start: FeedPosition
-) -> tuple[list[Item], FeedPosition | None]:
-    items: list[Item] = []
+) -> tuple[list[CosmosItem], FeedPosition | None]:
+    items: list[CosmosItem] = []
     position = start
     while True:
         if position.feed_range is not None and position.value is not None:
@@ -60,13 +62,13 @@ async def _ordered_across(
 
 async def _along(
     proxy: ContainerProxy, what: Statement, start: FeedPosition, limit: int
-) -> tuple[list[Item], FeedPosition | None]:
+) -> tuple[list[CosmosItem], FeedPosition | None]:
     """Read unordered through the physical ranges from `start`; the returned position keeps its value."""
     ranges = await _feed_ranges(proxy)
     if start.feed_range is not None:
         # The current range may have been split since; the SDK finds its parts. What follows is whatever lies behind.
         ranges = [start.feed_range, *(r for r in ranges if _bounds(r)[0] >= _bounds(start.feed_range)[1])]
-    items: list[Item] = []
+    items: list[CosmosItem] = []
     token = start.token
     for index, feed_range in enumerate(ranges):
         found, token = await _read(proxy, what, {"feed_range": feed_range}, token, limit - len(items))
@@ -81,9 +83,9 @@ async def _along(
 
 async def _read(
     proxy: ContainerProxy, what: Statement, scope: Mapping[str, Any], token: str | None, limit: int
-) -> tuple[list[Item], str | None]:
+) -> tuple[list[CosmosItem], str | None]:
     """Up to `limit` items of one partition or range, and the continuation behind them, None at the end."""
-    items: list[Item] = []
+    items: list[CosmosItem] = []
     answered: list[Mapping[str, str]] = []
 
     def remember(headers: Mapping[str, str], _: object) -> None:
@@ -107,7 +109,7 @@ async def _read(
     return items, token
 
 
-async def _first(proxy: ContainerProxy, what: Statement, limit: int) -> list[Item]:
+async def _first(proxy: ContainerProxy, what: Statement, limit: int) -> list[CosmosItem]:
     """The first `limit` items of all partitions in order."""
     pages = proxy.query_items(
         query=what.sql,

@@ -37,7 +37,7 @@ class EventBatch:
     events: tuple[StreamEvent, ...]
 
 
-Handler = Callable[[EventBatch], Awaitable[None]]
+BatchHandler = Callable[[EventBatch], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,9 @@ class Events(Protocol):
         """Durable when it returns. An empty sequence is a no-op. Raises EventsUnavailable, EventTooLarge."""
         ...
 
-    async def consume(self, group: str, handler: Handler, stop: asyncio.Event, *, batch_events_max: int = 1000) -> None:
+    async def consume(
+        self, group: str, handler: BatchHandler, stop: asyncio.Event, *, batch_events_max: int = 1000
+    ) -> None:
         """Run until `stop` is set; the batch in the handler is finished and checkpointed first."""
         ...
 

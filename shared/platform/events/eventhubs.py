@@ -18,13 +18,13 @@ from azure.eventhub.aio import EventHubProducerClient
 
 from shared.platform.events import (
     EVENT_BYTES_MAX,
+    BatchHandler,
     EventsUnavailable,
     EventTooLarge,
-    Handler,
     Lag,
 )
 from shared.platform.events.eventhubs_clients import AzureHub, EmulatedHub
-from shared.platform.events.eventhubs_consumer import Arrivals, Reader
+from shared.platform.events.eventhubs_consumer import Arrivals, BatchReader
 
 PUBLISH_SECONDS_MAX = 10.0
 """From the call of `publish` to its answer, waiting for an earlier send of the same key included."""
@@ -115,8 +115,10 @@ class EventHubs:
             raise
         self._idle.append(producer)
 
-    async def consume(self, group: str, handler: Handler, stop: asyncio.Event, *, batch_events_max: int = 1000) -> None:
-        reader = Reader(handler, stop)
+    async def consume(
+        self, group: str, handler: BatchHandler, stop: asyncio.Event, *, batch_events_max: int = 1000
+    ) -> None:
+        reader = BatchReader(handler, stop)
         async with self._hub.checkpoints() as checkpoints, self._hub.consumer(group, checkpoints) as consumer:
             receiving = asyncio.create_task(
                 consumer.receive_batch(

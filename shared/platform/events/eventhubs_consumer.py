@@ -12,7 +12,7 @@ from azure.eventhub import EventData
 from azure.eventhub.aio import PartitionContext
 from azure.eventhub.amqp import AmqpMessageBodyType
 
-from shared.platform.events import EventBatch, Handler, StreamEvent
+from shared.platform.events import BatchHandler, EventBatch, StreamEvent
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.1, 10.0
 LOOKS_MAX = 1000
@@ -20,10 +20,10 @@ LOOKS_MAX = 1000
 _logger = logging.getLogger(__name__)
 
 
-class Reader:
+class BatchReader:
     """Gives batches to the handler, one at a time per partition, and checkpoints each after it."""
 
-    def __init__(self, handler: Handler, stop: asyncio.Event) -> None:
+    def __init__(self, handler: BatchHandler, stop: asyncio.Event) -> None:
         self._handler = handler
         self._stop = stop
         # The SDK may start a partition anew while a batch of its former connection is still in the handler.

@@ -21,9 +21,9 @@ import msgspec
 from shared.kernel.batching import Batcher
 from shared.platform.events import (
     EVENT_BYTES_MAX,
+    BatchHandler,
     EventsUnavailable,
     EventTooLarge,
-    Handler,
     Lag,
 )
 from shared.platform.events.log_consumer import (
@@ -84,7 +84,9 @@ class EventLog:
         rows = _rows(taken)
         await self._file.write(lambda db: _insert(db, rows))
 
-    async def consume(self, group: str, handler: Handler, stop: asyncio.Event, *, batch_events_max: int = 1000) -> None:
+    async def consume(
+        self, group: str, handler: BatchHandler, stop: asyncio.Event, *, batch_events_max: int = 1000
+    ) -> None:
         async with self._sole_consumer(group, stop) as is_sole:
             if not is_sole:
                 return

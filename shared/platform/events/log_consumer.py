@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from shared.platform.events import EventBatch, Handler, StreamEvent
+from shared.platform.events import BatchHandler, EventBatch, StreamEvent
 from shared.platform.sqlite import SqliteFile
 
 INDEX_BITS = 14
@@ -105,7 +105,7 @@ def _stream_events(row: int, enqueued_ms: int, body: bytes) -> list[StreamEvent]
 
 
 async def consume_partition(
-    reader: PartitionReader, handler: Handler, waker: asyncio.Event, stop: asyncio.Event
+    reader: PartitionReader, handler: BatchHandler, waker: asyncio.Event, stop: asyncio.Event
 ) -> None:
     pause = RETRY_FIRST_S
     while not stop.is_set():

@@ -6,14 +6,14 @@ from typing import get_args
 
 import pytest
 
-from shared.billing.documents.cache import CONTENT_TYPES, DocumentCache, Format
+from shared.billing.documents.cache import CONTENT_TYPES, DocumentCache, InvoiceFormat
 from shared.billing.documents.invoice_pdf import render_pdf
 from shared.platform.blobs import BlobsUnavailable
 from shared.platform.blobs.files import FileBlobs
 from tests.support.billing import document_samples as samples
 from tests.support.billing.invoice_samples import make_invoice
 
-FORMATS: tuple[Format, ...] = get_args(Format)
+FORMATS: tuple[InvoiceFormat, ...] = get_args(InvoiceFormat)
 
 
 class ReadOnly(FileBlobs):
@@ -27,7 +27,7 @@ def blobs(tmp_path: Path) -> FileBlobs:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-async def test_both_sides_have_names_of_their_own(blobs: FileBlobs, format: Format) -> None:
+async def test_both_sides_have_names_of_their_own(blobs: FileBlobs, format: InvoiceFormat) -> None:
     cache, invoice = DocumentCache(blobs), make_invoice()
     names = [await cache.get(invoice, format, "buyer"), await cache.get(invoice, format, "merchant")]
     assert names == [f"invoices/mer_1/inv_1/ACME26-000001.{side}.{format}" for side in ("buyer", "merchant")]
@@ -36,7 +36,7 @@ async def test_both_sides_have_names_of_their_own(blobs: FileBlobs, format: Form
 
 
 @pytest.mark.parametrize("format", FORMATS)
-async def test_what_is_kept_is_never_made_again(blobs: FileBlobs, tmp_path: Path, format: Format) -> None:
+async def test_what_is_kept_is_never_made_again(blobs: FileBlobs, tmp_path: Path, format: InvoiceFormat) -> None:
     name = await DocumentCache(blobs).get(make_invoice(), format)
     first = await blobs.get(name)
     assert await DocumentCache(ReadOnly(tmp_path)).get(make_invoice(footer="another renderer"), format) == name
@@ -68,7 +68,7 @@ async def test_a_logo_that_is_gone_is_left_out(blobs: FileBlobs) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-async def test_credit_notes_lie_beside_their_invoice(blobs: FileBlobs, format: Format) -> None:
+async def test_credit_notes_lie_beside_their_invoice(blobs: FileBlobs, format: InvoiceFormat) -> None:
     name = await DocumentCache(blobs).get_note(samples.note(), format, None)
     assert name == f"invoices/mer_1/inv_1/ACME26C000001.{format}"
     kept = await blobs.get(name)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.billing.documents.cache import DocumentCache, Format, Side
+from shared.billing.documents.cache import DocumentCache, InvoiceFormat, Side
 from shared.billing.invoices.models import Invoice
 from shared.billing.invoices.store import invoice_document
 from shared.billing.month_close import filing
@@ -162,7 +162,7 @@ async def test_of_two_at_once_one_has_it(books: Books, tmp_path: Path) -> None:
 
 async def test_an_invoice_that_cannot_be_drawn_does_not_keep_the_others(books: Books, tmp_path: Path) -> None:
     class Failing(DocumentCache):
-        async def get(self, invoice: Invoice, format: Format, side: Side = "buyer") -> str:
+        async def get(self, invoice: Invoice, format: InvoiceFormat, side: Side = "buyer") -> str:
             if invoice.number.endswith("3"):
                 raise ValueError("no such glyph")
             return await super().get(invoice, format, side)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.billing.usage import records as records_module
-from shared.billing.usage.records import COLUMNS, RecordsError, export, parse_csv
+from shared.billing.usage.records import COLUMNS, RecordsError, export_csv, parse_csv
 from shared.kernel.clock import format_time
 from shared.metering.events import UsageEvent
 from tests.support.billing.quantities import MARCH, from_records, hash_of, shown
@@ -29,7 +29,7 @@ async def csv_of(events: Sequence[UsageEvent]) -> bytes:
         for event in events:
             yield event
 
-    return b"".join([piece async for piece in export(given())])
+    return b"".join([piece async for piece in export_csv(given())])
 
 
 def parse(text: str | bytes) -> list[UsageEvent]:
@@ -114,7 +114,7 @@ async def test_an_export_comes_in_pieces() -> None:
         for number in range(2_000):
             yield full_event(resource=f"/{number:0100d}")
 
-    sizes = [len(piece) async for piece in export(many())]
+    sizes = [len(piece) async for piece in export_csv(many())]
     assert len(sizes) > 3
     assert max(sizes) < 2 * records_module.CHUNK_BYTES
 

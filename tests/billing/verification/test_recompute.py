@@ -8,7 +8,7 @@ import pytest
 
 from shared.billing.documents.json import render_json
 from shared.billing.usage.proofs import proven_records
-from shared.billing.usage.records import RecordsError, export
+from shared.billing.usage.records import RecordsError, export_csv
 from shared.billing.verification.reading import InvoiceUnreadable, open_invoice
 from shared.billing.verification.recompute import verify
 from tests.support.billing.books import open_books
@@ -42,7 +42,7 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
         [proof] = invoice.records
         consumer = await books.access.consumer("con_1")
         assert consumer is not None
-        pieces = [piece async for piece in export(proven_records(books.documents, consumer, proof))]
+        pieces = [piece async for piece in export_csv(proven_records(books.documents, consumer, proof))]
         (tmp_path / f"{name}.csv").write_bytes(b"".join(pieces))
     invoice, _ = await books.invoices()
     (tmp_path / "invoice.json").write_bytes(render_json(invoice))

@@ -11,7 +11,7 @@ from shared.access.gate.service import Gate, Holder
 from shared.access.models import Consumer
 from shared.audit.journal import FIRST_DUE
 from shared.audit.models import Actor
-from shared.catalog.merchants.service import Decision, Mark
+from shared.catalog.merchants.service import Mark, MerchantDecision
 from shared.catalog.models import Service, UpstreamConfig
 from shared.kernel.errors import Problem
 from tests.support.api.harness import Api, Person
@@ -190,7 +190,7 @@ class TestDecisions:
             answer = await admin.post(f"{MERCHANTS}/{merchant_id}/{mark}", json={"reason": "x"})
             assert answer.status_code == 200, answer.text
 
-    @pytest.mark.parametrize("action", [*get_args(Decision), *get_args(Mark)])
+    @pytest.mark.parametrize("action", [*get_args(MerchantDecision), *get_args(Mark)])
     async def test_nothing_else_can_be_written(self, admin: Person, ann: Person, action: str) -> None:
         merchant_id = await register(admin, ann)
         for field in ("status", "flagged", "account_ids", "id"):

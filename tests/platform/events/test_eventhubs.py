@@ -17,7 +17,7 @@ from azure.eventhub.amqp import AmqpAnnotatedMessage
 from shared.platform.events import EVENT_BYTES_MAX, EventBatch, EventsUnavailable, Lag, eventhubs, eventhubs_clients
 from shared.platform.events.eventhubs import EventHubs
 from shared.platform.events.eventhubs_clients import AzureHub, EmulatedHub
-from shared.platform.events.eventhubs_consumer import Arrivals, Reader
+from shared.platform.events.eventhubs_consumer import Arrivals, BatchReader
 from tests.emulators.event_hubs import HUB, EventHubsPeer, mute_listener
 from tests.emulators.event_hubs_amqp import Fault
 from tests.support.platform.events import (
@@ -202,7 +202,7 @@ async def test_a_partition_started_anew_waits_for_the_batch_in_hand() -> None:
         calls.append(f"end {batch.events[0].offset}")
 
     context = PartitionContext("namespace", HUB, "aggregate", "0", InMemoryCheckpointStore())
-    reader = Reader(slow, asyncio.Event())
+    reader = BatchReader(slow, asyncio.Event())
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(reader.take(context, [received(0)]))
         tasks.create_task(reader.take(context, [received(1)]))

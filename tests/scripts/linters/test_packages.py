@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.linters.packages import MODULES_MAX, circle_faults, folder_faults
+from scripts.linters.packages import MODULES_MAX, circle_faults, folder_faults, name_faults
 
 
 @pytest.fixture
@@ -44,3 +44,21 @@ def test_a_circle_is_found_and_named() -> None:
     [fault] = circle_faults({**straight, "c": {"a"}})
     assert fault.startswith("imports run in a circle: ")
     assert set(fault.partition(": ")[2].split(" ← ")) >= {"a", "c"}
+
+
+@pytest.mark.parametrize(
+    "another",
+    ["class Step:\n    pass\n", 'Step = Literal["hour"]\n', 'Step: TypeAlias = Literal["hour"]\n'],
+    ids=["class", "alias", "annotated alias"],
+)
+def test_one_name_of_two_things_is_found(tmp_path: Path, another: str) -> None:
+    (tmp_path / "one.py").write_text("class Step:\n    pass\n")
+    (tmp_path / "two.py").write_text(another)
+    assert list(name_faults(tmp_path, ["."])) == ["Step: is one name of several things, in one.py, two.py"]
+
+
+def test_locals_constants_and_type_variables_may_share_a_name(tmp_path: Path) -> None:
+    source = 'Result = TypeVar("Result")\nT = int\nPAGE = 20\n\n\nclass _Step:\n    pass\n'
+    for name in ("one.py", "two.py"):
+        (tmp_path / name).write_text(source)
+    assert list(name_faults(tmp_path, ["."])) == []

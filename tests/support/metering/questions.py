@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from shared.kernel.clock import parse_time
 from shared.metering.events import UsageEvent
 from shared.metering.views.selection import Dimension, SummedUsage, UsageSelection
-from shared.metering.windows import Step, window
+from shared.metering.windows import TimeStep, window
 from tests.support.embedded import NOW
 
 TODAY = f"{NOW:%Y-%m-%d}"
@@ -28,7 +28,7 @@ _ATTRIBUTES: dict[Dimension, str] = {
 def ask(
     start: datetime = START,
     end: datetime = END,
-    step: Step | None = None,
+    step: TimeStep | None = None,
     zone: str = "UTC",
     by: tuple[Dimension, ...] = (),
     **only: str,

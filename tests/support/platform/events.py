@@ -13,7 +13,7 @@ from typing import Protocol
 import pytest
 from azure.storage.blob.aio import BlobServiceClient
 
-from shared.platform.events import EventBatch, Events, Handler, StreamEvent
+from shared.platform.events import BatchHandler, EventBatch, Events, StreamEvent
 from shared.platform.events.eventhubs import EventHubs
 from shared.platform.events.eventhubs_clients import EmulatedHub
 from tests.emulators.event_hubs import HUB, EventHubsPeer
@@ -123,7 +123,7 @@ class Seen:
 
 @contextlib.asynccontextmanager
 async def consuming(
-    events: Events, handler: Handler, group: str = "aggregate", *, batch_events_max: int = 1000
+    events: Events, handler: BatchHandler, group: str = "aggregate", *, batch_events_max: int = 1000
 ) -> AsyncIterator[asyncio.Event]:
     """Consume while inside; yields `stop`. Leaving stops, and waits until what was handled is checkpointed."""
     stop = asyncio.Event()

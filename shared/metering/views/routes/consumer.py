@@ -20,7 +20,7 @@ from shared.kernel.http.provided import provided
 from shared.metering.events import UsageEvent
 from shared.metering.parts import MeteringParts
 from shared.metering.views.consumer import ConsumerUsage, RecordFilter, StatusClass
-from shared.metering.views.figures import Metric, figures, largest, rows
+from shared.metering.views.figures import UsageMetric, figures, largest, rows
 from shared.metering.views.routes.answers import Sums, trend
 from shared.metering.views.routes.consumer_views import (
     ConsumerDayView,
@@ -66,7 +66,7 @@ class ConsumerUsageScope:
         return partial(self.usage.sums, self.consumer_id)
 
 
-Reader = Annotated[Caller, Depends(allowed("usage.read"))]
+ConsumerUsageReader = Annotated[Caller, Depends(allowed("usage.read"))]
 LocalDay = Annotated[date, Path(description="Day in the time zone", examples=["2026-03-01"])]
 
 
@@ -74,7 +74,7 @@ ConsumerUsagePart = Annotated[ConsumerUsage, Depends(provided(MeteringParts, lam
 
 
 async def scope(
-    caller: Reader,
+    caller: ConsumerUsageReader,
     usage: ConsumerUsagePart,
     consumer_id: ConsumerId,
     project_id: Annotated[
@@ -101,7 +101,7 @@ async def scope(
     return ConsumerUsageScope(usage, consumer_id, {name: value for name, value in wanted.items() if value is not None})
 
 
-Scoped = Annotated[ConsumerUsageScope, Depends(scope)]
+ConsumerScoped = Annotated[ConsumerUsageScope, Depends(scope)]
 
 
 def both(path: str, **kw: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -118,8 +118,8 @@ def both(path: str, **kw: Any) -> Callable[[Callable[..., Any]], Callable[..., A
 
 @both("", response_model=ConsumerUsageView)
 async def read_consumer_usage(
-    caller: Reader,
-    scope: Scoped,
+    caller: ConsumerUsageReader,
+    scope: ConsumerScoped,
     asked: Asked,
     csv: Csv,
     group_by: Annotated[str, Query(max_length=200, description=GROUP_BY, examples=["service,day"])] = "service",
@@ -137,7 +137,7 @@ async def read_consumer_usage(
 
 @both("/trend", response_model=UsageTrend)
 async def read_consumer_usage_trend(
-    caller: Reader, scope: Scoped, asked: Asked, csv: Csv
+    caller: ConsumerUsageReader, scope: ConsumerScoped, asked: Asked, csv: Csv
 ) -> UsageTrend | StreamingResponse:
     """This period beside the equally long one before it."""
     return await trend(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
@@ -145,14 +145,14 @@ async def read_consumer_usage_trend(
 
 @both("/top", response_model=ConsumerTopView)
 async def read_consumer_usage_top(
-    caller: Reader,
-    scope: Scoped,
+    caller: ConsumerUsageReader,
+    scope: ConsumerScoped,
     asked: Asked,
     csv: Csv,
     by: Annotated[
         Literal["service", "api_key", "project", "image", "version", "feature"], Query(description="What is compared")
     ] = "service",
-    metric: Annotated[Metric, Query(description="What the most is of")] = "requests",
+    metric: Annotated[UsageMetric, Query(description="What the most is of")] = "requests",
     limit: PageSize = 10,
 ) -> ConsumerTopView | StreamingResponse:
     """The services, keys or projects with most of a metric."""
@@ -168,7 +168,7 @@ async def read_consumer_usage_top(
 
 @both("/days/{day}", response_model=ConsumerDayView)
 async def read_consumer_usage_day(
-    caller: Reader, scope: Scoped, day: LocalDay, zone: Zone, csv: Csv
+    caller: ConsumerUsageReader, scope: ConsumerScoped, day: LocalDay, zone: Zone, csv: Csv
 ) -> ConsumerDayView | StreamingResponse:
     """One local day by hour and by service."""
     window = day_range(day, zone).window("hour")
@@ -187,8 +187,8 @@ async def read_consumer_usage_day(
 
 @both("/days/{day}/records", response_model=UsageRecordsView)
 async def read_consumer_usage_records(
-    caller: Reader,
-    scope: Scoped,
+    caller: ConsumerUsageReader,
+    scope: ConsumerScoped,
     day: LocalDay,
     zone: Zone,
     csv: Csv,

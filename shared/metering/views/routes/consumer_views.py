@@ -4,7 +4,7 @@ from typing import Any
 
 from shared.kernel.http.fields import NextCursor
 from shared.kernel.http.schemas import View
-from shared.metering.views.figures import Metric
+from shared.metering.views.figures import UsageMetric
 from shared.metering.views.routes.parameters import (
     UsageAnswer,
     UsageFigures,
@@ -48,7 +48,7 @@ class ConsumerTopItem(ConsumerUsageItem):
 class ConsumerTopView(UsageAnswer):
     """Those with most of a metric."""
 
-    metric: Metric
+    metric: UsageMetric
     """What they are ordered by."""
     items: list[ConsumerTopItem]
     """The most first."""

@@ -14,7 +14,7 @@ from shared.kernel.http.fields import MerchantId, ServiceId
 from shared.kernel.http.parameters import PageSize
 from shared.kernel.http.provided import Now, provided
 from shared.metering.parts import MeteringParts
-from shared.metering.views.figures import Metric, figures, largest
+from shared.metering.views.figures import UsageMetric, figures, largest
 from shared.metering.views.merchant import MerchantUsage
 from shared.metering.views.routes.answers import Sums, outliers, spread, trend
 from shared.metering.views.routes.parameters import (
@@ -42,7 +42,7 @@ DIMENSIONS: tuple[Dimension, ...] = ("service", "consumer", "api_key", "image", 
 HOME, SERVICE = "/merchants/{merchant_id}/usage", "/merchants/{merchant_id}/services/{service_id}/usage"
 GROUP_BY = f"Any of {', '.join(DIMENSIONS)}, and one of hour, day, month; with commas"
 Grouping = Annotated[str, Query(max_length=200, description=GROUP_BY, examples=["consumer,day"])]
-Threshold = Annotated[float, Query(ge=1, le=100, description="Of the score, up or down")]
+SpikeThreshold = Annotated[float, Query(ge=1, le=100, description="Of the score, up or down")]
 
 
 class MerchantUsageItem(UsageFigures, UsagePiece):
@@ -85,7 +85,7 @@ class MerchantTopItem(MerchantUsageItem):
 class MerchantTopView(UsageAnswer):
     """Those with most of a metric."""
 
-    metric: Metric
+    metric: UsageMetric
     """What they are ordered by."""
     items: list[MerchantTopItem]
     """The most first."""
@@ -105,7 +105,7 @@ class MerchantUsageScope:
         return partial(self.usage.sums, self.merchant_id, pseudonym=self.pseudonym)
 
 
-Reader = Annotated[Caller, Depends(allowed("usage.read_merchant"))]
+MerchantUsageReader = Annotated[Caller, Depends(allowed("usage.read_merchant"))]
 
 
 MerchantUsagePart = Annotated[MerchantUsage, Depends(provided(MeteringParts, lambda metering: metering.merchant_usage))]
@@ -124,12 +124,12 @@ async def scope(
     )
 
 
-Scoped = Annotated[MerchantUsageScope, Depends(scope)]
+MerchantScoped = Annotated[MerchantUsageScope, Depends(scope)]
 
 
 @router.get(HOME, response_model=MerchantUsageView, responses=TABLE)
 async def read_merchant_usage(
-    caller: Reader, scope: Scoped, asked: Asked, csv: Csv, group_by: Grouping = "service"
+    caller: MerchantUsageReader, scope: MerchantScoped, asked: Asked, csv: Csv, group_by: Grouping = "service"
 ) -> MerchantUsageView | StreamingResponse:
     """Sums of usage, grouped. `pseudonym` looks at one consumer."""
     return await _summary(scope, asked, group_by, csv=csv)
@@ -137,7 +137,7 @@ async def read_merchant_usage(
 
 @router.get(SERVICE, response_model=MerchantUsageView, responses=TABLE)
 async def read_service_usage(
-    caller: Reader,
+    caller: MerchantUsageReader,
     usage: MerchantUsagePart,
     merchant_id: MerchantId,
     service_id: ServiceId,
@@ -154,7 +154,7 @@ async def read_service_usage(
 
 @router.get(f"{HOME}/months", response_model=MerchantUsageView, responses=TABLE)
 async def read_merchant_usage_months(
-    caller: Reader, scope: Scoped, months: Months, csv: Csv
+    caller: MerchantUsageReader, scope: MerchantScoped, months: Months, csv: Csv
 ) -> MerchantUsageView | StreamingResponse:
     """The monthly history, this month included."""
     return await _summary(scope, months, "month", csv=csv)
@@ -162,14 +162,14 @@ async def read_merchant_usage_months(
 
 @router.get(f"{HOME}/top", response_model=MerchantTopView, responses=TABLE)
 async def read_merchant_usage_top(
-    caller: Reader,
-    scope: Scoped,
+    caller: MerchantUsageReader,
+    scope: MerchantScoped,
     asked: Asked,
     csv: Csv,
     by: Annotated[
         Literal["consumer", "api_key", "service", "image", "version", "feature"], Query(description="What is compared")
     ] = "consumer",
-    metric: Annotated[Metric, Query(description="What the most is of")] = "requests",
+    metric: Annotated[UsageMetric, Query(description="What the most is of")] = "requests",
     limit: PageSize = 10,
 ) -> MerchantTopView | StreamingResponse:
     """The consumers, keys or services with most of a metric."""
@@ -184,7 +184,7 @@ async def read_merchant_usage_top(
 
 @router.get(f"{HOME}/trend", response_model=UsageTrend, responses=TABLE)
 async def read_merchant_usage_trend(
-    caller: Reader, scope: Scoped, asked: Asked, csv: Csv
+    caller: MerchantUsageReader, scope: MerchantScoped, asked: Asked, csv: Csv
 ) -> UsageTrend | StreamingResponse:
     """This period beside the equally long one before it."""
     return await trend(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
@@ -192,7 +192,7 @@ async def read_merchant_usage_trend(
 
 @router.get(f"{HOME}/distribution", response_model=UsageDistribution, responses=TABLE)
 async def read_merchant_usage_distribution(
-    caller: Reader, scope: Scoped, asked: Asked, csv: Csv
+    caller: MerchantUsageReader, scope: MerchantScoped, asked: Asked, csv: Csv
 ) -> UsageDistribution | StreamingResponse:
     """How requests spread over hours of the day and classes of statuses, and events over response times."""
     return await spread(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
@@ -200,7 +200,12 @@ async def read_merchant_usage_distribution(
 
 @router.get(f"{HOME}/spikes", response_model=UsageSpikes, responses=TABLE)
 async def read_merchant_usage_spikes(
-    caller: Reader, scope: Scoped, asked: Asked, csv: Csv, now: Now, threshold: Threshold = THRESHOLD
+    caller: MerchantUsageReader,
+    scope: MerchantScoped,
+    asked: Asked,
+    csv: Csv,
+    now: Now,
+    threshold: SpikeThreshold = THRESHOLD,
 ) -> UsageSpikes | StreamingResponse:
     """Days whose requests stand out."""
     return await outliers(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), threshold, now, csv=csv)

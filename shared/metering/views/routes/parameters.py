@@ -17,13 +17,13 @@ from shared.kernel.http.schemas import View
 from shared.metering.store import bad_range
 from shared.metering.views.csv_export import csv_lines
 from shared.metering.views.selection import Dimension
-from shared.metering.windows import Step, Window, midnight, time_zone, window
+from shared.metering.windows import TimeStep, Window, midnight, time_zone, window
 
 TABLE: dict[int | str, dict[str, Any]] = {
     200: {"description": "JSON, or the items as CSV", "content": {"text/csv": {}}}
 }
 MONTHS_MAX = 13
-Moment = AwareDatetime | date
+UsageMoment = AwareDatetime | date
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -159,7 +159,7 @@ class Range:
     end: datetime
     zone: ZoneInfo
 
-    def window(self, step: Step | None = None) -> Window:
+    def window(self, step: TimeStep | None = None) -> Window:
         return window(self.start, self.end, step, self.zone)
 
 
@@ -184,10 +184,10 @@ async def asked_range(
     zone: Zone,
     now: Now,
     start: Annotated[
-        Moment | None,
+        UsageMoment | None,
         Query(alias="from", description="In whole quarter hours, or a local day. Default: start of this month"),
     ] = None,
-    to: Annotated[Moment | None, Query(description="Exclusive. Default: end of this quarter hour")] = None,
+    to: Annotated[UsageMoment | None, Query(description="Exclusive. Default: end of this quarter hour")] = None,
 ) -> Range:
     first = start or now.astimezone(zone).date().replace(day=1)
     last = to or now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + timedelta(minutes=15)
@@ -226,7 +226,7 @@ Months = Annotated[Range, Depends(asked_months)]
 Csv = Annotated[bool, Depends(wants_csv)]
 
 
-def grouping(text: str, dimensions: tuple[Dimension, ...]) -> tuple[tuple[Dimension, ...], Step | None]:
+def grouping(text: str, dimensions: tuple[Dimension, ...]) -> tuple[tuple[Dimension, ...], TimeStep | None]:
     """`service,day` → what to group by, and the step. Raises Problem 400 `request_invalid`."""
     parts = [part for part in text.split(",") if part]
     steps = [part for part in parts if part in ("hour", "day", "month")]
@@ -234,7 +234,7 @@ def grouping(text: str, dimensions: tuple[Dimension, ...]) -> tuple[tuple[Dimens
     if len(steps) > 1 or len(set(by)) != len(by) or not set(by) <= set(dimensions):
         rule = f"must be different ones of {', '.join(dimensions)} and at most one of hour, day, month, with commas"
         raise Problem(400, "request_invalid", f"`group_by` {rule}.", errors=(FieldError("group_by", rule),))
-    return cast("tuple[Dimension, ...]", tuple(by)), cast("Step | None", steps[0] if steps else None)
+    return cast("tuple[Dimension, ...]", tuple(by)), cast("TimeStep | None", steps[0] if steps else None)
 
 
 def frame(of: Window, as_of: str) -> dict[str, Any]:
@@ -273,7 +273,7 @@ def items(model: type[M], rows: Iterable[Mapping[str, object]]) -> list[M]:
     return [model.model_validate(row) for row in rows]
 
 
-def _moment(field: str, moment: Moment, zone: ZoneInfo) -> datetime:
+def _moment(field: str, moment: UsageMoment, zone: ZoneInfo) -> datetime:
     if isinstance(moment, datetime):
         return moment
     try:

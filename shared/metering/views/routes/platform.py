@@ -11,7 +11,7 @@ from shared.identity.models import Caller
 from shared.kernel.http.parameters import PageSize
 from shared.kernel.http.provided import provided
 from shared.metering.parts import MeteringParts
-from shared.metering.views.figures import Metric, figures, largest, rows
+from shared.metering.views.figures import UsageMetric, figures, largest, rows
 from shared.metering.views.platform import PlatformUsage
 from shared.metering.views.routes.answers import trend
 from shared.metering.views.routes.parameters import (
@@ -65,13 +65,13 @@ class PlatformTopItem(PlatformUsageItem):
 class PlatformTopView(UsageAnswer):
     """Those with most of a metric."""
 
-    metric: Metric
+    metric: UsageMetric
     """What they are ordered by."""
     items: list[PlatformTopItem]
     """The most first."""
 
 
-Reader = Annotated[Caller, Depends(allowed("usage.read_platform"))]
+PlatformUsageReader = Annotated[Caller, Depends(allowed("usage.read_platform"))]
 
 
 async def only(
@@ -88,7 +88,7 @@ Only = Annotated[Mapping[Dimension, str], Depends(only)]
 
 @router.get(HOME, response_model=PlatformUsageView, responses=TABLE)
 async def read_platform_usage(
-    caller: Reader,
+    caller: PlatformUsageReader,
     usage: PlatformUsagePart,
     only: Only,
     asked: Asked,
@@ -101,7 +101,7 @@ async def read_platform_usage(
 
 @router.get(f"{HOME}/months", response_model=PlatformUsageView, responses=TABLE)
 async def read_platform_usage_months(
-    caller: Reader, usage: PlatformUsagePart, only: Only, months: Months, csv: Csv
+    caller: PlatformUsageReader, usage: PlatformUsagePart, only: Only, months: Months, csv: Csv
 ) -> PlatformUsageView | StreamingResponse:
     """The monthly history, this month included."""
     return await _summary(usage, only, months, "month", csv=csv)
@@ -109,13 +109,13 @@ async def read_platform_usage_months(
 
 @router.get(f"{HOME}/top", response_model=PlatformTopView, responses=TABLE)
 async def read_platform_usage_top(
-    caller: Reader,
+    caller: PlatformUsageReader,
     usage: PlatformUsagePart,
     only: Only,
     asked: Asked,
     csv: Csv,
     by: Annotated[Literal["merchant", "service"], Query(description="What is compared")] = "service",
-    metric: Annotated[Metric, Query(description="What the most is of")] = "requests",
+    metric: Annotated[UsageMetric, Query(description="What the most is of")] = "requests",
     limit: PageSize = 10,
 ) -> PlatformTopView | StreamingResponse:
     """The merchants or services with most of a metric."""
@@ -131,7 +131,7 @@ async def read_platform_usage_top(
 
 @router.get(f"{HOME}/trend", response_model=UsageTrend, responses=TABLE)
 async def read_platform_usage_trend(
-    caller: Reader, usage: PlatformUsagePart, only: Only, asked: Asked, csv: Csv
+    caller: PlatformUsageReader, usage: PlatformUsagePart, only: Only, asked: Asked, csv: Csv
 ) -> UsageTrend | StreamingResponse:
     """This period beside the equally long one before it."""
     return await trend(usage.sums, asked, UsageSelection(asked.window(), (), only), csv=csv)

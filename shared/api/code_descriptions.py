@@ -5,7 +5,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-FILE = Path(__file__).parent / "problem_codes.json"
+CODES_FILE = Path(__file__).parent / "problem_codes.json"
 
 
 class CodeDescription(NamedTuple):
@@ -18,6 +18,6 @@ class CodeDescription(NamedTuple):
 
 
 @cache
-def problem_codes() -> tuple[CodeDescription, ...]:
+def code_descriptions() -> tuple[CodeDescription, ...]:
     """Every code with its description, in the order of docs/errors.md."""
-    return tuple(CodeDescription(**entry) for entry in json.loads(FILE.read_text()))
+    return tuple(CodeDescription(**entry) for entry in json.loads(CODES_FILE.read_text()))
