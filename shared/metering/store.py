@@ -19,7 +19,9 @@ PAGE = 1_000
 SUMMARY_DAYS_MAX = 400
 GROUPS_MAX = 20_000
 RECORD_PAGES_PER_CALL_MAX = 20
-RECORDS_PER_READ = 100
+RECORDS_PER_READ = 500
+"""Of what is filtered here. A constant: a cursor holds an index into such a page."""
+
 
 GroupBy = Literal["service", "api_key", "hour", "day", "month"]
 TIME_GROUPS: tuple[GroupBy, ...] = ("hour", "day", "month")

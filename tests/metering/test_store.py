@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from shared.access.models import Consumer
+from shared.kernel.clock import format_time
 from shared.kernel.errors import Problem
 from shared.metering import store as queries_module
 from shared.metering.store import UsageQueries
@@ -199,6 +200,22 @@ async def test_records_come_page_by_page_by_time_without_skip_or_repeat(embedded
     events = [usage_event(f"{number:02d}", time=f"2026-03-14T{text}Z") for number, text in enumerate(times)]
     queries = await count(embedded, *reversed(events))
     assert await all_records(queries, ONE, limit) == [event.id for event in events]
+
+
+async def test_a_page_of_a_thousand_records_takes_a_handful_of_queries(embedded, monkeypatch):
+    start = DAY.replace(hour=9)
+    events = [usage_event(f"e{n:04d}", time=format_time(start + timedelta(seconds=n))) for n in range(1_000)]
+    queries, asked = await count(embedded, *events), []
+    query = embedded.documents.query
+
+    async def counted(*question: object) -> object:
+        asked.append(question)
+        return await query(*question)
+
+    monkeypatch.setattr(embedded.documents, "query", counted)
+    page = await queries.records(ONE, "key_1", DAY.date(), 1_000, None)
+    assert (len(page.items), page.cursor) == (1_000, None)
+    assert len(asked) <= 4
 
 
 async def test_records_of_a_key_are_found_among_those_of_others(embedded):

@@ -15,13 +15,12 @@ from shared.kernel.clock import format_time
 from shared.kernel.http.paging import Page, read_all, scan
 from shared.kernel.http.problems import not_found
 from shared.metering.events import UsageEvent, decode_event, partition_of
-from shared.metering.store import RECORD_PAGES_PER_CALL_MAX, USAGE
+from shared.metering.store import RECORD_PAGES_PER_CALL_MAX, RECORDS_PER_READ, USAGE
 from shared.metering.views.reader import UsageReader
 from shared.metering.views.selection import SummedUsage, UsageSelection
 from shared.platform.documents import Document, Documents, Query, Where
 
 StatusClass = Literal["1xx", "2xx", "3xx", "4xx", "5xx", "none"]
-SCAN_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +74,7 @@ class ConsumerUsage:
         consumer = await self._consumer(consumer_id)
 
         async def read(shard: str, inner: str | None, missing: int) -> Page[Document]:
-            at_most = SCAN_PAGE if wanted.filtered else missing
+            at_most = RECORDS_PER_READ if wanted.filtered else missing
             return await self._documents.query(USAGE, wanted.query(consumer_id, int(shard), at_most), inner)
 
         def take(document: Document) -> UsageEvent | None:
@@ -96,7 +95,7 @@ class ConsumerUsage:
         """All that is wanted, page by page. Raises Problem 404 at the first."""
         consumer = await self._consumer(consumer_id)
         for shard in range(consumer.shards):
-            query = wanted.query(consumer_id, shard, SCAN_PAGE)
+            query = wanted.query(consumer_id, shard, RECORDS_PER_READ)
             async for document in read_all(partial(self._documents.query, USAGE, query)):
                 event = decode_event(document.body)
                 if wanted.takes(event):

@@ -109,7 +109,7 @@ async def test_the_log_of_a_day_is_filtered_and_paged(usage: Used) -> None:
 async def test_records_are_paged_past_what_is_filtered_out(usage: Used, monkeypatch: pytest.MonkeyPatch) -> None:
     from shared.metering.views import consumer as views
 
-    monkeypatch.setattr(views, "SCAN_PAGE", 3)
+    monkeypatch.setattr(views, "RECORDS_PER_READ", 3)
     day = DAY + timedelta(days=3)
     for number in range(20):
         await used(
