@@ -7,6 +7,7 @@ those it uses.
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -127,15 +128,17 @@ class Application:
         return {name: await _reason(check) for name, check in checks.items()}
 
     async def close(self) -> None:
-        """Finish what the journal began, then close what was made, and the ports last."""
-        await self.identity.drain()
-        await self.audit.drain()
-        await self.reports.close()
-        await self.billing.close()
-        await self.audit.drain()  # what a report left that came to its end meanwhile
-        await self.access.close()
-        await self.identity.close()
-        await self.ports.close()
+        """Finish what the journal began, then close what was made, and the ports last. Where one of these steps fails,
+        those after it are done all the same, and its error is raised in the end."""
+        async with AsyncExitStack() as steps:  # the last one pushed is the first one done
+            steps.push_async_callback(self.ports.close)
+            steps.push_async_callback(self.identity.close)
+            steps.push_async_callback(self.access.close)
+            steps.push_async_callback(self.audit.drain)  # what a report left that came to its end meanwhile
+            steps.push_async_callback(self.billing.close)
+            steps.push_async_callback(self.reports.close)
+            steps.push_async_callback(self.audit.drain)
+            steps.push_async_callback(self.identity.drain)
 
 
 def _first_tasks(account: "Account") -> "Sequence[Task]":

@@ -8,6 +8,7 @@ import pytest
 
 from shared import bootstrap
 from shared.bootstrap import Application
+from shared.platform.documents import DocumentsUnavailable
 from shared.platform.secrets import SecretMissing
 from shared.settings import load_settings
 from tests.support.clock import Clock
@@ -29,6 +30,18 @@ async def test_nothing_is_opened_before_it_is_used(app, tmp_path):
 async def test_with_all_parts_the_application_is_ready(app):
     assert await app.readiness() == dict.fromkeys(("documents", "events", "blobs", "secrets", "spool"))
     await app.close()
+
+
+async def test_what_cannot_be_closed_leaves_nothing_else_open(app, monkeypatch):
+    async def fail() -> None:
+        raise RuntimeError("cannot be closed")
+
+    documents = app.ports.documents
+    monkeypatch.setattr(app.reports, "close", fail)
+    with pytest.raises(RuntimeError, match="cannot be closed"):
+        await app.close()
+    with pytest.raises(DocumentsUnavailable):
+        await documents.ready()
 
 
 async def test_a_missing_pepper_is_told_by_readiness(app, monkeypatch):
