@@ -8,6 +8,7 @@ from shared.access.models import Grant
 from shared.access.store import AccessStore
 from shared.billing.invoices.models import Invoice
 from shared.billing.month_close.drafting import Drafter
+from shared.billing.month_close.models import Close
 from shared.billing.month_close.service import Closer
 from shared.billing.month_close.subscribers import BilledSubscriber, BilledSubscribers
 from shared.billing.profiles.models import BillingProfile
@@ -53,7 +54,7 @@ class Previews:
         subscriber = await self._subscribers.by_pseudonym(close, pseudonym)
         if subscriber is None:
             raise not_found()
-        return await self._drafts(stored.value, subscriber, close.as_period)
+        return await self._drafts(close, subscriber)
 
     async def of_consumer(self, consumer_id: str) -> list[Invoice]:
         """Draft what the running period of every merchant comes to for a consumer so far, by merchant. Raises Problem
@@ -67,16 +68,15 @@ class Previews:
         stored = await self._profiles.profile(merchant_id)
         if stored is None:
             return []
-        of = await self._period(stored.value, None)
-        close = await self._closer.draft_close(stored.value, of)
+        close = await self._closer.draft_close(stored.value, await self._period(stored.value, None))
         subscriber = await self._subscribers.by_consumer(close, consumer_id)
-        return [] if subscriber is None else await self._drafts(stored.value, subscriber, of)
+        return [] if subscriber is None else await self._drafts(close, subscriber)
 
-    async def _drafts(self, profile: BillingProfile, subscriber: BilledSubscriber, of: Period) -> list[Invoice]:
-        basis = await self._drafter.load_basis(await self._closer.draft_close(profile, of))
+    async def _drafts(self, close: Close, subscriber: BilledSubscriber) -> list[Invoice]:
+        basis = await self._drafter.load_basis(close)
         # Records of a running period change while they are read; of one that is over they are on the invoice.
         try:
-            drafts = await self._drafter.draft_invoices(basis, subscriber, proven=of.end <= self._now())
+            drafts = await self._drafter.draft_invoices(basis, subscriber, proven=close.as_period.end <= self._now())
         except CountersDiffer as error:
             rule = f"{error}, so nothing can be said of it yet"
             raise Problem(
