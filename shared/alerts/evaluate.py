@@ -16,6 +16,7 @@ from shared.alerts.store import ALERTS, AlertStore, fired_document
 from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Change
 from shared.audit.tasks import Task
+from shared.identity.mails import one_line
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.errors import Problem, Unavailable
 from shared.kernel.ids import new_id
@@ -132,7 +133,7 @@ def _percent(part: int, whole: int) -> Decimal:
 
 
 def _mail_text(rule: Rule, period: str, value: Decimal) -> tuple[str, str]:
-    name = " ".join(rule.name.split())  # people chose it: no header is smuggled in with it
+    name = one_line(rule.name)
     text = f"""Your alert rule "{name}" fired.
 
 {rule.metric} in {period} (UTC): {value}, threshold {rule.threshold.normalize():f}.

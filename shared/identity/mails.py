@@ -15,6 +15,12 @@ async def send_mail(port: Mail, task_id: str, task: SendMail) -> None:
         raise PermanentFailure(str(error)) from error
 
 
+def reason_line(reason: str) -> str:
+    """Write why something was decided, in the words of whoever did, as one line of a mail, uncut: no paragraph can be
+    smuggled into the mail with it."""
+    return f"Reason: {' '.join(reason.split())}"
+
+
 def one_line(name: str) -> str:
     """Put a name that people chose on one line, at most 80 characters of it: no header and no paragraph can be smuggled
     into a mail with it."""

@@ -9,6 +9,7 @@ from shared.access.store import ACCESS, CONSUMER, SCAN_PAGE, AccessStore, grant_
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, changed
 from shared.audit.tasks import Task, create
+from shared.identity.mails import reason_line
 from shared.identity.models import Account
 from shared.kernel.documents import Stored
 from shared.kernel.errors import FieldError, Problem
@@ -62,12 +63,12 @@ class Consumers:
 
     async def suspend(self, actor: Actor, consumer_id: str, reason: str) -> Stored[Consumer]:
         """Suspend a consumer: all of its calls are refused at once. Raises Problem 404; 409 `state_invalid`."""
-        text = f"The platform has suspended your organisation. Its API keys do not work.\n\nReason: {reason}\n"
+        text = f"The platform has suspended your organisation. Its API keys do not work.\n\n{reason_line(reason)}\n"
         return await self._decide(actor, "consumer.suspend", consumer_id, "suspended", reason, text)
 
     async def restore(self, actor: Actor, consumer_id: str, reason: str) -> Stored[Consumer]:
         """End a suspension. Raises Problem 404; 409 `state_invalid`."""
-        text = f"The platform has restored your organisation. Its API keys work again.\n\nReason: {reason}\n"
+        text = f"The platform has restored your organisation. Its API keys work again.\n\n{reason_line(reason)}\n"
         return await self._decide(actor, "consumer.restore", consumer_id, "active", reason, text)
 
     async def _decide(

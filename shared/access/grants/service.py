@@ -20,7 +20,7 @@ from shared.audit.platform import PlatformSettingsStore
 from shared.audit.tasks import Task
 from shared.catalog.models import Service
 from shared.catalog.store import CatalogStore
-from shared.identity.mails import one_line
+from shared.identity.mails import one_line, reason_line
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Stored
 from shared.kernel.errors import FieldError, Problem
@@ -247,7 +247,7 @@ class Grants:
         name = grant.service_id if service is None else one_line(service.name)
         text = f"Your access to {name} is {grant.status}.\n"
         if grant.reason is not None:
-            text += f"\nReason: {grant.reason}\n"
+            text += f"\n{reason_line(grant.reason)}\n"
         consumer = await self._store.consumer(grant.consumer_id)
         return await self._mails.to_consumer(consumer, f"Access {grant.status}: {name}", text)
 

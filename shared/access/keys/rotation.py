@@ -19,7 +19,7 @@ from shared.access.store import AccessStore
 from shared.audit.models import Actor
 from shared.audit.platform import PlatformSettingsStore
 from shared.audit.tasks import Task
-from shared.identity.mails import one_line
+from shared.identity.mails import reason_line
 from shared.identity.models import Account
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Stored
@@ -83,7 +83,7 @@ class Rotation:
             update={"hash": NO_SECRET, "previous_hash": None, "previous_until": None, "reason": reason}
         )
         text = "The platform has ended its secret, which is refused from now on. Rotate the key to get a new one."
-        text += f"\n\nReason: {one_line(reason)}"
+        text += f"\n\n{reason_line(reason)}"
         tasks: list[Task] = [*await self._mails.about(before, "API key must be rotated", text)]
         tasks += _forgotten(before, after, self._now())
         return await self._writer.write(actor, "key.force_rotate", stored, after, reason=reason, tasks=tasks)

@@ -8,7 +8,7 @@ from shared.access.keys.writer import KeyWriter
 from shared.access.models import ApiKey
 from shared.access.subscribers.service import Subscribers
 from shared.audit.models import Actor
-from shared.identity.mails import one_line
+from shared.identity.mails import reason_line
 from shared.kernel.http.problems import not_found
 from shared.kernel.retries import retry_on_conflict
 
@@ -56,7 +56,7 @@ class SubscriberKeys:
             revoked = (*before.revoked_service_ids, *sorted(gone))
             after = before.model_copy(update={"service_ids": left, "revoked_service_ids": revoked})
             text = f"The merchant has taken {len(gone)} of its services from this key: {', '.join(sorted(gone))}."
-            tasks = await self._mails.about(before, "API key lost services", f"{text}\n\nReason: {one_line(reason)}")
+            tasks = await self._mails.about(before, "API key lost services", f"{text}\n\n{reason_line(reason)}")
             action = "key.revoke_for_service"
             written = await self._writer.write(actor, action, stored, after, reason=reason, tasks=tasks)
             return SubscriberKey(written.value, assigned - gone)

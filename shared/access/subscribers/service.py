@@ -16,7 +16,7 @@ from shared.access.subscribers.directory import grants_by_pseudonym, grants_of_p
 from shared.audit.journal import Journal
 from shared.audit.models import Actor, Change
 from shared.catalog.store import CatalogStore
-from shared.identity.mails import one_line
+from shared.identity.mails import one_line, reason_line
 from shared.kernel.documents import Stored
 from shared.kernel.http.paging import Page, bad_cursor, decode_cursor, encode_cursor
 from shared.kernel.http.problems import not_found
@@ -132,7 +132,7 @@ class Subscribers:
         change = Change(actor, action, f"subscriber:{pseudonym}", before=before, after=after, reason=reason)
         names = ", ".join([await self._service_name(service_id) for service_id in service_ids])
         word = "restricted" if restricted else "restored"
-        text = f"The merchant has {word} your access to: {names}.\n\nReason: {reason}\n"
+        text = f"The merchant has {word} your access to: {names}.\n\n{reason_line(reason)}\n"
         consumer = await self._store.consumer(consumer_id)
         tasks = await self._mails.to_consumer(consumer, f"Access {word} by the merchant", text)
         await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=tasks)

@@ -15,7 +15,7 @@ from shared.billing.profiles.store import ProfileStore
 from shared.billing.tasks import AnnounceInvoices
 from shared.catalog.mails import CatalogMails
 from shared.catalog.store import CatalogStore
-from shared.identity.mails import one_line
+from shared.identity.mails import one_line, reason_line
 from shared.identity.tasks import SendMail
 from shared.kernel.clock import format_time, parse_time, utc_now
 from shared.kernel.errors import Unavailable
@@ -130,8 +130,8 @@ class Announcer:
 
     async def voided(self, invoice: Invoice) -> list[SendMail]:
         """Tell the buyer that an invoice is void."""
-        reason = invoice.voided_reason or ""
-        text = f"Invoice {invoice.number} of {self._by(invoice)} is void: nothing is to be paid.\n\nReason: {reason}\n"
+        text = f"Invoice {invoice.number} of {self._by(invoice)} is void: nothing is to be paid.\n\n"
+        text += f"{reason_line(invoice.voided_reason or '')}\n"
         return await self._to_buyer(invoice, f"Void: invoice {invoice.number}", text)
 
     async def credited(self, invoice: Invoice, note: CreditNote) -> list[SendMail]:
@@ -139,7 +139,7 @@ class Announcer:
         amount = f"{money_text(note.total, note.currency)} {note.currency}"
         text = (
             f"Credit note {note.number} of {self._by(invoice)} over {amount}, for invoice {note.invoice_number}.\n\n"
-            f"Reason: {note.reason}\n\n{self._facts(invoice)}"
+            f"{reason_line(note.reason)}\n\n{self._facts(invoice)}"
         )
         return await self._to_buyer(invoice, f"Credit note {note.number}", text)
 

@@ -21,7 +21,7 @@ from shared.catalog.merchants.registration import MERCHANT_SECRETS
 from shared.catalog.models import Merchant, MerchantStatus
 from shared.catalog.store import MERCHANTS, CatalogStore
 from shared.catalog.tasks import RelistServices
-from shared.identity.mails import one_line
+from shared.identity.mails import one_line, reason_line
 from shared.identity.models import Account
 from shared.kernel.documents import Stored
 from shared.kernel.errors import FieldError, Problem
@@ -101,7 +101,7 @@ class Merchants:
             rule = f"must be {' or '.join(sorted(sources))}, is {stored.value.status}"
             raise Problem(409, "state_invalid", f"`status` {rule}.", errors=(FieldError("status", rule),))
         after = stored.value.model_copy(update={"status": target, "reason": reason or None})
-        text = f"{one_line(stored.value.name)} is {target} now.\n" + (f"\nReason: {reason}\n" if reason else "")
+        text = f"{one_line(stored.value.name)} is {target} now.\n" + (f"\n{reason_line(reason)}\n" if reason else "")
         letter = await self._mails.to_merchant(after, f"Your merchant account is {target}", text)
         return await self._commit(actor, f"merchant.{decision}", stored, after, reason=reason, tasks=letter)
 

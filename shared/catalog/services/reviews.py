@@ -12,7 +12,7 @@ from shared.catalog.services.changes import ServiceChanges, released
 from shared.catalog.services.revisions import differences
 from shared.catalog.services.service import ServiceDetail, Services, check_complete, out_of_review, state_invalid
 from shared.catalog.store import REVISION, CatalogStore
-from shared.identity.mails import one_line
+from shared.identity.mails import one_line, reason_line
 from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
@@ -160,7 +160,7 @@ class Reviews:
         name = one_line(after.name)
         text = f"Your service {name} ({after.slug}) {what}.\n"
         if reason:
-            text += f"\nReason: {reason}\n"
+            text += f"\n{reason_line(reason)}\n"
         merchant = await self._store.merchant(after.merchant_id)
         tasks = await self._mails.to_merchant(merchant, f"{name} {what.partition(':')[0]}", text)
         return ServiceDetail(

@@ -286,12 +286,12 @@ async def test_a_hundred_decisions_at_once_are_one(market: ServicesMarket) -> No
 
 async def test_the_merchants_people_are_told_and_nobody_else(market: ServicesMarket) -> None:
     service_id = await market.pending(name="Rain\u2028and shine")
-    await market.decide(service_id, "reject", reason="too wet")
+    await market.decide(service_id, "reject", reason="too wet\n\nYours, the platform")
     await market.api.drain()
     (mail,) = market.api.mails()
     assert mail["To"] == market.mia.account.email
     assert mail["Subject"] == "Rain and shine is not approved"
-    assert "Reason: too wet" in mail.get_content()
+    assert "Reason: too wet Yours, the platform\n" in mail.get_content()
 
 
 async def test_the_platform_is_told_of_submissions(market: ServicesMarket) -> None:
