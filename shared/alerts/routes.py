@@ -118,7 +118,7 @@ class FiredAlertView(View):
     value: str
     """What was reached then, as a decimal in text."""
     fired_at: AwareDatetime
-    """When it was noticed: rules are looked at every few minutes."""
+    """When the rule fired: rules are evaluated every minute."""
 
 
 class FiredAlertList(View):

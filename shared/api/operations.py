@@ -12,12 +12,14 @@ from shared.identity.guard import Allowed
 
 class ApiOperation(NamedTuple):
     """`path` has its parameters in braces; `action` is None where nobody asks who calls. `threads` names what FastAPI
-    would run in a thread, because it is not a coroutine function."""
+    would run in a thread, because it is not a coroutine function. `tagged`: the endpoint takes the response, to
+    set its `ETag`."""
 
     method: str
     path: str
     action: str | None
     threads: tuple[str, ...] = ()
+    tagged: bool = False
 
 
 def operations(app: FastAPI) -> Iterator[ApiOperation]:
@@ -29,7 +31,8 @@ def operations(app: FastAPI) -> Iterator[ApiOperation]:
         actions = [d.call.action for d in dependant.dependencies if isinstance(d.call, Allowed)]
         threads = tuple(sorted(set(_threads(dependant))))
         for method in sorted(route.methods or ()):
-            yield ApiOperation(method, route.path_format or "", actions[0] if actions else None, threads)
+            tagged = dependant.response_param_name is not None
+            yield ApiOperation(method, route.path_format or "", actions[0] if actions else None, threads, tagged)
 
 
 def _threads(dependant: Any) -> Iterator[str]:

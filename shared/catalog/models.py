@@ -49,7 +49,7 @@ class UpstreamConfig(StoredModel):
 
 
 class CallLimits(StoredModel):
-    """CallLimits of a service for each key."""
+    """Call limits of a service, for each key."""
 
     per_minute: Annotated[int | None, Field(ge=1, description="Calls in a minute; null is no limit.")] = None
     per_hour: Annotated[int | None, Field(ge=1, description="Calls in an hour; null is no limit.")] = None

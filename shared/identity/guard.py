@@ -9,6 +9,7 @@ from typing import Annotated, get_args
 
 from fastapi import Header, Request, Security
 from fastapi.security import HTTPBearer
+from pydantic import WithJsonSchema
 
 from shared.identity.models import Caller, Role, SignedIn
 from shared.identity.parts import IdentityParts
@@ -37,7 +38,12 @@ class Allowed:
         request: Request,
         _token: Annotated[object, Security(_token)],
         active_role: Annotated[
-            str | None, Header(alias=ROLE_HEADER, description="Act in this role only: admin, merchant or consumer.")
+            str | None,
+            WithJsonSchema({"type": "string", "enum": sorted(get_args(Role))}),  # `_narrow` checks it, after the token
+            Header(
+                alias=ROLE_HEADER,
+                description="Act only in this role of the account. Left out, all roles that it holds count.",
+            ),
         ] = None,
     ) -> Caller:
         authority = parts_of(request, IdentityParts).authority

@@ -12,7 +12,7 @@ from shared.identity.models import Caller
 from shared.kernel.clock import parse_time
 from shared.kernel.documents import Identifier, Name, Stored
 from shared.kernel.http.etags import entity_tag
-from shared.kernel.http.fields import CreatedAt, NextCursor, ReportId, ReportScheduleId
+from shared.kernel.http.fields import CreatedAt, NextCursor, ReportId, ReportScheduleId, Timestamp
 from shared.kernel.http.operation_ids import owned_operation_id
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
@@ -138,7 +138,7 @@ class ReportView(ContentsView):
     """How many rows it has; null until it is done."""
     requests: int | None
     """How many requests are in it; null until it is done."""
-    as_of: str | None
+    as_of: Timestamp | None
     """What was counted before this moment is in it; null until it is done."""
     error: str | None
     """Why it failed; null if it did not."""
@@ -163,7 +163,7 @@ class ReportScheduleView(ContentsView):
 
     next_month: str
     """The next month of which a report is made, such as `2026-03`."""
-    next_at: str
+    next_at: Timestamp
     """When that is made, UTC."""
 
 

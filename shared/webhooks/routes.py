@@ -177,7 +177,7 @@ def _routes(kind: OwnerKind, action: str) -> APIRouter:
         stored, secret = await service.rotate(caller.actor, owner_id, webhook_id)
         return WebhookWithSecret(**_view(stored, response).model_dump(), secret=secret)
 
-    @router.post("/webhooks/{webhook_id}/test", status_code=202)
+    @router.post("/webhooks/{webhook_id}/test", status_code=202, response_class=Response)
     async def test_webhook(caller: Allowed, owner_id: Owner, service: WebhooksPart, webhook_id: WebhookId) -> None:
         """Post a `ping`; its delivery is in the log soon after."""
         await service.test(caller.actor, owner_id, webhook_id)

@@ -175,6 +175,88 @@ def test_everything_that_is_served_is_in_it() -> None:
     assert served == set(DOCUMENT["paths"])
 
 
+def parameters() -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, operation in operations():
+        for parameter in operation.get("parameters", []):
+            yield f"{name}: {parameter['in']} {parameter['name']}", parameter
+
+
+def test_no_parameter_is_nullable() -> None:
+    assert [where for where, parameter in parameters() if "null" in str(parameter["schema"])] == []
+
+
+def read_of(path: str) -> str | None:
+    """The path of the GET that documents the ETag for a change of `path`: its own, or that of what it is part of."""
+    parts = path.split("/")
+    for length in range(len(parts), 0, -1):
+        for known in ("/".join(parts[:length]), "/".join(parts[:length]).replace("/admin", "")):
+            answer = DOCUMENT["paths"].get(known, {}).get("get", {}).get("responses", {}).get("200", {})
+            if "ETag" in answer.get("headers", {}):
+                return known
+    return None
+
+
+def test_what_is_changed_with_if_match_can_be_read_with_its_etag() -> None:
+    changed = [path for path, item in DOCUMENT["paths"].items() if any(map(takes_if_match, item.values()))]
+    assert len(changed) > 30
+    assert [path for path in changed if read_of(path) is None] == []
+
+
+def takes_if_match(operation: dict[str, Any]) -> bool:
+    return any(parameter["name"] == "If-Match" for parameter in operation.get("parameters", []))
+
+
+def test_if_match_is_required_where_a_change_without_it_is_refused() -> None:
+    optional = {
+        operation["operationId"]: "428" in operation["responses"]
+        for _, operation in operations()
+        for parameter in operation.get("parameters", [])
+        if parameter["name"] == "If-Match" and not parameter["required"]
+    }
+    assert optional == {
+        "approveService": False,
+        "rejectService": False,
+        "putBilling": True,
+        "putBuyer": True,
+        "putTerms": True,
+    }
+
+
+def test_every_problem_names_its_request_and_says_when_to_come_back() -> None:
+    refused = [
+        (
+            f"{name}: {status}",
+            status,
+            DOCUMENT["components"]["responses"][one["$ref"].split("/")[-1]] if "$ref" in one else one,
+        )
+        for name, operation in operations()
+        for status, one in operation["responses"].items()
+        if status >= "400" and status != "default"
+    ]
+    problems = [each for each in refused if "application/problem+json" in each[2].get("content", {})]
+    assert [name for name, _, one in problems if "X-AMS-Request-Id" not in one["headers"]] == []
+    assert [
+        name for name, status, one in problems if status in ("429", "503") and "Retry-After" not in one["headers"]
+    ] == []
+
+
+def test_schemes_of_security_are_described() -> None:
+    schemes = DOCUMENT["components"]["securitySchemes"]
+    assert {name for name, scheme in schemes.items() if scheme.get("description")} == {"SignIn", "AmsKey", "AmsBearer"}
+    assert set(schemes) == {"SignIn", "AmsKey", "AmsBearer"}
+
+
+def test_answers_without_a_body_have_no_content() -> None:
+    empty = [
+        f"{name}: {status}"
+        for name, operation in operations()
+        for status, one in operation["responses"].items()
+        for media in one.get("content", {}).values()
+        if media.get("schema", {}) == {} and "/api/v1" in name
+    ]
+    assert empty == []
+
+
 @pytest.mark.parametrize("path", ["/api/v1/openapi.json", "/api/docs", "/api/docs/{name}"])
 def test_the_description_describes_itself(path: str) -> None:
     assert DOCUMENT["paths"][path]["get"]["description"]

@@ -1,4 +1,5 @@
-"""API keys: `ams_live_<32 base62 characters, 190 bits><6-character base62 CRC32>`; `ams_test_…` for the sandbox.
+"""API keys: `ams_live_<32 base62 characters, 190 bits><6-character base62 CRC32>`; `ams_test_…` marks keys of tests.
+Consume treats both alike.
 
 The checksum (GitHub's recipe for secret scanning) lets a mistyped or invented key be refused without any I/O; it is
 hygiene, not security. Stored is `v<pepper version>.<HMAC-SHA256 under that pepper>`: a fast hash is right here, since a

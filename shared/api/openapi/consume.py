@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import fields
 
-from shared.api.openapi.refusals import refusal
+from shared.api.openapi.refusals import header, refusal
 from shared.metering.consume.parsing import EVENTS_PER_BATCH_MAX, REPORT_BYTES_MAX
 from shared.metering.events import EVENT_TYPE, METADATA_BYTES_MAX, METADATA_LEVELS_MAX, ReportedEvent, UsageData
 
@@ -74,6 +74,7 @@ def consume_schemas() -> dict[str, Any]:
         made[name].pop("title", None)
         for field, schema in made[name]["properties"].items():
             made[name]["properties"][field] = {**_ecma(schema), "description": texts[field]}
+    made["ReportedEvent"]["properties"]["time"]["format"] = "date-time"
     made["ReportedEvent"]["examples"] = [_RAN]
     return {**made, "RejectedEvent": _REJECTED, "ReportReceipt": _RECEIPT, "BatchRejected": _BATCH_REJECTED}
 
@@ -182,8 +183,9 @@ _ANY_BODY = {
 _REFUSED = {
     status: refusal(status) for status in ("400", "401", "403", "408", "413", "429", "500", "502", "503", "504")
 }
-_RETRY = {"description": _UPSTREAM, "headers": _HEADERS, "content": {"*/*": {"schema": {}}}}
-_FORWARDED = {"200": _RETRY, "default": _RETRY, **_REFUSED}
+_LIMITS = {"RateLimit": header("RateLimit"), "RateLimit-Policy": header("RateLimitPolicy")}
+_ANSWER = {"description": _UPSTREAM, "headers": {**_HEADERS, **_LIMITS}, "content": {"*/*": {"schema": {}}}}
+_FORWARDED = {"200": _ANSWER, "default": _ANSWER, **_REFUSED}
 _FORWARD_PARAMETERS = [
     {
         "name": "service",
@@ -241,6 +243,7 @@ _POST = {
         "415": refusal("415"),
         "422": {
             "description": "An event breaks a rule, or no event of the batch could be taken (`batch_rejected`).",
+            "headers": {"X-AMS-Request-Id": header("RequestId")},
             "content": {
                 "application/problem+json": {
                     "schema": {
@@ -252,6 +255,6 @@ _POST = {
                 }
             },
         },
-        "default": _RETRY,
+        "default": _ANSWER,
     },
 }

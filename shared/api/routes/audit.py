@@ -15,13 +15,14 @@ from shared.audit.search import AuditSearch, EntryFilter
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.csv_cells import safe_cell
-from shared.kernel.http.fields import NextCursor
+from shared.kernel.http.fields import NextCursor, Timestamp
 from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import View
 
 router = APIRouter(tags=["audit"])
 
+_TEXT = {"schema": {"type": "string"}}
 _COLUMNS = ("month", "seq", "time", "actor", "role", "action", "resource", "reason", "request_id", "hash")
 
 
@@ -30,7 +31,7 @@ class AuditEntry(View):
 
     id: str
     """Id of the entry."""
-    time: str
+    time: Timestamp
     """When the change was committed, UTC with milliseconds."""
     actor: str
     """Id of the account that did it, `system` for AMS itself, or what else did it, such as `leak-report`."""
@@ -100,7 +101,12 @@ async def list_audit(
 @router.get(
     "/admin/audit/export",
     response_class=StreamingResponse,
-    responses={200: {"description": "Oldest first", "content": {"application/x-ndjson": {}, "text/csv": {}}}},
+    responses={
+        200: {
+            "description": "All entries that match, oldest first.",
+            "content": {"application/x-ndjson": _TEXT, "text/csv": _TEXT},
+        }
+    },
 )
 async def export_audit(
     caller: Annotated[Caller, Depends(allowed("audit.read"))],

@@ -16,7 +16,7 @@ from shared.identity.models import Caller, Email
 from shared.kernel.documents import Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, MerchantId
-from shared.kernel.http.parameters import IfMatch
+from shared.kernel.http.parameters import IfMatchToReplace
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, Reasoned, View
 from shared.kernel.money import Percent
@@ -146,7 +146,7 @@ async def put_billing(
     merchant_id: MerchantId,
     body: BillingProfileInput,
     response: Response,
-    if_match: IfMatch = None,
+    if_match: IfMatchToReplace = None,
 ) -> BillingProfileView:
     """Begin to bill, or change how; a change needs `If-Match`. What was issued stays as it is; another time zone holds
     from the next period on."""
@@ -172,7 +172,7 @@ async def put_terms(
     merchant_id: MerchantId,
     body: TermsInput,
     response: Response,
-    if_match: IfMatch = None,
+    if_match: IfMatchToReplace = None,
 ) -> TermsView:
     """Agree on a commission; a change needs `If-Match`. It holds for months whose close begins from now on."""
     stored = await setup.put_terms(caller.actor, merchant_id, body.commission_percent, if_match, body.reason)
@@ -197,7 +197,7 @@ async def put_buyer(
     consumer_id: ConsumerId,
     body: BuyerInput,
     response: Response,
-    if_match: IfMatch = None,
+    if_match: IfMatchToReplace = None,
 ) -> BuyerView:
     """Say what is to be on invoices from now on; a change needs `If-Match`."""
     stored = await setup.put_buyer(caller.actor, consumer_id, body.model_dump(), if_match)

@@ -215,7 +215,10 @@ async def remove_merchant_logo(
 @router.get(
     "/catalog/logos/{name}",
     response_class=Response,
-    responses={200: {"content": {"image/png": {}}, "description": "The picture"}},
+    responses={
+        200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "The logo."},
+        304: {"description": "The picture is unchanged."},
+    },
 )
 async def read_logo(
     blobs: BlobsPart,

@@ -13,7 +13,7 @@ from shared.catalog.services.schemas import OptionalReason, ServicesView, Servic
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.fields import NextCursor, ServiceId
-from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.parameters import Cursor, IfMatch, OptionalIfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Reasoned, View
 
@@ -92,7 +92,7 @@ async def approve_service(
     service_id: ServiceId,
     why: OptionalReason,
     response: Response,
-    if_match: IfMatch = None,
+    if_match: OptionalIfMatch = None,
 ) -> ServiceView:
     """Approve what waits: the service, or its revision. With `If-Match`, only if it still is what was read. The
     merchant is told by mail."""
@@ -106,7 +106,7 @@ async def reject_service(
     service_id: ServiceId,
     why: Reasoned,
     response: Response,
-    if_match: IfMatch = None,
+    if_match: OptionalIfMatch = None,
 ) -> ServiceView:
     """Reject what waits. The merchant is told by mail, may mend it and submit it again."""
     return view(await reviews.reject(caller.actor, service_id, why.reason, if_match), response)

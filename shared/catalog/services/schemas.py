@@ -34,7 +34,7 @@ def _without_defaults(schema: JsonDict) -> None:
 
 
 class LimitsInput(CallLimits):
-    """CallLimits for each key; null is no limit."""
+    """Call limits for each key; null is no limit."""
 
     model_config = _CONFIG
 
@@ -67,7 +67,7 @@ class _Writable(Listing):
     model_config = _CONFIG
 
     limits: LimitsInput = LimitsInput()
-    """CallLimits for each key that calls the service."""
+    """Call limits for each key that calls the service."""
     visibility: Visibility = "public"
     """`public` in the catalogue, `unlisted` for whoever knows its address, `private` for consumers with a grant."""
     auto_approve: bool = False

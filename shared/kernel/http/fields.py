@@ -78,6 +78,9 @@ Reason = Annotated[
         examples=["Agreed with the customer on 3 March"],
     ),
 ]
+Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-03-01T09:30:00.000Z"])]
+"""A time that a view holds as text, RFC 3339 in UTC; of `AwareDatetime` pydantic says so itself. Days are
+`shared.kernel.periods.Day`."""
 TimeZoneName = Annotated[
     str,
     Field(

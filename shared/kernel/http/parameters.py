@@ -3,23 +3,37 @@
 from typing import Annotated
 
 from fastapi import Header
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 PAGE_SIZE_MAX = 100
 
-PageSize = Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX, description="At most how many items the page has.")]
+PageSize = Annotated[int, Field(ge=1, le=PAGE_SIZE_MAX, description="Maximum number of items in a page.")]
 Cursor = Annotated[
     str | None,
-    Field(description="`next_cursor` of the page before, with the same filters; without it, the first page."),
-]
-IfMatch = Annotated[
-    str | None,
-    Header(
-        description="The `ETag` of what was read, so that nobody's change is lost. Without it a change is refused with"
-        " 428, with another one with 412; `*` changes whatever is there.",
-        examples=['"0a1b2c"'],
+    Field(
+        description="`next_cursor` of the previous page, with the same filters. Left out, the answer is the first page."
     ),
 ]
-IfNoneMatch = Annotated[
-    str | None, Header(description="The `ETag` of what the caller has: 304 without a body while it is still the same.")
+
+IF_MATCH_REQUIRED = (
+    "The `ETag` of the version that you read. Missing: 428; outdated: 412. `*` skips the check."  # and is found by this
+)
+IF_MATCH_TO_REPLACE = (
+    "Leave it out to create. To change what is there, send the `ETag` of the version that you read. Missing then: 428;"
+    " outdated: 412."
+)
+_TAG = WithJsonSchema({"type": "string", "examples": ['"0a1b2c"']})
+IfMatch = Annotated[str | None, _TAG, Header(alias="If-Match", description=IF_MATCH_REQUIRED)]
+"""Missing is a 428 of `check_match`, and not FastAPI's 400; the document says that the header is required."""
+IfMatchToReplace = Annotated[str | None, _TAG, Header(alias="If-Match", description=IF_MATCH_TO_REPLACE)]
+"""Of a PUT that also creates."""
+OptionalIfMatch = Annotated[
+    str | None,
+    _TAG,
+    Header(
+        alias="If-Match",
+        description="The `ETag` of the version that you read: 412 if it is outdated. Left out, nothing is checked.",
+    ),
 ]
+IF_NONE_MATCH = "The `ETag` of the version that you have: the answer is 304 without a body if it is current."
+IfNoneMatch = Annotated[str | None, _TAG, Header(alias="If-None-Match", description=IF_NONE_MATCH)]

@@ -13,8 +13,17 @@ from shared.metering.consume.explain import Explainer
 from shared.metering.parts import MeteringParts
 
 router = APIRouter(tags=["consume"])
-own_header = APIKeyHeader(name="X-AMS-Key", scheme_name="AmsKey", auto_error=False)
-bearer = HTTPBearer(scheme_name="AmsBearer", auto_error=False, description="An API key of AMS.")
+own_header = APIKeyHeader(
+    name="X-AMS-Key",
+    scheme_name="AmsKey",
+    auto_error=False,
+    description="An API key of a consumer, from `POST …/keys`.",
+)
+bearer = HTTPBearer(
+    scheme_name="AmsBearer",
+    auto_error=False,
+    description="The same API key as in `X-AMS-Key`, sent as `Authorization: Bearer …`.",
+)
 
 
 class ExplainInput(Input):

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
-from shared.kernel.http.fields import ConsumerId
+from shared.kernel.http.fields import ConsumerId, ProjectId
 from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.problems import not_found
 from shared.kernel.http.provided import provided
@@ -78,7 +78,7 @@ async def scope(
     usage: ConsumerUsagePart,
     consumer_id: ConsumerId,
     project_id: Annotated[
-        str | None, Field(description="Only usage of this project's keys")
+        ProjectId | None, Field(description="Only usage of this project's keys.")
     ] = None,  # of the path, or of the query: by it the guard decided
     service: Annotated[str | None, Query(max_length=128, description="Only usage of this service, by id")] = None,
     api_key: Annotated[str | None, Query(max_length=128, description="Only usage with this key, by id")] = None,

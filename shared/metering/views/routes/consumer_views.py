@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shared.kernel.http.fields import NextCursor
+from shared.kernel.http.fields import NextCursor, Timestamp
 from shared.kernel.http.schemas import View
 from shared.metering.views.figures import UsageMetric
 from shared.metering.views.routes.parameters import (
@@ -68,9 +68,9 @@ class UsageRecordItem(View):
     """The event's id, of whoever emitted it."""
     source: str
     """Who emitted it."""
-    time: str
+    time: Timestamp
     """When it happened, UTC with milliseconds."""
-    received_at: str
+    received_at: Timestamp
     """When AMS took it, UTC with milliseconds."""
     service: str
     """Id of the service."""

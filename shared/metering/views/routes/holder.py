@@ -10,7 +10,7 @@ from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.access.gate.service import Holder
 from shared.kernel.clock import format_time
-from shared.kernel.http.fields import NextCursor
+from shared.kernel.http.fields import NextCursor, Timestamp
 from shared.kernel.http.parameters import Cursor
 from shared.kernel.http.provided import Now, parts_of, provided
 from shared.kernel.http.schemas import View
@@ -62,16 +62,16 @@ class UsageGroup(UsageSums):
     """Id of the service."""
     api_key: str | None
     """Id of the key."""
-    start: str | None
+    start: Timestamp | None
     """First moment of the hour, day or month, UTC."""
 
 
 class UsageSummary(View):
     """Usage of one key."""
 
-    start: Annotated[str, Field(alias="from")]
+    start: Annotated[Timestamp, Field(alias="from")]
     """First moment of the range, UTC."""
-    to: str
+    to: Timestamp
     """End of the range, excluded."""
     group_by: list[GroupBy]
     """What was grouped by."""

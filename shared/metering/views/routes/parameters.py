@@ -12,6 +12,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from shared.kernel.clock import format_time
 from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.fields import Timestamp
 from shared.kernel.http.provided import Now
 from shared.kernel.http.schemas import View
 from shared.metering.store import bad_range
@@ -20,7 +21,7 @@ from shared.metering.views.selection import Dimension
 from shared.metering.windows import TimeStep, Window, midnight, time_zone, window
 
 TABLE: dict[int | str, dict[str, Any]] = {
-    200: {"description": "JSON, or the items as CSV", "content": {"text/csv": {}}}
+    200: {"description": "Usage as JSON, or its items as CSV.", "content": {"text/csv": {"schema": {"type": "string"}}}}
 }
 MONTHS_MAX = 13
 UsageMoment = AwareDatetime | date
@@ -64,7 +65,7 @@ class UsageFigures(View):
 class UsagePiece(View):
     """A piece of time."""
 
-    start: str | None = None
+    start: Timestamp | None = None
     """First moment of the hour, day or month, UTC; null where nothing was grouped by time."""
     label: str | None = None
     """What the piece is called in the time zone, such as `2026-03-01`; null like `start`."""
@@ -73,13 +74,13 @@ class UsagePiece(View):
 class UsageAnswer(View):
     """What every view of usage says of its range."""
 
-    start: Annotated[str, Field(alias="from")]
+    start: Annotated[Timestamp, Field(alias="from")]
     """First moment of the range, UTC."""
-    to: str
+    to: Timestamp
     """End of the range, UTC, excluded."""
     time_zone: str
     """By whose calendar hours, days and months are cut (IANA)."""
-    as_of: str
+    as_of: Timestamp
     """What was counted before this moment is in the answer."""
 
 
@@ -88,9 +89,9 @@ class UsageTrendItem(UsageFigures):
 
     period: Literal["current", "previous"]
     """The range that was asked for, or the equally long one before it."""
-    start: Annotated[str, Field(alias="from")]
+    start: Annotated[Timestamp, Field(alias="from")]
     """First moment of the range, UTC."""
-    to: str
+    to: Timestamp
     """End of the range, UTC, excluded."""
 
 
