@@ -27,7 +27,7 @@ _PLATFORM = "shared/platform/"
 def route_faults(app: FastAPI) -> Iterator[str]:
     """Routes without a guard, or public without need; actions that no route asks for."""
     used, public = set(), set()
-    for method, path, action, threads in operations(app):
+    for method, path, action, threads, _ in operations(app):
         name = f"{method} {path}"
         if threads:
             yield f"{name}: {', '.join(threads)} would run in a thread, where parts cannot be built: make it async"

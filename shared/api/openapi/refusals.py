@@ -96,7 +96,7 @@ PROBLEM = {
 
 def refusals() -> dict[str, Any]:
     """The document's `components.responses`."""
-    made = {
+    made: dict[str, Any] = {
         f"Problem{status}": {"description": text, "headers": _headers(status), "content": content(status)}
         for status, text in _TEXTS.items()
     }
