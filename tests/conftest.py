@@ -19,7 +19,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-seed", type=int, help="repeat a chaos run's plan and faults; its report prints the seed")
 
 
+PATIENT_FOLDERS, PATIENT_S = ("tests/chaos/", "tests/e2e/"), 300
+"""What starts hosts and runs commands waits up to two minutes for each, on a busy machine."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.nodeid.startswith(PATIENT_FOLDERS) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(PATIENT_S))
     if config.getoption("--long"):
         return
     skip = pytest.mark.skip(reason="takes many minutes: run it with --long")

@@ -22,8 +22,6 @@ from benchmarks.scale import BenchmarkFailed
 from tests.support.host.installation import Ams
 from tests.support.paths import ROOT
 
-pytestmark = pytest.mark.timeout(300)
-
 
 @pytest.mark.parametrize("name", MEASURES)
 def test_a_benchmark_runs_checks_its_counts_and_writes_its_results(name: str, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import time
+from contextlib import closing
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from shared.kernel.clock import utc_now
 from tests.support.host.installation import Ams
 from tests.support.paths import ROOT
 
-CLIENTS, REQUESTS, KILLS = 12, 600, 8
+CLIENTS, REQUESTS, KILLS, AT_WORK_S_MAX, POLL_S = 12, 600, 8, 0.2, 0.002
 NOW = utc_now()
 """When all of the log happened: so it is within one month, and that one is known, also at midnight."""
 
@@ -140,7 +142,9 @@ def test_killed_again_and_again_it_bills_the_same(ams: Ams, log: Path, tmp_path:
 
     expected = [whole(untouched[0])]
     chance = random.Random(MONTH)
+    at_work = 0
     for _ in range(KILLS):
+        untouched_yet = _progress(ams.data, tmp_path / "killed")
         process = subprocess.Popen(
             [*command, str(tmp_path / "killed")],
             cwd=ROOT,
@@ -149,9 +153,12 @@ def test_killed_again_and_again_it_bills_the_same(ams: Ams, log: Path, tmp_path:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        time.sleep(chance.uniform(0.5, 2.0))
+        while process.poll() is None and _progress(ams.data, tmp_path / "killed") == untouched_yet:
+            time.sleep(POLL_S)
+        time.sleep(chance.uniform(0, AT_WORK_S_MAX))
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        at_work += process.wait() == -signal.SIGKILL
+    assert at_work, "each came too late: all was done"
     done = subprocess.run([*command, str(tmp_path / "killed")], cwd=ROOT, env=ams.environment, capture_output=True)
     assert done.returncode == 0, done.stderr
     expected.append(whole(untouched[1]))  # an invoice bears its day: a midnight may have come meanwhile
@@ -160,6 +167,15 @@ def test_killed_again_and_again_it_bills_the_same(ams: Ams, log: Path, tmp_path:
     assert set(again) in map(set, expected)
     for name, content in again.items():
         assert content in [files.get(name) for files in expected], name
+
+
+def _progress(data: Path, exported: Path) -> object:
+    """What changes while a month is closed: close and invoices, then their files, then what is exported."""
+    with closing(sqlite3.connect(f"file:{data / 'documents.db'}?mode=ro", uri=True, timeout=30)) as documents:
+        stored = documents.execute("SELECT count(*), max(etag) FROM billing").fetchone()
+    files = [path for path in (data / "blobs").rglob("*") if path.is_file()]
+    written = [(path.name, path.stat().st_mtime_ns) for path in exported.glob("*")]
+    return stored, len(files), written
 
 
 def _files(folder: Path) -> dict[str, bytes]:

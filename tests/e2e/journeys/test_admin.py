@@ -4,8 +4,6 @@ import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-
 from tests.emulators.upstream import UpstreamPeer
 from tests.support.journeys.people import PROMISE_S, Market, Person, only, until
 from tests.support.journeys.steps import Shop, make_key, offer, open_shop, subscribe
@@ -38,7 +36,6 @@ class Operator:
         return dict(answer.json())
 
 
-@pytest.mark.timeout(240)
 def test_an_admin_governs_and_everything_is_in_the_audit_log(
     market: Market, admin: Person, upstream: UpstreamPeer
 ) -> None:

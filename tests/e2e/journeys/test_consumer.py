@@ -7,7 +7,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.emulators.upstream import UpstreamPeer
 from tests.support.host.installation import event
@@ -32,7 +31,6 @@ class Team:
         return f"{self.cora.tenant}/projects/{self.id}"
 
 
-@pytest.mark.timeout(240)
 def test_a_consumer_from_the_catalogue_to_counted_calls_and_out_again(
     market: Market, admin: Person, upstream: UpstreamPeer
 ) -> None:

@@ -5,7 +5,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
 from PIL import Image
 from standardwebhooks import Webhook
 
@@ -29,7 +28,6 @@ paths:
 """
 
 
-@pytest.mark.timeout(240)
 def test_a_merchant_from_the_invitation_to_the_first_customers(
     market: Market, admin: Person, upstream: UpstreamPeer
 ) -> None:

@@ -1,4 +1,4 @@
-"""Clients that are broken, slow or up to no good. The fixture's limits are short, so that they can be waited for."""
+"""Clients that are broken, slow or up to no good."""
 
 import contextlib
 import socket
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.scripts.host.conftest import WRITE_STALL_S
 from tests.support.host.functions_host import (
     HTTP_APP,
     PATIENCE_S,
@@ -106,9 +107,9 @@ def test_rubbish_behind_a_good_request_does_not_spoil_its_answer(host: Host) -> 
     assert status_of(second) == 400
 
 
-def test_a_client_that_takes_its_time_with_the_headers_is_cut_off(host: Host) -> None:
+def test_a_client_that_takes_its_time_with_the_headers_is_cut_off(impatient_host: Host) -> None:
     started = time.monotonic()
-    with host.connect() as client:
+    with impatient_host.connect() as client:
         client.sendall(b"GET /api/whole HTTP/1.1\r\nHost: h\r\n")
         client.settimeout(0.05)
         answer = b""
@@ -134,8 +135,8 @@ def test_a_connection_that_says_nothing_is_closed(host: Host) -> None:
 @pytest.mark.parametrize(
     "framing", [b"Content-Length: 10\r\n\r\nhello", b"Transfer-Encoding: chunked\r\n\r\n5\r\nhell"]
 )
-def test_a_body_that_stalls_is_given_up(host: Host, path: bytes, framing: bytes) -> None:
-    raw = host.raw(b"POST /api/" + path + b" HTTP/1.1\r\nHost: h\r\n" + framing)
+def test_a_body_that_stalls_is_given_up(impatient_host: Host, path: bytes, framing: bytes) -> None:
+    raw = impatient_host.raw(b"POST /api/" + path + b" HTTP/1.1\r\nHost: h\r\n" + framing)
     assert status_of(raw) == 408
 
 
@@ -152,18 +153,20 @@ def test_a_slow_but_steady_body_is_taken(tmp_path: Path) -> None:
         assert read_to_end(client).endswith(b"\r\n\r\n20")
 
 
-def test_a_client_is_not_blamed_for_a_slow_function(host: Host) -> None:
-    status, _, body = host.request("POST", "/api/slow-reader", b"x" * 900_000)
+def test_a_client_is_not_blamed_for_a_slow_function(impatient_host: Host) -> None:
+    status, _, body = impatient_host.request("POST", "/api/slow-reader", b"x" * 900_000)
     assert (status, body) == (200, b"900000")
 
 
-def test_a_client_that_takes_no_answer_is_cut_off(host: Host) -> None:
-    mark = host.data.parent / "unread"
+def test_a_client_that_takes_no_answer_is_cut_off(impatient_host: Host) -> None:
+    mark = impatient_host.data.parent / "unread"
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.connect(("127.0.0.1", host.port))
+        client.connect(("127.0.0.1", impatient_host.port))
         client.sendall(b"GET /api/endless?mark=unread HTTP/1.1\r\nHost: h\r\n\r\n")
+        unread_since = time.monotonic()
         eventually(mark.exists, "the stream is closed")
+        assert time.monotonic() - unread_since >= WRITE_STALL_S, "no other limit is as long"
 
 
 @pytest.mark.parametrize("idle", ["", "&idle"])

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.support.host.client import Answer, Connection
 from tests.support.host.workers import client_of_one, connect_to_each
-from tests.support.journeys.people import ACCEPTED, ADMIN, CREATED, EMPTY, PROMISE_S, Market, Person, until
+from tests.support.journeys.people import ACCEPTED, ADMIN, CREATED, EMPTY, PROMISE_S, WAIT_S, Market, Person, until
 from tests.support.journeys.steps import make_key, offer, open_shop
 
 WATCH_S = PROMISE_S + 0.5
@@ -49,7 +49,7 @@ class Subject:
 
 
 class Watch:
-    """Asks on its connections, one to each worker, again and again, until it is told when to end."""
+    """Asks on its connections, one to each worker, again and again, until a round has begun after its end."""
 
     def __init__(self, probe: Probe, connections: Sequence[Connection]) -> None:
         self._probe = probe
@@ -60,14 +60,16 @@ class Watch:
 
     def run(self) -> None:
         """Raises AssertionError for an answer that is neither 200 nor the refusal, and when nothing was refused."""
-        while time.monotonic() < self.end:
+        is_last = False
+        while not is_last:
+            is_last = time.monotonic() >= self.end
             refused = [self._is_refused(connection) for connection in self._connections]
             self._warm.set()
             time.sleep(PAUSE_S)
         assert all(refused), f"{self._probe} is still allowed"
 
     def wait_until_warm(self) -> None:
-        assert self._warm.wait(WATCH_S * 10), f"{self._probe} is not answered"
+        assert self._warm.wait(WAIT_S), f"{self._probe} is not answered"
 
     def _is_refused(self, connection: Connection) -> bool:
         began = time.monotonic()
