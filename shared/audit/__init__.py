@@ -4,6 +4,7 @@ Owns the journal, through which every change goes together with the tasks that f
 log that it leaves, a hash chain for each month, and the settings that operators change while AMS runs (`platform`).
 
     models · chain        an entry, and how one is linked to the one before
+    tasks                 the base of all kinds of outbox tasks, and those that the journal does itself
     log · search          the months' chains, and finding entries in them
     journal               one transaction: the change, its entry, its tasks
     platform              the platform's settings, which are audited as everything else

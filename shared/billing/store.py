@@ -1,8 +1,8 @@
 """What every store of billing is built on: the container, typed reads, and pages with cursors.
 
 All documents of one merchant share one partition, so that an invoice, its number and the credit that it uses are one
-transaction (docs/adr/0013). Each sub-noun's `store.py` names its documents and reads them; writes go through the
-journal (`shared.audit.journal`).
+transaction (docs/adr/0013-one-partition-for-a-merchants-money.md). Each sub-noun's `store.py` names its documents and
+reads them; writes go through the journal (`shared.audit.journal`).
 """
 
 from collections.abc import AsyncIterator

@@ -147,7 +147,8 @@ class CounterKey(msgspec.Struct, kw_only=True, frozen=True, order=True, gc=False
 
 class Counter(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A counter's document. `buckets` maps `HH:MM` (the start of a quarter hour, UTC), or `month`, to sums. `view` and
-    `changed` are for those who read across consumers (docs/adr/0015); counters written before these are without."""
+    `changed` are for those who read across consumers, to derive roll-ups
+    (docs/adr/0015-roll-ups-are-derived-from-counters.md); counters written before these are without."""
 
     api_key_id: str
     period: str

@@ -1,7 +1,7 @@
 """Stretches of time that usage is asked for: ranges in whole quarter hours, cut into hours, days or months of any zone.
 
-Counters have a bucket per quarter of an hour (docs/adr/0007), so every cut must be at one. A day is as long as its zone
-makes it: 23 or 25 hours when clocks change, and none at all where one was left out.
+Counters have a bucket per quarter of an hour (docs/adr/0007-quarter-hour-buckets.md), so every cut must be at one. A
+day is as long as its zone makes it: 23 or 25 hours when clocks change, and none at all where one was left out.
 """
 
 from bisect import bisect_right

@@ -1,4 +1,5 @@
-"""Every way out: one folder per port. `__init__.py` is the port, each other file one adapter."""
+"""Every way out: one folder per port. `__init__.py` is the port, the others are its adapters and their
+parts; `sqlite.py` is what the embedded ones share."""
 
 from typing import TYPE_CHECKING, Protocol
 

@@ -1,6 +1,7 @@
 """Decisions (`docs/adr/`) have numbers of their own, without gaps, and a line each in the index."""
 
 import re
+import subprocess
 
 from tests.docs.documents import ROOT
 
@@ -31,3 +32,15 @@ def test_decisions_that_are_named_by_number_exist() -> None:
     for page in [*pages, ROOT / "CHANGELOG.md"]:
         for numbers in re.findall(r"\bADR (\d+(?:, \d+)*)", page.read_text()):
             assert all(1 <= int(number) <= len(_titles()) for number in numbers.split(", ")), page
+
+
+def test_decisions_that_code_names_exist_and_are_named_in_full() -> None:
+    listed = subprocess.run(["git", "ls-files", "*.py", "*.toml"], cwd=ROOT, capture_output=True, text=True, check=True)
+    named = [
+        (file, name)
+        for file in listed.stdout.splitlines()
+        if (ROOT / file).is_file()
+        for name in re.findall(r"docs/adr/(\d[\w.-]*)", (ROOT / file).read_text())
+    ]
+    assert named
+    assert [(file, name) for file, name in named if name.rstrip(".") not in _titles()] == []

@@ -1,7 +1,8 @@
 """The identity of a usage record: one document per (source, id) of a consumer, so that a duplicate meets its original.
 
 The client's id stays readable and in order in the document's id. A hash would do as well for identity, but scatters the
-records of one client over the whole index: measured, 20 µs of processor time an insert instead of 13 (docs/adr/0006).
+records of one client over the whole index: measured, 20 µs of processor time an insert instead of 13
+(docs/adr/0006-records-are-the-events-and-keep-their-ids.md).
 """
 
 import re

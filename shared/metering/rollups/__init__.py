@@ -1,4 +1,8 @@
-"""Rollups: a UTC day's usage of a consumer, a service and the platform, derived from counters (docs/adr/0009).
+"""Rollups: a UTC day's usage of a consumer, a service and the platform, derived from counters.
+
+Owns the documents of rollups (`models`, `store`), summing a day of one scope up (`slices`), and doing so whenever its
+counters changed (`deriving`). Why rollups are derived, and never added up:
+docs/adr/0015-roll-ups-are-derived-from-counters.md.
 
 Not here: answering questions from them (`metering.views.reader`); the counters themselves (`metering.counting`).
 """

@@ -1,7 +1,8 @@
-"""What is kept of a UTC day's usage, so that a view over months reads few documents (docs/adr/0009).
+"""What is kept of a UTC day's usage, so that a view over months reads few documents.
 
 A slice sums the day counters of one scope: of a consumer (`c:<usage partition>`) and of a service (`s:<service id>`)
-one slice per service, of the platform (`p`) one. It is several documents of the scope's partition in `rollups`:
+one slice per service, of the platform (`p`) one. Slices are derived, never added up
+(docs/adr/0015-roll-ups-are-derived-from-counters.md). Each is several documents of its scope's partition in `rollups`:
 
     t:{day}:{name}               head: the day's sum, and in how many parts its rows are
     q:{day}:{name}               quarters: the same by quarter of an hour

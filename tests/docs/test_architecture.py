@@ -1,4 +1,4 @@
-"""The architecture page shows every room that there is."""
+"""The architecture page shows every layer and every package that there is."""
 
 import re
 from pathlib import Path
@@ -18,14 +18,14 @@ def _section(heading: str) -> str:
     return re.split(r"\n## ", PAGE.partition(f"\n## {heading}\n")[2])[0]
 
 
-def test_every_room_is_in_the_table() -> None:
-    rooms = re.findall(r"^\| \**`([\w/]+)/`", _section("Rooms within the rooms"), re.MULTILINE)
+def test_every_package_of_a_noun_is_in_the_table() -> None:
+    shown = re.findall(r"^\| \**`([\w/]+)/`", _section("Packages"), re.MULTILINE)
     # `routes/` of a noun is the file `routes.py` in several.
-    there = {room for noun in NOUNS for room in {noun, *_packages(SHARED / noun)} if not room.endswith("/routes")}
+    there = {name for noun in NOUNS for name in {noun, *_packages(SHARED / noun)} if not name.endswith("/routes")}
 
-    assert sorted(rooms) == sorted(there)
+    assert sorted(shown) == sorted(there)
 
 
-def test_every_folder_of_shared_is_a_floor() -> None:
-    floors = re.findall(r"`shared/(\w+)/`", _section("The house"))
-    assert sorted(floors) == sorted(_packages(SHARED))
+def test_every_folder_of_shared_is_in_a_layer() -> None:
+    shown = re.findall(r"`shared/(\w+)/`", _section("Layers"))
+    assert sorted(shown) == sorted(_packages(SHARED))
