@@ -41,8 +41,8 @@ DAYS, KEYS, REPORTS_QUEUED = 60, 20, 1_000
 GOAL_RATIO = 1.5
 WARM_UP_S = 1.0
 COMPUTING = """
-from shared.bootstrap.background_process import stand_back
-stand_back()
+from shared.bootstrap.background_process import lower_priority
+lower_priority()
 while True:
     sum(range(100_000))
 """

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import azure.functions as func
 
 from shared.bootstrap import application
-from shared.catalog.marketplace.pages import CACHED, POLICY, HtmlPage, Pages
+from shared.catalog.marketplace.pages import CACHED, POLICY, HtmlPage, HtmlPages
 from shared.catalog.marketplace.search import FACETS, CatalogQuery
 from shared.kernel.errors import Problem, Unavailable
 from shared.platform.search import Sort
@@ -49,14 +49,14 @@ async def marketplace_service(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("marketplace.css", methods=_METHODS)
 async def marketplace_style(req: func.HttpRequest) -> func.HttpResponse:
     """The stylesheet of the pages, which ask for it by its content."""
-    return await _answer(req, Pages.style, "public, max-age=31536000, immutable")
+    return await _answer(req, HtmlPages.style, "public, max-age=31536000, immutable")
 
 
 @blueprint.function_name("robots")
 @blueprint.route("robots.txt", methods=_METHODS)
 async def robots(req: func.HttpRequest) -> func.HttpResponse:
     """Where search engines may go."""
-    return await _answer(req, Pages.robots)
+    return await _answer(req, HtmlPages.robots)
 
 
 @blueprint.function_name("sitemap")
@@ -68,7 +68,7 @@ async def sitemap(req: func.HttpRequest) -> func.HttpResponse:
 
 
 async def _answer(
-    req: func.HttpRequest, render: Callable[[Pages], Awaitable[HtmlPage]], cached: str = CACHED
+    req: func.HttpRequest, render: Callable[[HtmlPages], Awaitable[HtmlPage]], cached: str = CACHED
 ) -> func.HttpResponse:
     try:
         pages = application().catalog.pages  # the first call opens the stores, which may refuse
@@ -86,7 +86,7 @@ async def _answer(
     return func.HttpResponse(page.body, status_code=page.status, headers=headers)
 
 
-async def _rendered(pages: Pages, render: Callable[[Pages], Awaitable[HtmlPage]]) -> HtmlPage:
+async def _rendered(pages: HtmlPages, render: Callable[[HtmlPages], Awaitable[HtmlPage]]) -> HtmlPage:
     try:
         return await render(pages)
     except Problem as problem:  # a cursor of another list

@@ -39,7 +39,7 @@ class MarketLoader:
 
     async def load(self, market: Market, progress: Progress) -> None:
         """Raises MarketError for a service that does not exist or a slug that is taken."""
-        await self._load_shops(market)
+        await self._load_merchants_and_services(market)
         total = sum(consumer.count for consumer in market.consumers)
         task = progress.add_task("consumers", total=total)
         for described in market.consumers:
@@ -49,7 +49,7 @@ class MarketLoader:
                 await asyncio.gather(*(self._load_consumer(copy, {**grants, **services}) for copy in group))
                 progress.advance(task, len(group))
 
-    async def _load_shops(self, market: Market) -> None:
+    async def _load_merchants_and_services(self, market: Market) -> None:
         """Merchants and services. What the API wrote beside the file's fields, such as a logo, stays."""
         catalog = self._app.catalog.store
         try:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from shared.access.consumers.service import Consumers
     from shared.access.grants.service import Grants
     from shared.access.grants.visibility import GrantVisitors
-    from shared.access.keys.creation import KeyIssuing
+    from shared.access.keys.creation import KeyCreation
     from shared.access.keys.expiry import ExpiryNotices
     from shared.access.keys.mails import KeyMails
     from shared.access.keys.rotation import Rotation
@@ -207,10 +207,10 @@ class AccessParts:
         return KeyMails(self.store, self.mails)
 
     @cached_property
-    def key_issuing(self) -> "KeyIssuing":
-        from shared.access.keys.creation import KeyIssuing
+    def key_creation(self) -> "KeyCreation":
+        from shared.access.keys.creation import KeyCreation
 
-        return KeyIssuing(
+        return KeyCreation(
             self.store, self.key_secrets, self._audit.journal, self._audit.platform_settings, now=self._ports.now
         )
 

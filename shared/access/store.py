@@ -75,12 +75,12 @@ class AccessStore(ChangeNotifier):
         query: Query,
         keep: Callable[[Model], bool],
         *,
-        asked: str,
+        list_name: str,
         limit: int,
         cursor: str | None,
     ) -> Page[Stored[Model]]:
-        """At most `limit` documents of the query that `keep` takes: for filters that have no index. `asked` names the
-        list with its filters, to which the cursor is bound. Raises Problem 400 `cursor_invalid`."""
+        """At most `limit` documents of the query that `keep` takes: for filters that have no index. `list_name` names
+        the list with its filters, to which the cursor is bound. Raises Problem 400 `cursor_invalid`."""
 
         def take(document: Document) -> Stored[Model] | None:
             value = model.model_validate_json(document.body)
@@ -89,7 +89,7 @@ class AccessStore(ChangeNotifier):
         async def read(_source: str, inner: str | None, _missing: int) -> Page[Document]:
             return await self.documents.query(ACCESS, query, inner)
 
-        return await scan(read, take, asked=asked, limit=limit, cursor=cursor, reads_max=SCAN_PAGES_MAX)
+        return await scan(read, take, list_name=list_name, limit=limit, cursor=cursor, reads_max=SCAN_PAGES_MAX)
 
     async def consumer(self, id: str) -> Consumer | None:
         return await self._get(Consumer, id, CONSUMER)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from shared.alerts.models import Fired, Rule
 from shared.alerts.store import ALERTS, AlertStore, fired_document
+from shared.alerts.usage import RuleUsage
 from shared.audit.journal import Journal
 from shared.audit.models import SYSTEM, Change
 from shared.audit.tasks import Task
@@ -20,25 +21,12 @@ from shared.identity.mails import one_line
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.errors import Problem, Unavailable
 from shared.kernel.ids import new_id
-from shared.metering.counters import Bucket
 from shared.platform.documents import Create
 from shared.webhooks.tasks import emit
 
 FIRED_KEPT_S = 400 * 24 * 3600
 RULES_AT_ONCE_MAX = 16
 _logger = logging.getLogger(__name__)
-
-
-class Meter(Protocol):
-    """What a rule looks at."""
-
-    async def sums(self, rule: Rule, period: str) -> Bucket:
-        """Usage of the rule's owner that the rule looks at, in a UTC day or month. Raises Problem when it cannot."""
-        ...
-
-    async def quota(self, rule: Rule) -> int | None:
-        """Requests a month that the rule's key may make, None without a quota."""
-        ...
 
 
 class Recipients(Protocol):
@@ -54,13 +42,13 @@ class Evaluator:
         self,
         store: AlertStore,
         journal: Journal,
-        meter: Meter,
+        usage: RuleUsage,
         recipients: Recipients,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
         self._journal = journal
-        self._meter = meter
+        self._usage = usage
         self._recipients = recipients
         self._now = now
 
@@ -90,9 +78,9 @@ class Evaluator:
 
     async def _value(self, rule: Rule, period: str) -> Decimal | None:
         """None when there is nothing to compare yet."""
-        sums = await self._meter.sums(rule, period)
+        sums = await self._usage.sums(rule, period)
         if rule.metric == "quota_percent":
-            quota = await self._meter.quota(rule)
+            quota = await self._usage.quota(rule)
             return None if quota is None else _percent(sums.requests, quota)
         if rule.metric == "error_rate_percent":
             errors = sum(count for status, count in sums.status.items() if status >= "400")

@@ -49,13 +49,13 @@ class AlertParts:
     @cached_property
     def evaluator(self) -> "Evaluator":
         from shared.alerts.evaluate import Evaluator
-        from shared.alerts.meter import UsageMeter
         from shared.alerts.recipients import RuleRecipients
+        from shared.alerts.usage import RuleUsage
 
-        meter = UsageMeter(
+        usage = RuleUsage(
             self._access.store, self._metering.reader, self._metering.merchant_usage, self._metering.platform_usage
         )
         people = RuleRecipients(
             self._identity.store, self._access.store, self._catalog.store, self._audit.platform_settings
         )
-        return Evaluator(self.store, self._audit.journal, meter, people, now=self._ports.now)
+        return Evaluator(self.store, self._audit.journal, usage, people, now=self._ports.now)

@@ -47,7 +47,7 @@ class AlertStore:
 
     async def fired(self, owner_id: str, limit: int, cursor: str | None) -> Page[Fired]:
         """By period, the latest first. Raises Problem 400 `cursor_invalid`."""
-        asked = f"fired:{owner_id}"
+        list_name = f"fired:{owner_id}"
         query = Query(owner_id, (Where("id", "starts_with", "fired:"),), order_by="id", descending=True, limit=limit)
-        page = await read_page(partial(self._documents.query, ALERTS, query), asked=asked, cursor=cursor)
+        page = await read_page(partial(self._documents.query, ALERTS, query), list_name=list_name, cursor=cursor)
         return page.map(lambda document: Fired.model_validate_json(document.body))

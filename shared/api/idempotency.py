@@ -47,7 +47,7 @@ _KEPT_HEADERS = (b"content-type", b"etag", b"location")
 _logger = logging.getLogger(__name__)
 
 
-class _Kept(StoredModel):
+class _StoredAnswer(StoredModel):
     """`request` is a hash of method, path and body. `answer` is there once the request was done."""
 
     request: str
@@ -99,11 +99,11 @@ class Idempotency:
         api = api_of(scope)
         signed = await api.of(IdentityParts).authority.authenticate(Headers(scope=scope))
         body = await _read(receive)
-        asked = sha256(b"\0".join((scope["path"].encode(), scope["query_string"], body))).hexdigest()
+        request_hash = sha256(b"\0".join((scope["path"].encode(), scope["query_string"], body))).hexdigest()
         account = signed.account.id
-        place = sha256(f"{account}\0{key}".encode()).hexdigest()
-        reserved = await _reserve(api, account, place, asked)
-        if isinstance(reserved, _Kept):
+        document_id = sha256(f"{account}\0{key}".encode()).hexdigest()
+        reserved = await _reserve(api, account, document_id, request_hash)
+        if isinstance(reserved, _StoredAnswer):
             await _replay(_decrypt(reserved, account, key), send)
             return
         answer = _Answer()
@@ -112,22 +112,22 @@ class Idempotency:
             answer.note(message)
             await send(message)
 
-        await self._app(scope, _again(body), tee)
-        await _keep(api, account, place, asked, key, answer, reserved)
+        await self._app(scope, _replayed_body(body), tee)
+        await _store_answer(api, account, document_id, request_hash, key, answer, reserved)
 
 
-async def _reserve(api: PartsApi, account: str, id: str, asked: str) -> "_Kept | str":
+async def _reserve(api: PartsApi, account: str, id: str, request_hash: str) -> "_StoredAnswer | str":
     """The answer that is there, or the ETag of our reservation. Raises Problem 409, 422."""
     now = api.now()
-    mine = _Kept(request=asked, reserved_until=now + timedelta(seconds=RESERVED_S))
+    reservation = _StoredAnswer(request=request_hash, reserved_until=now + timedelta(seconds=RESERVED_S))
     documents = api.of(AuditParts).documents
     with contextlib.suppress(DocumentExists):
-        return await documents.create(IDEMPOTENCY, account, id, mine.to_json(), ttl_s=KEPT_S)
+        return await documents.create(IDEMPOTENCY, account, id, reservation.to_json(), ttl_s=KEPT_S)
     document = await documents.get(IDEMPOTENCY, account, id)
     if document is None:
         raise _in_flight()
-    kept = _Kept.model_validate_json(document.body)
-    if kept.request != asked:
+    kept = _StoredAnswer.model_validate_json(document.body)
+    if kept.request != request_hash:
         detail = "This Idempotency-Key was used for another request. Use a new one for each."
         raise Problem(422, "idempotency_key_reused", detail)
     if kept.answer is not None:
@@ -135,19 +135,25 @@ async def _reserve(api: PartsApi, account: str, id: str, asked: str) -> "_Kept |
     if kept.reserved_until > now:
         raise _in_flight()
     try:
-        return await documents.replace(IDEMPOTENCY, account, id, mine.to_json(), etag=document.etag, ttl_s=KEPT_S)
+        return await documents.replace(
+            IDEMPOTENCY, account, id, reservation.to_json(), etag=document.etag, ttl_s=KEPT_S
+        )
     except (DocumentMissing, PreconditionFailed):
         raise _in_flight() from None
 
 
-async def _keep(api: PartsApi, account: str, id: str, asked: str, key: str, answer: _Answer, etag: str) -> None:
+async def _store_answer(
+    api: PartsApi, account: str, id: str, request_hash: str, key: str, answer: _Answer, etag: str
+) -> None:
     """Answers of 500 and above are not kept: the request may be tried again."""
     documents = api.of(AuditParts).documents
     try:
         if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or len(answer.body) > ANSWER_BYTES_MAX:
             await documents.delete(IDEMPOTENCY, account, id, etag=etag)
             return
-        kept = _Kept(request=asked, reserved_until=api.now(), answer=_encrypt(answer.to_json(), account, key))
+        kept = _StoredAnswer(
+            request=request_hash, reserved_until=api.now(), answer=_encrypt(answer.to_json(), account, key)
+        )
         await documents.replace(IDEMPOTENCY, account, id, kept.to_json(), etag=etag, ttl_s=KEPT_S)
     except (DocumentMissing, PreconditionFailed, Unavailable) as error:  # the answer is out already
         _logger.warning("the answer to an Idempotency-Key was not kept: %s", error)
@@ -167,7 +173,7 @@ def _encrypt(plain: bytes, account: str, key: str) -> str:
     return base64.b64encode(nonce + _cipher(account, key).encrypt(nonce, plain, None)).decode()
 
 
-def _decrypt(kept: _Kept, account: str, key: str) -> _Answer:
+def _decrypt(kept: _StoredAnswer, account: str, key: str) -> _Answer:
     data = base64.b64decode(kept.answer or "")
     plain = _cipher(account, key).decrypt(data[:_NONCE_BYTES], data[_NONCE_BYTES:], None)
     status, headers, body = json.loads(plain)
@@ -190,7 +196,7 @@ async def _read(receive: Receive) -> bytes:
     return bytes(body)
 
 
-def _again(body: bytes) -> Receive:
+def _replayed_body(body: bytes) -> Receive:
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 

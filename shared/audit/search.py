@@ -45,29 +45,29 @@ class AuditSearch:
         self._documents = documents
         self._log = log
 
-    async def find(self, wanted: EntryFilter, limit: int, cursor: str | None) -> Page[Entry]:
+    async def find(self, entry_filter: EntryFilter, limit: int, cursor: str | None) -> Page[Entry]:
         """Find at most `limit` entries, newest first. A page may be shorter and still not be the last.
         Raises Problem 400 `cursor_invalid`."""
-        months = [month for month in reversed(await self._log.months()) if wanted.covers(month)]
+        months = [month for month in reversed(await self._log.months()) if entry_filter.covers(month)]
 
         async def read(month: str, inner: str | None, missing: int) -> Page[Document]:
-            query = Query(month, wanted.where(), order_by="seq", descending=True, limit=missing)
+            query = Query(month, entry_filter.where(), order_by="seq", descending=True, limit=missing)
             return await self._documents.query(AUDIT, query, inner)
 
         return await scan(
             read,
             lambda document: Entry.model_validate_json(document.body),
-            asked=f"audit:{wanted}",
+            list_name=f"audit:{entry_filter}",
             limit=limit,
             cursor=cursor,
             reads_max=PAGES_PER_CALL_MAX,
             sources=months,
         )
 
-    async def export(self, wanted: EntryFilter) -> AsyncIterator[Entry]:
+    async def export(self, entry_filter: EntryFilter) -> AsyncIterator[Entry]:
         """Read all entries that are wanted, oldest first, with the hashes: they can be verified without the
         platform."""
         for month in await self._log.months():
-            if wanted.covers(month):
-                async for entry in self._log.entries(month, *wanted.where()):
+            if entry_filter.covers(month):
+                async for entry in self._log.entries(month, *entry_filter.where()):
                     yield entry

@@ -28,9 +28,9 @@ class BillingStore:
         document = await self._documents.get(BILLING, partition, id)
         return None if document is None else Stored(model.model_validate_json(document.body), document.etag)
 
-    async def _page(self, model: type[M], asked: str, query: Query, cursor: str | None) -> Page[Stored[M]]:
-        """One page of the list that `asked` names with its filters. Raises Problem 400 `cursor_invalid`."""
-        page = await read_page(partial(self._documents.query, BILLING, query), asked=asked, cursor=cursor)
+    async def _page(self, model: type[M], list_name: str, query: Query, cursor: str | None) -> Page[Stored[M]]:
+        """One page of the list that `list_name` names with its filters. Raises Problem 400 `cursor_invalid`."""
+        page = await read_page(partial(self._documents.query, BILLING, query), list_name=list_name, cursor=cursor)
         return page.map(lambda found: Stored(model.model_validate_json(found.body), found.etag))
 
     async def _all(self, model: type[M], partition: str, prefix: str) -> AsyncIterator[Stored[M]]:

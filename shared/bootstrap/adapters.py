@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 LINK_SECRET = "download-links"  # noqa: S105 - its name, not its value
 
 
-class Closing(Protocol):
+class Closable(Protocol):
     """An adapter that has something to close."""
 
     async def close(self) -> None: ...
 
 
-C = TypeVar("C", bound=Closing)
+C = TypeVar("C", bound=Closable)
 
 
 class Adapters:

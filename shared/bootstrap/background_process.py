@@ -16,7 +16,7 @@ WORK: dict[str, Callable[[Application], Awaitable[object]]] = {
 }
 
 
-def stand_back() -> None:
+def lower_priority() -> None:
     """Take only the processor time that nobody else wants, as far as the system can tell; at least the lowest
     priority. With that alone, a process that wakes up for a request may have to wait for a slice of this one."""
     os.nice(NICENESS)
@@ -36,5 +36,5 @@ async def main(work: str) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
-    stand_back()
+    lower_priority()
     asyncio.run(main(sys.argv[1]))

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from shared.audit.parts import AuditParts
     from shared.catalog.mails import CatalogMails
     from shared.catalog.marketplace.details import Details, Visitors
-    from shared.catalog.marketplace.pages import Pages
-    from shared.catalog.marketplace.search import Catalogue
+    from shared.catalog.marketplace.pages import HtmlPages
+    from shared.catalog.marketplace.search import CatalogSearch
     from shared.catalog.marketplace.sitemap import Sitemap
     from shared.catalog.marketplace.static_site import Publisher
     from shared.catalog.merchants.invites import Invites
     from shared.catalog.merchants.registration import Registration
     from shared.catalog.merchants.service import Merchants
-    from shared.catalog.openapi.service import Descriptions
+    from shared.catalog.openapi.service import OpenApiDocuments
     from shared.catalog.services.changes import ServiceChanges
     from shared.catalog.services.relisting import Relisting
     from shared.catalog.services.reviews import Reviews
@@ -126,10 +126,10 @@ class CatalogParts:
         return Reviews(self.store, self.services, self.service_changes, self.mails)
 
     @cached_property
-    def descriptions(self) -> "Descriptions":
-        from shared.catalog.openapi.service import Descriptions
+    def openapi_documents(self) -> "OpenApiDocuments":
+        from shared.catalog.openapi.service import OpenApiDocuments
 
-        return Descriptions(self.services, self._ports.blobs, self._ports.limits)
+        return OpenApiDocuments(self.services, self._ports.blobs, self._ports.limits)
 
     @cached_property
     def upstream_secrets(self) -> "UpstreamSecrets":
@@ -150,13 +150,13 @@ class CatalogParts:
         return GatewaySync(self.store, self._ports.blobs, self._ports.gateway)
 
     @cached_property
-    def search(self) -> "Catalogue":
-        from shared.catalog.marketplace.search import Catalogue
+    def search(self) -> "CatalogSearch":
+        from shared.catalog.marketplace.search import CatalogSearch
 
-        catalogue = Catalogue(self._ports.documents, self.store, self._ports.search_index, now=self._ports.now)
-        self._audit.journal.on_change(catalogue.changed)
-        self.store.on_change(catalogue.changed)
-        return catalogue
+        search = CatalogSearch(self._ports.documents, self.store, self._ports.search_index, now=self._ports.now)
+        self._audit.journal.on_change(search.changed)
+        self.store.on_change(search.changed)
+        return search
 
     @cached_property
     def details(self) -> "Details":
@@ -169,10 +169,10 @@ class CatalogParts:
         return None if blob is None else blob.data
 
     @cached_property
-    def pages(self) -> "Pages":
-        from shared.catalog.marketplace.pages import Pages
+    def pages(self) -> "HtmlPages":
+        from shared.catalog.marketplace.pages import HtmlPages
 
-        return Pages(self.search, self.details, self._public_url)
+        return HtmlPages(self.search, self.details, self._public_url)
 
     @cached_property
     def sitemap(self) -> "Sitemap":

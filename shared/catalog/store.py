@@ -68,8 +68,8 @@ class CatalogStore(ChangeNotifier):
             where.append(Where("slug", "starts_with", prefix))
         # Across tenants: an operator asks.
         query = Query(None, tuple(where), order_by="slug", limit=limit)
-        asked = f"merchants:{status}:{flagged}:{prefix}"
-        return await self._page(Merchant, query, asked, cursor, MERCHANTS)
+        list_name = f"merchants:{status}:{flagged}:{prefix}"
+        return await self._page(Merchant, query, list_name, cursor, MERCHANTS)
 
     async def service(self, id: str) -> Service | None:
         document = await self.documents.get(SERVICES, id, id)
@@ -91,13 +91,13 @@ class CatalogStore(ChangeNotifier):
         return await self._page(ServiceVersion, query, f"versions:{service_id}", cursor)
 
     async def services(
-        self, *where: Where, asked: str, order_by: str, limit: int, cursor: str | None
+        self, *where: Where, list_name: str, order_by: str, limit: int, cursor: str | None
     ) -> Page[Stored[Service]]:
-        """List all merchants' services that match, by `order_by`. `asked` names the list with its filters. Only
+        """List all merchants' services that match, by `order_by`. `list_name` names the list with its filters. Only
         times are in ascending order, so that ids are newest first. Raises Problem 400 `cursor_invalid`."""
         # Across tenants: each service is its own partition; the conditions name the merchant, or an operator asks.
         query = Query(None, where, order_by=order_by, descending=order_by != "submitted_at", limit=limit)
-        return await self._page(Service, query, asked, cursor)
+        return await self._page(Service, query, list_name, cursor)
 
     async def services_of(self, merchant_id: str, *where: Where) -> AsyncIterator[Service]:
         """Read all services of one merchant that match."""
@@ -107,9 +107,9 @@ class CatalogStore(ChangeNotifier):
             yield Service.model_validate_json(document.body)
 
     async def _page(
-        self, model: type[Model], query: Query, asked: str, cursor: str | None, container: Container = SERVICES
+        self, model: type[Model], query: Query, list_name: str, cursor: str | None, container: Container = SERVICES
     ) -> Page[Stored[Model]]:
-        page = await read_page(partial(self.documents.query, container, query), asked=asked, cursor=cursor)
+        page = await read_page(partial(self.documents.query, container, query), list_name=list_name, cursor=cursor)
         return page.map(lambda document: Stored(model.model_validate_json(document.body), document.etag))
 
     async def service_id(self, slug: str) -> str | None:
@@ -131,7 +131,7 @@ class CatalogStore(ChangeNotifier):
             await self.documents.create(SLUGS, slug, slug, owner.to_json())
         except DocumentExists:
             document = await self.documents.get(SLUGS, slug, slug)
-            if document is None or not await self._is_forsaken(SlugOwner.model_validate_json(document.body), now):
+            if document is None or not await self._is_abandoned(SlugOwner.model_validate_json(document.body), now):
                 raise SlugTaken(f"slug {slug} belongs to another service") from None
             try:
                 await self.documents.replace(SLUGS, slug, slug, owner.to_json(), etag=document.etag)
@@ -146,7 +146,7 @@ class CatalogStore(ChangeNotifier):
         with contextlib.suppress(DocumentMissing, PreconditionFailed):  # somebody else's by now
             await self.documents.delete(SLUGS, slug, slug, etag=document.etag)
 
-    async def _is_forsaken(self, owner: SlugOwner, now: datetime) -> bool:
+    async def _is_abandoned(self, owner: SlugOwner, now: datetime) -> bool:
         if owner.reserved_at is None or owner.reserved_at > now - RESERVED:
             return False
         return await self.service(owner.service_id) is None

@@ -109,9 +109,9 @@ class AccountStore:
         """The handler of ReleaseLogin."""
         await self.release(task.key, task.account_id)
 
-    async def page(self, model: type[Model], query: Query, asked: str, cursor: str | None) -> Page[Model]:
-        """Read one page. `asked` names the list with its filters. Raises Problem 400 `cursor_invalid`."""
-        page = await read_page(partial(self._documents.query, ACCOUNTS, query), asked=asked, cursor=cursor)
+    async def page(self, model: type[Model], query: Query, list_name: str, cursor: str | None) -> Page[Model]:
+        """Read one page. `list_name` names the list with its filters. Raises Problem 400 `cursor_invalid`."""
+        page = await read_page(partial(self._documents.query, ACCOUNTS, query), list_name=list_name, cursor=cursor)
         return page.map(lambda document: model.model_validate_json(document.body))
 
     async def logins(self, account_id: str) -> Sequence[Login]:

@@ -128,7 +128,7 @@ class UsageQueries:
         return await scan(
             read,
             take,
-            asked=f"{consumer.id}:{api_key_id}:{day}",
+            list_name=f"{consumer.id}:{api_key_id}:{day}",
             limit=limit,
             cursor=cursor,
             reads_max=RECORD_PAGES_PER_CALL_MAX,

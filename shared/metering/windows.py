@@ -25,7 +25,7 @@ _EPOCH = date(1970, 1, 1).toordinal()
 @dataclass(frozen=True, slots=True)
 class Window:
     """[start, end) in UTC. `cuts` are the first moments of its hours, days or months, in quarter hours since 1970; the
-    first may be before the range. Without a `step` the range is one piece."""
+    first may be before the range. Without a `step` the range is one interval."""
 
     start: datetime
     end: datetime
@@ -41,32 +41,32 @@ class Window:
             yield day
             day += timedelta(days=1)
 
-    def piece_with_all_of(self, day: date) -> int | None:
-        """The piece that has all of a UTC day, None when the day is cut."""
+    def interval_with_all_of(self, day: date) -> int | None:
+        """The interval that has all of a UTC day, None when the day is cut."""
         first = _first_quarter(day)
         last = first + QUARTERS_PER_DAY
         if first < _quarter(self.start) or last > _quarter(self.end):
             return None
-        piece = bisect_right(self.cuts, first) - 1
-        return piece if piece + 1 == len(self.cuts) or self.cuts[piece + 1] >= last else None
+        interval = bisect_right(self.cuts, first) - 1
+        return interval if interval + 1 == len(self.cuts) or self.cuts[interval + 1] >= last else None
 
-    def pieces_by_quarter(self, day: date) -> dict[str, int]:
-        """The piece of each quarter hour (`HH:MM`) of a UTC day that is in the range."""
+    def intervals_by_quarter(self, day: date) -> dict[str, int]:
+        """The interval of each quarter hour (`HH:MM`) of a UTC day that is in the range."""
         first = _first_quarter(day)
         start, end = _quarter(self.start) - first, _quarter(self.end) - first
         wanted = range(max(start, 0), min(end, QUARTERS_PER_DAY))
         return {_NAMES[number]: bisect_right(self.cuts, first + number) - 1 for number in wanted}
 
-    def moment(self, piece: int) -> datetime:
-        """When a piece begins, in UTC."""
-        return datetime.fromtimestamp(self.cuts[piece] * QUARTER_S, UTC)
+    def moment(self, interval: int) -> datetime:
+        """When an interval begins, in UTC."""
+        return datetime.fromtimestamp(self.cuts[interval] * QUARTER_S, UTC)
 
-    def starts(self, piece: int) -> tuple[str, str] | None:
-        """When a piece begins: RFC 3339 in UTC, and as people there say (`2026-03`, `2026-03-14`,
+    def starts(self, interval: int) -> tuple[str, str] | None:
+        """When an interval begins: RFC 3339 in UTC, and as people there say (`2026-03`, `2026-03-14`,
         `2026-03-14T10:00+05:30`). None without a step."""
         if self.step is None:
             return None
-        moment = self.moment(piece)
+        moment = self.moment(interval)
         local = moment.astimezone(self.zone)
         text = local.isoformat(timespec="minutes") if self.step == "hour" else str(local.date())
         return format_time(moment), text[:7] if self.step == "month" else text
@@ -85,7 +85,7 @@ def window(start: datetime, end: datetime, step: TimeStep | None, zone: ZoneInfo
 
 
 def before(of: Window) -> Window:
-    """The period of the same length that ends where this one starts, in one piece. Raises Problem 400."""
+    """The period of the same length that ends where this one starts, in one interval. Raises Problem 400."""
     try:
         start = of.start - (of.end - of.start)
     except OverflowError:

@@ -84,7 +84,7 @@ class ReportMaker:
             return None
         attempt = _Attempt(self, claimed)
         try:
-            async with attempt.kept():
+            async with attempt.lease_renewed():
                 return await attempt.make()
         except LeaseLost:
             await attempt.withdraw()
@@ -190,8 +190,8 @@ class _Attempt:
         due = format_time(self._maker.now() + PAUSE * self._stored.value.attempt)
         await self._save({"status": "queued", "due": due})
 
-    async def _commit(self, after: Report, action: str, told: dict[str, Any], tasks: list[Task]) -> None:
-        change = Change(SYSTEM, action, f"report:{after.id}", after=told)
+    async def _commit(self, after: Report, action: str, audit_after: dict[str, Any], tasks: list[Task]) -> None:
+        change = Change(SYSTEM, action, f"report:{after.id}", after=audit_after)
         async with self._writing:
             write = Replace(report_document(after.id), after.to_json(), self._stored.etag)
             try:
@@ -214,7 +214,7 @@ class _Attempt:
             self._stored = Stored(after, etag)
 
     @contextlib.asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
+    async def lease_renewed(self) -> AsyncIterator[None]:
         """Renews the lease while a stretch, or a page, takes long."""
         beat = asyncio.create_task(self._beat())
         try:

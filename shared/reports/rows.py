@@ -78,7 +78,7 @@ class ReportRows:
 
     async def _read(self, start: datetime, end: datetime) -> None:
         """A stretch; one that is too much at once in halves, down to a day."""
-        # The cuts stay those of the whole range, so that a piece has one number in every stretch.
+        # The cuts stay those of the whole range, so that an interval has one number in every stretch.
         stretch = replace(self.window, start=start, end=end)
         try:
             portions = await self._sources.read(self._report, stretch)
@@ -97,7 +97,7 @@ class ReportRows:
         self._keys |= portion.keys
         self.as_of = portion.as_of if self.as_of is None else min(self.as_of, portion.as_of)
         for group in portion.groups:
-            sums = self._groups.setdefault((group.piece, group.values), Bucket())
+            sums = self._groups.setdefault((group.interval, group.values), Bucket())
             sums.add(group.sums)
             self.total.add(group.sums)
         if len(self._groups) > GROUPS_HELD_MAX:
@@ -107,17 +107,17 @@ class ReportRows:
         ready = sorted(place for place in self._groups if self._ends(place[0]) <= until)
         named = PseudonymousUsage(self._by, SummedUsage((), self.as_of or format_time(until)), self._keys)
         selection = UsageSelection(self.window, self._by)
-        for piece, values in ready:
+        for interval, values in ready:
             self.rows += 1
-            yield named.row(selection, GroupSums(values, piece, self._groups.pop((piece, values))))
+            yield named.row(selection, GroupSums(values, interval, self._groups.pop((interval, values))))
         if not self._groups:
             self._keys = {}
 
-    def _ends(self, piece: int) -> datetime:
+    def _ends(self, interval: int) -> datetime:
         cuts = self.window.cuts
-        if piece + 1 == len(cuts):
+        if interval + 1 == len(cuts):
             return self.window.end
-        return datetime.fromtimestamp(cuts[piece + 1] * QUARTER_S, self.window.end.tzinfo)
+        return datetime.fromtimestamp(cuts[interval + 1] * QUARTER_S, self.window.end.tzinfo)
 
 
 def _stretches(of: Window) -> Iterator[tuple[datetime, datetime]]:

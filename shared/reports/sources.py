@@ -76,10 +76,10 @@ class ReportSources:
         if errors:
             detail = "; ".join(f"`{error.field}` {error.rule}" for error in errors)
             raise Problem(400, "request_invalid", f"{detail}.", errors=tuple(errors))
-        if not await self._is_there(kind, owner_id, contents.subject):
+        if not await self._owner_may_ask_for(kind, owner_id, contents.subject):
             raise not_found()
 
-    async def _is_there(self, kind: OwnerKind, owner_id: str, subject: Subject) -> bool:
+    async def _owner_may_ask_for(self, kind: OwnerKind, owner_id: str, subject: Subject) -> bool:
         if kind == "merchant":
             service = None if subject.service_id is None else await self._catalog.service(subject.service_id)
             if subject.service_id is not None and (service is None or service.merchant_id != owner_id):

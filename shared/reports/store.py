@@ -54,9 +54,9 @@ class ReportStore:
 
     async def reports(self, owner_id: str, limit: int, cursor: str | None) -> Page[Stored[Report]]:
         """The latest first. Raises Problem 400 `cursor_invalid`."""
-        asked = f"reports:{owner_id}"
+        list_name = f"reports:{owner_id}"
         query = Query(owner_id, (Where("id", "starts_with", "report:"),), order_by="id", descending=True, limit=limit)
-        page = await read_page(partial(self._documents.query, REPORTS, query), asked=asked, cursor=cursor)
+        page = await read_page(partial(self._documents.query, REPORTS, query), list_name=list_name, cursor=cursor)
         return page.map(lambda document: Stored(Report.model_validate_json(document.body), document.etag))
 
     async def unfinished(self, owner_id: str, at_most: int) -> int:

@@ -45,8 +45,8 @@ class WebhookStore:
 
     async def deliveries(self, owner_id: str, webhook_id: str, limit: int, cursor: str | None) -> Page[Delivery]:
         """List a webhook's deliveries, newest first. Raises Problem 400 `cursor_invalid`."""
-        asked = f"deliveries:{owner_id}:{webhook_id}"
+        list_name = f"deliveries:{owner_id}:{webhook_id}"
         where = (Where("id", "starts_with", delivery_document(webhook_id, "")),)
         query = Query(owner_id, where, order_by="id", descending=True, limit=limit)
-        page = await read_page(partial(self._documents.query, ALERTS, query), asked=asked, cursor=cursor)
+        page = await read_page(partial(self._documents.query, ALERTS, query), list_name=list_name, cursor=cursor)
         return page.map(lambda document: Delivery.model_validate_json(document.body))

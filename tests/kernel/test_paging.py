@@ -27,7 +27,7 @@ async def listed(limit: int, size: int | None, *, even: bool = False, reads_max:
         page = await scan(
             read(size),
             lambda number: None if even and number % 2 else number,
-            asked="numbers",
+            list_name="numbers",
             limit=limit,
             cursor=cursor,
             reads_max=reads_max,
@@ -61,7 +61,7 @@ async def test_a_scan_refuses_a_position_that_it_never_gave(position: object) ->
         await scan(
             read(2),
             lambda number: number,
-            asked="numbers",
+            list_name="numbers",
             limit=2,
             cursor=encode_cursor("numbers", position),
             reads_max=2,
@@ -70,7 +70,7 @@ async def test_a_scan_refuses_a_position_that_it_never_gave(position: object) ->
 
 
 async def test_a_scan_of_no_sources_is_empty() -> None:
-    page = await scan(read(2), lambda one: one, asked="", limit=2, cursor=None, reads_max=2, sources=[])
+    page = await scan(read(2), lambda one: one, list_name="", limit=2, cursor=None, reads_max=2, sources=[])
     assert page == Page((), None)
 
 
@@ -78,12 +78,12 @@ async def test_pages_continue_one_and_the_same_list() -> None:
     async def store(inner: str | None) -> Page[int]:
         return await read(2)("a", inner, 0)
 
-    first = await read_page(store, asked="all", cursor=None)
-    assert await read_page(store, asked="all", cursor=first.cursor) == Page((3,), None)
+    first = await read_page(store, list_name="all", cursor=None)
+    assert await read_page(store, list_name="all", cursor=first.cursor) == Page((3,), None)
     assert [number async for number in read_all(store)] == [1, 2, 3]
-    for asked, cursor in (("others", first.cursor), ("all", "x"), ("all", encode_cursor("all", 1))):
+    for list_name, cursor in (("others", first.cursor), ("all", "x"), ("all", encode_cursor("all", 1))):
         with pytest.raises(Problem, match="cursor_invalid"):
-            await read_page(store, asked=asked, cursor=cursor)
+            await read_page(store, list_name=list_name, cursor=cursor)
 
 
 async def test_a_store_that_refuses_its_own_first_page_is_no_bad_cursor() -> None:
@@ -91,6 +91,6 @@ async def test_a_store_that_refuses_its_own_first_page_is_no_bad_cursor() -> Non
         raise ValueError("no such field")
 
     with pytest.raises(ValueError, match="no such field"):
-        await read_page(store, asked="all", cursor=None)
+        await read_page(store, list_name="all", cursor=None)
     with pytest.raises(Problem, match="cursor_invalid"):
-        await read_page(store, asked="all", cursor=encode_cursor("all", "x"))
+        await read_page(store, list_name="all", cursor=encode_cursor("all", "x"))

@@ -17,25 +17,25 @@ def local(text: str, zone: str, fold: int = 0) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=ZoneInfo(zone), fold=fold)
 
 
-def pieces(start: str, end: str, step: str, zone: str) -> list[tuple[str, str]]:
+def intervals(start: str, end: str, step: str, zone: str) -> list[tuple[str, str]]:
     found = window(local(start, zone), local(end, zone), step, ZoneInfo(zone))
-    return [found.starts(piece) for piece in range(len(found.cuts))]
+    return [found.starts(interval) for interval in range(len(found.cuts))]
 
 
 def lengths_h(of: Window) -> list[float]:
-    moments = [*(of.moment(piece) for piece in range(len(of.cuts))), of.end]
+    moments = [*(of.moment(interval) for interval in range(len(of.cuts))), of.end]
     return [(b - a) / timedelta(hours=1) for a, b in pairwise(moments)]
 
 
 def test_a_day_in_india_begins_inside_a_utc_hour():
-    assert pieces("2026-03-14", "2026-03-16", "day", "Asia/Kolkata") == [
+    assert intervals("2026-03-14", "2026-03-16", "day", "Asia/Kolkata") == [
         ("2026-03-13T18:30:00.000Z", "2026-03-14"),
         ("2026-03-14T18:30:00.000Z", "2026-03-15"),
     ]
 
 
 def test_hours_follow_the_zone_too():
-    assert pieces("2026-03-14T09:45", "2026-03-14T11:00", "hour", "Asia/Kathmandu") == [
+    assert intervals("2026-03-14T09:45", "2026-03-14T11:00", "hour", "Asia/Kathmandu") == [
         ("2026-03-14T03:15:00.000Z", "2026-03-14T09:00+05:45"),
         ("2026-03-14T04:15:00.000Z", "2026-03-14T10:00+05:45"),
     ]
@@ -59,19 +59,19 @@ def test_a_day_is_as_long_as_its_zone_makes_it(zone, day, hours):
     assert lengths_h(window(start, end, "day", ZoneInfo(zone))) == [hours]
     by_hour = window(start, end, "hour", ZoneInfo(zone))
     assert sum(lengths_h(by_hour)) == hours
-    labels = [by_hour.starts(piece) for piece in range(len(by_hour.cuts))]
+    labels = [by_hour.starts(interval) for interval in range(len(by_hour.cuts))]
     assert len(set(labels)) == len(labels)  # an hour that comes twice is two
 
 
 def test_a_day_that_was_left_out_is_not_there():
-    assert [label for _, label in pieces("2011-12-29", "2012-01-01", "day", "Pacific/Apia")] == [
+    assert [label for _, label in intervals("2011-12-29", "2012-01-01", "day", "Pacific/Apia")] == [
         "2011-12-29",
         "2011-12-31",
     ]
 
 
 def test_a_leap_day_is_a_day_and_its_month_has_29():
-    assert [label for _, label in pieces("2028-02-28", "2028-03-02", "day", "Asia/Kolkata")] == [
+    assert [label for _, label in intervals("2028-02-28", "2028-03-02", "day", "Asia/Kolkata")] == [
         "2028-02-28",
         "2028-02-29",
         "2028-03-01",
@@ -81,7 +81,7 @@ def test_a_leap_day_is_a_day_and_its_month_has_29():
 
 
 def test_the_first_piece_may_begin_before_the_range():
-    assert pieces("2026-03-14T10:15", "2026-03-14T10:30", "month", "Asia/Kolkata") == [
+    assert intervals("2026-03-14T10:15", "2026-03-14T10:30", "month", "Asia/Kolkata") == [
         ("2026-02-28T18:30:00.000Z", "2026-03")
     ]
 
@@ -95,20 +95,22 @@ def test_the_first_piece_may_begin_before_the_range():
 def test_every_quarter_hour_is_in_one_piece_and_whole_days_are_in_one(zone, step, offset, length):
     start = datetime(2026, 3, 1, tzinfo=UTC) + timedelta(minutes=15 * offset)
     found = window(start, start + timedelta(minutes=15 * length), step, ZoneInfo(zone))
-    places = {(str(day), name): piece for day in found.days for name, piece in found.pieces_by_quarter(day).items()}
+    places = {
+        (str(day), name): interval for day in found.days for name, interval in found.intervals_by_quarter(day).items()
+    }
     assert len(places) == length
     for day in found.days:
-        of_day = [piece for (on, _), piece in places.items() if on == str(day)]
+        of_day = [interval for (on, _), interval in places.items() if on == str(day)]
         is_whole = len(of_day) == 96 and len(set(of_day)) == 1
-        assert found.piece_with_all_of(day) == (of_day[0] if is_whole else None)
-    for (day, name), piece in places.items():
+        assert found.interval_with_all_of(day) == (of_day[0] if is_whole else None)
+    for (day, name), interval in places.items():
         there = datetime.fromisoformat(f"{day}T{name}Z").astimezone(ZoneInfo(zone))
         expected = {
             "hour": f"{there:%Y-%m-%dT%H}",
             "day": f"{there:%Y-%m-%d}",
             "month": f"{there:%Y-%m}",
         }
-        assert step is None or found.starts(piece)[1].startswith(expected[step])
+        assert step is None or found.starts(interval)[1].startswith(expected[step])
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,8 @@ class Consumers:
 
         # Across tenants: the operators' list of all of them.
         query = Query(None, (Where("kind", "=", "consumer"),), limit=SCAN_PAGE)
-        asked = f"consumers:{status}:{wanted}"
-        return await self._store.scan(Consumer, query, keep, asked=asked, limit=limit, cursor=cursor)
+        list_name = f"consumers:{status}:{wanted}"
+        return await self._store.scan(Consumer, query, keep, list_name=list_name, limit=limit, cursor=cursor)
 
     async def update(
         self, actor: Actor, consumer_id: str, values: Mapping[str, Any], if_match: str | None

@@ -74,14 +74,14 @@ class Grants:
             return status in (None, grant.status) and (project is None or grant.open_to(project))
 
         query = Query(consumer_id, (Where("id", "starts_with", grant_document("")),), order_by="id", limit=SCAN_PAGE)
-        asked = f"grants:{consumer_id}:{status}:{project_id}"
-        return await self._store.scan(Grant, query, keep, asked=asked, limit=limit, cursor=cursor)
+        list_name = f"grants:{consumer_id}:{status}:{project_id}"
+        return await self._store.scan(Grant, query, keep, list_name=list_name, limit=limit, cursor=cursor)
 
     async def queue(self, limit: int, cursor: str | None) -> Page[Stored[Grant]]:
         """A page of requests that wait for a decision, oldest first. Raises Problem 400 `cursor_invalid`."""
         # Across tenants: the operators' queue.
         query = Query(None, (Where("review", "=", "grant"),), order_by="requested_at", limit=SCAN_PAGE)
-        return await self._store.scan(Grant, query, lambda _: True, asked="queue", limit=limit, cursor=cursor)
+        return await self._store.scan(Grant, query, lambda _: True, list_name="queue", limit=limit, cursor=cursor)
 
     async def request(
         self, actor: Actor, consumer_id: str, reference: str, note: str, project_id: str | None

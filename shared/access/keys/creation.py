@@ -27,7 +27,7 @@ from shared.platform.documents import Create
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeyPlan:
+class KeyRequest:
     """The key that somebody asks for. `ttl_days` None: it never expires."""
 
     name: str
@@ -42,14 +42,14 @@ class KeyPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class CreatedKey:
     """A key with its clear text, which nobody can read again."""
 
     key: Stored[ApiKey]
     clear: str
 
 
-class KeyIssuing:
+class KeyCreation:
     """Makes keys, and shows each once."""
 
     def __init__(
@@ -66,47 +66,47 @@ class KeyIssuing:
         self._settings = settings
         self._now = now
 
-    async def create(self, actor: Actor, creator: Account, consumer_id: str, plan: KeyPlan) -> Shown:
+    async def create(self, actor: Actor, creator: Account, consumer_id: str, request: KeyRequest) -> CreatedKey:
         """The key works when this returns. Raises Problem 400 naming the field, 403 `consumer_suspended`, 404; 409
         `limit_reached`."""
         key_id = new_id("key")
-        await self._check(consumer_id, plan)
-        secret = await self._secrets.reserve(consumer_id, key_id, plan.environment)
+        await self._check(consumer_id, request)
+        secret = await self._secrets.reserve(consumer_id, key_id, request.environment)
         try:
-            stored = await retry_on_conflict(lambda: self._commit(actor, creator, consumer_id, key_id, plan, secret))
+            stored = await retry_on_conflict(lambda: self._commit(actor, creator, consumer_id, key_id, request, secret))
         except Problem:  # of anything else one cannot tell whether it was committed
             await self._secrets.drop(secret)
             raise
-        return Shown(stored, secret.clear)
+        return CreatedKey(stored, secret.clear)
 
     async def _commit(
-        self, actor: Actor, creator: Account, consumer_id: str, key_id: str, plan: KeyPlan, secret: Secret
+        self, actor: Actor, creator: Account, consumer_id: str, key_id: str, request: KeyRequest, secret: Secret
     ) -> Stored[ApiKey]:
         # The guards come before anything is counted or read: another creation, or the project's deletion, meets them.
         guards = [await guard_count(self._store, consumer_id, "keys")]
-        if plan.project_id is not None:
-            guards.append(await guard_count(self._store, consumer_id, f"members:{plan.project_id}"))
-        await self._check(consumer_id, plan)
+        if request.project_id is not None:
+            guards.append(await guard_count(self._store, consumer_id, f"members:{request.project_id}"))
+        await self._check(consumer_id, request)
         await self._check_room(consumer_id)
-        membership = await assert_still_member(self._store, consumer_id, plan.project_id, creator)
-        key = self._key(consumer_id, key_id, plan, secret, creator)
+        membership = await assert_still_member(self._store, consumer_id, request.project_id, creator)
+        key = self._key(consumer_id, key_id, request, secret, creator)
         change = key_change(actor, "key.create", None, key)
         writes = [Create(key_document(key_id), key.to_json()), *guards, *membership]
         etags = await self._journal.commit(ACCESS, consumer_id, writes, change)
         return Stored(key, etags[0])
 
-    async def _check(self, consumer_id: str, plan: KeyPlan) -> None:
+    async def _check(self, consumer_id: str, request: KeyRequest) -> None:
         consumer = await self._store.consumer(consumer_id)
         if consumer is None:
             raise not_found()
         if consumer.status == "suspended":
             raise Problem(403, "consumer_suspended", "This consumer is suspended by the platform.")
-        await check_services(self._store, consumer_id, await self._project(consumer_id, plan), plan.service_ids)
+        await check_services(self._store, consumer_id, await self._project(consumer_id, request), request.service_ids)
 
-    async def _project(self, consumer_id: str, plan: KeyPlan) -> Project | None:
-        if plan.project_id is None:
+    async def _project(self, consumer_id: str, request: KeyRequest) -> Project | None:
+        if request.project_id is None:
             return None
-        project = await self._store.project(consumer_id, plan.project_id)
+        project = await self._store.project(consumer_id, request.project_id)
         if project is None:
             raise refused("project_id", "must name a project of this consumer")
         return project
@@ -119,24 +119,24 @@ class KeyIssuing:
             detail = f"There are {limit} keys already, which is the most. Revoke one that is not needed."
             raise Problem(409, "limit_reached", detail)
 
-    def _key(self, consumer_id: str, key_id: str, plan: KeyPlan, secret: Secret, creator: Account) -> ApiKey:
+    def _key(self, consumer_id: str, key_id: str, request: KeyRequest, secret: Secret, creator: Account) -> ApiKey:
         now = self._now()
-        expires_at = None if plan.ttl_days is None else now + timedelta(days=plan.ttl_days)
+        expires_at = None if request.ttl_days is None else now + timedelta(days=request.ttl_days)
         return ApiKey(
             id=key_id,
             consumer_id=consumer_id,
-            name=plan.name,
-            description=plan.description,
-            purpose=plan.purpose,
-            environment=plan.environment,
-            service_ids=tuple(dict.fromkeys(plan.service_ids)),
-            project_id=plan.project_id,
-            ttl_days=plan.ttl_days,
+            name=request.name,
+            description=request.description,
+            purpose=request.purpose,
+            environment=request.environment,
+            service_ids=tuple(dict.fromkeys(request.service_ids)),
+            project_id=request.project_id,
+            ttl_days=request.ttl_days,
             expires_at=expires_at,
             expiry_day=notice_day(expires_at, now.date()),
-            limits=plan.limits,
-            networks=plan.networks,
+            limits=request.limits,
+            networks=request.networks,
             created_by=creator.id,
             created_at=now,
-            **secret.kept,
+            **secret.stored_fields,
         )

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from shared.access.keys.assignable import refused
-from shared.access.keys.creation import Shown
+from shared.access.keys.creation import CreatedKey
 from shared.access.keys.expiry import notice_day
 from shared.access.keys.mails import KeyMails
-from shared.access.keys.secrets import KeySecrets, Secret, forget
+from shared.access.keys.secrets import KeySecrets, Secret, remove_hash_task
 from shared.access.keys.writer import KeyWriter
 from shared.access.membership_guard import assert_still_member
 from shared.access.models import NO_SECRET, ApiKey
@@ -48,7 +48,7 @@ class Rotation:
 
     async def rotate(
         self, actor: Actor, account: Account, consumer_id: str, key_id: str, overlap_hours: int, if_match: str | None
-    ) -> Shown:
+    ) -> CreatedKey:
         """Give a key a new secret. The old one works `overlap_hours` longer, but not beyond its own expiry, and not at
         all when the key is disabled. Raises Problem 400, 404, 412, 428; 409 `state_invalid`, `conflict`."""
         limit = (await self._settings.current()).rotation_overlap_hours_max
@@ -65,12 +65,12 @@ class Rotation:
         after = _rotated(key, secret, account.id, now, timedelta(hours=overlap_hours))
         try:
             written = await self._writer.write(
-                actor, "key.rotate", stored, after, tasks=_forgotten(key, after, now), more=membership
+                actor, "key.rotate", stored, after, tasks=_hash_removals(key, after, now), more=membership
             )
         except Problem:  # of anything else one cannot tell whether it was committed
             await self._secrets.drop(secret)
             raise
-        return Shown(written, secret.clear)
+        return CreatedKey(written, secret.clear)
 
     async def force(self, actor: Actor, consumer_id: str, key_id: str, reason: str) -> Stored[ApiKey]:
         """An admin ends the key's secrets at once. Nobody gets a new one: the owner is told, and rotates. Raises
@@ -85,7 +85,7 @@ class Rotation:
         text = "The platform has ended its secret, which is refused from now on. Rotate the key to get a new one."
         text += f"\n\n{reason_line(reason)}"
         tasks: list[Task] = [*await self._mails.about(before, "API key must be rotated", text)]
-        tasks += _forgotten(before, after, self._now())
+        tasks += _hash_removals(before, after, self._now())
         return await self._writer.write(actor, "key.force_rotate", stored, after, reason=reason, tasks=tasks)
 
 
@@ -99,7 +99,7 @@ def _rotated(key: ApiKey, secret: Secret, account_id: str, now: datetime, overla
     expires_at = key.expires_at if key.ttl_days is None else now + timedelta(days=key.ttl_days)
     return key.model_copy(
         update={
-            **secret.kept,
+            **secret.stored_fields,
             "previous_hash": key.hash if overlaps else None,
             "previous_until": until if overlaps else None,
             "expires_at": expires_at,
@@ -112,14 +112,14 @@ def _rotated(key: ApiKey, secret: Secret, account_id: str, now: datetime, overla
     )
 
 
-def _forgotten(before: ApiKey, after: ApiKey, now: datetime) -> list[Task]:
+def _hash_removals(before: ApiKey, after: ApiKey, now: datetime) -> list[Task]:
     """Clears hashes away that the key names no longer, or will not when the overlap is over."""
     tasks = []
     for old in (before.hash, before.previous_hash):
         if old is None or old == NO_SECRET:
             continue
         if old == after.previous_hash and after.previous_until is not None:
-            tasks.append(forget(old, int((after.previous_until - now).total_seconds())))
+            tasks.append(remove_hash_task(old, int((after.previous_until - now).total_seconds())))
         else:
-            tasks.append(forget(old))
+            tasks.append(remove_hash_task(old))
     return tasks

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import AwareDatetime
 
-from shared.access.keys.creation import KeyIssuing, Shown
+from shared.access.keys.creation import CreatedKey, KeyCreation
 from shared.access.keys.service import KeyFilter, Keys
 from shared.access.keys.views import (
     KeyChange,
@@ -48,14 +48,14 @@ async def key_filter(
 
 
 KeysPart = Annotated[Keys, Depends(provided(AccessParts, lambda access: access.keys))]
-KeyIssuingPart = Annotated[KeyIssuing, Depends(provided(AccessParts, lambda access: access.key_issuing))]
+KeyCreationPart = Annotated[KeyCreation, Depends(provided(AccessParts, lambda access: access.key_creation))]
 Wanted = Annotated[KeyFilter, Depends(key_filter)]
 
 
 @router.post("/consumers/{consumer_id}/keys", status_code=201)
 async def create_key(
     caller: Annotated[Caller, Depends(allowed("key.create"))],
-    issuing: KeyIssuingPart,
+    creation: KeyCreationPart,
     consumer_id: ConsumerId,
     new: NewKey,
     response: Response,
@@ -64,21 +64,23 @@ async def create_key(
     if caller.relation != "own":  # people of a project, who named it in the query: they use the project's own path
         raise not_found()
     return shown_view(
-        await issuing.create(caller.actor, caller.account, consumer_id, new.plan(new.project_id)), response
+        await creation.create(caller.actor, caller.account, consumer_id, new.request(new.project_id)), response
     )
 
 
 @router.post("/consumers/{consumer_id}/projects/{project_id}/keys", status_code=201)
 async def create_project_key(
     caller: Annotated[Caller, Depends(allowed("key.create"))],
-    issuing: KeyIssuingPart,
+    creation: KeyCreationPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
     new: NewProjectKey,
     response: Response,
 ) -> ShownKeyView:
     """Make a key of a project. The answer shows it, once."""
-    return shown_view(await issuing.create(caller.actor, caller.account, consumer_id, new.plan(project_id)), response)
+    return shown_view(
+        await creation.create(caller.actor, caller.account, consumer_id, new.request(project_id)), response
+    )
 
 
 @router.get("/consumers/{consumer_id}/keys")
@@ -86,13 +88,13 @@ async def list_keys(
     caller: Annotated[Caller, Depends(allowed("key.list"))],
     keys: KeysPart,
     consumer_id: ConsumerId,
-    wanted: Wanted,
+    key_filter: Wanted,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> KeysView:
     """Keys, in the order in which they were made; people of a project ask with `project_id`. A page may be short and
     still not be the last."""
-    return page_view(await keys.page(consumer_id, wanted, limit, cursor))
+    return page_view(await keys.page(consumer_id, key_filter, limit, cursor))
 
 
 @router.get("/consumers/{consumer_id}/keys/{key_id}")
@@ -140,6 +142,6 @@ def key_view(stored: Stored[ApiKey], response: Response) -> KeyView:
     return KeyView.model_validate(_view(stored.value))
 
 
-def shown_view(shown: Shown, response: Response) -> ShownKeyView:
+def shown_view(shown: CreatedKey, response: Response) -> ShownKeyView:
     response.headers["ETag"] = entity_tag(shown.key.etag)
     return ShownKeyView.model_validate({**_view(shown.key.value), "key": shown.clear})

@@ -26,7 +26,7 @@ class Secret:
     hash: str
 
     @property
-    def kept(self) -> dict[str, Any]:
+    def stored_fields(self) -> dict[str, Any]:
         """Fields of an `ApiKey`."""
         return {"hash": self.hash, "prefix": self.clear[:PREFIX_CHARACTERS], "last4": self.clear[-4:]}
 
@@ -56,6 +56,6 @@ class KeySecrets:
         await self._store.remove_hash(secret.hash)
 
 
-def forget(key_hash: str, after_s: int = 0) -> Task:
+def remove_hash_task(key_hash: str, after_s: int = 0) -> Task:
     """Remove the document of a hash that no key names any more, or that none will in `after_s` seconds."""
     return remove(KEY_HASHES, key_hash, key_hash).model_copy(update={"delay_s": after_s + REMOVE_S})

@@ -33,7 +33,7 @@ class KeyFilter:
     environment: Environment | None = None
     expiring_before: datetime | None = None
 
-    def takes(self, key: ApiKey) -> bool:
+    def matches(self, key: ApiKey) -> bool:
         return (
             self.status in (None, key.status)
             and (self.service_id is None or self.service_id in key.service_ids)
@@ -63,14 +63,18 @@ class Keys:
         """Raises Problem 404."""
         return await self._writer.read(consumer_id, key_id)
 
-    async def page(self, consumer_id: str, wanted: KeyFilter, limit: int, cursor: str | None) -> Page[Stored[ApiKey]]:
+    async def page(
+        self, consumer_id: str, key_filter: KeyFilter, limit: int, cursor: str | None
+    ) -> Page[Stored[ApiKey]]:
         """A page of a consumer's keys, in the order in which they were made. Raises Problem 400 `cursor_invalid`; 404
         when there is no such consumer."""
         if await self._store.consumer(consumer_id) is None:
             raise not_found()
         query = Query(consumer_id, (Where("id", "starts_with", key_document("")),), order_by="id", limit=SCAN_PAGE)
-        asked = f"keys:{consumer_id}:{wanted}"
-        return await self._store.scan(ApiKey, query, wanted.takes, asked=asked, limit=limit, cursor=cursor)
+        list_name = f"keys:{consumer_id}:{key_filter}"
+        return await self._store.scan(
+            ApiKey, query, key_filter.matches, list_name=list_name, limit=limit, cursor=cursor
+        )
 
     async def update(
         self, actor: Actor, consumer_id: str, key_id: str, values: Mapping[str, Any], if_match: str | None

@@ -80,13 +80,13 @@ async def rotate_key(
     rotation: RotationPart,
     consumer_id: ConsumerId,
     key_id: KeyId,
-    wanted: KeyRotation,
+    key_filter: KeyRotation,
     response: Response,
     if_match: IfMatch = None,
 ) -> ShownKeyView:
     """A new secret for the same key, shown once. The old one works `overlap_hours` longer, the one before that no
     more; the time to live starts again."""
-    overlap = wanted.overlap_hours
+    overlap = key_filter.overlap_hours
     shown = await rotation.rotate(caller.actor, caller.account, consumer_id, key_id, overlap, if_match)
     return shown_view(shown, response)
 
@@ -96,12 +96,12 @@ async def list_consumer_keys(
     caller: Annotated[Caller, Depends(allowed("key.list_any"))],
     keys: KeysPart,
     consumer_id: ConsumerId,
-    wanted: Wanted,
+    key_filter: Wanted,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> KeysView:
     """Any consumer's keys."""
-    return page_view(await keys.page(consumer_id, wanted, limit, cursor))
+    return page_view(await keys.page(consumer_id, key_filter, limit, cursor))
 
 
 @router.post("/admin/consumers/{consumer_id}/keys/{key_id}/force-rotate")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field
 
-from shared.access.keys.creation import KeyPlan
+from shared.access.keys.creation import KeyRequest
 from shared.access.models import Environment, KeyStatus, Network
 from shared.catalog.models import CallLimits
 from shared.kernel.documents import Identifier, Name
@@ -64,8 +64,8 @@ class NewProjectKey(Input):
     networks: Networks = ()
     """Networks in CIDR notation that calls must come from; empty is anywhere."""
 
-    def plan(self, project_id: str | None) -> KeyPlan:
-        return KeyPlan(
+    def request(self, project_id: str | None) -> KeyRequest:
+        return KeyRequest(
             name=self.name,
             description=self.description,
             purpose=self.purpose,

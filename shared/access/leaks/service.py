@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from shared.access.keys.format import is_well_formed
 from shared.access.keys.mails import KeyMails
-from shared.access.keys.secrets import KeySecrets, forget
+from shared.access.keys.secrets import KeySecrets, remove_hash_task
 from shared.access.keys.service import REVOKED
 from shared.access.keys.writer import KeyWriter
 from shared.access.leaks.reporter_keys import ReporterKeys
@@ -134,7 +134,7 @@ class LeakReports:
     ) -> None:
         mails = await self._mails.about(stored.value, "API key found in public", text)
         ended = stored.value.previous_hash if "previous_hash" in update else None
-        tasks = [*mails, *([] if ended is None else [forget(ended)])]
+        tasks = [*mails, *([] if ended is None else [remove_hash_task(ended)])]
         after = stored.value.model_copy(update=update)
         await self._writer.write(actor, action, stored, after, reason=f"found in public: {found_at}", tasks=tasks)
 

@@ -93,8 +93,10 @@ class ProjectInvites:
             raise not_found()
         where = (Where("id", "starts_with", invite_document(project_id, "")),)
         query = Query(consumer_id, where, order_by="id", limit=SCAN_PAGE)
-        asked = f"invites:{consumer_id}:{project_id}"
-        return await self._store.scan(ProjectInvite, query, lambda _: True, asked=asked, limit=limit, cursor=cursor)
+        list_name = f"invites:{consumer_id}:{project_id}"
+        return await self._store.scan(
+            ProjectInvite, query, lambda _: True, list_name=list_name, limit=limit, cursor=cursor
+        )
 
     async def read(self, consumer_id: str, project_id: str, invite_id: str) -> Stored[ProjectInvite]:
         """Raises Problem 404."""

@@ -59,8 +59,8 @@ class Members:
         await self._project(consumer_id, project_id)
         where = (Where("id", "starts_with", member_document(project_id, "")),)
         query = Query(consumer_id, where, order_by="id", limit=SCAN_PAGE)
-        asked = f"members:{consumer_id}:{project_id}"
-        return await self._store.scan(Member, query, lambda _: True, asked=asked, limit=limit, cursor=cursor)
+        list_name = f"members:{consumer_id}:{project_id}"
+        return await self._store.scan(Member, query, lambda _: True, list_name=list_name, limit=limit, cursor=cursor)
 
     async def add(
         self, actor: Actor, account: Account, consumer_id: str, project_id: str, role: ProjectRole

@@ -50,22 +50,22 @@ class Memberships:
     async def page(self, account: Account, limit: int, cursor: str | None) -> Page[JoinedProject]:
         """The projects of one's own tenant, then those of others. A page may be short and still not be the last. Raises
         Problem 400 `cursor_invalid`."""
-        asked = f"joined:{account.id}"
-        part, after = _position(asked, cursor)
+        list_name = f"joined:{account.id}"
+        part, after = _position(list_name, cursor)
         found: list[JoinedProject] = []
         if part == "own":
             stored = await self._store.first(Project, _after(account.consumer_id, project_document(""), after, limit))
             found += [JoinedProject(each.value, "own") for each in stored]
             if len(found) == limit:
                 last = project_document(found[-1].project.id)
-                return Page(tuple(found), encode_cursor(asked, ["own", last]))
+                return Page(tuple(found), encode_cursor(list_name, ["own", last]))
             after = ""
         query = _after(account.id, _PREFIX, after, limit - len(found))
         page = await self._documents.query(ACCOUNTS, query)
         for document in page.items:
             joined = await self._joined(account, Membership.model_validate_json(document.body))
             found += [] if joined is None else [joined]
-        following = None if page.cursor is None else encode_cursor(asked, ["others", page.items[-1].id])
+        following = None if page.cursor is None else encode_cursor(list_name, ["others", page.items[-1].id])
         return Page(tuple(found), following)
 
     async def _joined(self, account: Account, membership: Membership) -> JoinedProject | None:
@@ -92,10 +92,10 @@ def _after(partition: str, prefix: str, after: str, limit: int) -> Query:
     return Query(partition, where, order_by="id", limit=limit)
 
 
-def _position(asked: str, cursor: str | None) -> tuple[str, str]:
+def _position(list_name: str, cursor: str | None) -> tuple[str, str]:
     if cursor is None:
         return "own", ""
-    match decode_cursor(asked, cursor):
+    match decode_cursor(list_name, cursor):
         case ["own" | "others" as part, str(after)]:
             return part, after
         case _:

@@ -60,8 +60,8 @@ class Projects:
         """A page of a consumer's projects, in the order in which they were made. Raises Problem 400
         `cursor_invalid`."""
         query = Query(consumer_id, (Where("id", "starts_with", project_document("")),), order_by="id", limit=SCAN_PAGE)
-        asked = f"projects:{consumer_id}"
-        return await self._store.scan(Project, query, lambda _: True, asked=asked, limit=limit, cursor=cursor)
+        list_name = f"projects:{consumer_id}"
+        return await self._store.scan(Project, query, lambda _: True, list_name=list_name, limit=limit, cursor=cursor)
 
     async def create(
         self, actor: Actor, creator: Account, consumer_id: str, name: str, description: str, service_ids: Sequence[str]

@@ -56,8 +56,8 @@ class Subscribers:
     ) -> Page[Subscriber]:
         """A page of subscribers with a grant in `status`, in the order of pseudonyms. A page may be short and still not
         be the last. Raises Problem 400 `cursor_invalid`."""
-        asked = f"subscribers:{merchant_id}:{service_id}:{status}"
-        after = None if cursor is None else decode_cursor(asked, cursor)
+        list_name = f"subscribers:{merchant_id}:{service_id}:{status}"
+        after = None if cursor is None else decode_cursor(list_name, cursor)
         if not isinstance(after, str | None):
             raise bad_cursor()
         found: list[tuple[str, tuple[Grant, ...]]] = []
@@ -66,7 +66,7 @@ class Subscribers:
             self._store, merchant_id, service_id=service_id, after=after
         ):
             if len(found) == limit or scanned >= GRANTS_SCANNED_MAX:
-                following = encode_cursor(asked, after)
+                following = encode_cursor(list_name, after)
                 break
             visible = _visible(grants)
             if any(status in (None, standing(grant)) for grant in visible):

@@ -68,7 +68,7 @@ class AuditEntries(View):
 AuditSearchPart = Annotated[AuditSearch, Depends(provided(AuditParts, lambda audit: audit.search))]
 
 
-async def wanted(
+async def entry_filter(
     actor: Annotated[str | None, Query(max_length=64, description="Account id, or `system`")] = None,
     action: Annotated[
         str | None, Query(max_length=64, description="Only this action", examples=["service.approve"])
@@ -88,12 +88,12 @@ async def wanted(
 async def list_audit(
     caller: Annotated[Caller, Depends(allowed("audit.read"))],
     search: AuditSearchPart,
-    wanted: Annotated[EntryFilter, Depends(wanted)],
+    entry_filter: Annotated[EntryFilter, Depends(entry_filter)],
     limit: PageSize = 50,
     cursor: Cursor = None,
 ) -> AuditEntries:
     """Entries of the audit log, newest first. A page may be short and still not be the last."""
-    page = await search.find(wanted, limit, cursor)
+    page = await search.find(entry_filter, limit, cursor)
     items = [AuditEntry.model_validate(entry.model_dump()) for entry in page.items]
     return AuditEntries(items=items, next_cursor=page.cursor)
 
@@ -111,11 +111,11 @@ async def list_audit(
 async def export_audit(
     caller: Annotated[Caller, Depends(allowed("audit.read"))],
     search: AuditSearchPart,
-    wanted: Annotated[EntryFilter, Depends(wanted)],
+    entry_filter: Annotated[EntryFilter, Depends(entry_filter)],
     format: Annotated[Literal["ndjson", "csv"], Query(description="NDJSON can be verified offline")] = "ndjson",
 ) -> StreamingResponse:
     """All entries that match, streamed."""
-    entries = search.export(wanted)
+    entries = search.export(entry_filter)
     lines, content_type = (_csv(entries), "text/csv") if format == "csv" else (_ndjson(entries), "application/x-ndjson")
     headers = {"Content-Disposition": f'attachment; filename="audit.{format}"', "Cache-Control": "no-store"}
     return StreamingResponse(lines, media_type=content_type, headers=headers)

@@ -158,14 +158,14 @@ class Plans:
 
     async def page(self, service_id: str, limit: int, cursor: str | None) -> Page[PlanVersion]:
         """A page of a service's versions, the newest first. Raises Problem 400 `cursor_invalid`, 404."""
-        service, asked = await self._service(service_id), f"plans:{service_id}"
-        below = VERSIONS_MAX + 1 if cursor is None else decode_cursor(asked, cursor)
+        service, list_name = await self._service(service_id), f"plans:{service_id}"
+        below = VERSIONS_MAX + 1 if cursor is None else decode_cursor(list_name, cursor)
         if not isinstance(below, int):
             raise bad_cursor()
         plans, now = await self._plans.plans(service.merchant_id, service_id), self._now()
         left = [plan for plan in reversed(plans) if plan.number < below]
         items = tuple(PlanVersion(plan, _state(plan, plans, now)) for plan in left[:limit])
-        return Page(items, encode_cursor(asked, items[-1].plan.number) if len(left) > limit else None)
+        return Page(items, encode_cursor(list_name, items[-1].plan.number) if len(left) > limit else None)
 
     async def current_prices(self, service: Service) -> ServicePrices:
         """Read what a service costs now and next."""
@@ -226,24 +226,24 @@ class Calendar:
     now: datetime
     closed_until: datetime | None = None
 
-    def start_of_version(self, asked: datetime | None, *, first: bool) -> datetime:
+    def start_of_version(self, list_name: datetime | None, *, first: bool) -> datetime:
         """Decide when a version takes effect, in UTC. Raises Problem 400 naming `effective_from`."""
         running = period(name_at(self.now, self.zone, self.anchor_day), self.zone, self.anchor_day)
-        if asked is None:
+        if list_name is None:
             return running.end
-        if asked > self.now + AHEAD_MAX:
+        if list_name > self.now + AHEAD_MAX:
             raise _bad_start("must be within five years")
         # After a change of zone the running period begins where the one before ended, whatever the clock says there.
         earliest = running.start if self.closed_until is None else max(running.start, self.closed_until)
-        if first and asked < earliest:
+        if first and list_name < earliest:
             raise _bad_start(f"must not be before the running period, which began at {format_time(earliest)}")
-        if not first and asked <= self.now:
+        if not first and list_name <= self.now:
             raise _bad_start("must be in the future: the next midnight, or a later one")
         local = ZoneInfo(self.zone)
-        begins = midnight(asked.astimezone(local).date(), local)
-        if asked != begins and asked != earliest:
+        begins = midnight(list_name.astimezone(local).date(), local)
+        if list_name != begins and list_name != earliest:
             raise _bad_start(f"must be a midnight in {self.zone}, such as {format_time(begins)}")
-        return asked.astimezone(UTC)
+        return list_name.astimezone(UTC)
 
 
 def _state(plan: Plan, plans: Sequence[Plan], now: datetime) -> PlanState:

@@ -11,8 +11,8 @@ from decimal import localcontext
 
 from shared.billing.charges import Charge, Percentage
 from shared.billing.rating.figures import Priced, PriceStep, Rated, Usage, converted, refused
-from shared.billing.rating.percentages import by_events, by_sums
-from shared.billing.rating.quantities import by_quantity, price_steps
+from shared.billing.rating.percentages import price_by_events, price_by_sums
+from shared.billing.rating.quantities import price_by_quantity, price_steps
 from shared.kernel.money import EXACT, ZERO, ended, round_money
 
 __all__ = ["Rated", "Step", "Usage", "converted", "price_steps", "rate"]
@@ -66,5 +66,5 @@ def _with_sum(usage: Usage) -> Usage:
 
 def _price(charge: Charge, usage: Usage) -> Priced:
     if not isinstance(charge, Percentage):
-        return by_quantity(charge, usage)
-    return by_sums(charge, usage) if usage.events is None else by_events(charge, usage)
+        return price_by_quantity(charge, usage)
+    return price_by_sums(charge, usage) if usage.events is None else price_by_events(charge, usage)

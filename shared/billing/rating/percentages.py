@@ -10,7 +10,7 @@ from shared.kernel.errors import Problem
 from shared.kernel.money import ZERO, decimal_text, ended
 
 
-def by_events(charge: Percentage, usage: Usage) -> Priced:
+def price_by_events(charge: Percentage, usage: Usage) -> Priced:
     """Price a percentage from the amount of each event. Raises Problem for earlier lines whose events are not known,
     where these decide what is free."""
     if usage.pre_line_quantity and not usage.pre_events and (charge.free_events or charge.free_amount):
@@ -67,7 +67,7 @@ def _steps(charge: Percentage, billed: Decimal, count: int) -> list[PriceStep]:
     return steps
 
 
-def by_sums(charge: Percentage, usage: Usage) -> Priced:
+def price_by_sums(charge: Percentage, usage: Usage) -> Priced:
     """Price a percentage from the sum and the number of events. Raises Problem where these are not enough."""
     if charge.per_event_min is not None or charge.per_event_max is not None:
         raise refused("usage.events", "must list the amounts: the charge bounds what one event costs")

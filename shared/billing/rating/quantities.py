@@ -20,7 +20,7 @@ from shared.billing.tiers import PackageTier, PercentTier, UnitTier
 from shared.kernel.money import ZERO, decimal_text, ended
 
 
-def by_quantity(charge: Charge, usage: Usage) -> Priced:
+def price_by_quantity(charge: Charge, usage: Usage) -> Priced:
     """Price a quantity as A(before + new) − A(before), so that tiers go on where earlier lines left off."""
     before = converted(usage.pre_line_quantity, charge.convert)
     after = converted(usage.pre_line_quantity + usage.quantity, charge.convert)

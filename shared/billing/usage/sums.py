@@ -86,16 +86,16 @@ class _Calendar:
     def __init__(self, of: Period) -> None:
         self.zone = ZoneInfo(of.zone)
         self._window: Window = window(of.start, of.end, "day", self.zone)
-        pieces = range(len(self._window.cuts))
-        self.days = [str(self._window.moment(piece).astimezone(self.zone).date()) for piece in pieces]
+        intervals = range(len(self._window.cuts))
+        self.days = [str(self._window.moment(interval).astimezone(self.zone).date()) for interval in intervals]
         self._names: dict[str, dict[str, str]] = {}
 
     def names(self, utc_day: str) -> dict[str, str]:
         """The local day by quarter hour (`HH:MM`) of a UTC day, as far as that is in the period."""
         names = self._names.get(utc_day)
         if names is None:
-            pieces = self._window.pieces_by_quarter(date.fromisoformat(utc_day))
-            names = self._names[utc_day] = {name: self.days[piece] for name, piece in pieces.items()}
+            intervals = self._window.intervals_by_quarter(date.fromisoformat(utc_day))
+            names = self._names[utc_day] = {name: self.days[interval] for name, interval in intervals.items()}
         return names
 
 

@@ -157,9 +157,9 @@ def _compare_lines(invoice: Invoice, computed: Sequence[Line]) -> list[InvoiceDi
         if other is None:
             found.append(InvoiceDifference(where=where, printed=decimal_text(line.net), computed="no such line"))
             continue
-        printed, again = line.model_dump(mode="json"), other.model_dump(mode="json")
+        printed, recomputed = line.model_dump(mode="json"), other.model_dump(mode="json")
         for name in _SHOWN:
-            found += _compare(f"{where}, {name.replace('_', ' ')}", _said(printed[name]), _said(again[name]))
+            found += _compare(f"{where}, {name.replace('_', ' ')}", _as_text(printed[name]), _as_text(recomputed[name]))
     for line in by_key.values():
         if line.corrects is None:  # of an earlier period, what is not corrected was right
             where = f"{line.service_name}, {line.description}"
@@ -167,14 +167,14 @@ def _compare_lines(invoice: Invoice, computed: Sequence[Line]) -> list[InvoiceDi
     return found
 
 
-def _said(value: object) -> str:
+def _as_text(value: object) -> str:
     """Write a value as one reads it: steps with their quantity, price and amount."""
     if not isinstance(value, list):
         return str(value)
     return "; ".join(f"{row['label']}: {row['quantity']} × {row['unit_price']} = {row['amount']}" for row in value)
 
 
-def _said_tax(tax: TaxLine) -> str:
+def _tax_as_text(tax: TaxLine) -> str:
     amounts = f"{decimal_text(tax.percent)} % of {decimal_text(tax.taxable)} = {decimal_text(tax.amount)}"
     return f"{tax.name} ({tax.category}), {amounts} {tax.note}".strip()
 
@@ -185,7 +185,7 @@ def _compare_totals(invoice: Invoice, lines: Sequence[Line]) -> list[InvoiceDiff
     totals = total_up(lines, taxes, invoice.credits, invoice.currency)
     found = _compare("number of taxes", str(len(invoice.taxes)), str(len(taxes)))
     for printed, computed in zip(invoice.taxes, taxes, strict=False):
-        found += _compare(f"tax {printed.name}", _said_tax(printed), _said_tax(computed))
+        found += _compare(f"tax {printed.name}", _tax_as_text(printed), _tax_as_text(computed))
     for name in ("subtotal", "discounts", "top_ups", "net", "total", "carried", "amount_due"):
         printed_amount, amount = getattr(invoice, name), getattr(totals, name)
         found += _compare(name.replace("_", " "), decimal_text(printed_amount), decimal_text(amount))

@@ -16,7 +16,7 @@ from shared.catalog.logos import logo_path
 from shared.catalog.markdown import plain_text, render_markdown
 from shared.catalog.marketplace.details import Details, PublicDetail
 from shared.catalog.marketplace.json_ld import merchant_data, service_data
-from shared.catalog.marketplace.search import Card, CatalogQuery, Catalogue
+from shared.catalog.marketplace.search import Card, CatalogQuery, CatalogSearch
 from shared.catalog.models import Merchant, PriceModel, Service
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ def merchant_path(slug: str) -> str:
     return f"/marketplace/{slug}"
 
 
-class Pages:
+class HtmlPages:
     """`public_url` has no slash at its end."""
 
-    def __init__(self, catalogue: Catalogue, details: Details, public_url: str) -> None:
-        self._catalogue = catalogue
+    def __init__(self, search: CatalogSearch, details: Details, public_url: str) -> None:
+        self._search = search
         self._details = details
         self._public_url = public_url
 
@@ -111,7 +111,7 @@ class Pages:
         merchant = await self._details.merchant(slug)
         if merchant is None:
             return self.missing()
-        listed = await self._catalogue.search(
+        listed = await self._search.search(
             CatalogQuery(filters={"merchant": [slug]}, sort="name"), limit=MERCHANT_LISTED
         )
         url = self._public_url + merchant_path(slug)
@@ -133,7 +133,7 @@ class Pages:
     async def marketplace(self, asked: CatalogQuery, cursor: str | None = None) -> HtmlPage:
         """Render the list of services. Raises Problem 400 `cursor_invalid`. Only its plain first page is for search
         engines."""
-        listed = await self._catalogue.search(asked, limit=LISTED, cursor=cursor, facets=True)
+        listed = await self._search.search(asked, limit=LISTED, cursor=cursor, facets=True)
         plain = asked == CatalogQuery() and cursor is None
         chosen = [(name, value) for name, values in asked.filters.items() for value in values]
         query = [

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from shared.catalog.marketplace.details import Details, PublicDetail, Visitors
-from shared.catalog.marketplace.search import CatalogQuery, Catalogue
+from shared.catalog.marketplace.search import CatalogQuery, CatalogSearch
 from shared.catalog.marketplace.views import (
     CatalogFacets,
     CatalogMerchantProfile,
@@ -35,7 +35,7 @@ SERVICES_MAX = 100
 """Of a merchant, in its profile; the list of services has them all."""
 
 
-CataloguePart = Annotated[Catalogue, Depends(provided(CatalogParts, lambda catalog: catalog.search))]
+CatalogSearchPart = Annotated[CatalogSearch, Depends(provided(CatalogParts, lambda catalog: catalog.search))]
 DetailsPart = Annotated[Details, Depends(provided(CatalogParts, lambda catalog: catalog.details))]
 VisitorsPart = Annotated[Visitors, Depends(provided(CatalogParts, lambda catalog: catalog.visitors))]
 
@@ -80,7 +80,7 @@ AnyFilters = Annotated[Filters, Depends(filters)]
 @router.get("/services", response_model=CatalogServices, responses={304: {"description": "Not modified"}})
 async def search_catalog_services(
     request: Request,
-    catalogue: CataloguePart,
+    search: CatalogSearchPart,
     filters: AnyFilters,
     sort: Annotated[Sort, Query(description="Without `q`, relevance is newest first")] = "relevance",
     facets: Annotated[bool, Query(description="Also count by type, category, tag, merchant and price model")] = False,
@@ -88,7 +88,7 @@ async def search_catalog_services(
     cursor: Cursor = None,
 ) -> Response:
     """Services that everybody may see, found by words (with the last one as a prefix, and misspellings forgiven)."""
-    found = await catalogue.search(filters.sorted(sort), limit=limit, cursor=cursor, facets=facets)
+    found = await search.search(filters.sorted(sort), limit=limit, cursor=cursor, facets=facets)
     page = CatalogServices(
         items=[service_view(card) for card in found.cards],
         total=found.total,
@@ -99,9 +99,9 @@ async def search_catalog_services(
 
 
 @router.get("/facets", response_model=CatalogFacets, responses={304: {"description": "Not modified"}})
-async def count_catalog_services(request: Request, catalogue: CataloguePart, filters: AnyFilters) -> Response:
+async def count_catalog_services(request: Request, search: CatalogSearchPart, filters: AnyFilters) -> Response:
     """How many services there are by type, category, tag, merchant and price model."""
-    found = await catalogue.search(filters.sorted(), limit=1, facets=True)
+    found = await search.search(filters.sorted(), limit=1, facets=True)
     return cacheable(request, facets_view(found))
 
 
@@ -134,13 +134,13 @@ def caching(detail: PublicDetail) -> str:
     "/merchants/{slug}", response_model=CatalogMerchantProfile, responses={304: {"description": "Not modified"}}
 )
 async def show_catalog_merchant(
-    request: Request, details: DetailsPart, catalogue: CataloguePart, slug: MerchantSlug
+    request: Request, details: DetailsPart, search: CatalogSearchPart, slug: MerchantSlug
 ) -> Response:
     """A merchant by its slug, with its services that everybody may see."""
     merchant = await details.merchant(slug)
     if merchant is None:
         raise not_found()
-    found = await catalogue.search(CatalogQuery(filters={"merchant": [slug]}, sort="name"), limit=SERVICES_MAX)
+    found = await search.search(CatalogQuery(filters={"merchant": [slug]}, sort="name"), limit=SERVICES_MAX)
     services = [service_view(card) for card in found.cards]
     shown = CatalogMerchantProfile(
         services=services, services_total=found.total, **merchant_view(merchant).model_dump()

@@ -79,7 +79,7 @@ class CatalogResults:
     facets: Mapping[str, tuple[tuple[str, int], ...]]
 
 
-class Catalogue:
+class CatalogSearch:
     """Searches what is listed, in an index that follows the documents; one per process."""
 
     def __init__(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from html import escape
 
 from shared.catalog.marketplace.pages import HtmlPage, merchant_path, service_path
-from shared.catalog.marketplace.search import Catalogue
+from shared.catalog.marketplace.search import CatalogSearch
 from shared.kernel.cache import FreshCache
 
 URLS_MAX = 50_000
@@ -22,9 +22,9 @@ class Sitemap:
     """Parts are beside the index, since a sitemap speaks for its own folder only. It is at most FRESH_S old."""
 
     def __init__(
-        self, catalogue: Catalogue, public_url: str, urls_max: int = URLS_MAX, fresh_s: float = FRESH_S
+        self, search: CatalogSearch, public_url: str, urls_max: int = URLS_MAX, fresh_s: float = FRESH_S
     ) -> None:
-        self._catalogue = catalogue
+        self._search = search
         self._public_url = public_url
         self._urls_max = urls_max
         self._parts: FreshCache[str, list[bytes]] = FreshCache(fresh_s, 1)
@@ -51,7 +51,7 @@ class Sitemap:
     async def _read(self, _: str) -> list[bytes]:
         services: list[Url] = []
         merchants: dict[str, str] = {}
-        async for card in self._catalogue.all():
+        async for card in self._search.all():
             services.append((service_path(card.merchant_slug, card.slug), card.listing))
             merchants[card.merchant_slug] = max(card.listing, merchants.get(card.merchant_slug, ""))
         pages = [(merchant_path(slug), changed) for slug, changed in sorted(merchants.items())]

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
 from shared.catalog.marketplace.details import Details
-from shared.catalog.marketplace.pages import STYLE, HtmlPage, Pages
-from shared.catalog.marketplace.search import CatalogQuery, Catalogue
+from shared.catalog.marketplace.pages import STYLE, HtmlPage, HtmlPages
+from shared.catalog.marketplace.search import CatalogQuery, CatalogSearch
 from shared.catalog.marketplace.sitemap import Sitemap
 from shared.catalog.tasks import PublishPages
 from shared.platform.blobs import Blobs
@@ -25,10 +25,12 @@ _logger = logging.getLogger(__name__)
 class Publisher:
     """`site` is written by nobody else."""
 
-    def __init__(self, pages: Pages, details: Details, catalogue: Catalogue, sitemap: Sitemap, site: Blobs) -> None:
+    def __init__(
+        self, pages: HtmlPages, details: Details, search: CatalogSearch, sitemap: Sitemap, site: Blobs
+    ) -> None:
         self._pages = pages
         self._details = details
-        self._catalogue = catalogue
+        self._search = search
         self._sitemap = sitemap
         self._site = site
 
@@ -38,11 +40,13 @@ class Publisher:
         slugs = await self._details.slugs(task.service_id)
         if slugs is not None:
             merchant, service = slugs
-            self._catalogue.changed()  # the merchant's page lists what the index knows
-            await self._settle(f"{_PREFIX}{merchant}/{service}/{_INDEX}", partial(self._pages.service, *slugs))
-            await self._settle(f"{_PREFIX}{merchant}/{_INDEX}", partial(self._pages.merchant, merchant))
+            self._search.changed()  # the merchant's page lists what the index knows
+            await self._write_until_current(
+                f"{_PREFIX}{merchant}/{service}/{_INDEX}", partial(self._pages.service, *slugs)
+            )
+            await self._write_until_current(f"{_PREFIX}{merchant}/{_INDEX}", partial(self._pages.merchant, merchant))
 
-    async def _settle(self, name: str, render: Callable[[], Awaitable[HtmlPage]]) -> None:
+    async def _write_until_current(self, name: str, render: Callable[[], Awaitable[HtmlPage]]) -> None:
         """Until what was written is what would be written now: of two writers at the same time, the one that writes
         last looks again."""
         page = await render()
@@ -71,12 +75,12 @@ class Publisher:
             await self._put_if_changed(name, render)
         async for name in self._site.list(_PREFIX):
             if name not in kept and name.endswith(f"/{_INDEX}"):
-                await self._recheck(name)
+                await self._rewrite_or_remove(name)
         await self._publish_sitemap()
 
     async def _all(self) -> AsyncIterator[tuple[str, Callable[[], Awaitable[HtmlPage]]]]:
         merchants: set[str] = set()
-        async for card in self._catalogue.all():
+        async for card in self._search.all():
             merchant, service = card.merchant_slug, card.slug
             yield f"{_PREFIX}{merchant}/{service}/{_INDEX}", partial(self._pages.service, merchant, service)
             if merchant not in merchants:
@@ -86,15 +90,15 @@ class Publisher:
     async def _put_if_changed(self, name: str, render: Callable[[], Awaitable[HtmlPage]]) -> None:
         page, blob = await render(), await self._site.get(name)
         if blob is None or blob.data != page.body:
-            await self._settle(name, render)
+            await self._write_until_current(name, render)
 
-    async def _recheck(self, name: str) -> None:
+    async def _rewrite_or_remove(self, name: str) -> None:
         """Not listed: unlisted, or no longer there."""
         match name.removeprefix(_PREFIX).split("/"):
             case [merchant, service, _]:
-                await self._settle(name, partial(self._pages.service, merchant, service))
+                await self._write_until_current(name, partial(self._pages.service, merchant, service))
             case [merchant, _]:
-                await self._settle(name, partial(self._pages.merchant, merchant))
+                await self._write_until_current(name, partial(self._pages.merchant, merchant))
 
     async def _publish_sitemap(self) -> None:
         files = await self._sitemap.files()

@@ -102,9 +102,9 @@ class Invites:
 
     async def page(self, status: InviteStatus | None, limit: int, cursor: str | None) -> Page[MerchantInvite]:
         """List invites, newest first. Raises Problem 400 `cursor_invalid`."""
-        asked = f"merchant_invites:{status}"
+        list_name = f"merchant_invites:{status}"
         # All pages are as of the first one's time: a store's cursor continues one and the same query.
-        position = [format_time(self._now()), None] if cursor is None else decode_cursor(asked, cursor)
+        position = [format_time(self._now()), None] if cursor is None else decode_cursor(list_name, cursor)
         match position:
             case [str(moment), None | str() as inner]:
                 pass
@@ -121,7 +121,7 @@ class Invites:
             page = await self._documents.query(INVITES, query, inner)
         except ValueError:  # a cursor that was made up
             raise bad_cursor() from None
-        following = None if page.cursor is None else encode_cursor(asked, [moment, page.cursor])
+        following = None if page.cursor is None else encode_cursor(list_name, [moment, page.cursor])
         return Page(tuple(MerchantInvite.model_validate_json(document.body) for document in page.items), following)
 
     async def revoke(self, actor: Actor, id: str, if_match: str | None) -> Stored[MerchantInvite]:

@@ -96,14 +96,14 @@ class Registration:
         except DocumentExists:
             document = await self._documents.get(MERCHANT_SLUGS, slug, slug)
             before = None if document is None else MerchantSlugOwner.model_validate_json(document.body)
-            if document is None or before is None or not await self._is_forsaken(before):
+            if document is None or before is None or not await self._is_abandoned(before):
                 raise _taken() from None
             try:
                 await self._documents.replace(MERCHANT_SLUGS, slug, slug, owner.to_json(), etag=document.etag)
             except (DocumentMissing, PreconditionFailed):
                 raise _taken() from None
 
-    async def _is_forsaken(self, owner: MerchantSlugOwner) -> bool:
+    async def _is_abandoned(self, owner: MerchantSlugOwner) -> bool:
         """Whether its merchant will never be: it did not get the invite, and no request lasts that long."""
         if owner.invite_id is None or owner.reserved_at > self._now() - RESERVED:
             return False

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from shared.catalog.models import Service
-from shared.catalog.openapi.service import Descriptions
+from shared.catalog.openapi.service import OpenApiDocuments
 from shared.catalog.parts import CatalogParts
 from shared.catalog.services.routes import ServicesPart, view
 from shared.catalog.services.schemas import ServiceView
@@ -30,7 +30,9 @@ _DOCUMENT: dict[str, Any] = {
 }
 _TOO_OFTEN: dict[int | str, dict[str, Any]] = {429: {"description": "Too often. Try again after `Retry-After`."}}
 
-DescriptionsPart = Annotated[Descriptions, Depends(provided(CatalogParts, lambda catalog: catalog.descriptions))]
+OpenApiDocumentsPart = Annotated[
+    OpenApiDocuments, Depends(provided(CatalogParts, lambda catalog: catalog.openapi_documents))
+]
 Reader = Annotated[Caller, Depends(allowed("service.read"))]
 Proposed = Annotated[bool, Query(description="As it would be with the changes that wait for approval")]
 
@@ -77,7 +79,7 @@ class OperationsView(View):
 @router.put("/openapi", openapi_extra=_DOCUMENT, responses=_TOO_OFTEN)
 async def import_openapi(
     caller: Annotated[Caller, Depends(allowed("service.import_openapi"))],
-    documents: DescriptionsPart,
+    documents: OpenApiDocumentsPart,
     service_id: ServiceId,
     request: Request,
     response: Response,
@@ -94,7 +96,7 @@ async def import_openapi(
 async def read_openapi(
     caller: Reader,
     services: ServicesPart,
-    documents: DescriptionsPart,
+    documents: OpenApiDocumentsPart,
     service_id: ServiceId,
     proposed: Proposed = False,
 ) -> Response:
@@ -107,7 +109,7 @@ async def read_openapi(
 async def list_operations(
     caller: Reader,
     services: ServicesPart,
-    documents: DescriptionsPart,
+    documents: OpenApiDocumentsPart,
     service_id: ServiceId,
     proposed: Proposed = False,
 ) -> OperationsView:

@@ -37,12 +37,12 @@ _BACKEND = "OPENAPI_SPEC_VALIDATOR_SCHEMA_VALIDATOR_BACKEND"
 _STOPPED = "takes too long, or too much memory, to check"
 
 
-class Descriptions:
+class OpenApiDocuments:
     def __init__(self, services: Services, blobs: Blobs, limits: Limits) -> None:
         self._services = services
         self._blobs = blobs
         self._limits = limits
-        self._turns = asyncio.Semaphore(AT_ONCE_MAX)
+        self._checks_at_once = asyncio.Semaphore(AT_ONCE_MAX)
 
     async def put(
         self, actor: Actor, service_id: str, text: bytes, content_type: str, if_match: str | None
@@ -75,7 +75,7 @@ class Descriptions:
         return operations_of(json.loads(await self.read(service)))
 
     async def _vet(self, text: bytes, form: str, server: str) -> dict[str, Any]:
-        async with self._turns:
+        async with self._checks_at_once:
             answer = await _in_a_process(text, form, server)
         if "document" in answer:
             document: dict[str, Any] = answer["document"]

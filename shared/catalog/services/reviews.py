@@ -39,7 +39,9 @@ class Reviews:
     async def queue(self, limit: int, cursor: str | None) -> tuple[list[Review], str | None]:
         """First approvals and revisions, those that wait longest first. Raises Problem 400 `cursor_invalid`."""
         where = Where("review", "in", ("service", "revision"))
-        page = await self._store.services(where, asked="review", order_by="submitted_at", limit=limit, cursor=cursor)
+        page = await self._store.services(
+            where, list_name="review", order_by="submitted_at", limit=limit, cursor=cursor
+        )
         return [await self._review(stored) for stored in page.items], page.cursor
 
     async def page(
@@ -53,8 +55,8 @@ class Reviews:
         if merchant_id is not None:
             where.append(Where("merchant_id", "=", merchant_id))
         order_by = "status" if merchant_id is None else "id"
-        asked = f"admin:services:{status}:{merchant_id}"
-        return await self._store.services(*where, asked=asked, order_by=order_by, limit=limit, cursor=cursor)
+        list_name = f"admin:services:{status}:{merchant_id}"
+        return await self._store.services(*where, list_name=list_name, order_by=order_by, limit=limit, cursor=cursor)
 
     async def approve(self, actor: Actor, service_id: str, reason: str | None, if_match: str | None) -> ServiceDetail:
         """Approve a service, or its revision, whichever waits. With `if_match`, only what was read. Raises Problem 404;

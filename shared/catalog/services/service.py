@@ -88,8 +88,8 @@ class Services:
         where = [Where("merchant_id", "=", merchant_id)]
         if status is not None:
             where.append(Where("status", "=", status))
-        asked = f"services:{merchant_id}:{status}"
-        return await self._store.services(*where, asked=asked, order_by="id", limit=limit, cursor=cursor)
+        list_name = f"services:{merchant_id}:{status}"
+        return await self._store.services(*where, list_name=list_name, order_by="id", limit=limit, cursor=cursor)
 
     async def create(self, actor: Actor, merchant_id: str, slug: str, values: Mapping[str, Any]) -> ServiceDetail:
         """Make a draft. `values` are JSON by field name. Raises Problem 400; 404; 409 `slug_taken`, `limit_reached`."""

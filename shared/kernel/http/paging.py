@@ -33,13 +33,13 @@ ReadPage = Callable[[str | None], Awaitable[Page[Item]]]
 Raises ValueError for a cursor that the store did not make for this query."""
 
 
-async def read_page(read: ReadPage[Item], *, asked: str, cursor: str | None) -> Page[Item]:
-    """Read one page of the list that `asked` names with its filters. Raises Problem 400 `cursor_invalid`."""
-    inner = None if cursor is None else decode_cursor(asked, cursor)
+async def read_page(read: ReadPage[Item], *, list_name: str, cursor: str | None) -> Page[Item]:
+    """Read one page of the list that `list_name` names with its filters. Raises Problem 400 `cursor_invalid`."""
+    inner = None if cursor is None else decode_cursor(list_name, cursor)
     if not isinstance(inner, str | None):
         raise bad_cursor()
     page = await _checked(read(inner), inner)
-    return Page(page.items, None if page.cursor is None else encode_cursor(asked, page.cursor))
+    return Page(page.items, None if page.cursor is None else encode_cursor(list_name, page.cursor))
 
 
 async def read_all(read: ReadPage[Item]) -> AsyncIterator[Item]:
@@ -64,7 +64,7 @@ async def scan(
     read: Callable[[str, str | None, int], Awaitable[Page[Item]]],
     take: Callable[[Item], Result | None],
     *,
-    asked: str,
+    list_name: str,
     limit: int,
     cursor: str | None,
     reads_max: int,
@@ -73,10 +73,11 @@ async def scan(
     """Read a page of what `take` makes of the items of several sources, one after another: for filters that have no
     index, and for lists that lie in several partitions.
 
-    `read` gets a source, the store's own cursor in it, and how many items are missing at least. `asked` names the list
-    with its filters. The page is short when `reads_max` reads found no more. Raises Problem 400 `cursor_invalid`.
+    `read` gets a source, the store's own cursor in it, and how many items are missing at least. `list_name` names
+    the list with its filters. The page is short when `reads_max` reads found no more. Raises Problem 400
+    `cursor_invalid`.
     """
-    source, inner, skip = _scan_position(asked, cursor, sources)
+    source, inner, skip = _scan_position(list_name, cursor, sources)
     found: list[Result] = []
     for _ in range(reads_max):
         if source is None:
@@ -88,19 +89,19 @@ async def scan(
             if result is None:
                 continue
             if len(found) == limit:
-                return Page(tuple(found), encode_cursor(asked, [source, inner, index]))
+                return Page(tuple(found), encode_cursor(list_name, [source, inner, index]))
             found.append(result)
         inner, skip = page.cursor, 0
         if inner is None:
             source = next(iter(sources[sources.index(source) + 1 :]), None)
-    return Page(tuple(found), None if source is None else encode_cursor(asked, [source, inner, 0]))
+    return Page(tuple(found), None if source is None else encode_cursor(list_name, [source, inner, 0]))
 
 
-def _scan_position(asked: str, cursor: str | None, sources: Sequence[str]) -> tuple[str | None, str | None, int]:
+def _scan_position(list_name: str, cursor: str | None, sources: Sequence[str]) -> tuple[str | None, str | None, int]:
     """Where a scan goes on: the source, the store's cursor in it, and how many of that page were given already."""
     if cursor is None:
         return next(iter(sources), None), None, 0
-    match decode_cursor(asked, cursor):
+    match decode_cursor(list_name, cursor):
         case [str(source), str() | None as inner, int(skip)] if source in sources and skip >= 0:
             return source, inner, skip
         case _:
@@ -116,19 +117,19 @@ async def _checked(page: Awaitable[Page[Item]], inner: str | None) -> Page[Item]
         raise bad_cursor() from None  # a cursor that was made up
 
 
-def encode_cursor(asked: str, position: object) -> str:
-    """Make a cursor of the list that `asked` names with all of its filters; `position` is anything of JSON."""
-    return base64.urlsafe_b64encode(json.dumps([asked, position]).encode()).decode().rstrip("=")
+def encode_cursor(list_name: str, position: object) -> str:
+    """Make a cursor of the list that `list_name` names with all of its filters; `position` is anything of JSON."""
+    return base64.urlsafe_b64encode(json.dumps([list_name, position]).encode()).decode().rstrip("=")
 
 
-def decode_cursor(asked: str, cursor: str) -> object:
+def decode_cursor(list_name: str, cursor: str) -> object:
     """Return the position that a cursor stands for. Raises Problem 400 `cursor_invalid` when it continues another
     list."""
     try:
         of, position = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except (binascii.Error, ValueError, TypeError, RecursionError):
         raise bad_cursor() from None
-    if of != asked:
+    if of != list_name:
         raise bad_cursor()
     result: object = position
     return result

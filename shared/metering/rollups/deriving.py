@@ -78,9 +78,9 @@ class Rollups:
         for day in sorted(changes):
             await self._derive(day, changes[day], consumers=day <= old.settled)
         self._seen = seen
-        await self._settle(msgspec.structs.replace(old, as_of=as_of), started)
+        await self._derive_finished_days(msgspec.structs.replace(old, as_of=as_of), started)
 
-    async def _settle(self, progress: RollupProgress, started: datetime) -> None:
+    async def _derive_finished_days(self, progress: RollupProgress, started: datetime) -> None:
         """Derive days that are over whole, oldest first, and write down how far that is."""
         last = str((started - SETTLED_AFTER).date() - timedelta(days=1))
         while progress.settled < last and self._now() - started <= RUN:

@@ -38,7 +38,7 @@ class RecordFilter:
     def filtered(self) -> bool:
         return any(part is not None for part in (self.service_id, self.api_key_id, self.project_id, self.status_class))
 
-    def takes(self, event: UsageEvent) -> bool:
+    def matches(self, event: UsageEvent) -> bool:
         code = event.data.status_code
         return (
             self.service_id in (None, event.service_id)
@@ -68,37 +68,39 @@ class ConsumerUsage:
         `range_invalid`."""
         return await self._reader.consumer(await self._consumer(consumer_id), selection, services)
 
-    async def records(self, consumer_id: str, wanted: RecordFilter, limit: int, cursor: str | None) -> Page[UsageEvent]:
+    async def records(
+        self, consumer_id: str, record_filter: RecordFilter, limit: int, cursor: str | None
+    ) -> Page[UsageEvent]:
         """Events as they were counted, by time within each shard. A page may be shorter than `limit`, or empty, and
         still not be the last. Raises Problem 404; 400 `cursor_invalid`."""
         consumer = await self._consumer(consumer_id)
 
         async def read(shard: str, inner: str | None, missing: int) -> Page[Document]:
-            at_most = RECORDS_PER_READ if wanted.filtered else missing
-            return await self._documents.query(USAGE, wanted.query(consumer_id, int(shard), at_most), inner)
+            at_most = RECORDS_PER_READ if record_filter.filtered else missing
+            return await self._documents.query(USAGE, record_filter.query(consumer_id, int(shard), at_most), inner)
 
         def take(document: Document) -> UsageEvent | None:
             event = decode_event(document.body)
-            return event if wanted.takes(event) else None
+            return event if record_filter.matches(event) else None
 
         return await scan(
             read,
             take,
-            asked=f"records:{consumer_id}:{wanted}",
+            list_name=f"records:{consumer_id}:{record_filter}",
             limit=limit,
             cursor=cursor,
             reads_max=RECORD_PAGES_PER_CALL_MAX,
             sources=[str(shard) for shard in range(consumer.shards)],
         )
 
-    async def all_records(self, consumer_id: str, wanted: RecordFilter) -> AsyncIterator[UsageEvent]:
+    async def all_records(self, consumer_id: str, record_filter: RecordFilter) -> AsyncIterator[UsageEvent]:
         """All that is wanted, page by page. Raises Problem 404 at the first."""
         consumer = await self._consumer(consumer_id)
         for shard in range(consumer.shards):
-            query = wanted.query(consumer_id, shard, RECORDS_PER_READ)
+            query = record_filter.query(consumer_id, shard, RECORDS_PER_READ)
             async for document in read_all(partial(self._documents.query, USAGE, query)):
                 event = decode_event(document.body)
-                if wanted.takes(event):
+                if record_filter.matches(event):
                     yield event
 
     async def _consumer(self, consumer_id: str) -> Consumer:

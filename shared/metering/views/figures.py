@@ -45,12 +45,12 @@ def figures(sums: Bucket) -> Figures:
 def rows(summed: SummedUsage, window: Window, by: tuple[Dimension, ...]) -> Iterator[Figures]:
     """One row per group, with what it was grouped by under the dimension's name."""
     for group in summed.groups:
-        yield {**dict(zip(by, group.values, strict=True)), **moment(window, group.piece), **figures(group.sums)}
+        yield {**dict(zip(by, group.values, strict=True)), **moment(window, group.interval), **figures(group.sums)}
 
 
-def moment(window: Window, piece: int) -> Figures:
+def moment(window: Window, interval: int) -> Figures:
     """`start` in UTC, and `label` as people in the time zone say; nothing without a step."""
-    starts = window.starts(piece)
+    starts = window.starts(interval)
     return {} if starts is None else {"start": starts[0], "label": starts[1]}
 
 
@@ -85,22 +85,24 @@ class Spikes:
 def spikes(summed: SummedUsage, window: Window, threshold: float, now: datetime) -> Spikes:
     """Days whose requests stand out. Looked at are days that are whole in the range and over by `now`, from the first
     with usage: before it the service was not in use."""
-    requests = {group.piece: group.sums.requests for group in summed.groups}
+    requests = {group.interval: group.sums.requests for group in summed.groups}
     over = min(window.end, now)
-    ends = [window.moment(piece) for piece in range(1, len(window.cuts))]  # the last piece has no known end in it
-    pieces = [piece for piece, end in enumerate(ends) if window.moment(piece) >= window.start and end <= over]
+    ends = [window.moment(interval) for interval in range(1, len(window.cuts))]  # the last has no known end in it
+    intervals = [
+        interval for interval, end in enumerate(ends) if window.moment(interval) >= window.start and end <= over
+    ]
     if midnight(window.end.astimezone(window.zone).date(), window.zone) == window.end <= over:
-        pieces.append(len(window.cuts) - 1)
-    while pieces and not requests.get(pieces[0]):
-        pieces.pop(0)
-    values = [requests.get(piece, 0) for piece in pieces]
+        intervals.append(len(window.cuts) - 1)
+    while intervals and not requests.get(intervals[0]):
+        intervals.pop(0)
+    values = [requests.get(interval, 0) for interval in intervals]
     scores = robust_scores(values)
     found = [
-        {**moment(window, piece), "requests": value, "score": score, "direction": "up" if score > 0 else "down"}
-        for piece, value, score in zip(pieces, values, scores.scores or (), strict=False)
+        {**moment(window, interval), "requests": value, "score": score, "direction": "up" if score > 0 else "down"}
+        for interval, value, score in zip(intervals, values, scores.scores or (), strict=False)
         if abs(score) >= threshold
     ]
-    return Spikes(len(pieces), scores, tuple(found))
+    return Spikes(len(intervals), scores, tuple(found))
 
 
 def distribution(hourly: SummedUsage, window: Window) -> list[Figures]:
@@ -108,7 +110,7 @@ def distribution(hourly: SummedUsage, window: Window) -> list[Figures]:
     response times. `hourly` was summed up by hour."""
     hours: Counter[int] = Counter()
     for group in hourly.groups:
-        hours[window.moment(group.piece).astimezone(window.zone).hour] += group.sums.requests
+        hours[window.moment(group.interval).astimezone(window.zone).hour] += group.sums.requests
     total = hourly.total
     found: list[Figures] = [_share("hour_of_day", f"{hour:02d}", hours[hour], hours.total()) for hour in range(24)]
     classes = {name: _with_status(total, name[0]) for name in ("1xx", "2xx", "3xx", "4xx", "5xx")}

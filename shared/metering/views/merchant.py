@@ -32,7 +32,7 @@ class PseudonymousUsage:
         key = self.keys.get((str(values.get("pseudonym")), str(values.get("api_key"))))
         if key is not None:
             values |= {"key_prefix": key.prefix, "key_last4": key.last4}
-        return {**values, **moment(selection.window, group.piece), **figures(group.sums)}
+        return {**values, **moment(selection.window, group.interval), **figures(group.sums)}
 
     def rows(self, selection: UsageSelection) -> Iterator[Figures]:
         return (self.row(selection, group) for group in self.summed.groups)
@@ -88,7 +88,7 @@ class MerchantUsage:
             replace(group, values=(*group.values[:at], pseudonyms[group.values[at]], *group.values[at + 1 :]))
             for group in summed.groups
         )
-        ordered = sorted(groups, key=lambda group: (group.piece, group.values))  # not in the order of what is hidden
+        ordered = sorted(groups, key=lambda group: (group.interval, group.values))  # not in the order of what is hidden
         return PseudonymousUsage(by, replace(summed, groups=tuple(ordered)), keys)
 
     async def _keys(self, ids: Iterable[tuple[str, str]]) -> list[ApiKey]:

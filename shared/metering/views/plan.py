@@ -20,7 +20,7 @@ _KNOWN_TO_HEADS: Mapping[ScopeKind, frozenset[Dimension]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class DayRange:
     """Consecutive UTC days, `first` and `last` included, that are read from one kind of document."""
 
     source: Source
@@ -32,7 +32,7 @@ class Stretch:
         return map(date.fromordinal, range(self.first.toordinal(), self.last.toordinal() + 1))
 
 
-def plan(selection: UsageSelection, scope: ScopeKind, derived_until: str) -> Iterator[Stretch]:
+def plan(selection: UsageSelection, scope: ScopeKind, derived_until: str) -> Iterator[DayRange]:
     """The stretches of a selection's window, in order. Slices of the scope are there for days until `derived_until`
     (`YYYY-MM-DD`, inclusive; empty when there are none)."""
     in_heads = selection.dimensions <= _KNOWN_TO_HEADS[scope]
@@ -40,10 +40,10 @@ def plan(selection: UsageSelection, scope: ScopeKind, derived_until: str) -> Ite
     def source(day: date) -> Source:
         if str(day) > derived_until:
             return "counters"
-        if selection.window.piece_with_all_of(day) is not None:
+        if selection.window.interval_with_all_of(day) is not None:
             return "heads" if in_heads else "rows"
         return "quarters" if in_heads else "counters"  # rows do not know when on the day
 
     for found, days in groupby(selection.window.days, source):
-        stretch = list(days)
-        yield Stretch(found, stretch[0], stretch[-1])
+        day_range = list(days)
+        yield DayRange(found, day_range[0], day_range[-1])

@@ -16,7 +16,7 @@ What there is to read, each derived from what is above it (`shared.metering.coun
 A question goes one way: `selection` (what is asked) → `plan` (what to read for which days) → `reader` (reads it) →
 `summing` (adds it to groups) → `selection.SummedUsage`. The plan chooses for each UTC day:
 
-    slices derived?   day in one piece of the window?   service and merchant are all that is asked?   read
+    slices derived?   day in one interval of it?        service and merchant are all that is asked?   read
     no                                                                                                counters
     yes               yes                               yes                                           heads
     yes               yes                               no                                            rows
@@ -36,7 +36,7 @@ from shared.metering.events import partition_of
 from shared.metering.rollups.models import PLATFORM, consumer_scope, service_scope
 from shared.metering.rollups.store import SliceStore
 from shared.metering.store import PAGE, USAGE, bodies_of
-from shared.metering.views.plan import Stretch, plan
+from shared.metering.views.plan import DayRange, plan
 from shared.metering.views.selection import SummedUsage, UsageSelection
 from shared.metering.views.summing import GroupSummer
 from shared.platform.documents import Documents, Query, Where
@@ -65,11 +65,11 @@ class UsageReader:
         now = format_time(self._now())
         for shard in range(consumer.shards):
             partition = partition_of(consumer.id, shard)
-            for stretch in plan(selection, "consumer", settled):
-                if stretch.source == "counters":
-                    await self._add_counters(summer, _consumer_counters(partition, stretch, key_id))
+            for day_range in plan(selection, "consumer", settled):
+                if day_range.source == "counters":
+                    await self._add_counters(summer, _consumer_counters(partition, day_range, key_id))
                 else:
-                    await self._add_slices(summer, consumer_scope(partition), stretch)
+                    await self._add_slices(summer, consumer_scope(partition), day_range)
         from_slices = progress is not None and str(selection.window.start.date()) <= settled
         return summer.result(progress.as_of if progress is not None and from_slices else now)
 
@@ -80,11 +80,11 @@ class UsageReader:
         summer = GroupSummer(selection)
         now = format_time(self._now())
         for service_id in sorted(service_ids):
-            for stretch in plan(selection, "service", ALWAYS if complete else NEVER):
-                if stretch.source == "counters":
-                    await self._add_counters(summer, _service_counters(service_id, stretch))
+            for day_range in plan(selection, "service", ALWAYS if complete else NEVER):
+                if day_range.source == "counters":
+                    await self._add_counters(summer, _service_counters(service_id, day_range))
                 else:
-                    await self._add_slices(summer, service_scope(service_id), stretch)
+                    await self._add_slices(summer, service_scope(service_id), day_range)
         return summer.result(progress.as_of if progress is not None and complete else now)
 
     async def platform(self, selection: UsageSelection) -> SummedUsage:
@@ -92,24 +92,24 @@ class UsageReader:
         Raises Problem 400 `range_invalid`."""
         progress = await self._slices.progress()
         summer = GroupSummer(selection)
-        for stretch in plan(selection, "platform", ALWAYS):
-            if stretch.source == "counters":
-                for day in stretch.days:
+        for day_range in plan(selection, "platform", ALWAYS):
+            if day_range.source == "counters":
+                for day in day_range.days:
                     async for quarters in self._slices.quarters_of_services(day):
                         summer.add_quarters(quarters)
             else:
-                await self._add_slices(summer, PLATFORM, stretch)
+                await self._add_slices(summer, PLATFORM, day_range)
         return summer.result(format_time(selection.window.start) if progress is None else progress.as_of)
 
-    async def _add_slices(self, summer: GroupSummer, scope: str, stretch: Stretch) -> None:
-        if stretch.source == "heads":
-            async for head in self._slices.heads(scope, stretch.first, stretch.last):
+    async def _add_slices(self, summer: GroupSummer, scope: str, day_range: DayRange) -> None:
+        if day_range.source == "heads":
+            async for head in self._slices.heads(scope, day_range.first, day_range.last):
                 summer.add_head(head)
-        elif stretch.source == "quarters":
-            async for quarters in self._slices.quarters(scope, stretch.first, stretch.last):
+        elif day_range.source == "quarters":
+            async for quarters in self._slices.quarters(scope, day_range.first, day_range.last):
                 summer.add_quarters(quarters)
         else:
-            async for rows in self._slices.rows(scope, stretch.first, stretch.last):
+            async for rows in self._slices.rows(scope, day_range.first, day_range.last):
                 summer.add_rows(rows)
 
     async def _add_counters(self, summer: GroupSummer, queries: Iterator[Query]) -> None:
@@ -118,17 +118,17 @@ class UsageReader:
                 summer.add_counter(decode_counter(body))
 
 
-def _consumer_counters(partition: str, stretch: Stretch, key_id: str | None) -> Iterator[Query]:
+def _consumer_counters(partition: str, day_range: DayRange, key_id: str | None) -> Iterator[Query]:
     """A partition's day counters: of one key by a range of ids, else day by day."""
     if key_id is not None:
-        ids = (Where("id", ">=", f"d:{key_id}:{stretch.first}"), Where("id", "<", f"d:{key_id}:{stretch.last}~"))
+        ids = (Where("id", ">=", f"d:{key_id}:{day_range.first}"), Where("id", "<", f"d:{key_id}:{day_range.last}~"))
         yield Query(partition, ids, limit=PAGE)
         return
-    for day in stretch.days:
+    for day in day_range.days:
         yield Query(partition, (Where("period", "=", str(day)),), limit=PAGE)
 
 
-def _service_counters(service_id: str, stretch: Stretch) -> Iterator[Query]:
-    for day in stretch.days:
+def _service_counters(service_id: str, day_range: DayRange) -> Iterator[Query]:
+    for day in day_range.days:
         # Across tenants: a service's usage is everybody's.
         yield Query(None, (Where("view", "=", view_of(service_id, str(day))),), limit=PAGE)

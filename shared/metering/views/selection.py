@@ -24,7 +24,7 @@ FIELDS: Mapping[Dimension, str] = {
 
 @dataclass(frozen=True, slots=True)
 class UsageSelection:
-    """Usage of a window, grouped `by` dimensions (and by the window's pieces), `only` where dimensions have exactly
+    """Usage of a window, grouped `by` dimensions (and by the window's intervals), `only` where dimensions have exactly
     these values."""
 
     window: Window
@@ -39,17 +39,17 @@ class UsageSelection:
 
 @dataclass(frozen=True, slots=True)
 class GroupSums:
-    """Sums of one group. `values` are of the dimensions in `by`, in their order; `piece` is of the window."""
+    """Sums of one group. `values` are of the dimensions in `by`, in their order; `interval` is of the window."""
 
     values: tuple[str, ...]
-    piece: int
+    interval: int
     sums: Bucket
 
 
 @dataclass(frozen=True, slots=True)
 class SummedUsage:
-    """The answer to a selection: `groups` in order of piece and values. All that was counted before `as_of` (RFC 3339)
-    is among them."""
+    """The answer to a selection: `groups` in order of interval and values. All that was counted before `as_of` (RFC
+    3339) is among them."""
 
     groups: tuple[GroupSums, ...]
     as_of: str

@@ -26,8 +26,8 @@ class GroupSummer:
         self._by = tuple(FIELDS[dimension] for dimension in selection.by)
         self._only = tuple((FIELDS[dimension], value) for dimension, value in selection.only.items())
         self._groups: defaultdict[tuple[tuple[str, ...], int], Bucket] = defaultdict(Bucket)
-        self._pieces_by_day: dict[str, int | None] = {}
-        self._pieces_by_quarter: dict[date, dict[str, int]] = {}
+        self._intervals_by_day: dict[str, int | None] = {}
+        self._intervals_by_quarter: dict[date, dict[str, int]] = {}
         self._documents = 0
 
     def add_head(self, head: SliceHead) -> None:
@@ -46,29 +46,29 @@ class GroupSummer:
 
     def result(self, as_of: str) -> SummedUsage:
         ordered = sorted(self._groups.items(), key=lambda item: (item[0][1], item[0][0]))
-        return SummedUsage(tuple(GroupSums(values, piece, sums) for (values, piece), sums in ordered), as_of)
+        return SummedUsage(tuple(GroupSums(values, interval, sums) for (values, interval), sums in ordered), as_of)
 
     def _add_day(self, source: SliceHead | SliceRow, day: str, sums: Bucket) -> None:
-        """Add the sums of a whole UTC day, which one piece of the window has all of."""
+        """Add the sums of a whole UTC day, which one interval of the window has all of."""
         if not self._takes(source):
             return
-        if day not in self._pieces_by_day:
-            self._pieces_by_day[day] = self._window.piece_with_all_of(date.fromisoformat(day))
-        piece = self._pieces_by_day[day]
-        assert piece is not None, "the plan reads days that are cut from quarters or counters"
-        self._group(source, piece).add(sums)
+        if day not in self._intervals_by_day:
+            self._intervals_by_day[day] = self._window.interval_with_all_of(date.fromisoformat(day))
+        interval = self._intervals_by_day[day]
+        assert interval is not None, "the plan reads days that are cut from quarters or counters"
+        self._group(source, interval).add(sums)
 
     def _add_buckets(self, source: SliceQuarters | Counter, day: date, buckets: Mapping[str, Bucket]) -> None:
-        """Add the quarter hours of a UTC day that are in the window, each to its piece."""
+        """Add the quarter hours of a UTC day that are in the window, each to its interval."""
         if not self._takes(source):
             return
-        if day not in self._pieces_by_quarter:
-            self._pieces_by_quarter[day] = self._window.pieces_by_quarter(day)
-        pieces = self._pieces_by_quarter[day]
+        if day not in self._intervals_by_quarter:
+            self._intervals_by_quarter[day] = self._window.intervals_by_quarter(day)
+        intervals = self._intervals_by_quarter[day]
         for name, bucket in buckets.items():
-            piece = pieces.get(name)
-            if piece is not None:
-                self._group(source, piece).add(bucket)
+            interval = intervals.get(name)
+            if interval is not None:
+                self._group(source, interval).add(bucket)
 
     def _takes(self, source: Dimensioned) -> bool:
         self._documents += 1
@@ -78,8 +78,8 @@ class GroupSummer:
             return False
         return all(getattr(source, name) == value for name, value in self._only)
 
-    def _group(self, source: Dimensioned, piece: int) -> Bucket:
-        group = self._groups[tuple([getattr(source, name) for name in self._by]), piece]
+    def _group(self, source: Dimensioned, interval: int) -> Bucket:
+        group = self._groups[tuple([getattr(source, name) for name in self._by]), interval]
         if len(self._groups) > GROUPS_MAX:
             raise Problem(400, "range_invalid", f"The answer would have over {GROUPS_MAX} groups: ask for less.")
         return group

@@ -40,9 +40,9 @@ from shared.platform.documents import (
 from shared.platform.documents.cosmos_client import (
     PARTITION_PATH,
     READ_RETRIES,
-    answers,
     container_definitions,
     open_client,
+    translated_errors,
 )
 from shared.platform.documents.cosmos_paging import read_page
 from shared.platform.documents.cosmos_query import check_query, decode_cursor, encode_cursor
@@ -76,7 +76,7 @@ class CosmosDocuments:
             return None
         proxy = await self._proxy(container)
         try:
-            with answers(id):
+            with translated_errors(id):
                 return _document(await proxy.read_item(id, partition, **READ_RETRIES))
         except DocumentMissing:
             return None
@@ -86,7 +86,7 @@ class CosmosDocuments:
     ) -> str:
         item = _item(container, partition, id, body, ttl_s)
         proxy = await self._proxy(container)
-        with answers(id):
+        with translated_errors(id):
             return str((await proxy.create_item(item))["_etag"])
 
     async def replace(
@@ -94,7 +94,7 @@ class CosmosDocuments:
     ) -> str:
         item = _item(container, partition, id, body, ttl_s)
         proxy = await self._proxy(container)
-        with answers(id):
+        with translated_errors(id):
             return str((await proxy.replace_item(id, item, **_if_match(etag)))["_etag"])
 
     async def upsert(
@@ -102,7 +102,7 @@ class CosmosDocuments:
     ) -> str:
         item = _item(container, partition, id, body, ttl_s)
         proxy = await self._proxy(container)
-        with answers(id):
+        with translated_errors(id):
             return str((await proxy.upsert_item(item))["_etag"])
 
     async def patch(
@@ -113,13 +113,13 @@ class CosmosDocuments:
         check_id(id)
         operations = [_patch_operation(change) for change in changes]
         proxy = await self._proxy(container)
-        with answers(id):
+        with translated_errors(id):
             return _document(await proxy.patch_item(id, partition, operations, **_if_match(etag)))
 
     async def delete(self, container: Container, partition: str, id: str, *, etag: str | None = None) -> None:
         check_id(id)
         proxy = await self._proxy(container)
-        with answers(id):
+        with translated_errors(id):
             await proxy.delete_item(id, partition, **_if_match(etag))
 
     async def transact(self, container: Container, partition: str, operations: Sequence[Operation]) -> Sequence[str]:
@@ -131,7 +131,7 @@ class CosmosDocuments:
             raise ValueError(f"bodies of {total} bytes are over {BODY_BYTES_MAX}")
         proxy = await self._proxy(container)
         try:
-            with answers():
+            with translated_errors():
                 results = await proxy.execute_item_batch(batch, partition)
         except TransactionFailed as failed:
             failed.reason.args = (operations[failed.index].id,)
@@ -142,7 +142,7 @@ class CosmosDocuments:
         check_query(container, query)
         start = decode_cursor(container, query, cursor)
         proxy = await self._proxy(container)
-        with answers():
+        with translated_errors():
             async with asyncio.timeout(PAGE_S_MAX):
                 items, after = await read_page(proxy, query, start)
         documents = tuple(_document(item) for item in items)
@@ -163,7 +163,7 @@ class CosmosDocuments:
     async def ensure_containers(self) -> None:
         """Create the database and all containers where they are missing: for emulators, Bicep does it on Azure."""
         client = await self._open()
-        with answers():
+        with translated_errors():
             database = await client.create_database_if_not_exists(self._database)
             for definition in container_definitions():
                 await database.create_container_if_not_exists(
@@ -180,7 +180,7 @@ class CosmosDocuments:
             if self._client is None:
                 client = open_client(self._endpoint, self._credential)
                 try:
-                    with answers():
+                    with translated_errors():
                         await client.__aenter__()  # reads the account; left by `close`
                 except BaseException:
                     await client.close()
@@ -195,7 +195,7 @@ class CosmosDocuments:
             return proxy
         proxy = (await self._open()).get_database_client(self._database).get_container_client(container.name)
         try:
-            with answers():
+            with translated_errors():
                 await proxy.read(**READ_RETRIES)
         except DocumentMissing as error:
             raise DocumentsUnavailable(f"container {self._database}/{container.name} does not exist") from error

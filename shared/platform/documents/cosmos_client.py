@@ -108,7 +108,7 @@ def _labels(method: str, url: str, headers: Mapping[str, str]) -> tuple[str, str
 
 
 @contextmanager
-def answers(id: str = "") -> Iterator[None]:
+def translated_errors(id: str = "") -> Iterator[None]:
     """Turn the SDK's errors into the port's. `id` names the document that the call is about."""
     try:
         yield

@@ -35,7 +35,7 @@ async def read_page(
         )
         return items, None if token is None else FeedPosition(token=token)
     if query.order_by is None:
-        return await _along(proxy, statement(query), start, query.limit)
+        return await _read_ranges(proxy, statement(query), start, query.limit)
     return await _ordered_across(proxy, query, start)
 
 
@@ -46,13 +46,15 @@ async def _ordered_across(
     position = start
     while True:
         if position.feed_range is not None and position.value is not None:
-            tied, rest = await _along(proxy, statement(query, at=position.value), position, query.limit - len(items))
+            tied, rest = await _read_ranges(
+                proxy, statement(query, at=position.value), position, query.limit - len(items)
+            )
             items += tied
             position = rest or FeedPosition(position.value)
         if len(items) >= query.limit:
             return items, position
         wanted = query.limit - len(items)
-        found = await _first(proxy, statement(query, beyond=position.value), wanted)
+        found = await _read_first_in_order(proxy, statement(query, beyond=position.value), wanted)
         if len(found) < wanted:
             return items + found, None
         highest = order_value(query, found[-1])
@@ -60,7 +62,7 @@ async def _ordered_across(
         position = FeedPosition(highest, (await _feed_ranges(proxy))[0])
 
 
-async def _along(
+async def _read_ranges(
     proxy: ContainerProxy, what: Statement, start: FeedPosition, limit: int
 ) -> tuple[list[CosmosItem], FeedPosition | None]:
     """Read unordered through the physical ranges from `start`; the returned position keeps its value."""
@@ -109,7 +111,7 @@ async def _read(
     return items, token
 
 
-async def _first(proxy: ContainerProxy, what: Statement, limit: int) -> list[CosmosItem]:
+async def _read_first_in_order(proxy: ContainerProxy, what: Statement, limit: int) -> list[CosmosItem]:
     """The first `limit` items of all partitions in order."""
     pages = proxy.query_items(
         query=what.sql,

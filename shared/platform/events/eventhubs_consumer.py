@@ -35,12 +35,12 @@ class BatchReader:
                 return  # not checkpointed, and nothing after it will be: it is delivered again
             batch = EventBatch(context.partition_id, tuple(_stream_event(event) for event in events))
             # The handler's effects are durable before the checkpoint is: a crash in between delivers the batch again.
-            if await self._insist(lambda: self._handler(batch), f"batch of partition {batch.partition}"):
-                await self._insist(
+            if await self._retry_until_stopped(lambda: self._handler(batch), f"batch of partition {batch.partition}"):
+                await self._retry_until_stopped(
                     lambda: context.update_checkpoint(events[-1]), f"checkpoint of partition {batch.partition}"
                 )
 
-    async def _insist(self, step: Callable[[], Awaitable[None]], what: str) -> bool:
+    async def _retry_until_stopped(self, step: Callable[[], Awaitable[None]], what: str) -> bool:
         """Run `step` until it returns, with a growing pause; False when stopped before it did."""
         pause = RETRY_FIRST_S
         while True:

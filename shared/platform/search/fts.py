@@ -22,7 +22,7 @@ from shared.platform.search import (
     SearchResults,
     SearchUnavailable,
 )
-from shared.platform.search.values import Rows, Values
+from shared.platform.search.values import Rows, ValueIndex
 from shared.platform.search.words import Vocabulary, exactly, forgiving, indexed, words_of
 
 CACHE_KIB = 32 * 1024
@@ -100,7 +100,7 @@ class FtsIndex:
         self._known: dict[str, _Known] = {}
         self._next_row = 1
         self._ids: dict[int, str] = {}
-        self._values = Values()
+        self._values = ValueIndex()
         self._by_name: list[Key] = []
         self._by_newest: list[Key] = []
         self._rankings: dict[str, _Ranking] = {}

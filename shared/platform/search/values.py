@@ -9,7 +9,7 @@ from pyroaring import BitMap
 Rows = BitMap
 
 
-class Values:
+class ValueIndex:
     """Items are row numbers."""
 
     def __init__(self) -> None:

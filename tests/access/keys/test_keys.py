@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.access.keys.creation import KeyIssuing, KeyPlan
+from shared.access.keys.creation import KeyCreation, KeyRequest
 from shared.access.keys.format import is_well_formed
 from shared.access.models import ApiKey
 from shared.access.store import ACCESS, AccessStore
@@ -164,7 +164,7 @@ async def test_whoever_was_removed_while_they_made_a_key_gets_none(market: Acces
     await app.access.members.remove(
         Actor(market.ann.account.id, "consumer"), market.consumer_id, road, max_.account.id, etag
     )
-    plan = KeyPlan(
+    request = KeyRequest(
         name="job",
         description="",
         purpose="",
@@ -177,7 +177,7 @@ async def test_whoever_was_removed_while_they_made_a_key_gets_none(market: Acces
     )
 
     with pytest.raises(Problem) as caught:  # the guard had let them in before
-        await app.access.key_issuing.create(actor, max_.account, market.consumer_id, plan)
+        await app.access.key_creation.create(actor, max_.account, market.consumer_id, request)
     assert caught.value.status == 404
     assert await app.access.store.all_of(ApiKey, market.consumer_id, "key:") == []
 
@@ -199,8 +199,10 @@ async def test_a_kill_before_the_commit_leaves_no_key(market: AccessMarket) -> N
     app = market.api.app
     dying = DyingDocuments(app.ports.documents, "access")
     journal = Journal(dying, app.audit.log.append)  # type: ignore[arg-type]  # the real store, but for its end
-    issuing = KeyIssuing(AccessStore(app.ports.documents), app.access.key_secrets, journal, app.audit.platform_settings)
-    plan = KeyPlan(
+    creation = KeyCreation(
+        AccessStore(app.ports.documents), app.access.key_secrets, journal, app.audit.platform_settings
+    )
+    request = KeyRequest(
         name="job",
         description="",
         purpose="",
@@ -214,7 +216,7 @@ async def test_a_kill_before_the_commit_leaves_no_key(market: AccessMarket) -> N
     dying.dead = True
 
     with pytest.raises(RuntimeError):
-        await issuing.create(Actor("acc", "consumer"), market.ann.account, market.consumer_id, plan)
+        await creation.create(Actor("acc", "consumer"), market.ann.account, market.consumer_id, request)
     assert (await market.ann.get(f"{market.consumer}/keys")).json()["items"] == []
     assert (await create(market)).status_code == 201
 

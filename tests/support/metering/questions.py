@@ -86,7 +86,7 @@ def found(summed: SummedUsage, of: UsageSelection) -> dict[tuple[str, ...], dict
     """What was summed up, in the same form."""
     groups = {}
     for group in summed.groups:
-        starts = of.window.starts(group.piece)
+        starts = of.window.starts(group.interval)
         sums = group.sums
         place = ("" if starts is None else starts[1], *group.values)
         assert place not in groups

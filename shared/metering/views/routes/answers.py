@@ -15,9 +15,9 @@ from shared.metering.views.routes.parameters import (
     UsageSpikes,
     UsageTrend,
     UsageTrendItem,
-    frame,
+    csv_table,
     items,
-    table,
+    range_fields,
 )
 from shared.metering.views.selection import SummedUsage, UsageSelection
 from shared.metering.views.spikes import DAYS_MIN
@@ -29,7 +29,9 @@ Sums = Callable[[UsageSelection], Awaitable[SummedUsage]]
 METHOD = "robust z-score: (requests - median) / spread, spread = 1.4826 * MAD, or 1.2533 * mean deviation if MAD is 0"
 
 
-async def trend(sums: Sums, asked: Range, selection: UsageSelection, *, csv: bool) -> UsageTrend | StreamingResponse:
+async def trend_answer(
+    sums: Sums, asked: Range, selection: UsageSelection, *, csv: bool
+) -> UsageTrend | StreamingResponse:
     window = asked.window()
     current, earlier = await sums(UsageSelection(window, (), selection.only)), before(window)
     previous = await sums(UsageSelection(earlier, (), selection.only))
@@ -43,32 +45,32 @@ async def trend(sums: Sums, asked: Range, selection: UsageSelection, *, csv: boo
     ]
     as_of = min(current.as_of, previous.as_of)
     if csv:
-        return table("usage-trend", window, as_of, UsageTrendItem, rows)
+        return csv_table("usage-trend", window, as_of, UsageTrendItem, rows)
     change = changes_percent(current.total, previous.total)
-    return UsageTrend(**frame(window, as_of), items=items(UsageTrendItem, rows), change_percent=change)
+    return UsageTrend(**range_fields(window, as_of), items=items(UsageTrendItem, rows), change_percent=change)
 
 
-async def spread(
+async def distribution_answer(
     sums: Sums, asked: Range, selection: UsageSelection, *, csv: bool
 ) -> UsageDistribution | StreamingResponse:
     window = asked.window("hour")
     summed = await sums(UsageSelection(window, (), selection.only))
     rows = distribution(summed, window)
     if csv:
-        return table("usage-distribution", window, summed.as_of, DistributionShare, rows)
-    return UsageDistribution(**frame(window, summed.as_of), items=items(DistributionShare, rows))
+        return csv_table("usage-distribution", window, summed.as_of, DistributionShare, rows)
+    return UsageDistribution(**range_fields(window, summed.as_of), items=items(DistributionShare, rows))
 
 
-async def outliers(
+async def spikes_answer(
     sums: Sums, asked: Range, selection: UsageSelection, threshold: float, now: datetime, *, csv: bool
 ) -> UsageSpikes | StreamingResponse:
     window = asked.window("day")
     summed = await sums(UsageSelection(window, (), selection.only))
     found = spikes(summed, window, threshold, now)
     if csv:
-        return table("usage-spikes", window, summed.as_of, SpikeItem, found.rows)
+        return csv_table("usage-spikes", window, summed.as_of, SpikeItem, found.rows)
     return UsageSpikes(
-        **frame(window, summed.as_of),
+        **range_fields(window, summed.as_of),
         method=METHOD,
         threshold=threshold,
         days_min=DAYS_MIN,

@@ -21,7 +21,7 @@ from shared.metering.events import UsageEvent
 from shared.metering.parts import MeteringParts
 from shared.metering.views.consumer import ConsumerUsage, RecordFilter, StatusClass
 from shared.metering.views.figures import UsageMetric, figures, largest, rows
-from shared.metering.views.routes.answers import Sums, trend
+from shared.metering.views.routes.answers import Sums, trend_answer
 from shared.metering.views.routes.consumer_views import (
     ConsumerDayView,
     ConsumerTopItem,
@@ -39,11 +39,11 @@ from shared.metering.views.routes.parameters import (
     UsageTrend,
     Zone,
     csv_file,
+    csv_table,
     day_range,
-    frame,
     grouping,
     items,
-    table,
+    range_fields,
 )
 from shared.metering.views.selection import Dimension, UsageSelection
 
@@ -104,7 +104,7 @@ async def scope(
 ConsumerScoped = Annotated[ConsumerUsageScope, Depends(scope)]
 
 
-def both(path: str, **kw: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def consumer_and_project_route(path: str, **kw: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The same view of a consumer and of one project."""
 
     def add(endpoint: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,7 +116,7 @@ def both(path: str, **kw: Any) -> Callable[[Callable[..., Any]], Callable[..., A
     return add
 
 
-@both("", response_model=ConsumerUsageView)
+@consumer_and_project_route("", response_model=ConsumerUsageView)
 async def read_consumer_usage(
     caller: ConsumerUsageReader,
     scope: ConsumerScoped,
@@ -130,20 +130,20 @@ async def read_consumer_usage(
     summed = await scope.sums(UsageSelection(window, by, scope.only))
     found = rows(summed, window, by)
     if csv:
-        return table("usage", window, summed.as_of, ConsumerUsageItem, found)
+        return csv_table("usage", window, summed.as_of, ConsumerUsageItem, found)
     total = UsageFigures.model_validate(figures(summed.total))
-    return ConsumerUsageView(**frame(window, summed.as_of), items=items(ConsumerUsageItem, found), total=total)
+    return ConsumerUsageView(**range_fields(window, summed.as_of), items=items(ConsumerUsageItem, found), total=total)
 
 
-@both("/trend", response_model=UsageTrend)
+@consumer_and_project_route("/trend", response_model=UsageTrend)
 async def read_consumer_usage_trend(
     caller: ConsumerUsageReader, scope: ConsumerScoped, asked: Asked, csv: Csv
 ) -> UsageTrend | StreamingResponse:
     """This period beside the equally long one before it."""
-    return await trend(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
+    return await trend_answer(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
 
 
-@both("/top", response_model=ConsumerTopView)
+@consumer_and_project_route("/top", response_model=ConsumerTopView)
 async def read_consumer_usage_top(
     caller: ConsumerUsageReader,
     scope: ConsumerScoped,
@@ -162,11 +162,11 @@ async def read_consumer_usage_top(
         {by: group.values[0], **figures(group.sums), "share": share} for group, share in largest(summed, metric, limit)
     ]
     if csv:
-        return table("usage-top", window, summed.as_of, ConsumerTopItem, found)
-    return ConsumerTopView(**frame(window, summed.as_of), metric=metric, items=items(ConsumerTopItem, found))
+        return csv_table("usage-top", window, summed.as_of, ConsumerTopItem, found)
+    return ConsumerTopView(**range_fields(window, summed.as_of), metric=metric, items=items(ConsumerTopItem, found))
 
 
-@both("/days/{day}", response_model=ConsumerDayView)
+@consumer_and_project_route("/days/{day}", response_model=ConsumerDayView)
 async def read_consumer_usage_day(
     caller: ConsumerUsageReader, scope: ConsumerScoped, day: LocalDay, zone: Zone, csv: Csv
 ) -> ConsumerDayView | StreamingResponse:
@@ -175,17 +175,17 @@ async def read_consumer_usage_day(
     hours = await scope.sums(UsageSelection(window, (), scope.only))
     by_hour = rows(hours, window, ())
     if csv:
-        return table("usage-day", window, hours.as_of, ConsumerUsageItem, by_hour)
+        return csv_table("usage-day", window, hours.as_of, ConsumerUsageItem, by_hour)
     services = await scope.sums(UsageSelection(day_range(day, zone).window(), ("service",), scope.only))
     return ConsumerDayView(
-        **frame(window, hours.as_of),
+        **range_fields(window, hours.as_of),
         items=items(ConsumerUsageItem, by_hour),
         total=UsageFigures.model_validate(figures(hours.total)),
         services=items(ConsumerUsageItem, rows(services, day_range(day, zone).window(), ("service",))),
     )
 
 
-@both("/days/{day}/records", response_model=UsageRecordsView)
+@consumer_and_project_route("/days/{day}/records", response_model=UsageRecordsView)
 async def read_consumer_usage_records(
     caller: ConsumerUsageReader,
     scope: ConsumerScoped,
@@ -199,7 +199,7 @@ async def read_consumer_usage_records(
     """The log of a local day, by time; `image`, `version` and `feature` do not filter it. A page may be short, even
     empty, and still not be the last. As CSV it is whole."""
     asked, only = day_range(day, zone), scope.only
-    wanted = RecordFilter(
+    record_filter = RecordFilter(
         start=asked.start,
         end=asked.end,
         service_id=only.get("service"),
@@ -208,10 +208,10 @@ async def read_consumer_usage_records(
         status_class=status,
     )
     if csv:
-        await scope.usage.records(scope.consumer_id, wanted, 1, None)  # what is wrong is said before the file begins
-        log = _log(scope.usage.all_records(scope.consumer_id, wanted))
+        await scope.usage.records(scope.consumer_id, record_filter, 1, None)  # a fault is said before the file begins
+        log = _log(scope.usage.all_records(scope.consumer_id, record_filter))
         return csv_file(f"usage-records-{day}.csv", UsageRecordItem, log)
-    page = await scope.usage.records(scope.consumer_id, wanted, limit, cursor)
+    page = await scope.usage.records(scope.consumer_id, record_filter, limit, cursor)
     return UsageRecordsView(items=items(UsageRecordItem, map(_record, page.items)), next_cursor=page.cursor)
 
 

@@ -16,7 +16,7 @@ from shared.kernel.http.provided import Now, provided
 from shared.metering.parts import MeteringParts
 from shared.metering.views.figures import UsageMetric, figures, largest
 from shared.metering.views.merchant import MerchantUsage
-from shared.metering.views.routes.answers import Sums, outliers, spread, trend
+from shared.metering.views.routes.answers import Sums, distribution_answer, spikes_answer, trend_answer
 from shared.metering.views.routes.parameters import (
     TABLE,
     Asked,
@@ -29,10 +29,10 @@ from shared.metering.views.routes.parameters import (
     UsagePiece,
     UsageSpikes,
     UsageTrend,
-    frame,
+    csv_table,
     grouping,
     items,
-    table,
+    range_fields,
 )
 from shared.metering.views.selection import Dimension, UsageSelection
 from shared.metering.views.spikes import THRESHOLD
@@ -178,8 +178,8 @@ async def read_merchant_usage_top(
     found = [{**named.row(selection, group), "share": share} for group, share in largest(named.summed, metric, limit)]
     as_of = named.summed.as_of
     if csv:
-        return table("usage-top", selection.window, as_of, MerchantTopItem, found)
-    return MerchantTopView(**frame(selection.window, as_of), metric=metric, items=items(MerchantTopItem, found))
+        return csv_table("usage-top", selection.window, as_of, MerchantTopItem, found)
+    return MerchantTopView(**range_fields(selection.window, as_of), metric=metric, items=items(MerchantTopItem, found))
 
 
 @router.get(f"{HOME}/trend", response_model=UsageTrend, responses=TABLE)
@@ -187,7 +187,7 @@ async def read_merchant_usage_trend(
     caller: MerchantUsageReader, scope: MerchantScoped, asked: Asked, csv: Csv
 ) -> UsageTrend | StreamingResponse:
     """This period beside the equally long one before it."""
-    return await trend(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
+    return await trend_answer(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
 
 
 @router.get(f"{HOME}/distribution", response_model=UsageDistribution, responses=TABLE)
@@ -195,7 +195,7 @@ async def read_merchant_usage_distribution(
     caller: MerchantUsageReader, scope: MerchantScoped, asked: Asked, csv: Csv
 ) -> UsageDistribution | StreamingResponse:
     """How requests spread over hours of the day and classes of statuses, and events over response times."""
-    return await spread(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
+    return await distribution_answer(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
 
 
 @router.get(f"{HOME}/spikes", response_model=UsageSpikes, responses=TABLE)
@@ -208,7 +208,9 @@ async def read_merchant_usage_spikes(
     threshold: SpikeThreshold = THRESHOLD,
 ) -> UsageSpikes | StreamingResponse:
     """Days whose requests stand out."""
-    return await outliers(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), threshold, now, csv=csv)
+    return await spikes_answer(
+        scope.sums, asked, UsageSelection(asked.window(), (), scope.only), threshold, now, csv=csv
+    )
 
 
 async def _summary(
@@ -219,9 +221,9 @@ async def _summary(
     named = await scope.usage.pseudonymous(scope.merchant_id, selection, scope.pseudonym)
     as_of = named.summed.as_of
     if csv:
-        return table("usage", selection.window, as_of, MerchantUsageItem, named.rows(selection))
+        return csv_table("usage", selection.window, as_of, MerchantUsageItem, named.rows(selection))
     return MerchantUsageView(
-        **frame(selection.window, as_of),
+        **range_fields(selection.window, as_of),
         items=items(MerchantUsageItem, named.rows(selection)),
         total=UsageFigures.model_validate(figures(named.summed.total)),
     )

@@ -238,12 +238,12 @@ def grouping(text: str, dimensions: tuple[Dimension, ...]) -> tuple[tuple[Dimens
     return cast("tuple[Dimension, ...]", tuple(by)), cast("TimeStep | None", steps[0] if steps else None)
 
 
-def frame(of: Window, as_of: str) -> dict[str, Any]:
+def range_fields(of: Window, as_of: str) -> dict[str, Any]:
     """The fields of UsageAnswer."""
     return {"start": format_time(of.start), "to": format_time(of.end), "time_zone": of.zone.key, "as_of": as_of}
 
 
-def table(
+def csv_table(
     name: str, of: Window, as_of: str, model: type[BaseModel], rows: Iterable[Mapping[str, object]]
 ) -> StreamingResponse:
     """Rows as a CSV file; its columns are the fields of `model`."""

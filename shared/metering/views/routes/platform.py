@@ -13,7 +13,7 @@ from shared.kernel.http.provided import provided
 from shared.metering.parts import MeteringParts
 from shared.metering.views.figures import UsageMetric, figures, largest, rows
 from shared.metering.views.platform import PlatformUsage
-from shared.metering.views.routes.answers import trend
+from shared.metering.views.routes.answers import trend_answer
 from shared.metering.views.routes.parameters import (
     TABLE,
     Asked,
@@ -24,10 +24,10 @@ from shared.metering.views.routes.parameters import (
     UsageFigures,
     UsagePiece,
     UsageTrend,
-    frame,
+    csv_table,
     grouping,
     items,
-    table,
+    range_fields,
 )
 from shared.metering.views.selection import Dimension, UsageSelection
 
@@ -74,7 +74,7 @@ class PlatformTopView(UsageAnswer):
 PlatformUsageReader = Annotated[Caller, Depends(allowed("usage.read_platform"))]
 
 
-async def only(
+async def asked_filters(
     merchant: Annotated[str | None, Query(max_length=64, description="Id of a merchant")] = None,
     service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
 ) -> Mapping[Dimension, str]:
@@ -83,7 +83,7 @@ async def only(
 
 
 PlatformUsagePart = Annotated[PlatformUsage, Depends(provided(MeteringParts, lambda metering: metering.platform_usage))]
-Only = Annotated[Mapping[Dimension, str], Depends(only)]
+Only = Annotated[Mapping[Dimension, str], Depends(asked_filters)]
 
 
 @router.get(HOME, response_model=PlatformUsageView, responses=TABLE)
@@ -125,8 +125,8 @@ async def read_platform_usage_top(
         {by: group.values[0], **figures(group.sums), "share": share} for group, share in largest(summed, metric, limit)
     ]
     if csv:
-        return table("usage-top", window, summed.as_of, PlatformTopItem, found)
-    return PlatformTopView(**frame(window, summed.as_of), metric=metric, items=items(PlatformTopItem, found))
+        return csv_table("usage-top", window, summed.as_of, PlatformTopItem, found)
+    return PlatformTopView(**range_fields(window, summed.as_of), metric=metric, items=items(PlatformTopItem, found))
 
 
 @router.get(f"{HOME}/trend", response_model=UsageTrend, responses=TABLE)
@@ -134,7 +134,7 @@ async def read_platform_usage_trend(
     caller: PlatformUsageReader, usage: PlatformUsagePart, only: Only, asked: Asked, csv: Csv
 ) -> UsageTrend | StreamingResponse:
     """This period beside the equally long one before it."""
-    return await trend(usage.sums, asked, UsageSelection(asked.window(), (), only), csv=csv)
+    return await trend_answer(usage.sums, asked, UsageSelection(asked.window(), (), only), csv=csv)
 
 
 async def _summary(
@@ -145,6 +145,6 @@ async def _summary(
     summed = await usage.sums(UsageSelection(window, by, only))
     found = rows(summed, window, by)
     if csv:
-        return table("usage", window, summed.as_of, PlatformUsageItem, found)
+        return csv_table("usage", window, summed.as_of, PlatformUsageItem, found)
     total = UsageFigures.model_validate(figures(summed.total))
-    return PlatformUsageView(**frame(window, summed.as_of), items=items(PlatformUsageItem, found), total=total)
+    return PlatformUsageView(**range_fields(window, summed.as_of), items=items(PlatformUsageItem, found), total=total)

@@ -14,7 +14,7 @@ from shared.metering.views.selection import Dimension, UsageSelection
 from shared.metering.windows import time_zone, window
 
 
-class UsageMeter:
+class RuleUsage:
     """Reads usage for rules of consumers, merchants and the platform."""
 
     def __init__(
