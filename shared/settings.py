@@ -52,6 +52,7 @@ class Settings(BaseSettings):
 
     ams_profile: Literal["local", "azure"] = "local"
     ams_data: Path = Path(".local")
+    # Only checked here: whoever serves the functions reads it from the environment, before anything is logged.
     ams_log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     ams_auth_cache_s: Annotated[float, Field(ge=0, le=1)] = 1.0

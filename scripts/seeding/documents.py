@@ -63,9 +63,3 @@ async def add_key(store: AccessStore, key: ApiKey) -> None:
         await store.remove_hash(key.hash)
         raise
     store.changed()
-
-
-async def put_key(store: AccessStore, key: ApiKey) -> None:
-    """Change what is kept of an existing key, whatever it is. Its hash stays as it was."""
-    await store.documents.upsert(ACCESS, key.consumer_id, key_document(key.id), key.to_json())
-    store.changed()

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from shared.audit.models import Change, Entry
-from shared.audit.tasks import AppendEntry, CreateDocument, PutDocument, RemoveDocument, Task
+from shared.audit.tasks import AppendEntry, CreateDocument, RemoveDocument, Task
 from shared.kernel.clock import format_time, utc_now
 from shared.kernel.documents import ChangeNotifier, StoredModel
 from shared.kernel.errors import Problem, Unavailable
@@ -88,7 +88,6 @@ class Journal(ChangeNotifier):
         self._background: set[asyncio.Task[None]] = set()
         self.on(AppendEntry, self._on_append, inline=True)
         self.on(CreateDocument, self._on_create, inline=True)
-        self.on(PutDocument, self._on_put, inline=True)
         self.on(RemoveDocument, self._on_remove, inline=True)
 
     def on(self, task: type[T], handler: TaskHandler[T], *, inline: bool = False) -> None:
@@ -232,10 +231,6 @@ class Journal(ChangeNotifier):
     async def _on_create(self, id: str, task: CreateDocument) -> None:
         with contextlib.suppress(DocumentExists):
             await self._documents.create(task.where, task.partition, task.id, task.body.encode())
-        self.changed()
-
-    async def _on_put(self, id: str, task: PutDocument) -> None:
-        await self._documents.upsert(task.where, task.partition, task.id, task.body.encode())
         self.changed()
 
     async def _on_remove(self, id: str, task: RemoveDocument) -> None:

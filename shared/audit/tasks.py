@@ -45,30 +45,22 @@ class _OtherDocument(Task):
 
 
 class CreateDocument(_OtherDocument):
+    """Create the document, unless it is there already (`create`)."""
+
     kind = "documents.create"
 
     body: str
 
 
-class PutDocument(_OtherDocument):
-    kind = "documents.put"
-
-    body: str
-
-
 class RemoveDocument(_OtherDocument):
+    """Delete the document, unless it is gone already (`remove`)."""
+
     kind = "documents.remove"
 
 
 def create(container: Container, partition: str, id: str, body: StoredModel) -> CreateDocument:
     """Create a document of another partition; that it is there already is fine."""
     return CreateDocument(container=container.name, partition=partition, id=id, body=body.to_json().decode())
-
-
-def put(container: Container, partition: str, id: str, body: StoredModel) -> PutDocument:
-    """Write a document of another partition, over whatever is there: for derived documents only, since a task that is
-    done late would undo what was changed in between."""
-    return PutDocument(container=container.name, partition=partition, id=id, body=body.to_json().decode())
 
 
 def remove(container: Container, partition: str, id: str) -> RemoveDocument:

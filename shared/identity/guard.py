@@ -15,7 +15,7 @@ from shared.identity.models import Caller, Role, SignedIn
 from shared.identity.parts import IdentityParts
 from shared.identity.permissions import PERMISSIONS, Relation, decide
 from shared.kernel.errors import FieldError, Problem
-from shared.kernel.http.problems import not_found as not_found  # routes take it from here
+from shared.kernel.http.problems import not_found
 from shared.kernel.http.provided import parts_of
 from shared.kernel.ids import new_id
 

@@ -12,7 +12,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from shared.kernel.clock import format_time
-from shared.kernel.periods import midnight as midnight
+from shared.kernel.periods import midnight
 from shared.metering.store import bad_range, check_range
 
 TimeStep = Literal["hour", "day", "month"]

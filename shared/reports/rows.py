@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from shared.kernel.clock import format_time
 from shared.kernel.errors import Problem
+from shared.kernel.periods import midnight
 from shared.metering.counters import Bucket
 from shared.metering.views.figures import Figures, figures
 from shared.metering.views.merchant import PseudonymousUsage
 from shared.metering.views.selection import Dimension, GroupSums, SummedUsage, UsageSelection
-from shared.metering.windows import QUARTER_S, Window, midnight, time_zone, window
+from shared.metering.windows import QUARTER_S, Window, time_zone, window
 from shared.reports.models import Report
 from shared.reports.sources import Portion, ReportSources, dimensions_of, step_of
 

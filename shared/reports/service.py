@@ -19,9 +19,9 @@ from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
 from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
-from shared.kernel.periods import month_of
+from shared.kernel.periods import midnight, month_of
 from shared.metering.store import bad_range
-from shared.metering.windows import midnight, time_zone
+from shared.metering.windows import time_zone
 from shared.platform.documents import Create, Delete
 from shared.reports.models import Contents, Report, Schedule
 from shared.reports.rows import window_of

@@ -76,20 +76,27 @@ class ReportSources:
         if errors:
             detail = "; ".join(f"`{error.field}` {error.rule}" for error in errors)
             raise Problem(400, "request_invalid", f"{detail}.", errors=tuple(errors))
-        if not await self._owner_may_ask_for(kind, owner_id, contents.subject):
+        may_ask_for = {
+            "merchant": self._merchant_may_ask_for,
+            "consumer": self._consumer_may_ask_for,
+            "platform": self._platform_may_ask_for,
+        }[kind]
+        if not await may_ask_for(owner_id, contents.subject):
             raise not_found()
 
-    async def _owner_may_ask_for(self, kind: OwnerKind, owner_id: str, subject: Subject) -> bool:
-        if kind == "merchant":
-            service = None if subject.service_id is None else await self._catalog.service(subject.service_id)
-            if subject.service_id is not None and (service is None or service.merchant_id != owner_id):
-                return False
-            return all([await self.consumer_id(owner_id, each) is not None for each in subject.pseudonyms])
-        if kind == "consumer":
-            key, project = subject.api_key_id, subject.project_id
-            return (key is None or await self._access.key(owner_id, key) is not None) and (
-                project is None or await self._access.project(owner_id, project) is not None
-            )
+    async def _merchant_may_ask_for(self, merchant_id: str, subject: Subject) -> bool:
+        service = None if subject.service_id is None else await self._catalog.service(subject.service_id)
+        if subject.service_id is not None and (service is None or service.merchant_id != merchant_id):
+            return False
+        return all([await self.consumer_id(merchant_id, each) is not None for each in subject.pseudonyms])
+
+    async def _consumer_may_ask_for(self, consumer_id: str, subject: Subject) -> bool:
+        key, project = subject.api_key_id, subject.project_id
+        return (key is None or await self._access.key(consumer_id, key) is not None) and (
+            project is None or await self._access.project(consumer_id, project) is not None
+        )
+
+    async def _platform_may_ask_for(self, _owner_id: str, subject: Subject) -> bool:
         named = (
             subject.service_id is None or await self._catalog.service(subject.service_id) is not None,
             subject.merchant_id is None or await self._catalog.merchant(subject.merchant_id) is not None,

@@ -7,7 +7,6 @@ posts twice with the same `webhook-id`, never not at all.
 
 import contextlib
 import json
-import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
@@ -31,7 +30,6 @@ from shared.webhooks.tasks import DeliverEvent, EmitEvent
 TIMEOUT_S = 20.0
 ATTEMPTS_KEPT_MAX = 30
 ERROR_CHARACTERS_MAX = 300
-_logger = logging.getLogger(__name__)
 
 
 class NotTaken(Exception):

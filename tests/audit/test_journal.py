@@ -10,7 +10,7 @@ import pytest
 from shared.audit.journal import ATTEMPTS_MAX, FIRST_DUE, LEASE, Journal, PermanentFailure
 from shared.audit.log import AuditLog
 from shared.audit.models import SYSTEM, Change, Entry
-from shared.audit.tasks import Task, create, put, remove
+from shared.audit.tasks import Task, create, remove
 from shared.kernel.documents import StoredModel
 from shared.kernel.errors import Problem
 from shared.platform.documents import CONTAINERS, Create, Documents, DocumentsUnavailable, Query, Replace
@@ -71,7 +71,7 @@ async def entries(log: AuditLog) -> list[Entry]:
 async def test_a_commit_writes_logs_and_leaves_nothing_behind(
     journal: Journal, documents: SqliteDocuments, log: AuditLog
 ) -> None:
-    (etag,) = await journal.commit(PLATFORM, "here", [write()], CHANGE, tasks=[put(ACCESS, "there", "x", Thing())])
+    (etag,) = await journal.commit(PLATFORM, "here", [write()], CHANGE, tasks=[create(ACCESS, "there", "x", Thing())])
     stored = await documents.get(PLATFORM, "here", "one")
     assert stored is not None
     assert stored.etag == etag

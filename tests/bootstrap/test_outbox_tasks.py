@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.access.tasks import ClearProject, DisableKeys, FollowMembership
-from shared.audit.tasks import AppendEntry, CreateDocument, PutDocument, RemoveDocument, Task
+from shared.audit.tasks import AppendEntry, CreateDocument, RemoveDocument, Task
 from shared.billing.tasks import AnnounceInvoices, TellPriceChange
 from shared.bootstrap import Application
 from shared.catalog.tasks import ForgetSecret, PublishPages, RelistServices, SyncGateway
@@ -39,7 +39,6 @@ POSTED = {"invoice_id": "inv_1", "total": "119.00", "due_on": None}
 STORED: list[tuple[type[Task], str, dict[str, Any]]] = [
     (AppendEntry, "audit.append", ENTRY),
     (CreateDocument, "documents.create", {"container": "access", "partition": "p", "id": "x", "body": '{"a":1}'}),
-    (PutDocument, "documents.put", {"container": "access", "partition": "p", "id": "x", "body": '{"a":1}'}),
     (RemoveDocument, "documents.remove", {"container": "access", "partition": "p", "id": "x"}),
     (SendMail, "mail.send", {"to": "ann@buyers.example", "subject": "Hello", "text": "There.\n"}),
     (FollowRoster, "account.follow_roster", {"id": "acc_1"}),

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.kernel.errors import Problem
-from shared.metering.windows import Window, before, midnight, time_zone, window
+from shared.kernel.periods import midnight
+from shared.metering.windows import Window, before, time_zone, window
 
 
 def local(text: str, zone: str, fold: int = 0) -> datetime:

@@ -13,14 +13,13 @@ from scripts.seeding.documents import (
     add_key,
     put_consumer,
     put_grant,
-    put_key,
     put_merchant,
     put_project,
     put_service,
 )
 from shared.access.keys.format import PREFIX_CHARACTERS, KeyHasher, new_key
 from shared.access.models import ApiKey, Consumer, Grant, Member, Project
-from shared.access.store import ACCESS, AccessStore, member_document
+from shared.access.store import ACCESS, AccessStore, key_document, member_document
 from shared.billing.charges import CHARGE
 from shared.billing.prices.models import Plan
 from shared.billing.prices.store import plan_document
@@ -162,3 +161,9 @@ class MarketBuilder:
         """How the merchant bills, from a moment on; over the profile that is there."""
         made = {"merchant_id": "mer_1", "number_prefix": "ACME", "billing_from": begin}
         return await self.put(BillingProfile(**{**made, **fields}))
+
+
+async def put_key(store: AccessStore, key: ApiKey) -> None:
+    """Change what is kept of an existing key, whatever it is. Its hash stays as it was."""
+    await store.documents.upsert(ACCESS, key.consumer_id, key_document(key.id), key.to_json())
+    store.changed()

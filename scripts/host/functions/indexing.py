@@ -10,7 +10,6 @@ import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -172,13 +171,6 @@ def _duration(text: str | None, default: timedelta) -> timedelta:
         return timedelta(hours=int(hours), minutes=int(minutes), seconds=int(seconds))
     except ValueError:
         raise ValueError(f"a retry interval must be HH:MM:SS, not {text!r}") from None
-
-
-def bind(function: IndexedFunction, value: object, context: func.Context) -> Callable[[], Any]:
-    """A call of `function` with its trigger's value, to be made on the loop or in a thread."""
-    if function.context:
-        return partial(function.call, **{function.argument: value, "context": context})
-    return partial(function.call, **{function.argument: value})
 
 
 def check_result(function: IndexedFunction, result: object) -> None:

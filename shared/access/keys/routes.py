@@ -17,13 +17,14 @@ from shared.access.keys.views import (
 )
 from shared.access.models import ApiKey, Environment, KeyStatus
 from shared.access.parts import AccessParts
-from shared.identity.guard import allowed, not_found
+from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, KeyId, ProjectId
 from shared.kernel.http.paging import Page
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.problems import not_found
 from shared.kernel.http.provided import provided
 
 router = APIRouter(tags=["keys"])

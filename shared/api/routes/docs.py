@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
-from shared.identity.guard import not_found
+from shared.kernel.http.problems import not_found
 
 router = APIRouter(include_in_schema=False)
 

@@ -21,7 +21,7 @@ from shared.billing.month_close.issuing import Draft
 from shared.billing.month_close.models import Close
 from shared.billing.month_close.store import CloseStore
 from shared.billing.month_close.subscribers import BilledSubscriber
-from shared.billing.prices.models import UsedPlan
+from shared.billing.prices.models import Plan, UsedPlan
 from shared.billing.prices.service import schedule
 from shared.billing.prices.store import PlanStore
 from shared.billing.profiles.parties import buyer_party
@@ -94,29 +94,14 @@ class Drafter:
         suspended = merchant is not None and merchant.status != "active"
         stopped = frozenset(id_ for id_, service in services.items() if suspended or service.status != "active")
 
-        def priced(period: Period) -> PricedPeriod:
-            used = tuple(
-                UsedPlan(
-                    start=start,
-                    end=end,
-                    period=period.name,
-                    service_name=names.get(service_id, service_id),
-                    subscribed=False,
-                    plan=plan,
-                )
-                for service_id in sorted({plan.service_id for plan in plans})
-                for start, end, plan in schedule(plans, service_id, period.start, period.end)
-            )
-            return PricedPeriod(period, used)
-
         earlier, name = [], close.period
         for _ in range(EARLIER_MONTHS):
             name = previous_month(name)
             closed = await self._closes.close(close.merchant_id, name)
             if closed is None:
                 break
-            earlier.append(priced(closed.value.as_period))
-        return Basis(close, priced(close.as_period), tuple(earlier), stopped)
+            earlier.append(_price_period(closed.value.as_period, plans, names))
+        return Basis(close, _price_period(close.as_period, plans, names), tuple(earlier), stopped)
 
     async def draft_invoices(self, basis: Basis, subscriber: BilledSubscriber, *, proven: bool = True) -> list[Draft]:
         """Draft an invoice for each currency in which there is something to bill, by currency. With `proven` the raw
@@ -276,3 +261,20 @@ def _assemble(
         logo=close.logo,
         **totals._asdict(),
     )
+
+
+def _price_period(period: Period, plans: Sequence[Plan], names: Mapping[str, str]) -> PricedPeriod:
+    """Find the plans of a merchant that were in force in a period. `names` are those of services, by id."""
+    used = tuple(
+        UsedPlan(
+            start=start,
+            end=end,
+            period=period.name,
+            service_name=names.get(service_id, service_id),
+            subscribed=False,
+            plan=plan,
+        )
+        for service_id in sorted({plan.service_id for plan in plans})
+        for start, end, plan in schedule(plans, service_id, period.start, period.end)
+    )
+    return PricedPeriod(period, used)

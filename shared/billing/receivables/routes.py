@@ -24,13 +24,14 @@ from shared.billing.invoices.views import (
 )
 from shared.billing.parts import BillingParts
 from shared.billing.receivables.service import Receivables
-from shared.identity.guard import allowed, not_found
+from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.documents import Identifier, Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, InvoiceId, MerchantId, NextCursor
 from shared.kernel.http.paging import Page
 from shared.kernel.http.parameters import Cursor, PageSize
+from shared.kernel.http.problems import not_found
 from shared.kernel.http.provided import Now, provided
 from shared.kernel.http.schemas import Input, Reasoned, View
 from shared.kernel.ids import known_id, new_id

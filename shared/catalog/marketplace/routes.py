@@ -21,8 +21,8 @@ from shared.catalog.marketplace.views import (
 )
 from shared.catalog.models import PriceModel, ServiceType
 from shared.catalog.parts import CatalogParts
-from shared.identity.guard import not_found
 from shared.kernel.http.parameters import Cursor, PageSize
+from shared.kernel.http.problems import not_found
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import View
 from shared.platform.search import Sort

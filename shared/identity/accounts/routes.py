@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from shared.identity.accounts.service import Accounts
-from shared.identity.guard import allowed, not_found
+from shared.identity.guard import allowed
 from shared.identity.models import Account, AccountStatus, Caller, Role, Session
 from shared.identity.parts import IdentityParts
 from shared.identity.sign_in.sessions import Sessions
@@ -15,6 +15,7 @@ from shared.kernel.documents import Stored
 from shared.kernel.http.etags import check_match, entity_tag
 from shared.kernel.http.fields import AccountId, NextCursor, SessionId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
+from shared.kernel.http.problems import not_found
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 

@@ -81,19 +81,3 @@ Reason = Annotated[
 Timestamp = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-03-01T09:30:00.000Z"])]
 """A time that a view holds as text, RFC 3339 in UTC; of `AwareDatetime` pydantic says so itself. Days are
 `shared.kernel.periods.Day`."""
-TimeZoneName = Annotated[
-    str,
-    Field(
-        max_length=64,
-        description="Name of a time zone in the IANA database, by whose calendar hours, days and months are cut.",
-        examples=["Asia/Kolkata"],
-    ),
-]
-CountryCode = Annotated[
-    str,
-    Field(
-        pattern=r"^[A-Z]{2}$",
-        description="Country by ISO 3166-1 alpha-2: the United Kingdom is GB, Greece GR.",
-        examples=["IN"],
-    ),
-]

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
+from shared.kernel.periods import midnight
 from shared.metering.counters import LATENCY_BOUNDS_MS, Bucket
 from shared.metering.views.percentiles import class_bounds_ms, percentile_ms
 from shared.metering.views.selection import Dimension, GroupSums, SummedUsage
 from shared.metering.views.spikes import Scores, robust_scores
-from shared.metering.windows import Window, midnight
+from shared.metering.windows import Window
 
 UsageMetric = Literal["requests", "request_bytes", "response_bytes", "executions", "duration_ms", "errors"]
 METRICS: tuple[UsageMetric, ...] = get_args(UsageMetric)

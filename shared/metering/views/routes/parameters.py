@@ -15,10 +15,11 @@ from shared.kernel.errors import FieldError, Problem
 from shared.kernel.http.fields import Timestamp
 from shared.kernel.http.provided import Now
 from shared.kernel.http.schemas import View
+from shared.kernel.periods import midnight
 from shared.metering.store import bad_range
 from shared.metering.views.csv_export import csv_lines
 from shared.metering.views.selection import Dimension
-from shared.metering.windows import TimeStep, Window, midnight, time_zone, window
+from shared.metering.windows import TimeStep, Window, time_zone, window
 
 TABLE: dict[int | str, dict[str, Any]] = {
     200: {"description": "Usage as JSON, or its items as CSV.", "content": {"text/csv": {"schema": {"type": "string"}}}}
