@@ -17,7 +17,7 @@ from shared.kernel.http.operation_ids import owned_operation_id
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
-from shared.webhooks.owners import OWNER_IDS, OWNER_PATHS, OwnerKind
+from shared.webhooks.owners import OWNER_IDS, OWNER_NAMES, OWNER_PATHS, OwnerKind
 
 RequestsMin = Annotated[int, Field(ge=1, le=10**9)]
 
@@ -144,22 +144,23 @@ def _answer(stored: Stored[Rule], response: Response) -> AlertRuleView:
 def _routes(kind: OwnerKind, action: str) -> APIRouter:
     """The routes for one kind of owner."""
     router = APIRouter(prefix=OWNER_PATHS[kind], tags=["alerts"], generate_unique_id_function=owned_operation_id(kind))
+    whose = OWNER_NAMES[kind]
     Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type
     Owner = Annotated[str, Depends(OWNER_IDS[kind])]  # noqa: N806 - a type
 
-    @router.post("/alerts", status_code=201)
+    @router.post("/alerts", status_code=201, summary=f"Add {whose} alert rule")
     async def add_alert(
         caller: Allowed, owner_id: Owner, service: AlertRulesPart, body: AlertRuleInput, response: Response
     ) -> AlertRuleView:
-        """Add a rule: it is told once in each period in which the threshold is reached."""
+        """Create an alert rule. It fires at most once in each period in which the threshold is reached."""
         return _answer(await service.add(caller.actor, kind, owner_id, body.model_dump()), response)
 
-    @router.get("/alerts")
+    @router.get("/alerts", summary=f"List {whose} alert rules")
     async def list_alerts(caller: Allowed, owner_id: Owner, service: AlertRulesPart) -> AlertRuleList:
-        """All rules, oldest first."""
+        """List all alert rules, oldest first."""
         return AlertRuleList(items=[_view(rule) for rule in await service.list(owner_id)])
 
-    @router.get("/alerts/fired")
+    @router.get("/alerts/fired", summary=f"List {whose} fired alerts")
     async def list_fired_alerts(
         caller: Allowed,
         owner_id: Owner,
@@ -167,19 +168,19 @@ def _routes(kind: OwnerKind, action: str) -> APIRouter:
         limit: PageSize = 20,
         cursor: Cursor = None,
     ) -> FiredAlertList:
-        """What fired, the latest period first."""
+        """Alerts that fired, latest period first."""
         page = await service.fired(owner_id, limit, cursor)
         items = [FiredAlertView.model_validate(one.model_dump(mode="json")) for one in page.items]
         return FiredAlertList(items=items, next_cursor=page.cursor)
 
-    @router.get("/alerts/{rule_id}")
+    @router.get("/alerts/{rule_id}", summary=f"Read {whose} alert rule")
     async def read_alert(
         caller: Allowed, owner_id: Owner, service: AlertRulesPart, rule_id: AlertRuleId, response: Response
     ) -> AlertRuleView:
-        """One rule."""
+        """Read one alert rule."""
         return _answer(await service.find(owner_id, rule_id), response)
 
-    @router.patch("/alerts/{rule_id}")
+    @router.patch("/alerts/{rule_id}", summary=f"Change {whose} alert rule")
     async def change_alert(
         caller: Allowed,
         owner_id: Owner,
@@ -189,15 +190,15 @@ def _routes(kind: OwnerKind, action: str) -> APIRouter:
         response: Response,
         if_match: IfMatch = None,
     ) -> AlertRuleView:
-        """Change a rule, or switch it off or on."""
+        """Change an alert rule, or disable or enable it."""
         values = body.model_dump(exclude_unset=True, exclude_none=True)
         return _answer(await service.update(caller.actor, owner_id, rule_id, values, if_match), response)
 
-    @router.delete("/alerts/{rule_id}", status_code=204)
+    @router.delete("/alerts/{rule_id}", status_code=204, summary=f"Delete {whose} alert rule")
     async def delete_alert(
         caller: Allowed, owner_id: Owner, service: AlertRulesPart, rule_id: AlertRuleId, if_match: IfMatch = None
     ) -> None:
-        """Delete a rule."""
+        """Delete an alert rule."""
         await service.remove(caller.actor, owner_id, rule_id, if_match)
 
     return router

@@ -28,7 +28,7 @@ from shared.reports.models import (
 )
 from shared.reports.parts import ReportParts
 from shared.reports.service import ReportRequest, Reports
-from shared.webhooks.owners import OWNER_IDS, OWNER_PATHS, OwnerKind
+from shared.webhooks.owners import OWNER_IDS, OWNER_NAMES, OWNER_PATHS, OwnerKind
 
 
 def _moment(value: object) -> datetime | date:
@@ -195,18 +195,19 @@ def _answer(stored: Stored[Report], response: Response) -> ReportView:
 def _routes(kind: OwnerKind, action: str) -> APIRouter:
     """The routes for one kind of owner."""
     router = APIRouter(prefix=OWNER_PATHS[kind], tags=["reports"], generate_unique_id_function=owned_operation_id(kind))
+    whose = OWNER_NAMES[kind]
     Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type
     Owner = Annotated[str, Depends(OWNER_IDS[kind])]  # noqa: N806 - a type
 
-    @router.post("/reports", status_code=202)
+    @router.post("/reports", status_code=202, summary=f"Request {whose} report")
     async def ask_report(
         caller: Allowed, owner_id: Owner, service: ReportsPart, body: ReportInput, response: Response
     ) -> ReportView:
-        """Have a report made. It is made in the background; ask for it until it is done, or wait for the mail or the
-        webhook `report.ready`."""
+        """Request a report. It is created in the background: poll `GET …/reports/{report_id}`, or wait for the e-mail
+        or the `report.ready` webhook."""
         return _answer(await service.ask(caller.actor, kind, owner_id, body.request()), response)
 
-    @router.get("/reports")
+    @router.get("/reports", summary=f"List {whose} reports")
     async def list_reports(
         caller: Allowed,
         owner_id: Owner,
@@ -214,50 +215,51 @@ def _routes(kind: OwnerKind, action: str) -> APIRouter:
         limit: PageSize = 20,
         cursor: Cursor = None,
     ) -> ReportList:
-        """The latest first; with a consumer's are those that merchants share with it."""
+        """Reports, latest first. A consumer's list includes reports that merchants share with it."""
         page = await service.list(owner_id, limit, cursor)
         return ReportList(items=[_view(report) for report in page.items], next_cursor=page.cursor)
 
-    @router.get("/reports/{report_id}")
+    @router.get("/reports/{report_id}", summary=f"Read {whose} report")
     async def read_report(
         caller: Allowed, owner_id: Owner, service: ReportsPart, report_id: ReportId, response: Response
     ) -> ReportView:
-        """One report, with its progress."""
+        """Read one report with its progress."""
         return _answer(await service.find(owner_id, report_id), response)
 
-    @router.get("/reports/{report_id}/download")
+    @router.get("/reports/{report_id}/download", summary=f"Download {whose} report")
     async def download_report(
         caller: Allowed, owner_id: Owner, service: ReportsPart, report_id: ReportId
     ) -> DownloadLinkView:
-        """A link to the document, for minutes. 409 `state_invalid` before the report is done."""
+        """Create a short-lived link to the report's document. 409 `state_invalid` before the report is done."""
         return DownloadLinkView.of(await service.link(caller.actor, owner_id, report_id))
 
-    @router.delete("/reports/{report_id}", status_code=204)
+    @router.delete("/reports/{report_id}", status_code=204, summary=f"Delete {whose} report")
     async def delete_report(
         caller: Allowed, owner_id: Owner, service: ReportsPart, report_id: ReportId, if_match: IfMatch = None
     ) -> None:
-        """Delete a report with its document; what is shared goes with it. A consumer deletes its own view only."""
+        """Delete a report with its document, for the consumer that it is shared with too. A consumer that deletes a
+        shared report deletes only its own view of it."""
         await service.remove(caller.actor, owner_id, report_id, if_match)
 
-    @router.get("/report-schedules")
+    @router.get("/report-schedules", summary=f"List {whose} report schedules")
     async def list_report_schedules(caller: Allowed, owner_id: Owner, service: ReportsPart) -> ReportScheduleList:
-        """What is made of each month, oldest first."""
+        """Monthly schedules, oldest first."""
         return ReportScheduleList(items=[_schedule_view(schedule) for schedule in await service.schedules(owner_id)])
 
-    @router.get("/report-schedules/{schedule_id}")
+    @router.get("/report-schedules/{schedule_id}", summary=f"Read {whose} report schedule")
     async def read_report_schedule(
         caller: Allowed, owner_id: Owner, service: ReportsPart, schedule_id: ReportScheduleId, response: Response
     ) -> ReportScheduleView:
-        """One schedule."""
+        """Read one monthly schedule."""
         stored = await service.find_schedule(owner_id, schedule_id)
         response.headers["ETag"] = entity_tag(stored.etag)
         return _schedule_view(stored.value)
 
-    @router.delete("/report-schedules/{schedule_id}", status_code=204)
+    @router.delete("/report-schedules/{schedule_id}", status_code=204, summary=f"Delete {whose} report schedule")
     async def delete_report_schedule(
         caller: Allowed, owner_id: Owner, service: ReportsPart, schedule_id: ReportScheduleId, if_match: IfMatch = None
     ) -> None:
-        """Make no more. What was made stays."""
+        """Stop a monthly schedule. Existing reports remain."""
         await service.remove_schedule(caller.actor, owner_id, schedule_id, if_match)
 
     return router

@@ -18,6 +18,14 @@ OWNER_PATHS: Mapping[OwnerKind, str] = {
 """Below which path an owner of each kind has its things."""
 
 
+OWNER_NAMES: Mapping[OwnerKind, str] = {
+    "consumer": "a consumer's",
+    "merchant": "a merchant's",
+    "platform": "the platform's",
+}
+"""Whose a thing is, in the summaries of operations."""
+
+
 async def _consumer(consumer_id: ConsumerId) -> str:
     return consumer_id
 

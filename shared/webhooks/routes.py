@@ -15,7 +15,7 @@ from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
 from shared.webhooks.models import Attempt, Delivery, Subscription, Webhook, WebhookUrl
-from shared.webhooks.owners import OWNER_IDS, OWNER_PATHS, OwnerKind
+from shared.webhooks.owners import OWNER_IDS, OWNER_NAMES, OWNER_PATHS, OwnerKind
 from shared.webhooks.parts import WebhookParts
 from shared.webhooks.service import Webhooks
 
@@ -120,31 +120,33 @@ def _routes(kind: OwnerKind, action: str) -> APIRouter:
     """The routes for one kind of owner."""
     named = owned_operation_id(kind)
     router = APIRouter(prefix=OWNER_PATHS[kind], tags=["webhooks"], generate_unique_id_function=named)
+    whose = OWNER_NAMES[kind]
     Allowed = Annotated[Caller, Depends(allowed(action))]  # noqa: N806 - a type
     Owner = Annotated[str, Depends(OWNER_IDS[kind])]  # noqa: N806 - a type
 
-    @router.post("/webhooks", status_code=201)
+    @router.post("/webhooks", status_code=201, summary=f"Add {whose} webhook")
     async def add_webhook(
         caller: Allowed, owner_id: Owner, service: WebhooksPart, body: WebhookInput, response: Response
     ) -> WebhookWithSecret:
-        """Have events posted to a URL. The secret in the answer verifies their signatures; it is shown this once."""
+        """Create a webhook: events are posted to its URL. The secret that verifies their signatures is only in this
+        answer."""
         stored, secret = await service.add(caller.actor, owner_id, body.url, body.description, body.events)
         return WebhookWithSecret(**_view(stored, response).model_dump(), secret=secret)
 
-    @router.get("/webhooks")
+    @router.get("/webhooks", summary=f"List {whose} webhooks")
     async def list_webhooks(caller: Allowed, owner_id: Owner, service: WebhooksPart) -> WebhookList:
-        """All webhooks, oldest first."""
+        """List all webhooks, oldest first."""
         stored = await service.list(owner_id)
         return WebhookList(items=[WebhookView.model_validate(one.value.model_dump()) for one in stored])
 
-    @router.get("/webhooks/{webhook_id}")
+    @router.get("/webhooks/{webhook_id}", summary=f"Read {whose} webhook")
     async def read_webhook(
         caller: Allowed, owner_id: Owner, service: WebhooksPart, webhook_id: WebhookId, response: Response
     ) -> WebhookView:
-        """One webhook."""
+        """Read one webhook."""
         return _view(await service.find(owner_id, webhook_id), response)
 
-    @router.patch("/webhooks/{webhook_id}")
+    @router.patch("/webhooks/{webhook_id}", summary=f"Change {whose} webhook")
     async def change_webhook(
         caller: Allowed,
         owner_id: Owner,
@@ -154,11 +156,11 @@ def _routes(kind: OwnerKind, action: str) -> APIRouter:
         response: Response,
         if_match: IfMatch = None,
     ) -> WebhookView:
-        """Change a webhook, or switch it off or on."""
+        """Change a webhook, or disable or enable it."""
         values = body.model_dump(exclude_unset=True, exclude_none=True)
         return _view(await service.update(caller.actor, owner_id, webhook_id, values, if_match), response)
 
-    @router.delete("/webhooks/{webhook_id}", status_code=204)
+    @router.delete("/webhooks/{webhook_id}", status_code=204, summary=f"Delete {whose} webhook")
     async def delete_webhook(
         caller: Allowed,
         owner_id: Owner,
@@ -166,23 +168,25 @@ def _routes(kind: OwnerKind, action: str) -> APIRouter:
         webhook_id: WebhookId,
         if_match: IfMatch = None,
     ) -> None:
-        """Delete a webhook. Nothing more is posted to it."""
+        """Delete a webhook. Nothing more is posted to its URL."""
         await service.remove(caller.actor, owner_id, webhook_id, if_match)
 
-    @router.post("/webhooks/{webhook_id}/rotate-secret")
+    @router.post("/webhooks/{webhook_id}/rotate-secret", summary=f"Rotate the secret of {whose} webhook")
     async def rotate_secret(
         caller: Allowed, owner_id: Owner, service: WebhooksPart, webhook_id: WebhookId, response: Response
     ) -> WebhookWithSecret:
-        """A new secret, shown this once. The old one signs beside it for 24 hours."""
+        """Create a new secret, shown only in this answer. The previous one also signs for 24 hours."""
         stored, secret = await service.rotate(caller.actor, owner_id, webhook_id)
         return WebhookWithSecret(**_view(stored, response).model_dump(), secret=secret)
 
-    @router.post("/webhooks/{webhook_id}/test", status_code=202, response_class=Response)
+    @router.post(
+        "/webhooks/{webhook_id}/test", status_code=202, response_class=Response, summary=f"Test {whose} webhook"
+    )
     async def test_webhook(caller: Allowed, owner_id: Owner, service: WebhooksPart, webhook_id: WebhookId) -> None:
-        """Post a `ping`; its delivery is in the log soon after."""
+        """Post a `ping` event to the webhook. Its delivery appears in the log soon after."""
         await service.test(caller.actor, owner_id, webhook_id)
 
-    @router.get("/webhooks/{webhook_id}/deliveries")
+    @router.get("/webhooks/{webhook_id}/deliveries", summary=f"List the deliveries of {whose} webhook")
     async def list_deliveries(
         caller: Allowed,
         owner_id: Owner,
@@ -191,11 +195,15 @@ def _routes(kind: OwnerKind, action: str) -> APIRouter:
         limit: PageSize = 20,
         cursor: Cursor = None,
     ) -> DeliveryList:
-        """What was posted, newest first, with every attempt."""
+        """List the events that were posted to the webhook, newest first, with every attempt."""
         page = await service.deliveries(owner_id, webhook_id, limit, cursor)
         return DeliveryList(items=[_delivery(one) for one in page.items], next_cursor=page.cursor)
 
-    @router.post("/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", status_code=202)
+    @router.post(
+        "/webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver",
+        status_code=202,
+        summary=f"Redeliver an event of {whose} webhook",
+    )
     async def redeliver_event(
         caller: Allowed,
         owner_id: Owner,
@@ -203,7 +211,7 @@ def _routes(kind: OwnerKind, action: str) -> APIRouter:
         webhook_id: WebhookId,
         delivery_id: DeliveryId,
     ) -> DeliveryView:
-        """Post it again, with the same id."""
+        """Post an event again, with the same `webhook-id`."""
         return _delivery(await service.redeliver(caller.actor, owner_id, webhook_id, delivery_id))
 
     return router

@@ -85,6 +85,20 @@ def test_operations_have_short_names_of_their_own() -> None:
         assert len(name) <= OPERATION_ID_CHARACTERS_MAX, name
 
 
+def test_operations_have_summaries_of_their_own() -> None:
+    summaries = Counter(operation["summary"] for _, operation in operations())
+    assert [summary for summary, times in summaries.items() if times > 1] == []
+    assert [summary for summary in summaries if summary.istitle() or summary.endswith(".")] == []
+
+
+def test_every_description_is_a_sentence() -> None:
+    described = [
+        (path, node["description"]) for path, node in nodes(DOCUMENT) if isinstance(node.get("description"), str)
+    ]
+    assert len(described) > 1_000
+    assert [path for path, text in described if text != text.strip() or text[-1] not in ".:!?"] == []
+
+
 def test_every_tag_is_described_and_used() -> None:
     used = {tag for _, operation in operations() for tag in operation["tags"]}
     listed = [tag["name"] for tag in DOCUMENT["tags"]]

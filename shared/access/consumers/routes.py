@@ -64,18 +64,18 @@ class AdminConsumers(View):
 ConsumersPart = Annotated[Consumers, Depends(provided(AccessParts, lambda access: access.consumers))]
 
 
-@router.get("/consumers/{consumer_id}")
+@router.get("/consumers/{consumer_id}", summary="Read a consumer")
 async def read_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.read"))],
     consumers: ConsumersPart,
     consumer_id: ConsumerId,
     response: Response,
 ) -> ConsumerView:
-    """One's own organisation on the consuming side."""
+    """Read a consumer, an organisation that calls services. Consumers read only their own."""
     return _one(await consumers.read(consumer_id), response)
 
 
-@router.patch("/consumers/{consumer_id}")
+@router.patch("/consumers/{consumer_id}", summary="Change a consumer")
 async def update_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.update"))],
     consumers: ConsumersPart,
@@ -84,27 +84,29 @@ async def update_consumer(
     response: Response,
     if_match: IfMatch = None,
 ) -> ConsumerView:
-    """Change the name, or the merchants that may see it."""
+    """Change the consumer's name, or the merchants that may see the name."""
     values = {name: value for name in change.model_fields_set if (value := getattr(change, name)) is not None}
     return _one(await consumers.update(caller.actor, consumer_id, values, if_match), response)
 
 
-@router.get("/admin/consumers")
+@router.get("/admin/consumers", summary="List all consumers")
 async def list_consumers(
     caller: Annotated[Caller, Depends(allowed("consumer.list"))],
     consumers: ConsumersPart,
-    status: Annotated[ConsumerStatus | None, Query(description="Only consumers of this status")] = None,
-    q: Annotated[str | None, Query(max_length=200, description="Part of the name, or the id")] = None,
+    status: Annotated[ConsumerStatus | None, Query(description="Only consumers with this status.")] = None,
+    q: Annotated[
+        str | None, Query(max_length=200, description="Only consumers whose name contains this, or whose id is this.")
+    ] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> AdminConsumers:
-    """All consumers. A page may be short and still not be the last."""
+    """List all consumers. A page may be short without being the last one."""
     page = await consumers.page(status, q, limit, cursor)
     items = [AdminConsumerView.model_validate(stored.value.model_dump()) for stored in page.items]
     return AdminConsumers(items=items, next_cursor=page.cursor)
 
 
-@router.post("/admin/consumers/{consumer_id}/suspend")
+@router.post("/admin/consumers/{consumer_id}/suspend", summary="Suspend a consumer")
 async def suspend_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.decide"))],
     consumers: ConsumersPart,
@@ -112,11 +114,11 @@ async def suspend_consumer(
     decision: Reasoned,
     response: Response,
 ) -> AdminConsumerView:
-    """Refuse all of its calls, everywhere, until it is restored. It is told by mail."""
+    """Refuse all calls of the consumer until it is restored. The consumer is notified by e-mail."""
     return _admins(await consumers.suspend(caller.actor, consumer_id, decision.reason), response)
 
 
-@router.post("/admin/consumers/{consumer_id}/restore")
+@router.post("/admin/consumers/{consumer_id}/restore", summary="Restore a consumer")
 async def restore_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.decide"))],
     consumers: ConsumersPart,
@@ -124,7 +126,7 @@ async def restore_consumer(
     decision: Reasoned,
     response: Response,
 ) -> AdminConsumerView:
-    """End a suspension. It is told by mail."""
+    """Lift a consumer's suspension. The consumer is notified by e-mail."""
     return _admins(await consumers.restore(caller.actor, consumer_id, decision.reason), response)
 
 

@@ -48,7 +48,7 @@ class RefusalsView(View):
 RefusalsPart = Annotated[Refusals, Depends(provided(AccessParts, lambda access: access.refusals))]
 
 
-@router.get("/consumers/{consumer_id}/keys/{key_id}/refusals")
+@router.get("/consumers/{consumer_id}/keys/{key_id}/refusals", summary="Read a key's refusals")
 async def read_refusals(
     caller: Annotated[Caller, Depends(allowed("key.refusals"))],
     keys: KeysPart,
@@ -56,10 +56,13 @@ async def read_refusals(
     now: Now,
     consumer_id: ConsumerId,
     key_id: KeyId,
-    first: Annotated[date | None, Query(alias="from", description="UTC day. Default: six days before `to`")] = None,
-    to: Annotated[date | None, Query(description="UTC day, included. Default: today")] = None,
+    first: Annotated[
+        date | None, Query(alias="from", description="First day of the range (UTC). Default: six days before `to`.")
+    ] = None,
+    to: Annotated[date | None, Query(description="Last day of the range (UTC), included. Default: today.")] = None,
 ) -> RefusalsView:
-    """Calls with this key that consume refused, by hour and code, a few seconds old. They are kept for 40 days."""
+    """Calls with this key that consume refused, counted by hour and code. Counts may be 5 seconds old and are kept for
+    40 days."""
     await keys.read(consumer_id, key_id)
     last = to or now.date()
     begin = first or date.fromordinal(max(1, last.toordinal() - DAYS_SHOWN + 1))

@@ -20,7 +20,7 @@ from shared.kernel.http.schemas import Input, Reasoned, View
 
 router = APIRouter(tags=["access"])
 
-Note = Annotated[str, Field(max_length=2_000, description="For whoever decides")]
+Note = Annotated[str, Field(max_length=2_000)]
 
 
 class ProjectAccessRequest(Input):
@@ -101,7 +101,7 @@ GrantsPart = Annotated[Grants, Depends(provided(AccessParts, lambda access: acce
 _DECIDER = Depends(allowed("grant.decide"))
 
 
-@router.post("/consumers/{consumer_id}/access-requests", status_code=201)
+@router.post("/consumers/{consumer_id}/access-requests", status_code=201, summary="Request access to a service")
 async def request_access(
     caller: Annotated[Caller, Depends(allowed("grant.request"))],
     grants: GrantsPart,
@@ -109,12 +109,18 @@ async def request_access(
     asked: AccessRequest,
     response: Response,
 ) -> GrantView:
-    """Ask for a service. The answer's `status` is `approved` when service and platform approve at once."""
+    """Request access to a service. `status` in the answer is `approved` if the service approves requests automatically
+    and the platform allows that; otherwise an admin decides."""
     stored = await grants.request(caller.actor, consumer_id, asked.service, asked.note, asked.project_id)
     return _one(stored, response)
 
 
-@router.post("/consumers/{consumer_id}/projects/{project_id}/access-requests", status_code=201, tags=["projects"])
+@router.post(
+    "/consumers/{consumer_id}/projects/{project_id}/access-requests",
+    status_code=201,
+    tags=["projects"],
+    summary="Request access to a service for a project",
+)
 async def request_access_for_project(
     caller: Annotated[Caller, Depends(allowed("grant.request_for_project"))],
     grants: GrantsPart,
@@ -123,38 +129,40 @@ async def request_access_for_project(
     asked: ProjectAccessRequest,
     response: Response,
 ) -> GrantView:
-    """Ask for a service for the keys of one project."""
+    """Request access to a service for the keys of one project."""
     return _one(await grants.request(caller.actor, consumer_id, asked.service, asked.note, project_id), response)
 
 
-@router.get("/consumers/{consumer_id}/grants")
+@router.get("/consumers/{consumer_id}/grants", summary="List a consumer's grants")
 async def list_grants(
     caller: Annotated[Caller, Depends(allowed("grant.list"))],
     grants: GrantsPart,
     consumer_id: ConsumerId,
-    status: Annotated[GrantStatus | None, Query(description="Only grants of this status")] = None,
-    project_id: Annotated[str | None, Query(description="Only what this project's keys may use")] = None,
+    status: Annotated[GrantStatus | None, Query(description="Only grants with this status.")] = None,
+    project_id: Annotated[str | None, Query(description="Only grants that this project's keys may use.")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> GrantsView:
-    """What the consumer asked for and may use. People of a project name it as `project_id`."""
+    """List the services that the consumer may use or has requested. Members of a project must pass `project_id`."""
     return _list(await grants.page(consumer_id, status, project_id, limit, cursor))
 
 
-@router.get("/consumers/{consumer_id}/grants/{service_id}")
+@router.get("/consumers/{consumer_id}/grants/{service_id}", summary="Read a grant")
 async def read_grant(
     caller: Annotated[Caller, Depends(allowed("grant.read"))],
     grants: GrantsPart,
     consumer_id: ConsumerId,
     service_id: ServiceId,
     response: Response,
-    project_id: Annotated[str | None, Query(description="Only if this project's keys may use it")] = None,
+    project_id: Annotated[
+        str | None, Query(description="Only if this project's keys may use the service; else 404.")
+    ] = None,
 ) -> GrantView:
-    """The consumer's access to one service. People of a project name it as `project_id`."""
+    """Read the consumer's access to one service. Members of a project must pass `project_id`."""
     return _one(await grants.read(consumer_id, service_id, project_id), response)
 
 
-@router.delete("/consumers/{consumer_id}/grants/{service_id}")
+@router.delete("/consumers/{consumer_id}/grants/{service_id}", summary="Leave a service")
 async def leave_service(
     caller: Annotated[Caller, Depends(allowed("grant.leave"))],
     grants: GrantsPart,
@@ -163,11 +171,12 @@ async def leave_service(
     response: Response,
     if_match: IfMatch = None,
 ) -> GrantView:
-    """Give the service up, or take a request back. All keys lose the service at once; it may be asked for again."""
+    """Give up access to the service, or withdraw the request for it. Keys lose the service at once; access can be
+    requested again."""
     return _one(await grants.leave(caller.actor, consumer_id, service_id, if_match), response)
 
 
-@router.put("/consumers/{consumer_id}/grants/{service_id}/projects")
+@router.put("/consumers/{consumer_id}/grants/{service_id}/projects", summary="Restrict a grant to projects")
 async def restrict_grant_to_projects(
     caller: Annotated[Caller, Depends(allowed("grant.restrict"))],
     grants: GrantsPart,
@@ -177,25 +186,25 @@ async def restrict_grant_to_projects(
     response: Response,
     if_match: IfMatch = None,
 ) -> GrantView:
-    """Say which projects' keys may use the service."""
+    """Set which projects' keys may use the service."""
     stored = await grants.restrict_to_projects(caller.actor, consumer_id, service_id, projects.project_ids, if_match)
     return _one(stored, response)
 
 
-@router.get("/admin/access-requests")
+@router.get("/admin/access-requests", summary="List open access requests")
 async def list_access_requests(
     caller: Annotated[Caller, Depends(allowed("grant.review"))],
     grants: GrantsPart,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> AccessRequests:
-    """Requests that wait for a decision, oldest first."""
+    """List the access requests that wait for a decision, oldest first."""
     page = await grants.queue(limit, cursor)
     items = [AdminGrantView.model_validate(stored.value.model_dump()) for stored in page.items]
     return AccessRequests(items=items, next_cursor=page.cursor)
 
 
-@router.post("/admin/consumers/{consumer_id}/grants/{service_id}/approve")
+@router.post("/admin/consumers/{consumer_id}/grants/{service_id}/approve", summary="Approve an access request")
 async def approve_grant(
     caller: Annotated[Caller, _DECIDER],
     grants: GrantsPart,
@@ -204,11 +213,11 @@ async def approve_grant(
     decision: GrantApproval,
     response: Response,
 ) -> AdminGrantView:
-    """Approve a request. The consumer is told by mail."""
+    """Approve an access request. The consumer is notified by e-mail."""
     return _admins(await grants.approve(caller.actor, consumer_id, service_id, decision.reason), response)
 
 
-@router.post("/admin/consumers/{consumer_id}/grants/{service_id}/deny")
+@router.post("/admin/consumers/{consumer_id}/grants/{service_id}/deny", summary="Deny an access request")
 async def deny_grant(
     caller: Annotated[Caller, _DECIDER],
     grants: GrantsPart,
@@ -217,11 +226,11 @@ async def deny_grant(
     decision: Reasoned,
     response: Response,
 ) -> AdminGrantView:
-    """Deny a request. The consumer is told by mail, and may ask again."""
+    """Deny an access request. The consumer is notified by e-mail, and may request access again."""
     return _admins(await grants.deny(caller.actor, consumer_id, service_id, decision.reason), response)
 
 
-@router.post("/admin/consumers/{consumer_id}/grants/{service_id}/withdraw")
+@router.post("/admin/consumers/{consumer_id}/grants/{service_id}/withdraw", summary="Withdraw a grant")
 async def withdraw_grant(
     caller: Annotated[Caller, _DECIDER],
     grants: GrantsPart,
@@ -230,7 +239,8 @@ async def withdraw_grant(
     decision: Reasoned,
     response: Response,
 ) -> AdminGrantView:
-    """Take an approval back. All keys lose the service at once. The consumer is told by mail, and may ask again."""
+    """Withdraw an approval. All keys of the consumer lose the service at once. The consumer is notified by e-mail, and
+    may request access again."""
     return _admins(await grants.withdraw(caller.actor, consumer_id, service_id, decision.reason), response)
 
 

@@ -31,12 +31,12 @@ router = APIRouter(tags=["keys"])
 
 
 async def key_filter(
-    status: Annotated[KeyStatus | None, Query(description="Only keys of this status")] = None,
-    service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
-    project_id: Annotated[str | None, Query(max_length=64, description="Only keys of this project")] = None,
-    environment: Annotated[Environment | None, Query(description="Only keys of this environment")] = None,
+    status: Annotated[KeyStatus | None, Query(description="Only keys with this status.")] = None,
+    service: Annotated[str | None, Query(max_length=64, description="Only this service, by id.")] = None,
+    project_id: Annotated[str | None, Query(max_length=64, description="Only keys of this project.")] = None,
+    environment: Annotated[Environment | None, Query(description="Only keys of this environment.")] = None,
     expiring_before: Annotated[
-        AwareDatetime | None, Query(description="Only keys that expire before this moment")
+        AwareDatetime | None, Query(description="Only keys that expire before this time.")
     ] = None,
 ) -> KeyFilter:
     return KeyFilter(
@@ -53,7 +53,7 @@ KeyCreationPart = Annotated[KeyCreation, Depends(provided(AccessParts, lambda ac
 Wanted = Annotated[KeyFilter, Depends(key_filter)]
 
 
-@router.post("/consumers/{consumer_id}/keys", status_code=201)
+@router.post("/consumers/{consumer_id}/keys", status_code=201, summary="Create a key")
 async def create_key(
     caller: Annotated[Caller, Depends(allowed("key.create"))],
     creation: KeyCreationPart,
@@ -61,7 +61,7 @@ async def create_key(
     new: NewKey,
     response: Response,
 ) -> ShownKeyView:
-    """Make a key, for whoever's organisation it is. The answer shows it, once."""
+    """Create an API key of the consumer. The clear key is only in this answer."""
     if caller.relation != "own":  # people of a project, who named it in the query: they use the project's own path
         raise not_found()
     return shown_view(
@@ -69,7 +69,7 @@ async def create_key(
     )
 
 
-@router.post("/consumers/{consumer_id}/projects/{project_id}/keys", status_code=201)
+@router.post("/consumers/{consumer_id}/projects/{project_id}/keys", status_code=201, summary="Create a project's key")
 async def create_project_key(
     caller: Annotated[Caller, Depends(allowed("key.create"))],
     creation: KeyCreationPart,
@@ -78,13 +78,13 @@ async def create_project_key(
     new: NewProjectKey,
     response: Response,
 ) -> ShownKeyView:
-    """Make a key of a project. The answer shows it, once."""
+    """Create an API key of a project. The clear key is only in this answer."""
     return shown_view(
         await creation.create(caller.actor, caller.account, consumer_id, new.request(project_id)), response
     )
 
 
-@router.get("/consumers/{consumer_id}/keys")
+@router.get("/consumers/{consumer_id}/keys", summary="List a consumer's keys")
 async def list_keys(
     caller: Annotated[Caller, Depends(allowed("key.list"))],
     keys: KeysPart,
@@ -93,12 +93,12 @@ async def list_keys(
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> KeysView:
-    """Keys, in the order in which they were made; people of a project ask with `project_id`. A page may be short and
-    still not be the last."""
+    """List the consumer's API keys in the order of their creation. Members of a project must pass `project_id`. A page
+    may be short without being the last one."""
     return page_view(await keys.page(consumer_id, key_filter, limit, cursor))
 
 
-@router.get("/consumers/{consumer_id}/keys/{key_id}")
+@router.get("/consumers/{consumer_id}/keys/{key_id}", summary="Read a key")
 async def read_key(
     caller: Annotated[Caller, Depends(allowed("key.read"))],
     keys: KeysPart,
@@ -106,11 +106,11 @@ async def read_key(
     key_id: KeyId,
     response: Response,
 ) -> KeyView:
-    """One key."""
+    """Read one API key. The clear key cannot be read again."""
     return key_view(await keys.read(consumer_id, key_id), response)
 
 
-@router.patch("/consumers/{consumer_id}/keys/{key_id}")
+@router.patch("/consumers/{consumer_id}/keys/{key_id}", summary="Change a key")
 async def update_key(
     caller: Annotated[Caller, Depends(allowed("key.update"))],
     keys: KeysPart,
@@ -120,7 +120,8 @@ async def update_key(
     response: Response,
     if_match: IfMatch = None,
 ) -> KeyView:
-    """Change what it is called and what it may do. A service that its merchant took from it cannot come back."""
+    """Change a key's name, purpose, services, limits or networks. A service that its merchant revoked cannot be added
+    again."""
     given = {name: value for name in change.model_fields_set if (value := getattr(change, name)) is not None}
     if change.limits is not None:
         given["limits"] = change.limits.stored

@@ -36,7 +36,7 @@ class KeyRotation(Input):
 RotationPart = Annotated[Rotation, Depends(provided(AccessParts, lambda access: access.rotation))]
 
 
-@router.post("/consumers/{consumer_id}/keys/{key_id}/disable")
+@router.post("/consumers/{consumer_id}/keys/{key_id}/disable", summary="Disable a key")
 async def disable_key(
     caller: Annotated[Caller, Depends(allowed("key.set_enabled"))],
     keys: KeysPart,
@@ -45,11 +45,11 @@ async def disable_key(
     stop: KeyStop,
     response: Response,
 ) -> KeyView:
-    """Refuse its calls until it is enabled."""
+    """Refuse calls with the key until it is enabled again."""
     return key_view(await keys.disable(caller.actor, consumer_id, key_id, stop.reason), response)
 
 
-@router.post("/consumers/{consumer_id}/keys/{key_id}/enable")
+@router.post("/consumers/{consumer_id}/keys/{key_id}/enable", summary="Enable a key")
 async def enable_key(
     caller: Annotated[Caller, Depends(allowed("key.set_enabled"))],
     keys: KeysPart,
@@ -57,11 +57,11 @@ async def enable_key(
     key_id: KeyId,
     response: Response,
 ) -> KeyView:
-    """Take its calls again. Rotate it first when others may know it."""
+    """Accept calls with the key again. Rotate it first if its secret may be known to others."""
     return key_view(await keys.enable(caller.actor, consumer_id, key_id), response)
 
 
-@router.post("/consumers/{consumer_id}/keys/{key_id}/revoke")
+@router.post("/consumers/{consumer_id}/keys/{key_id}/revoke", summary="Revoke a key")
 async def revoke_key(
     caller: Annotated[Caller, Depends(allowed("key.revoke"))],
     keys: KeysPart,
@@ -70,11 +70,11 @@ async def revoke_key(
     decision: Reasoned,
     response: Response,
 ) -> KeyView:
-    """Refuse its calls for good. Nothing takes this back."""
+    """Revoke the key permanently. This cannot be undone."""
     return key_view(await keys.revoke(caller.actor, consumer_id, key_id, decision.reason), response)
 
 
-@router.post("/consumers/{consumer_id}/keys/{key_id}/rotate")
+@router.post("/consumers/{consumer_id}/keys/{key_id}/rotate", summary="Rotate a key's secret")
 async def rotate_key(
     caller: Annotated[Caller, Depends(allowed("key.rotate"))],
     rotation: RotationPart,
@@ -84,14 +84,14 @@ async def rotate_key(
     response: Response,
     if_match: IfMatch = None,
 ) -> ShownKeyView:
-    """A new secret for the same key, shown once. The old one works `overlap_hours` longer, the one before that no
-    more; the time to live starts again."""
+    """Create a new secret for the key, shown only in this answer. The previous secret keeps working for
+    `overlap_hours`; any older one stops at once. `ttl_days` starts again."""
     overlap = key_filter.overlap_hours
     shown = await rotation.rotate(caller.actor, caller.account, consumer_id, key_id, overlap, if_match)
     return shown_view(shown, response)
 
 
-@router.get("/admin/consumers/{consumer_id}/keys")
+@router.get("/admin/consumers/{consumer_id}/keys", summary="List any consumer's keys")
 async def list_consumer_keys(
     caller: Annotated[Caller, Depends(allowed("key.list_any"))],
     keys: KeysPart,
@@ -100,11 +100,11 @@ async def list_consumer_keys(
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> KeysView:
-    """Any consumer's keys."""
+    """List the API keys of any consumer, for admins. A page may be short without being the last one."""
     return page_view(await keys.page(consumer_id, key_filter, limit, cursor))
 
 
-@router.post("/admin/consumers/{consumer_id}/keys/{key_id}/force-rotate")
+@router.post("/admin/consumers/{consumer_id}/keys/{key_id}/force-rotate", summary="Force the rotation of a key")
 async def force_key_rotation(
     caller: Annotated[Caller, Depends(allowed("key.force_rotate"))],
     rotation: RotationPart,
@@ -113,5 +113,6 @@ async def force_key_rotation(
     decision: Reasoned,
     response: Response,
 ) -> KeyView:
-    """End a key's secrets at once. Its owner is told by mail, and gets a new one by rotating it; nobody else does."""
+    """Invalidate all secrets of a key at once. Its owner is notified by e-mail and creates a new one by rotating the
+    key."""
     return key_view(await rotation.force(caller.actor, consumer_id, key_id, decision.reason), response)

@@ -15,7 +15,7 @@ KeyDescription = Annotated[str, Field(max_length=2_000)]
 Purpose = Annotated[str, Field(max_length=200)]
 Networks = Annotated[
     tuple[Network, ...],
-    Field(max_length=100, description="Where calls may come from, such as `192.0.2.0/24`; empty for anywhere"),
+    Field(max_length=100, examples=[["192.0.2.0/24"]]),
 ]
 KeyServiceIds = Annotated[tuple[Identifier, ...], Field(max_length=1_000)]
 LIMIT_MAX = 2**53 - 1

@@ -54,15 +54,23 @@ _BODY = {
                             "token": {
                                 "type": "string",
                                 "maxLength": 4_096,
-                                "description": "What was found, as it was.",
+                                "description": "The token, exactly as it was found.",
                             },
                             "type": {
                                 "type": "string",
                                 "maxLength": 200,
-                                "description": "What the reporter takes it for.",
+                                "description": "Token type as the reporter classified it.",
                             },
-                            "url": {"type": "string", "maxLength": 4_096, "description": "Where it was found."},
-                            "source": {"type": "string", "maxLength": 200, "description": "In what kind of place."},
+                            "url": {
+                                "type": "string",
+                                "maxLength": 4_096,
+                                "description": "URL at which the token was found.",
+                            },
+                            "source": {
+                                "type": "string",
+                                "maxLength": 200,
+                                "description": "Kind of place, such as `content`.",
+                            },
                         },
                     },
                 }
@@ -79,22 +87,24 @@ LeakReportsPart = Annotated[LeakReports, Depends(provided(AccessParts, lambda ac
     "/keys/leaked",
     openapi_extra=_BODY,
     responses={
-        401: {"description": "The signature is not one of a key that is known."},
-        404: {"description": "No reports are taken here."},
+        401: {"description": "The signature is missing, or was not made with a known key of the reporter."},
+        404: {"description": "This installation accepts no reports."},
         413: {"description": "The report is too large."},
     },
+    summary="Report leaked keys",
 )
 async def report_leaked_keys(
     request: Request,
     leak_reports: LeakReportsPart,
     github_public_key_identifier: Annotated[
-        str | None, Header(max_length=200, description="Which of the reporter's keys the signature is by")
+        str | None, Header(max_length=200, description="Id of the reporter's key that made the signature.")
     ] = None,
     github_public_key_signature: Annotated[
-        str | None, Header(max_length=1_000, description="Base64 of an ECDSA signature over the raw body's SHA-256")
+        str | None, Header(max_length=1_000, description="ECDSA signature of the SHA-256 of the raw body, in Base64.")
     ] = None,
 ) -> list[LeakVerdict]:
-    """Keys that somebody found in public: they are revoked, or their owners told. A report may come again."""
+    """Report API keys that were found in public. They are revoked, or their owners are notified. Repeating a report is
+    harmless."""
     body = await _read(request)
     await leak_reports.check(github_public_key_identifier, github_public_key_signature, body)
     found = [LeakedSecret(token=each.token, type=each.type, url=each.url) for each in _parse(body)]

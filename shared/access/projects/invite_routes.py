@@ -86,7 +86,9 @@ ProjectInvitesPart = Annotated[ProjectInvites, Depends(provided(AccessParts, lam
 _LEADER = Depends(allowed("member.invite"))
 
 
-@router.post("/consumers/{consumer_id}/projects/{project_id}/invites", status_code=202)
+@router.post(
+    "/consumers/{consumer_id}/projects/{project_id}/invites", status_code=202, summary="Invite a person to a project"
+)
 async def invite_member(
     caller: Annotated[Caller, _LEADER],
     invites: ProjectInvitesPart,
@@ -94,13 +96,13 @@ async def invite_member(
     project_id: ProjectId,
     new: NewProjectInvite,
 ) -> InvitedPerson:
-    """Ask somebody into the project. Who has an account with this address is added, anybody else gets a mail with a
-    link; the answer does not tell which."""
+    """Invite a person by e-mail address. A person with an account is added at once, everybody else gets a link. The
+    answer is the same in both cases."""
     await invites.invite(caller.account, caller.actor, consumer_id, project_id, new.email, new.role)
     return InvitedPerson(email=new.email, role=new.role)
 
 
-@router.get("/consumers/{consumer_id}/projects/{project_id}/invites")
+@router.get("/consumers/{consumer_id}/projects/{project_id}/invites", summary="List a project's invites")
 async def list_project_invites(
     caller: Annotated[Caller, _LEADER],
     invites: ProjectInvitesPart,
@@ -109,13 +111,13 @@ async def list_project_invites(
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> ProjectInvitesView:
-    """Invites that can still be accepted."""
+    """List the project's open invites."""
     page = await invites.page(consumer_id, project_id, limit, cursor)
     items = [ProjectInviteView.model_validate(stored.value.model_dump()) for stored in page.items]
     return ProjectInvitesView(items=items, next_cursor=page.cursor)
 
 
-@router.get("/consumers/{consumer_id}/projects/{project_id}/invites/{invite_id}")
+@router.get("/consumers/{consumer_id}/projects/{project_id}/invites/{invite_id}", summary="Read a project's invite")
 async def read_project_invite(
     caller: Annotated[Caller, _LEADER],
     invites: ProjectInvitesPart,
@@ -124,11 +126,15 @@ async def read_project_invite(
     invite_id: InviteId,
     response: Response,
 ) -> ProjectInviteView:
-    """One of them."""
+    """Read one open invite of a project."""
     return _one(await invites.read(consumer_id, project_id, invite_id), response)
 
 
-@router.delete("/consumers/{consumer_id}/projects/{project_id}/invites/{invite_id}", status_code=204)
+@router.delete(
+    "/consumers/{consumer_id}/projects/{project_id}/invites/{invite_id}",
+    status_code=204,
+    summary="Revoke a project's invite",
+)
 async def revoke_project_invite(
     caller: Annotated[Caller, _LEADER],
     invites: ProjectInvitesPart,
@@ -137,17 +143,21 @@ async def revoke_project_invite(
     invite_id: InviteId,
     if_match: IfMatch = None,
 ) -> None:
-    """Make it worthless."""
+    """Revoke an invite; its link stops working."""
     await invites.revoke(caller.actor, consumer_id, project_id, invite_id, if_match)
 
 
-@router.post("/project-invites/accept", responses={404: {"description": "There is no such invite for you."}})
+@router.post(
+    "/project-invites/accept",
+    responses={404: {"description": "The invite does not exist, or is not for your address."}},
+    summary="Accept an invite to a project",
+)
 async def accept_project_invite(
     caller: Annotated[Caller, Depends(allowed("member.accept"))],
     invites: ProjectInvitesPart,
     acceptance: InviteAcceptance,
 ) -> Joined:
-    """Join the project that a mail's link is for. The address that it was sent to must be one's own, verified."""
+    """Join the project that an invite is for. The invite's address must be the verified address of your account."""
     stored = await invites.accept(caller.actor, caller.account, acceptance.code)
     return Joined.model_validate(stored.value.model_dump())
 

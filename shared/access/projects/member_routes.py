@@ -62,7 +62,7 @@ class MembersView(View):
 MembersPart = Annotated[Members, Depends(provided(AccessParts, lambda access: access.members))]
 
 
-@router.get("/consumers/{consumer_id}/projects/{project_id}/members")
+@router.get("/consumers/{consumer_id}/projects/{project_id}/members", summary="List a project's members")
 async def list_members(
     caller: Annotated[Caller, Depends(allowed("member.list"))],
     members: MembersPart,
@@ -71,13 +71,13 @@ async def list_members(
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> MembersView:
-    """Everybody in the project."""
+    """List all members of the project."""
     page = await members.page(consumer_id, project_id, limit, cursor)
     items = [MemberView.model_validate(stored.value.model_dump()) for stored in page.items]
     return MembersView(items=items, next_cursor=page.cursor)
 
 
-@router.get("/consumers/{consumer_id}/projects/{project_id}/members/{account_id}")
+@router.get("/consumers/{consumer_id}/projects/{project_id}/members/{account_id}", summary="Read a project's member")
 async def read_member(
     caller: Annotated[Caller, Depends(allowed("member.list"))],
     members: MembersPart,
@@ -86,11 +86,11 @@ async def read_member(
     account_id: AccountId,
     response: Response,
 ) -> MemberView:
-    """One of them."""
+    """Read one member of a project."""
     return _one(await members.read(consumer_id, project_id, account_id), response)
 
 
-@router.patch("/consumers/{consumer_id}/projects/{project_id}/members/{account_id}")
+@router.patch("/consumers/{consumer_id}/projects/{project_id}/members/{account_id}", summary="Change a member's role")
 async def change_member(
     caller: Annotated[Caller, Depends(allowed("member.update"))],
     members: MembersPart,
@@ -101,12 +101,16 @@ async def change_member(
     response: Response,
     if_match: IfMatch = None,
 ) -> MemberView:
-    """Make a member a manager, or the contrary. Nobody changes the owner; that takes a transfer."""
+    """Make a member a manager, or a manager a member. The owner changes only by a transfer."""
     stored = await members.set_role(caller.actor, consumer_id, project_id, account_id, change.role, if_match)
     return _one(stored, response)
 
 
-@router.delete("/consumers/{consumer_id}/projects/{project_id}/members/{account_id}", status_code=204)
+@router.delete(
+    "/consumers/{consumer_id}/projects/{project_id}/members/{account_id}",
+    status_code=204,
+    summary="Remove a project's member",
+)
 async def remove_member(
     caller: Annotated[Caller, Depends(allowed("member.remove"))],
     members: MembersPart,
@@ -115,22 +119,22 @@ async def remove_member(
     account_id: AccountId,
     if_match: IfMatch = None,
 ) -> None:
-    """Put somebody out. They lose access at once, and keys that they made in the project are disabled."""
+    """Remove a member. They lose access at once, and keys that they created in the project are disabled."""
     await members.remove(caller.actor, consumer_id, project_id, account_id, if_match)
 
 
-@router.post("/consumers/{consumer_id}/projects/{project_id}/leave", status_code=204)
+@router.post("/consumers/{consumer_id}/projects/{project_id}/leave", status_code=204, summary="Leave a project")
 async def leave_project(
     caller: Annotated[Caller, Depends(allowed("member.leave"))],
     members: MembersPart,
     consumer_id: ConsumerId,
     project_id: ProjectId,
 ) -> None:
-    """Go. Keys that one made in the project are disabled. The owner transfers the project first."""
+    """Leave the project. Keys that you created in it are disabled. An owner transfers the project first."""
     await members.leave(caller.actor, consumer_id, project_id)
 
 
-@router.post("/consumers/{consumer_id}/projects/{project_id}/transfer")
+@router.post("/consumers/{consumer_id}/projects/{project_id}/transfer", summary="Transfer a project")
 async def transfer_project(
     caller: Annotated[Caller, Depends(allowed("project.transfer"))],
     members: MembersPart,
@@ -139,7 +143,8 @@ async def transfer_project(
     transfer: ProjectTransfer,
     response: Response,
 ) -> MemberView:
-    """Make a member the owner; the owner becomes a manager. The organisation that pays stays the same."""
+    """Make a member the owner of the project; the previous owner becomes a manager. The consumer that pays stays the
+    same."""
     return _one(await members.transfer(caller.actor, consumer_id, project_id, transfer.account_id), response)
 
 

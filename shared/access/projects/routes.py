@@ -21,9 +21,7 @@ from shared.kernel.http.schemas import Input, View
 router = APIRouter(tags=["projects"])
 
 ProjectDescription = Annotated[str, Field(max_length=2_000)]
-ProjectServiceIds = Annotated[
-    tuple[Identifier, ...], Field(max_length=1_000, description="All that its keys may use; empty for no such limit")
-]
+ProjectServiceIds = Annotated[tuple[Identifier, ...], Field(max_length=1_000)]
 
 
 class NewProject(Input):
@@ -90,21 +88,21 @@ MembershipsPart = Annotated[Memberships, Depends(provided(AccessParts, lambda ac
 ProjectsPart = Annotated[Projects, Depends(provided(AccessParts, lambda access: access.projects))]
 
 
-@router.get("/me/projects")
+@router.get("/me/projects", summary="List your projects")
 async def list_joined_projects(
     caller: Annotated[Caller, Depends(allowed("project.list_joined"))],
     memberships: MembershipsPart,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> JoinedProjects:
-    """The projects of one's own tenant, then those of others that one is in. A page may be short and still not be the
-    last."""
+    """Projects of your own consumer, then projects of others that you are a member of. A page may be short without
+    being the last one."""
     page = await memberships.page(caller.account, limit, cursor)
     items = [JoinedProjectView.model_validate({**j.project.model_dump(), "role": j.role}) for j in page.items]
     return JoinedProjects(items=items, next_cursor=page.cursor)
 
 
-@router.post("/consumers/{consumer_id}/projects", status_code=201)
+@router.post("/consumers/{consumer_id}/projects", status_code=201, summary="Create a project")
 async def create_project(
     caller: Annotated[Caller, Depends(allowed("project.create"))],
     projects: ProjectsPart,
@@ -112,14 +110,14 @@ async def create_project(
     new: NewProject,
     response: Response,
 ) -> ProjectView:
-    """Make a project; whoever does is its owner."""
+    """Create a project. You become its owner."""
     stored = await projects.create(
         caller.actor, caller.account, consumer_id, new.name, new.description, new.service_ids
     )
     return _one(stored, response)
 
 
-@router.get("/consumers/{consumer_id}/projects")
+@router.get("/consumers/{consumer_id}/projects", summary="List a consumer's projects")
 async def list_projects(
     caller: Annotated[Caller, Depends(allowed("project.list"))],
     projects: ProjectsPart,
@@ -127,13 +125,13 @@ async def list_projects(
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> ProjectsView:
-    """All projects of the consumer, in the order in which they were made."""
+    """List all projects of the consumer in the order of their creation."""
     page = await projects.page(consumer_id, limit, cursor)
     items = [ProjectView.model_validate(stored.value.model_dump()) for stored in page.items]
     return ProjectsView(items=items, next_cursor=page.cursor)
 
 
-@router.get("/consumers/{consumer_id}/projects/{project_id}")
+@router.get("/consumers/{consumer_id}/projects/{project_id}", summary="Read a project")
 async def read_project(
     caller: Annotated[Caller, Depends(allowed("project.read"))],
     projects: ProjectsPart,
@@ -141,11 +139,11 @@ async def read_project(
     project_id: ProjectId,
     response: Response,
 ) -> ProjectView:
-    """One project, for everybody in it."""
+    """Read one project."""
     return _one(await projects.read(consumer_id, project_id), response)
 
 
-@router.patch("/consumers/{consumer_id}/projects/{project_id}")
+@router.patch("/consumers/{consumer_id}/projects/{project_id}", summary="Change a project")
 async def update_project(
     caller: Annotated[Caller, Depends(allowed("project.update"))],
     projects: ProjectsPart,
@@ -155,13 +153,13 @@ async def update_project(
     response: Response,
     if_match: IfMatch = None,
 ) -> ProjectView:
-    """Change what it is called, or which services its keys may use."""
+    """Change the project's name, description, or the services that its keys may use."""
     values: dict[str, Any] = {name: getattr(change, name) for name in change.model_fields_set}
     given = {name: value for name, value in values.items() if value is not None}
     return _one(await projects.update(caller.actor, consumer_id, project_id, given, if_match), response)
 
 
-@router.delete("/consumers/{consumer_id}/projects/{project_id}", status_code=204)
+@router.delete("/consumers/{consumer_id}/projects/{project_id}", status_code=204, summary="Delete a project")
 async def delete_project(
     caller: Annotated[Caller, Depends(allowed("project.delete"))],
     projects: ProjectsPart,
@@ -169,7 +167,7 @@ async def delete_project(
     project_id: ProjectId,
     if_match: IfMatch = None,
 ) -> None:
-    """Delete it, once all of its keys are revoked. Its people lose it at once; usage that was counted stays."""
+    """Delete the project, after all of its keys are revoked. Members lose access at once; usage remains recorded."""
     await projects.delete(caller.actor, consumer_id, project_id, if_match)
 
 

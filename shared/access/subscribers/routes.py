@@ -84,35 +84,36 @@ SubscriberKeysPart = Annotated[SubscriberKeys, Depends(provided(AccessParts, lam
 SubscribersPart = Annotated[Subscribers, Depends(provided(AccessParts, lambda access: access.subscribers))]
 
 
-@router.get("/merchants/{merchant_id}/subscribers")
+@router.get("/merchants/{merchant_id}/subscribers", summary="List a merchant's subscribers")
 async def list_subscribers(
     caller: Annotated[Caller, Depends(allowed("subscriber.list"))],
     subscribers: SubscribersPart,
     merchant_id: MerchantId,
-    service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
+    service: Annotated[str | None, Query(max_length=64, description="Only this service, by id.")] = None,
     status: Annotated[
-        SubscriberStatus | None, Query(description="Only subscribers with a service of this status")
+        SubscriberStatus | None, Query(description="Only subscribers that have a subscription with this status.")
     ] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> SubscribersView:
-    """Who may use, or once used, the merchant's services. A page may be short and still not be the last."""
+    """List the consumers that use, or once used, the merchant's services. A page may be short without being the last
+    one."""
     page = await subscribers.page(merchant_id, service, status, limit, cursor)
     return SubscribersView(items=[_view(subscriber) for subscriber in page.items], next_cursor=page.cursor)
 
 
-@router.get("/merchants/{merchant_id}/subscribers/{pseudonym}")
+@router.get("/merchants/{merchant_id}/subscribers/{pseudonym}", summary="Read a merchant's subscriber")
 async def read_subscriber(
     caller: Annotated[Caller, Depends(allowed("subscriber.list"))],
     subscribers: SubscribersPart,
     merchant_id: MerchantId,
     pseudonym: Pseudonym,
 ) -> SubscriberView:
-    """One subscriber."""
+    """Read one subscriber of the merchant, with the keys that call its services."""
     return _view(await subscribers.read(merchant_id, pseudonym))
 
 
-@router.post("/merchants/{merchant_id}/subscribers/{pseudonym}/restrict")
+@router.post("/merchants/{merchant_id}/subscribers/{pseudonym}/restrict", summary="Block a subscriber")
 async def restrict_subscriber(
     caller: Annotated[Caller, Depends(allowed("subscriber.restrict"))],
     subscribers: SubscribersPart,
@@ -120,12 +121,13 @@ async def restrict_subscriber(
     pseudonym: Pseudonym,
     restriction: Restriction,
 ) -> SubscriberView:
-    """Refuse its calls, at once, until it is unblocked. It is told by mail."""
+    """Refuse the subscriber's calls to this merchant's services until it is unblocked. The subscriber is notified by
+    e-mail."""
     chosen, reason = restriction.service_ids, restriction.reason
     return _view(await subscribers.restrict(caller.actor, merchant_id, pseudonym, chosen, reason))
 
 
-@router.post("/merchants/{merchant_id}/subscribers/{pseudonym}/unblock")
+@router.post("/merchants/{merchant_id}/subscribers/{pseudonym}/unblock", summary="Unblock a subscriber")
 async def unblock_subscriber(
     caller: Annotated[Caller, Depends(allowed("subscriber.restrict"))],
     subscribers: SubscribersPart,
@@ -133,12 +135,15 @@ async def unblock_subscriber(
     pseudonym: Pseudonym,
     restriction: Restriction,
 ) -> SubscriberView:
-    """Take its calls again. It is told by mail."""
+    """Accept the subscriber's calls again. The subscriber is notified by e-mail."""
     chosen, reason = restriction.service_ids, restriction.reason
     return _view(await subscribers.unblock(caller.actor, merchant_id, pseudonym, chosen, reason))
 
 
-@router.post("/merchants/{merchant_id}/subscribers/{pseudonym}/keys/{key_id}/revoke")
+@router.post(
+    "/merchants/{merchant_id}/subscribers/{pseudonym}/keys/{key_id}/revoke",
+    summary="Revoke a subscriber's key for your services",
+)
 async def revoke_subscriber_key(
     caller: Annotated[Caller, Depends(allowed("key.revoke_for_service"))],
     keys: SubscriberKeysPart,
@@ -147,7 +152,8 @@ async def revoke_subscriber_key(
     key_id: KeyId,
     revocation: KeyRevocation,
 ) -> SubscriberKeyView:
-    """Take the merchant's services from one key, for good; other merchants' stay. The subscriber is told by mail."""
+    """Remove the merchant's services from one key permanently. Other merchants' services stay. The subscriber is
+    notified by e-mail."""
     chosen, reason = revocation.service_ids, revocation.reason
     found = await keys.revoke(caller.actor, merchant_id, pseudonym, key_id, chosen, reason)
     return _key(found.key, set(found.service_ids))

@@ -17,47 +17,47 @@ _EVENT = {"specversion": "1.0", "type": EVENT_TYPE, "source": "my-laptop", "id":
 _RAN = {**_EVENT, "data": {"executions": 1, "duration_ms": 830, "image": "ocr", "version": "2.1"}}
 
 _REPORT = f"""\
-With one of the two CloudEvents content types this is a report of usage: one event, or 1 to {EVENTS_PER_BATCH_MAX:,} of
-them, in at most {REPORT_BYTES_MAX:,} bytes. A batch is taken event by event. 202 says that every accepted event is on
-durable storage. One `id` per logical operation, never per retry: of events with the same consumer, `source` and `id`
-one is counted.
+With one of the two CloudEvents content types, the request is a usage report: one event, or a batch of 1 to
+{EVENTS_PER_BATCH_MAX:,} events, in at most {REPORT_BYTES_MAX:,} bytes. Each event of a batch is accepted or rejected by
+itself. 202 means that every accepted event is on durable storage. Give each logical operation one `id`, and repeat it
+with every retry: of events with the same consumer, `source` and `id` one is counted.
 
-With any other content type it is a call without a path, forwarded to the service that `X-AMS-Service` names, as
-`/api/consume/{{service}}/` is."""
+With any other content type, the request is a call without a path. It is forwarded to the service that `X-AMS-Service`
+names, like a call of `/api/consume/{{service}}/`."""
 _FORWARD = """\
 AMS checks key, grant and limits, then sends the call to the service's upstream: method, path, query, body and headers
-as they are, without hop-by-hop headers, cookies, the key and `X-AMS-*`. The answer comes back as the merchant's API
-gave it.
+unchanged, without hop-by-hop headers, cookies, the key and `X-AMS-*`. The answer of the merchant's API is passed on
+unchanged.
 
-AMS's own refusals have `X-AMS-Answered-By: ams` and are problem documents; everything else has `upstream`. A call that
-was tried is one usage event, also when the upstream fails."""
-_UPSTREAM = "The merchant's API answered: its status, headers and body, as they are."
+Refusals by AMS have the header `X-AMS-Answered-By: ams` and are problem documents; answers of the merchant's API have
+`X-AMS-Answered-By: upstream`. A call that reached for the upstream is one usage event, even if the upstream failed."""
+_UPSTREAM = "The answer of the merchant's API: its status, headers and body, unchanged."
 
 _DATA_TEXTS = {
-    "requests": "How many requests it stands for.",
-    "request_bytes": "Bytes of requests' bodies, without headers and transfer coding.",
-    "response_bytes": "Bytes of answers' bodies, without headers and transfer coding.",
-    "response_time_ms": "Milliseconds until the answer; null is unknown.",
-    "status_code": "HTTP status of the answer, by which requests are counted too; null is unknown.",
-    "executions": "How many runs it stands for.",
-    "duration_ms": "Milliseconds of work.",
-    "image": "Container image, counted apart; null is none.",
-    "version": "Version of the container, counted apart; null is none.",
-    "feature": "Feature that was used, counted apart; null is none.",
-    "resource": "What it was used on; kept, not counted apart. Null is none.",
-    "quantity": "How much of the feature, as a decimal in text; needs `feature`. Null is none.",
-    "metadata": f"Kept and never interpreted: at most {METADATA_BYTES_MAX:,} bytes, {METADATA_LEVELS_MAX} levels deep.",
+    "requests": "Number of requests that the event stands for.",
+    "request_bytes": "Bytes of request bodies, without headers and transfer coding.",
+    "response_bytes": "Bytes of response bodies, without headers and transfer coding.",
+    "response_time_ms": "Response time in milliseconds; null is unknown.",
+    "status_code": "HTTP status of the answer; requests are also counted by status. Null is unknown.",
+    "executions": "Number of executions that the event stands for, such as runs of a container.",
+    "duration_ms": "Duration of the work in milliseconds.",
+    "image": "Container image; usage is also counted by image. Null is none.",
+    "version": "Version of the container; usage is also counted by version. Null is none.",
+    "feature": "Feature that was used; usage is also counted by feature. Null is none.",
+    "resource": "Object that the feature was used on; stored, not counted by. Null is none.",
+    "quantity": "Quantity of the feature that was used, a decimal as text; requires `feature`. Null is none.",
+    "metadata": f"Additional data: at most {METADATA_BYTES_MAX:,} bytes, {METADATA_LEVELS_MAX} levels deep.",
 }
 _EVENT_TEXTS = {
-    "id": "Unique for its source, the same at every retry.",
-    "source": "Who emits it, such as an instance's id; not beginning with `ams/`.",
+    "id": "Id of the event, unique for its `source` and the same at every retry.",
+    "source": "Emitter of the event, such as the id of an instance; must not begin with `ams/`.",
     "type": f"Always `{EVENT_TYPE}`.",
     "subject": "Slug or id of the service that was used.",
     "specversion": "Always `1.0`.",
-    "time": "When it happened, RFC 3339 with an offset: from 35 days ago to 5 minutes ahead. Null is when it arrives.",
-    "data": "What was used; by default one request.",
+    "time": "Time of the usage, RFC 3339 with an offset: from 35 days ago to 5 minutes ahead. Null is the arrival.",
+    "data": "What was used; one request by default.",
     "datacontenttype": "Null, or `application/json`.",
-    "dataschema": "Taken and not kept.",
+    "dataschema": "Accepted, and not stored.",
 }
 
 
@@ -67,8 +67,8 @@ def consume_schemas() -> dict[str, Any]:
     event = _copy(ReportedEvent, data=data)
     _, made = msgspec.json.schema_components([event], ref_template=_TEMPLATE)
     for name, texts, description in (
-        ("UsageData", _DATA_TEXTS, "What happened. All fields are optional; unknown ones are refused."),
-        ("ReportedEvent", _EVENT_TEXTS, "A usage event in CloudEvents 1.0 JSON, as programs report it."),
+        ("UsageData", _DATA_TEXTS, "What was used. All fields are optional; unknown fields are refused."),
+        ("ReportedEvent", _EVENT_TEXTS, "A usage event in CloudEvents 1.0 JSON, as a program reports it."),
     ):
         made[name]["description"] = description
         made[name].pop("title", None)
@@ -84,7 +84,7 @@ def consume_paths() -> dict[str, Any]:
         method: {
             "tags": ["consume"],
             "operationId": f"forward{method.capitalize()}",
-            "summary": f"Forward {method.upper()}",
+            "summary": f"Forward a {method.upper()} call",
             "description": _FORWARD,
             "security": _KEY,
             "parameters": _FORWARD_PARAMETERS,
@@ -123,46 +123,51 @@ def _header(description: str, **schema: Any) -> dict[str, Any]:
 
 
 _HEADERS = {
-    "X-AMS-Request-Id": _header("Names the request; a forwarded call's event has it as its `id`."),
-    "X-AMS-Answered-By": _header("`ams`, or `upstream` where the merchant's API answered.", enum=["ams", "upstream"]),
+    "X-AMS-Request-Id": _header("Id of the request; it is the `id` of a forwarded call's usage event."),
+    "X-AMS-Answered-By": _header(
+        "`ams` if AMS answered, `upstream` if the merchant's API answered.", enum=["ams", "upstream"]
+    ),
 }
 _REJECTED = {
     "type": "object",
-    "description": "An event of a report that was not taken.",
+    "description": "An event of a report that was rejected.",
     "required": ["index", "id", "code", "detail", "errors"],
     "properties": {
-        "index": {"type": "integer", "minimum": 0, "description": "Its place in the batch, from 0."},
-        "id": {"type": ["string", "null"], "description": "Its id; null when none could be read."},
-        "code": {"type": "string", "description": "What is wrong, for programs: a code of docs/errors.md."},
+        "index": {"type": "integer", "minimum": 0, "description": "Index of the event in the batch, from 0."},
+        "id": {"type": ["string", "null"], "description": "Id of the event; null if none could be read."},
+        "code": {"type": "string", "description": "What is wrong, for programs: a problem code of docs/errors.md."},
         "detail": {"type": "string", "description": "What is wrong, for people."},
         "errors": {
             "type": "array",
             "items": {"$ref": "#/components/schemas/FieldError"},
-            "description": "Fields at fault, each with its rule; empty where none is.",
+            "description": "Fields at fault, each with its rule; empty if there are none.",
         },
     },
 }
 _RECEIPT_FIELDS = {
-    "request_id": {"type": "string", "description": "Names the request; also in `X-AMS-Request-Id`."},
-    "accepted": {"type": "integer", "description": "Events taken; a duplicate of an earlier report is among them."},
+    "request_id": {"type": "string", "description": "Id of the request, also in `X-AMS-Request-Id`."},
+    "accepted": {
+        "type": "integer",
+        "description": "Number of accepted events, duplicates of earlier reports included.",
+    },
     "duplicates": {
         "type": "integer",
-        "description": "Events that this report held again; each was taken once.",
+        "description": "Number of events that this report holds more than once; each is counted once.",
     },
     "rejected": {
         "type": "array",
         "items": {"$ref": "#/components/schemas/RejectedEvent"},
-        "description": "Events that were not taken, with the reason.",
+        "description": "Rejected events, each with the reason.",
     },
 }
 _RECEIPT = {
     "type": "object",
-    "description": "What became of a report.",
+    "description": "Outcome of a usage report.",
     "required": list(_RECEIPT_FIELDS),
     "properties": _RECEIPT_FIELDS,
 }
 _BATCH_REJECTED = {
-    "description": "A problem document that also says what became of each event.",
+    "description": "A problem document with the outcome of each event.",
     "allOf": [{"$ref": "#/components/schemas/Problem"}, {"$ref": "#/components/schemas/ReportReceipt"}],
 }
 _ONE = {"schema": {"$ref": "#/components/schemas/ReportedEvent"}, "example": _RAN}
@@ -176,7 +181,7 @@ _BATCH = {
     "example": [_EVENT, {**_RAN, "id": "doc-2"}],
 }
 _ANY_BODY = {
-    "description": "Whatever the merchant's API takes.",
+    "description": "The body that the merchant's API takes.",
     "required": False,
     "content": {"*/*": {"schema": {}}},
 }
@@ -200,7 +205,7 @@ _FORWARD_PARAMETERS = [
         "in": "path",
         "required": True,
         "schema": {"type": "string"},
-        "description": "What is put behind the upstream's base URL, byte for byte; it may hold slashes.",
+        "description": "Path below the upstream's base URL, passed on byte for byte; it may contain slashes.",
         "example": "v1/pages",
     },
 ]
@@ -216,7 +221,7 @@ _POST = {
             "in": "header",
             "required": False,
             "schema": {"type": "string"},
-            "description": "For a call: slug or id of the service. Reports name theirs in `subject`.",
+            "description": "For a call: slug or id of the service. Usage reports name the service in `subject`.",
         }
     ],
     "requestBody": {

@@ -2,48 +2,61 @@
 
 from typing import Any, get_args
 
+from shared.api.openapi.refusals import header
 from shared.catalog.models import PriceModel, ServiceType
+from shared.kernel.http.parameters import IF_NONE_MATCH
 from shared.platform.search import Sort
 
 _HTML = "text/html; charset=utf-8"
 _TAG = {
-    "ETag": {"description": "Changes when the content does.", "schema": {"type": "string"}},
-    "Cache-Control": {"description": "How long it may be kept.", "schema": {"type": "string"}},
+    "ETag": {"description": "Version of the content.", "schema": {"type": "string"}},
+    "Cache-Control": {"description": "How long the answer may be cached.", "schema": {"type": "string"}},
 }
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
     "required": False,
     "schema": {"type": "string"},
-    "description": "The `ETag` of what the caller has: 304 without a body while it is still the same.",
+    "description": IF_NONE_MATCH,
 }
 
 
 def page_paths() -> dict[str, Any]:
     return {
-        "/marketplace": _page("Marketplace", "The marketplace", _MARKETPLACE, _HTML, _FILTERS, ("400",)),
+        "/marketplace": _page("Marketplace", "Show the marketplace", _MARKETPLACE, _HTML, _FILTERS, ("400",)),
         "/marketplace/{merchant}": _page(
-            "MarketplaceMerchant", "A merchant's page", "The merchant and its services.", _HTML, [_MERCHANT], ("404",)
+            "MarketplaceMerchant",
+            "Show a merchant's page",
+            "HTML page of a merchant with its services.",
+            _HTML,
+            [_MERCHANT],
+            ("404",),
         ),
         "/marketplace/{merchant}/{service}": _page(
             "MarketplaceService",
-            "A service's page",
-            "A service that is public or unlisted, with its prices.",
+            "Show a service's page",
+            "HTML page of a public or unlisted service with its prices.",
             _HTML,
             [_MERCHANT, _SERVICE],
             ("404",),
         ),
         "/marketplace.css": _page(
             "MarketplaceStyle",
-            "The pages' style",
-            "Kept for ever: pages name it by its content.",
+            "Read the stylesheet of the pages",
+            "Stylesheet of the marketplace pages; cacheable for ever.",
             "text/css; charset=utf-8",
         ),
-        "/robots.txt": _page("Robots", "Where search engines may go", "RFC 9309.", "text/plain; charset=utf-8"),
-        "/sitemap.xml": _page("Sitemap", "Every page to find", _SITEMAP, "application/xml", [_PART], ("404",)),
-        "/api/docs": {"get": _docs("Docs", "This description to read and to try", _DOCS, "text/html; charset=utf-8")},
-        "/api/docs/{name}": {"get": {**_docs("DocsAsset", "A part of that page", _ASSET, "*/*"), **_ASSET_MORE}},
-        "/api/v1/openapi.json": {"get": _docs("OpenApi", "This description", _OPENAPI, "application/json", json=True)},
+        "/robots.txt": _page(
+            "Robots", "Read robots.txt", "Rules for search engines (RFC 9309).", "text/plain; charset=utf-8"
+        ),
+        "/sitemap.xml": _page("Sitemap", "Read the sitemap", _SITEMAP, "application/xml", [_PART], ("404",)),
+        "/api/docs": {"get": _docs("Docs", "Show the API reference", _DOCS, "text/html; charset=utf-8")},
+        "/api/docs/{name}": {
+            "get": {**_docs("DocsAsset", "Read a file of the API reference", _ASSET, "*/*"), **_ASSET_MORE}
+        },
+        "/api/v1/openapi.json": {
+            "get": _docs("OpenApi", "Read the OpenAPI document", _OPENAPI, "application/json", json=True)
+        },
     }
 
 
@@ -59,19 +72,20 @@ def _page(
     html = {"text/html": {"schema": {"type": "string"}}}
     responses: dict[str, Any] = {
         "200": {
-            "description": summary + ".",
+            "description": description,
             "headers": _TAG,
             "content": {content_type: {"schema": {"type": "string"}}},
         },
-        "304": {"description": "It is still what `If-None-Match` names.", "headers": _TAG},
-        **{status: {"description": "There is no such page.", "content": html} for status in missing},
+        "304": {"description": "The content is still the version that `If-None-Match` names.", "headers": _TAG},
+        **{status: {"description": "The page does not exist.", "content": html} for status in missing},
         "503": {
-            "description": "Try again after `Retry-After`.",
+            "description": "A part of the platform does not answer. Try again after `Retry-After` seconds.",
+            "headers": {"Retry-After": header("RetryAfter")},
             "content": {"text/plain": {"schema": {"type": "string"}}},
         },
     }
     if "400" in missing:
-        responses["400"]["description"] = "The `cursor` is of another list."
+        responses["400"]["description"] = "The `cursor` belongs to another list."
     common = {
         "tags": ["pages"],
         "security": [],
@@ -83,8 +97,8 @@ def _page(
         "head": {
             **common,
             "operationId": f"check{name}",
-            "summary": f"{summary}, headers only",
-            "description": f"{description} Without its body.",
+            "summary": f"{summary} (headers only)",
+            "description": f"{description} The answer has no body.",
         },
     }
 
@@ -97,7 +111,7 @@ def _docs(name: str, summary: str, description: str, content_type: str, *, json:
         "summary": summary,
         "description": description,
         "security": [],
-        "responses": {"200": {"description": summary + ".", "content": {content_type: {"schema": schema}}}},
+        "responses": {"200": {"description": description, "content": {content_type: {"schema": schema}}}},
     }
 
 
@@ -122,16 +136,18 @@ def _slug(name: str, description: str, example: str) -> dict[str, Any]:
     }
 
 
-_MARKETPLACE = "What is offered. Filters that are unknown or wrong are ignored: people shorten and mistype addresses."
-_SITEMAP = "Every page that search engines should know; beyond 50,000, an index of the parts at `?part=<n>`."
-_DOCS = "Swagger UI over this document; nothing comes from elsewhere."
-_ASSET = "A script, style or picture of that page."
-_OPENAPI = "This document."
-_MERCHANT = _slug("merchant", "The merchant's slug.", "meteo")
-_SERVICE = _slug("service", "The service's slug.", "weather")
-_PART = _query("part", "Number of a part, from 1; without it the sitemap, or the index of its parts.")
+_MARKETPLACE = (
+    "HTML page with the public services. Unknown or invalid filters are ignored, because people mistype addresses."
+)
+_SITEMAP = "All pages for search engines. Beyond 50,000 pages, the answer is an index of parts, each at `?part=<n>`."
+_DOCS = "API reference (Swagger UI) of this OpenAPI document, as an HTML page without files of other hosts."
+_ASSET = "A script, style or image of the API reference."
+_OPENAPI = "This OpenAPI document."
+_MERCHANT = _slug("merchant", "Slug of the merchant.", "meteo")
+_SERVICE = _slug("service", "Slug of the service.", "weather")
+_PART = _query("part", "Number of a part, from 1. Left out, the answer is the sitemap, or the index of its parts.")
 _FILTERS = [
-    _query("q", "Words of name, tags, merchant or description; the first 200 characters count."),
+    _query("q", "Words of name, tags, merchant or description; at most the first 200 characters are used."),
     _query("type", "Only services of this type.", enum=list(get_args(ServiceType))),
     _query("category", "Only services of this category."),
     {
@@ -139,18 +155,18 @@ _FILTERS = [
         "in": "query",
         "required": False,
         "schema": {"type": "array", "items": {"type": "string"}},
-        "description": "Only services with all of these tags; repeatable.",
+        "description": "Only services with this tag; repeat it to require several.",
     },
     _query("merchant", "Only services of the merchant with this slug."),
     _query("price_model", "Only services with this price model.", enum=list(get_args(PriceModel))),
-    _query("sort", "Order; without `q`, relevance is newest first.", enum=list(get_args(Sort))),
-    _query("cursor", "From the link to the next page."),
+    _query("sort", "Sort order. `relevance` without `q` is newest first.", enum=list(get_args(Sort))),
+    _query("cursor", "Cursor from the link to the next page."),
 ]
 _ASSET_MORE: dict[str, Any] = {
-    "parameters": [_slug("name", "The file's name.", "start.js"), _IF_NONE_MATCH],
+    "parameters": [_slug("name", "Name of the file.", "start.js"), _IF_NONE_MATCH],
     "responses": {
-        "200": {"description": "The file.", "headers": _TAG, "content": {"*/*": {"schema": {}}}},
-        "304": {"description": "It is still what `If-None-Match` names.", "headers": _TAG},
+        "200": {"description": "The file's content.", "headers": _TAG, "content": {"*/*": {"schema": {}}}},
+        "304": {"description": "The content is still the version that `If-None-Match` names.", "headers": _TAG},
         "404": {"$ref": "#/components/responses/Problem404"},
     },
 }

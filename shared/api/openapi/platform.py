@@ -8,29 +8,29 @@ from shared.kernel.telemetry import METRICS_CONTENT_TYPE
 _STATUS = {"type": "string", "enum": ["pass", "fail"]}
 _LIVE = {
     "type": "object",
-    "description": "That the process answers.",
+    "description": "State of the process.",
     "required": ["status"],
-    "properties": {"status": {"const": "pass", "description": "Always `pass`."}},
+    "properties": {"status": {"const": "pass", "description": "Always `pass`: the process answers."}},
 }
 _CHECK = {
     "type": "object",
-    "description": "Whether one part that consume needs can work.",
+    "description": "State of one part that consume needs.",
     "required": ["status"],
     "properties": {
-        "status": {**_STATUS, "description": "Whether the part can work."},
-        "reason": {"type": "string", "description": "Why it cannot; absent while it can."},
+        "status": {**_STATUS, "description": "`pass` if the part works."},
+        "reason": {"type": "string", "description": "Why the part does not work; absent while it works."},
     },
 }
 _READY = {
     "type": "object",
-    "description": "Whether consume can work, part by part.",
+    "description": "Whether consume can work, with the state of each part that it needs.",
     "required": ["status", "checks"],
     "properties": {
         "status": {**_STATUS, "description": "`fail` as soon as one check fails."},
         "checks": {
             "type": "object",
             "additionalProperties": {"$ref": "#/components/schemas/HealthCheck"},
-            "description": "Each part by its name.",
+            "description": "State of each part, by name.",
         },
     },
 }
@@ -72,17 +72,19 @@ def _query(name: str, description: str) -> dict[str, Any]:
 _HEALTH_LIVE = _get(
     "health",
     "readLiveness",
-    "Is the process alive?",
-    "For whoever restarts what hangs. Answers as long as the process answers at all.",
-    {"200": _json("It answers.", "HealthLive", {"status": "pass"})},
+    "Check that the process is alive",
+    "Liveness probe.",
+    {"200": _json("The process is alive.", "HealthLive", {"status": "pass"})},
 )
 _HEALTH_READY = _get(
     "health",
     "readReadiness",
-    "Can consume work?",
-    "For load balancers. Every part that consume needs is asked.",
+    "Check that consume can work",
+    "Readiness probe for load balancers. Checks every part that consume needs.",
     {
-        "200": _json("It can.", "HealthReady", {"status": "pass", "checks": {"documents": {"status": "pass"}}}),
+        "200": _json(
+            "Consume can work.", "HealthReady", {"status": "pass", "checks": {"documents": {"status": "pass"}}}
+        ),
         "503": _json(
             "A part does not work; `reason` says why.",
             "HealthReady",
@@ -93,11 +95,11 @@ _HEALTH_READY = _get(
 _METRICS = _get(
     "health",
     "readMetrics",
-    "Metrics for Prometheus",
-    "Counters and histograms of all processes of this machine, with the stream's lag as it is now.",
+    "Read the metrics",
+    "Metrics for Prometheus: counters and histograms of this machine's processes, and the event stream's current lag.",
     {
         "200": {
-            "description": "Prometheus' text exposition.",
+            "description": "Prometheus text exposition format.",
             "content": {METRICS_CONTENT_TYPE: {"schema": {"type": "string"}}},
         }
     },
@@ -106,16 +108,16 @@ _DOWNLOAD = {
     **_get(
         "downloads",
         "downloadDocument",
-        "A document by its link",
-        "Reports and invoices are downloaded by links that other operations give out, for minutes. Whoever holds one"
-        " needs no key and no token. Only served where the blob store has no signed links of its own; those lead"
-        " elsewhere.",
+        "Download a document by its link",
+        "Download a report or an invoice by a signed link, which other operations create and which lives for minutes."
+        " The link needs no other credentials. Where the blob store has signed links of its own, links lead there and"
+        " this operation is not used.",
         {
             "200": {
-                "description": "The document, to be saved under the name that the link says.",
+                "description": "The document, to be saved under the link's file name.",
                 "headers": {
                     "Content-Disposition": {
-                        "description": "Always an attachment, with the file's name.",
+                        "description": "Always `attachment`, with the file name.",
                         "schema": {"type": "string"},
                     }
                 },
@@ -130,11 +132,11 @@ _DOWNLOAD = {
             "in": "path",
             "required": True,
             "schema": {"type": "string"},
-            "description": "Where the document is kept; it may hold slashes.",
+            "description": "Path of the document; it may contain slashes.",
         },
-        _query("expires", "Unix time at which the link ends."),
-        _query("filename", "Name to save it under."),
-        _query("content_type", "What it is."),
-        _query("signature", "HMAC-SHA256 over all of the link."),
+        _query("expires", "Unix time at which the link expires."),
+        _query("filename", "File name to save the document under."),
+        _query("content_type", "Content type of the document."),
+        _query("signature", "Signature of the link."),
     ],
 }

@@ -7,17 +7,18 @@ DESCRIPTION = """\
 A marketplace and metering platform: merchants publish services, consumers call them with API keys, and every call
 becomes one usage event that is counted once and invoiced by the merchant's prices.
 
-**Who calls.** People send an access token of the sign-in provider as `Authorization: Bearer …`; each operation says
-which roles may, by the action that it asks the permission table for. Programs send an API key in `X-AMS-Key`.
+**Authentication.** People send an access token of the sign-in provider as `Authorization: Bearer …`; each operation
+names the roles that may call it, and the action of the permission table that it requires. Programs send an API key in
+`X-AMS-Key`.
 
-**Errors** are problem documents (RFC 9457) with a stable `code`, explained in docs/errors.md. What belongs to somebody
-else does not exist (404). Fields and query parameters that an operation does not have are refused (400).
+**Errors** are problem documents (RFC 9457) with a stable `code`, which docs/errors.md explains. Objects of other
+tenants are answered with 404. Unknown fields and query parameters are refused with 400.
 
-**Changes** that could lose somebody else's want the `ETag` that was read, in `If-Match`. POST takes an
-`Idempotency-Key`.
+**Changes** of an existing object require `If-Match` with the `ETag` that you read, so that nobody else's change is lost.
+Every POST of a signed-in account takes an `Idempotency-Key`.
 
-**Lists** have at most `limit` items a page; `next_cursor` is null on the last. Times are UTC, amounts and other exact
-numbers are decimals in text."""
+**Lists** have at most `limit` items in a page; `next_cursor` is null on the last page. Times are UTC; amounts of money
+and other exact numbers are decimals as text."""
 
 CONTACT = {"name": "The operators of this installation"}
 SERVERS = [{"url": "/", "description": "The installation that serves this document."}]
@@ -25,35 +26,32 @@ SERVERS = [{"url": "/", "description": "The installation that serves this docume
 TAGS: tuple[tuple[str, str], ...] = (
     (
         "consume",
-        "The one way in for usage: reports of it, and calls that AMS forwards. And why a call would be refused.",
+        "Report usage, or call a service through AMS. Also: why a call would be refused.",
     ),
-    ("usage", "What was used: by a key's holder, a consumer, a project, a merchant, the platform. As JSON or CSV."),
-    ("keys", "API keys of consumers and projects: made, limited, rotated, disabled, revoked, reported as leaked."),
-    ("access", "Grants: a consumer asks for a service, the platform approves, denies or withdraws."),
-    ("projects", "Keys and people of one consumer that belong together: projects, their members and invites."),
-    ("consumers", "Tenants on the consuming side."),
-    ("account", "One's own account and sessions."),
-    ("catalog", "The public catalogue: services to find, and what is said of them and their merchants."),
-    ("pages", "The same as HTML pages for people and search engines, and this description to read and try."),
-    ("merchants", "Merchants: registration, profile and logo, and what operators decide about them."),
-    (
-        "services",
-        "A merchant's services: drafts, changes under review, upstreams, OpenAPI documents, versions.",
-    ),
-    ("service reviews", "What operators decide about services."),
-    ("subscribers", "A merchant's consumers, by pseudonym."),
-    ("prices", "Price plans in versions, and a calculator."),
-    ("billing setup", "How a merchant bills, what was agreed on with it, and what a consumer wants on its invoices."),
-    ("invoices", "Closes of months, invoices, payments and credit notes, with their documents."),
+    ("usage", "Usage of a key, a consumer, a project, a merchant or the platform, as JSON or CSV."),
+    ("keys", "API keys of consumers and projects: create, limit, rotate, disable, revoke, and report leaked ones."),
+    ("access", "Grants: a consumer requests access to a service, an admin approves, denies or withdraws it."),
+    ("projects", "Projects group keys and people of one consumer: projects, their members and invites."),
+    ("consumers", "Consumers: the organisations that call services and pay for them."),
+    ("account", "Your own account and sessions."),
+    ("catalog", "The public catalogue: services, their merchants and prices."),
+    ("pages", "The marketplace as HTML pages, for people and search engines, and this API reference."),
+    ("merchants", "Merchants: registration, profile and logo, and the admins' decisions about them."),
+    ("services", "Services of a merchant: drafts, changes under review, upstreams, OpenAPI documents, versions."),
+    ("service reviews", "The admins' decisions about services."),
+    ("subscribers", "The consumers of a merchant's services, by pseudonym."),
+    ("prices", "Price plans in versions, and a price calculator."),
+    ("billing setup", "How a merchant bills, the terms agreed with it, and a consumer's billing details."),
+    ("invoices", "Month closes, invoices, payments and credit notes, with their documents."),
     ("reports", "Usage reports as PDF and CSV, once or monthly."),
-    ("downloads", "Documents by link."),
-    ("alerts", "Rules that tell when usage reaches a threshold."),
-    ("webhooks", "Addresses that events are posted to (Standard Webhooks), and the log of deliveries."),
+    ("downloads", "Download of reports and invoices by signed, short-lived links."),
+    ("alerts", "Rules that send a notification when usage reaches a threshold."),
+    ("webhooks", "Webhooks: URLs that events are posted to (Standard Webhooks), and the log of deliveries."),
     ("invites", "Invites to become a merchant."),
-    ("accounts", "Operators: everybody's accounts."),
-    ("audit", "Operators: who changed what, when and why."),
-    ("platform settings", "Operators: what they decide while AMS runs."),
-    ("health", "Whether the installation can work, and its metrics."),
+    ("accounts", "All accounts, for admins."),
+    ("audit", "The audit log, for admins: who changed what, when and why."),
+    ("platform settings", "The platform's settings, which admins change while AMS runs."),
+    ("health", "Health and metrics of the installation, for its operators."),
 )
 
 

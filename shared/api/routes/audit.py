@@ -69,22 +69,28 @@ AuditSearchPart = Annotated[AuditSearch, Depends(provided(AuditParts, lambda aud
 
 
 async def entry_filter(
-    actor: Annotated[str | None, Query(max_length=64, description="Account id, or `system`")] = None,
+    actor: Annotated[
+        str | None, Query(max_length=64, description="Only changes made by this account id, or by `system`.")
+    ] = None,
     action: Annotated[
-        str | None, Query(max_length=64, description="Only this action", examples=["service.approve"])
+        str | None, Query(max_length=64, description="Only changes of this action.", examples=["service.approve"])
     ] = None,
     resource: Annotated[
-        str | None, Query(max_length=140, description="Only changes of this", examples=["service:svc_weather"])
+        str | None,
+        Query(
+            max_length=140, description="Only changes of this resource, as `kind:id`.", examples=["service:svc_weather"]
+        ),
     ] = None,
     start: Annotated[
-        AwareDatetime | None, Query(alias="from", description="First moment. Default: the beginning")
+        AwareDatetime | None,
+        Query(alias="from", description="Start of the range, included. Default: start of the log."),
     ] = None,
-    to: Annotated[AwareDatetime | None, Query(description="End, excluded. Default: now")] = None,
+    to: Annotated[AwareDatetime | None, Query(description="End of the range, excluded. Default: now.")] = None,
 ) -> EntryFilter:
     return EntryFilter(actor, action, resource, start, to)
 
 
-@router.get("/admin/audit")
+@router.get("/admin/audit", summary="List the audit log")
 async def list_audit(
     caller: Annotated[Caller, Depends(allowed("audit.read"))],
     search: AuditSearchPart,
@@ -92,7 +98,7 @@ async def list_audit(
     limit: PageSize = 50,
     cursor: Cursor = None,
 ) -> AuditEntries:
-    """Entries of the audit log, newest first. A page may be short and still not be the last."""
+    """List entries of the audit log, newest first. A page may be short without being the last one."""
     page = await search.find(entry_filter, limit, cursor)
     items = [AuditEntry.model_validate(entry.model_dump()) for entry in page.items]
     return AuditEntries(items=items, next_cursor=page.cursor)
@@ -107,14 +113,18 @@ async def list_audit(
             "content": {"application/x-ndjson": _TEXT, "text/csv": _TEXT},
         }
     },
+    summary="Export the audit log",
 )
 async def export_audit(
     caller: Annotated[Caller, Depends(allowed("audit.read"))],
     search: AuditSearchPart,
     entry_filter: Annotated[EntryFilter, Depends(entry_filter)],
-    format: Annotated[Literal["ndjson", "csv"], Query(description="NDJSON can be verified offline")] = "ndjson",
+    format: Annotated[
+        Literal["ndjson", "csv"],
+        Query(description="`ndjson` (can be verified offline) or `csv` (without before and after)."),
+    ] = "ndjson",
 ) -> StreamingResponse:
-    """All entries that match, streamed."""
+    """Stream all matching entries of the audit log, oldest first."""
     entries = search.export(entry_filter)
     lines, content_type = (_csv(entries), "text/csv") if format == "csv" else (_ndjson(entries), "application/x-ndjson")
     headers = {"Content-Disposition": f'attachment; filename="audit.{format}"', "Cache-Control": "no-store"}

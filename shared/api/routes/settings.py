@@ -25,7 +25,14 @@ class PlatformSettingsChange(PlatformSettings):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
-    reason: Annotated[str, Field(min_length=1, max_length=1_000, description="For the audit log")]
+    reason: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=1_000,
+            description="The reason, in the admin's own words. It is kept in the audit log.",
+        ),
+    ]
 
 
 PlatformSettingsStorePart = Annotated[
@@ -33,17 +40,17 @@ PlatformSettingsStorePart = Annotated[
 ]
 
 
-@router.get("/admin/settings")
+@router.get("/admin/settings", summary="Read the platform's settings")
 async def read_settings(
     caller: Annotated[Caller, Depends(allowed("settings.read"))], store: PlatformSettingsStorePart, response: Response
 ) -> PlatformSettingsView:
-    """The platform's settings."""
+    """Read the platform's settings."""
     stored = await store.stored()
     response.headers["ETag"] = entity_tag(stored.etag)
     return PlatformSettingsView.model_validate(stored.value.model_dump())
 
 
-@router.patch("/admin/settings")
+@router.patch("/admin/settings", summary="Change the platform's settings")
 async def change_settings(
     caller: Annotated[Caller, Depends(allowed("settings.update"))],
     store: PlatformSettingsStorePart,
@@ -51,7 +58,7 @@ async def change_settings(
     response: Response,
     if_match: IfMatch = None,
 ) -> PlatformSettingsView:
-    """Change some of the platform's settings. They hold everywhere within a second or two."""
+    """Change settings of the platform. Changes apply everywhere within 2 seconds."""
     given = {name: getattr(change, name) for name in change.model_fields_set - {"reason"}}
     stored = await store.change(caller.actor, given, if_match=if_match, reason=change.reason)
     response.headers["ETag"] = entity_tag(stored.etag)

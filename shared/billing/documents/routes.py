@@ -14,9 +14,7 @@ from shared.kernel.http.fields import ConsumerId, CreditNoteId, InvoiceId, Merch
 from shared.kernel.http.provided import provided
 from shared.kernel.periods import Month
 
-DocumentFormat = Annotated[
-    InvoiceFormat, Path(description="Which document: for people, for spreadsheets, for programs")
-]
+DocumentFormat = Annotated[InvoiceFormat, Path(description="Format of the document.")]
 
 router = APIRouter(tags=["invoices"])
 
@@ -26,21 +24,27 @@ InvoiceDownloadsPart = Annotated[
 ]
 
 
-@router.get("/merchants/{merchant_id}/invoices/{invoice_id}/documents/{format}")
+@router.get(
+    "/merchants/{merchant_id}/invoices/{invoice_id}/documents/{format}", summary="Download a merchant's invoice"
+)
 async def download_merchants_invoice(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
     downloads: InvoiceDownloadsPart,
     merchant_id: MerchantId,
     invoice_id: InvoiceId,
     format: DocumentFormat,
-    side: Annotated[Side, Query(description="`buyer`: as the consumer has it, without commission")] = "merchant",
+    side: Annotated[
+        Side, Query(description="`merchant` includes the commission; `buyer` is the document as the consumer has it.")
+    ] = "merchant",
 ) -> DownloadLinkView:
-    """A link to the invoice as PDF, CSV, JSON or e-invoice XML."""
+    """Create a link to the invoice as PDF, CSV, JSON or e-invoice XML."""
     link = await downloads.of_merchant(caller.actor, merchant_id=merchant_id, id=invoice_id, format=format, side=side)
     return DownloadLinkView.of(link)
 
 
-@router.get("/consumers/{consumer_id}/invoices/{invoice_id}/documents/{format}")
+@router.get(
+    "/consumers/{consumer_id}/invoices/{invoice_id}/documents/{format}", summary="Download a consumer's invoice"
+)
 async def download_invoice(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
     downloads: InvoiceDownloadsPart,
@@ -48,12 +52,14 @@ async def download_invoice(
     invoice_id: InvoiceId,
     format: DocumentFormat,
 ) -> DownloadLinkView:
-    """A link to the invoice as PDF, CSV, JSON or e-invoice XML."""
+    """Create a link to the invoice as PDF, CSV, JSON or e-invoice XML."""
     link = await downloads.of_consumer(caller.actor, consumer_id=consumer_id, id=invoice_id, format=format)
     return DownloadLinkView.of(link)
 
 
-@router.get("/merchants/{merchant_id}/credit-notes/{note_id}/documents/{format}")
+@router.get(
+    "/merchants/{merchant_id}/credit-notes/{note_id}/documents/{format}", summary="Download a merchant's credit note"
+)
 async def download_merchants_note(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
     downloads: InvoiceDownloadsPart,
@@ -61,12 +67,15 @@ async def download_merchants_note(
     note_id: CreditNoteId,
     format: DocumentFormat,
 ) -> DownloadLinkView:
-    """A link to the credit note as PDF, CSV, JSON or e-invoice XML."""
+    """Create a link to the credit note as PDF, CSV, JSON or e-invoice XML."""
     link = await downloads.merchants_note(caller.actor, merchant_id=merchant_id, id=note_id, format=format)
     return DownloadLinkView.of(link)
 
 
-@router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes/{note_id}/documents/{format}")
+@router.get(
+    "/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes/{note_id}/documents/{format}",
+    summary="Download a consumer's credit note",
+)
 async def download_note(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
     downloads: InvoiceDownloadsPart,
@@ -75,22 +84,30 @@ async def download_note(
     note_id: CreditNoteId,
     format: DocumentFormat,
 ) -> DownloadLinkView:
-    """A link to the credit note as PDF, CSV, JSON or e-invoice XML."""
+    """Create a link to the credit note as PDF, CSV, JSON or e-invoice XML."""
     link = await downloads.consumers_note(
         caller.actor, consumer_id=consumer_id, invoice_id=invoice_id, id=note_id, format=format
     )
     return DownloadLinkView.of(link)
 
 
-@router.get("/consumers/{consumer_id}/invoices/{invoice_id}/records.csv")
+@router.get(
+    "/consumers/{consumer_id}/invoices/{invoice_id}/records.csv", summary="Download the records behind an invoice"
+)
 async def download_invoice_records(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
     downloads: InvoiceDownloadsPart,
     consumer_id: ConsumerId,
     invoice_id: InvoiceId,
-    period: Annotated[Month | None, Query(description="Default: the invoice's own; others where it corrects")] = None,
+    period: Annotated[
+        Month | None,
+        Query(
+            description="Month of the records. Default: the invoice's own month; earlier months if the invoice"
+            " corrects them."
+        ),
+    ] = None,
 ) -> DownloadLinkView:
-    """A link to the raw records that the invoice rests on. Their SHA-256 is printed on the invoice, and
-    `scripts/verify_invoice` recomputes it from them. 410 `records_gone` once they have expired."""
+    """Create a link to the raw usage records behind the invoice. Their SHA-256 is printed on the invoice, and
+    `scripts/verify_invoice` recomputes the invoice from them. 410 `records_gone` once they have expired."""
     link = await downloads.records(caller.actor, consumer_id=consumer_id, id=invoice_id, period=period)
     return DownloadLinkView.of(link)

@@ -74,37 +74,37 @@ CloseStorePart = Annotated[CloseStore, Depends(provided(BillingParts, lambda bil
 PreviewsPart = Annotated[Previews, Depends(provided(BillingParts, lambda billing: billing.previews))]
 
 
-@router.get("/merchants/{merchant_id}/closes")
+@router.get("/merchants/{merchant_id}/closes", summary="List a merchant's month closes")
 async def list_closes(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
     store: CloseStorePart,
     merchant_id: MerchantId,
 ) -> CloseList:
-    """Every month that was closed or is being closed, the latest first."""
+    """List the months that were closed or are being closed, latest first."""
     return CloseList(items=[_view(close) for close in reversed(await store.closes(merchant_id))])
 
 
-@router.get("/merchants/{merchant_id}/invoice-previews")
+@router.get("/merchants/{merchant_id}/invoice-previews", summary="Preview a subscriber's invoices")
 async def preview_for_merchant(
     caller: Annotated[Caller, Depends(allowed("invoice.read"))],
     previews: PreviewsPart,
     merchant_id: MerchantId,
-    pseudonym: Annotated[str, Query(max_length=64, description="Which consumer's usage to preview")],
-    period: Annotated[Month | None, Query(description="Month to preview; by default the one that is under way")] = None,
+    pseudonym: Annotated[str, Query(max_length=64, description="Pseudonym of the consumer to preview.")],
+    period: Annotated[Month | None, Query(description="Month to preview. Default: the current month.")] = None,
 ) -> MerchantPreviews:
-    """What a subscriber's invoice would be if the month were closed now: of the running one, or of a named one that is
-    not closed yet."""
+    """Calculate what a subscriber's invoices would be if a month were closed now: the current month, or a named month
+    that is not closed yet."""
     found = await previews.of_subscriber(merchant_id, pseudonym, period)
     return MerchantPreviews(items=[merchant_view(invoice) for invoice in found])
 
 
-@router.get("/consumers/{consumer_id}/invoice-previews")
+@router.get("/consumers/{consumer_id}/invoice-previews", summary="Preview a consumer's invoices")
 async def preview_for_consumer(
     caller: Annotated[Caller, Depends(allowed("invoice.read_own"))],
     previews: PreviewsPart,
     consumer_id: ConsumerId,
 ) -> BuyerPreviews:
-    """What the running months come to so far, one invoice for each merchant and currency."""
+    """Calculate what the current months come to so far: one invoice for each merchant and currency."""
     return BuyerPreviews(items=[buyer_view(invoice) for invoice in await previews.of_consumer(consumer_id)])
 
 

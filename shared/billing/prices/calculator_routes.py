@@ -77,9 +77,10 @@ class PricePreviewView(View):
     """What is paid for, after conversion and free units."""
 
 
-@router.post("/pricing/preview")
+@router.post("/pricing/preview", summary="Calculate a price")
 async def preview_price(body: PricePreviewInput) -> PricePreviewView:
-    """What usage costs under a charge. Nothing is stored; the base fee is in the period's first line only."""
+    """Calculate what usage costs under a charge. Nothing is stored. The base fee is only in the first line of a
+    period."""
     usage = body.usage
     first = not usage.pre_line_quantity
     rated = rate(

@@ -82,14 +82,14 @@ class OfferView(View):
 PlansPart = Annotated[Plans, Depends(provided(BillingParts, lambda billing: billing.plans))]
 PlanEditor = Annotated[Caller, Depends(allowed("plan.manage"))]
 PlanReader = Annotated[Caller, Depends(allowed("plan.read"))]
-Number = Annotated[int, Path(ge=1, le=999_999, description="Version of the service's prices, from 1")]
+Number = Annotated[int, Path(ge=1, le=999_999, description="Number of the version of the service's prices, from 1.")]
 
 
-@router.post("/services/{service_id}/plans", status_code=201)
+@router.post("/services/{service_id}/plans", status_code=201, summary="Announce a service's prices")
 async def add_plan(
     caller: PlanEditor, service: PlansPart, service_id: ServiceId, body: PlanInput, response: Response
 ) -> PlanView:
-    """Announce a version of the service's prices. Consumers who have access to it are told by mail."""
+    """Announce a version of the service's prices. Consumers with access to the service are notified by e-mail."""
     version = await service.add(
         caller.actor,
         service_id,
@@ -101,7 +101,7 @@ async def add_plan(
     return _answer(version, response)
 
 
-@router.get("/services/{service_id}/plans")
+@router.get("/services/{service_id}/plans", summary="List a service's price plans")
 async def list_plans(
     caller: PlanReader,
     service: PlansPart,
@@ -109,30 +109,37 @@ async def list_plans(
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> PlansView:
-    """All versions, the newest first."""
+    """List all versions of the service's prices, newest first."""
     page = await service.page(service_id, limit, cursor)
     return PlansView(items=[_view(version) for version in page.items], next_cursor=page.cursor)
 
 
-@router.get("/services/{service_id}/plans/{number}")
+@router.get("/services/{service_id}/plans/{number}", summary="Read a service's price plan")
 async def read_plan(
     caller: PlanReader, service: PlansPart, service_id: ServiceId, number: Number, response: Response
 ) -> PlanView:
-    """One version."""
+    """Read one version of the service's prices."""
     return _answer(await service.read(service_id, number), response)
 
 
-@router.delete("/services/{service_id}/plans/{number}", status_code=204)
+@router.delete("/services/{service_id}/plans/{number}", status_code=204, summary="Withdraw a service's price plan")
 async def withdraw_plan(
     caller: PlanEditor, service: PlansPart, service_id: ServiceId, number: Number, if_match: IfMatch = None
 ) -> None:
-    """Withdraw a version that has not taken effect yet. Consumers who have access to the service are told by mail."""
+    """Withdraw a version of the prices that has not taken effect yet. Consumers with access to the service are notified
+    by e-mail."""
     await service.withdraw(caller.actor, service_id, number, if_match)
 
 
-@router.get("/catalog/services/{slug}/plan", response_model=OfferView, responses={304: {"description": "Not modified"}})
+@router.get(
+    "/catalog/services/{slug}/plan",
+    response_model=OfferView,
+    responses={304: {"description": "The content is still the version that `If-None-Match` names."}},
+    summary="Read a service's prices in the catalogue",
+)
 async def show_catalog_prices(request: Request, service: PlansPart, detail: Visible) -> Response:
-    """What the service costs now, and what it will cost next, for those who may see the service."""
+    """Read the service's current prices and the announced next ones. The service is found as in `GET
+    /catalog/services/{slug}`."""
     prices = await service.current_prices(detail.service)
     return cacheable(request, OfferView(current=_price(prices.current), next=_price(prices.next)), caching(detail))
 

@@ -122,24 +122,28 @@ class BuyerView(View):
 
 
 def _or_made(view: type[View]) -> dict[int | str, dict[str, Any]]:
-    return {201: {"model": view, "description": "Made: there was none before"}}
+    return {201: {"model": view, "description": "Created: none existed before."}}
 
 
 BillingSetupPart = Annotated[BillingSetup, Depends(provided(BillingParts, lambda billing: billing.setup))]
 
 
-@router.get("/merchants/{merchant_id}/billing")
+@router.get("/merchants/{merchant_id}/billing", summary="Read a merchant's billing profile")
 async def read_billing(
     caller: Annotated[Caller, Depends(allowed("billing.read"))],
     setup: BillingSetupPart,
     merchant_id: MerchantId,
     response: Response,
 ) -> BillingProfileView:
-    """How a merchant bills; 404 while it does not."""
+    """Read how the merchant bills. 404 while it does not bill."""
     return _profile(await setup.profile(merchant_id), response)
 
 
-@router.put("/merchants/{merchant_id}/billing", responses=_or_made(BillingProfileView))
+@router.put(
+    "/merchants/{merchant_id}/billing",
+    responses=_or_made(BillingProfileView),
+    summary="Set a merchant's billing profile",
+)
 async def put_billing(
     caller: Annotated[Caller, Depends(allowed("billing.manage"))],
     setup: BillingSetupPart,
@@ -148,24 +152,25 @@ async def put_billing(
     response: Response,
     if_match: IfMatchToReplace = None,
 ) -> BillingProfileView:
-    """Begin to bill, or change how; a change needs `If-Match`. What was issued stays as it is; another time zone holds
-    from the next period on."""
+    """Set how the merchant bills; the first call starts billing. Issued invoices stay unchanged; a new time zone
+    applies from the next period."""
     stored = await setup.put_profile(caller.actor, merchant_id, body.model_dump(), if_match)
     return _profile(stored, _made(response, if_match))
 
 
-@router.get("/admin/merchants/{merchant_id}/terms")
+@router.get("/admin/merchants/{merchant_id}/terms", summary="Read a merchant's terms")
 async def read_terms(
     caller: Annotated[Caller, Depends(allowed("terms.manage"))],
     setup: BillingSetupPart,
     merchant_id: MerchantId,
     response: Response,
 ) -> TermsView:
-    """What was agreed with a merchant; null where the platform's own commission holds."""
+    """Read what was agreed with a merchant. `commission_percent` is null where the platform's own commission
+    applies."""
     return _terms(await setup.terms(merchant_id), response)
 
 
-@router.put("/admin/merchants/{merchant_id}/terms", responses=_or_made(TermsView))
+@router.put("/admin/merchants/{merchant_id}/terms", responses=_or_made(TermsView), summary="Set a merchant's terms")
 async def put_terms(
     caller: Annotated[Caller, Depends(allowed("terms.manage"))],
     setup: BillingSetupPart,
@@ -174,23 +179,25 @@ async def put_terms(
     response: Response,
     if_match: IfMatchToReplace = None,
 ) -> TermsView:
-    """Agree on a commission; a change needs `If-Match`. It holds for months whose close begins from now on."""
+    """Set the commission agreed with a merchant. It applies to months whose close begins from now on."""
     stored = await setup.put_terms(caller.actor, merchant_id, body.commission_percent, if_match, body.reason)
     return _terms(stored, _made(response, if_match))
 
 
-@router.get("/consumers/{consumer_id}/billing")
+@router.get("/consumers/{consumer_id}/billing", summary="Read a consumer's billing details")
 async def read_buyer(
     caller: Annotated[Caller, Depends(allowed("buyer.manage"))],
     setup: BillingSetupPart,
     consumer_id: ConsumerId,
     response: Response,
 ) -> BuyerView:
-    """What is on the consumer's invoices; 404 while it is its pseudonym."""
+    """The consumer's billing details. 404 while none are stored; invoices then show its pseudonym."""
     return _buyer(await setup.buyer(consumer_id), response)
 
 
-@router.put("/consumers/{consumer_id}/billing", responses=_or_made(BuyerView))
+@router.put(
+    "/consumers/{consumer_id}/billing", responses=_or_made(BuyerView), summary="Set a consumer's billing details"
+)
 async def put_buyer(
     caller: Annotated[Caller, Depends(allowed("buyer.manage"))],
     setup: BillingSetupPart,
@@ -199,7 +206,7 @@ async def put_buyer(
     response: Response,
     if_match: IfMatchToReplace = None,
 ) -> BuyerView:
-    """Say what is to be on invoices from now on; a change needs `If-Match`."""
+    """Set the billing details that the consumer's invoices show from now on."""
     stored = await setup.put_buyer(caller.actor, consumer_id, body.model_dump(), if_match)
     return _buyer(stored, _made(response, if_match))
 

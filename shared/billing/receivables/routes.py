@@ -94,36 +94,38 @@ Manager = Annotated[Caller, Depends(allowed("invoice.manage"))]
 Buyer = Annotated[Caller, Depends(allowed("invoice.read_own"))]
 
 
-@router.get("/merchants/{merchant_id}/invoices")
+@router.get("/merchants/{merchant_id}/invoices", summary="List a merchant's invoices")
 async def list_merchant_invoices(
     caller: InvoiceReader,
     listing: InvoiceListingPart,
     merchant_id: MerchantId,
-    status: Annotated[InvoiceStatus | None, Query(description="Only invoices of this status")] = None,
-    period: Annotated[Month | None, Query(description="Only invoices of this month")] = None,
-    pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
+    status: Annotated[InvoiceStatus | None, Query(description="Only invoices with this status.")] = None,
+    period: Annotated[Month | None, Query(description="Only invoices of this month.")] = None,
+    pseudonym: Annotated[
+        str | None, Query(max_length=64, description="Only invoices of the consumer with this pseudonym.")
+    ] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> MerchantInvoices:
-    """A merchant's invoices, the newest number first."""
+    """List a merchant's invoices, newest number first."""
     page = await listing.of_merchant(merchant_id, limit, cursor, status=status, period=period, pseudonym=pseudonym)
     return MerchantInvoices(
         items=[summary(stored.value, MerchantInvoiceSummary) for stored in page.items], next_cursor=page.cursor
     )
 
 
-@router.get("/merchants/{merchant_id}/invoices/{invoice_id}")
+@router.get("/merchants/{merchant_id}/invoices/{invoice_id}", summary="Read a merchant's invoice")
 async def read_merchant_invoice(
     caller: InvoiceReader, store: InvoiceStorePart, merchant_id: MerchantId, invoice_id: InvoiceId, response: Response
 ) -> MerchantInvoice:
-    """An invoice with the merchant's side of it: commission, and what is left."""
+    """Read an invoice with the platform's commission and the amount that the merchant keeps."""
     stored = await store.invoice(merchant_id, invoice_id)
     if stored is None:
         raise not_found()
     return _tagged(stored, response)
 
 
-@router.post("/merchants/{merchant_id}/invoices/{invoice_id}/payments", status_code=201)
+@router.post("/merchants/{merchant_id}/invoices/{invoice_id}/payments", status_code=201, summary="Record a payment")
 async def record_payment(
     caller: Manager,
     service: ReceivablesPart,
@@ -134,7 +136,8 @@ async def record_payment(
     request: Request,
     response: Response,
 ) -> MerchantInvoice:
-    """Record that money was received. AMS takes none itself. The buyer is told by mail once nothing is open."""
+    """Record a payment that you received. AMS does not collect payments. The buyer is notified by e-mail once the
+    invoice is fully paid."""
     payment = Payment(
         id=body.id or _once("pay", caller, request),
         amount=body.amount,
@@ -146,7 +149,7 @@ async def record_payment(
     return _tagged(await service.pay(caller.actor, merchant_id, invoice_id, payment), response)
 
 
-@router.post("/merchants/{merchant_id}/invoices/{invoice_id}/void")
+@router.post("/merchants/{merchant_id}/invoices/{invoice_id}/void", summary="Void an invoice")
 async def void_invoice(
     caller: Manager,
     service: ReceivablesPart,
@@ -155,11 +158,14 @@ async def void_invoice(
     body: Reasoned,
     response: Response,
 ) -> MerchantInvoice:
-    """Nothing is owed any more. The number stays, and the usage is not billed again. The buyer is told by mail."""
+    """Void an invoice: nothing is owed. Its number is kept and its usage is not billed again. The buyer is notified by
+    e-mail."""
     return _tagged(await service.void(caller.actor, merchant_id, invoice_id, body.reason), response)
 
 
-@router.post("/merchants/{merchant_id}/invoices/{invoice_id}/credit-notes", status_code=201)
+@router.post(
+    "/merchants/{merchant_id}/invoices/{invoice_id}/credit-notes", status_code=201, summary="Issue a credit note"
+)
 async def give_credit_note(
     caller: Manager,
     service: ReceivablesPart,
@@ -168,14 +174,14 @@ async def give_credit_note(
     body: CreditNoteInput,
     request: Request,
 ) -> CreditNoteView:
-    """Take back some of an invoice, or all. It lowers what is to be paid; what is over is credit for the consumer's
-    next invoice. The buyer is told by mail."""
+    """Issue a credit note for part or all of an invoice. It reduces the open amount; the remainder is credited to the
+    consumer's next invoice. The buyer is notified by e-mail."""
     note_id = _once("crn", caller, request)
     note, _ = await service.credit(caller.actor, merchant_id, invoice_id, body.amount, body.reason, note_id=note_id)
     return note_view(note)
 
 
-@router.get("/merchants/{merchant_id}/credit-notes")
+@router.get("/merchants/{merchant_id}/credit-notes", summary="List a merchant's credit notes")
 async def list_merchant_notes(
     caller: InvoiceReader,
     listing: InvoiceListingPart,
@@ -183,32 +189,32 @@ async def list_merchant_notes(
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> CreditNotesView:
-    """A merchant's credit notes, the newest number first."""
+    """List a merchant's credit notes, newest number first."""
     return _notes(await listing.notes_of_merchant(merchant_id, limit, cursor))
 
 
-@router.get("/consumers/{consumer_id}/invoices")
+@router.get("/consumers/{consumer_id}/invoices", summary="List a consumer's invoices")
 async def list_consumer_invoices(
     caller: Buyer,
     listing: InvoiceListingPart,
     consumer_id: ConsumerId,
-    status: Annotated[InvoiceStatus | None, Query(description="Only invoices of this status")] = None,
-    period: Annotated[Month | None, Query(description="Only invoices of this month")] = None,
+    status: Annotated[InvoiceStatus | None, Query(description="Only invoices with this status.")] = None,
+    period: Annotated[Month | None, Query(description="Only invoices of this month.")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> BuyerInvoices:
-    """A consumer's invoices of all merchants, the latest period first."""
+    """List a consumer's invoices from all merchants, latest period first."""
     page = await listing.of_consumer(consumer_id, limit, cursor, status=status, period=period)
     return BuyerInvoices(
         items=[summary(stored.value, InvoiceSummary) for stored in page.items], next_cursor=page.cursor
     )
 
 
-@router.get("/consumers/{consumer_id}/invoices/{invoice_id}")
+@router.get("/consumers/{consumer_id}/invoices/{invoice_id}", summary="Read a consumer's invoice")
 async def read_consumer_invoice(
     caller: Buyer, store: InvoiceStorePart, consumer_id: ConsumerId, invoice_id: InvoiceId, response: Response
 ) -> BuyerInvoice:
-    """One invoice: its lines, what they come from, payments and credit notes."""
+    """Read one invoice with its lines, the records behind it, payments and credit notes."""
     stored = await store.consumer_invoice(consumer_id, invoice_id)
     if stored is None:
         raise not_found()
@@ -216,7 +222,10 @@ async def read_consumer_invoice(
     return buyer_view(stored.value)
 
 
-@router.get("/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes")
+@router.get(
+    "/consumers/{consumer_id}/invoices/{invoice_id}/credit-notes",
+    summary="List the credit notes of a consumer's invoice",
+)
 async def list_consumer_notes(
     caller: Buyer,
     listing: InvoiceListingPart,
@@ -225,22 +234,26 @@ async def list_consumer_notes(
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> CreditNotesView:
-    """What was taken back of an invoice, the newest number first."""
+    """List the credit notes of an invoice, newest number first."""
     return _notes(await listing.notes_of_invoice(consumer_id, invoice_id, limit, cursor))
 
 
-@router.get("/admin/invoices")
+@router.get("/admin/invoices", summary="List all invoices")
 async def list_all_invoices(
     caller: Annotated[Caller, Depends(allowed("invoice.list"))],
     listing: InvoiceListingPart,
-    merchant_id: Annotated[str | None, Query(max_length=64, description="Only invoices of this merchant")] = None,
-    consumer_id: Annotated[str | None, Query(max_length=64, description="Only invoices of this consumer")] = None,
-    status: Annotated[InvoiceStatus | None, Query(description="Only invoices of this status")] = None,
-    period: Annotated[Month | None, Query(description="Only invoices of this month")] = None,
+    merchant_id: Annotated[
+        str | None, Query(max_length=64, description="Only invoices of this merchant, by id.")
+    ] = None,
+    consumer_id: Annotated[
+        str | None, Query(max_length=64, description="Only invoices of this consumer, by id.")
+    ] = None,
+    status: Annotated[InvoiceStatus | None, Query(description="Only invoices with this status.")] = None,
+    period: Annotated[Month | None, Query(description="Only invoices of this month.")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> PlatformInvoices:
-    """What is billed on the platform, the latest period first. One is read under its merchant."""
+    """List all invoices of the platform, latest period first. A single invoice is read under its merchant."""
     page = await listing.of_platform(
         limit, cursor, merchant_id=merchant_id, consumer_id=consumer_id, status=status, period=period
     )

@@ -40,8 +40,8 @@ DetailsPart = Annotated[Details, Depends(provided(CatalogParts, lambda catalog: 
 VisitorsPart = Annotated[Visitors, Depends(provided(CatalogParts, lambda catalog: catalog.visitors))]
 
 
-ServiceSlug = Annotated[str, Path(description="Slug of a service", examples=["weather"])]
-MerchantSlug = Annotated[str, Path(description="Slug of a merchant", examples=["meteo"])]
+ServiceSlug = Annotated[str, Path(description="Slug of a service.", examples=["weather"])]
+MerchantSlug = Annotated[str, Path(description="Slug of a merchant.", examples=["meteo"])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,16 @@ class Filters:
 
 
 async def filters(
-    q: Annotated[str, Query(max_length=200, description="Words of name, tags, merchant or description")] = "",
-    type: Annotated[ServiceType | None, Query(description="Only services of this type")] = None,
-    category: Annotated[str | None, Query(max_length=50, description="Only services of this category")] = None,
-    tag: Annotated[list[str] | None, Query(max_length=10, description="Repeatable: all must hold")] = None,
-    merchant: Annotated[str | None, Query(max_length=63, description="Slug")] = None,
-    price_model: Annotated[PriceModel | None, Query(description="Only services with this price model")] = None,
+    q: Annotated[str, Query(max_length=200, description="Words of name, tags, merchant or description.")] = "",
+    type: Annotated[ServiceType | None, Query(description="Only services of this type.")] = None,
+    category: Annotated[str | None, Query(max_length=50, description="Only services of this category.")] = None,
+    tag: Annotated[
+        list[str] | None, Query(max_length=10, description="Only services with this tag; repeat it to require several.")
+    ] = None,
+    merchant: Annotated[
+        str | None, Query(max_length=63, description="Only services of the merchant with this slug.")
+    ] = None,
+    price_model: Annotated[PriceModel | None, Query(description="Only services with this price model.")] = None,
 ) -> Filters:
     given: dict[str, Sequence[str | None]] = {
         "type": [type],
@@ -77,17 +81,25 @@ async def filters(
 AnyFilters = Annotated[Filters, Depends(filters)]
 
 
-@router.get("/services", response_model=CatalogServices, responses={304: {"description": "Not modified"}})
+@router.get(
+    "/services",
+    response_model=CatalogServices,
+    responses={304: {"description": "The content is still the version that `If-None-Match` names."}},
+    summary="Search the catalogue",
+)
 async def search_catalog_services(
     request: Request,
     search: CatalogSearchPart,
     filters: AnyFilters,
-    sort: Annotated[Sort, Query(description="Without `q`, relevance is newest first")] = "relevance",
-    facets: Annotated[bool, Query(description="Also count by type, category, tag, merchant and price model")] = False,
+    sort: Annotated[Sort, Query(description="Sort order. `relevance` without `q` is newest first.")] = "relevance",
+    facets: Annotated[
+        bool,
+        Query(description="Whether the answer also counts services by type, category, tag, merchant and price model."),
+    ] = False,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> Response:
-    """Services that everybody may see, found by words (with the last one as a prefix, and misspellings forgiven)."""
+    """Search the public services. The last word of `q` may be incomplete, and misspellings are tolerated."""
     found = await search.search(filters.sorted(sort), limit=limit, cursor=cursor, facets=facets)
     page = CatalogServices(
         items=[service_view(card) for card in found.cards],
@@ -98,9 +110,14 @@ async def search_catalog_services(
     return cacheable(request, page)
 
 
-@router.get("/facets", response_model=CatalogFacets, responses={304: {"description": "Not modified"}})
+@router.get(
+    "/facets",
+    response_model=CatalogFacets,
+    responses={304: {"description": "The content is still the version that `If-None-Match` names."}},
+    summary="Count the catalogue's services",
+)
 async def count_catalog_services(request: Request, search: CatalogSearchPart, filters: AnyFilters) -> Response:
-    """How many services there are by type, category, tag, merchant and price model."""
+    """Count public services by type, category, tag, merchant and price model."""
     found = await search.search(filters.sorted(), limit=1, facets=True)
     return cacheable(request, facets_view(found))
 
@@ -118,10 +135,15 @@ async def visible(request: Request, details: DetailsPart, visitors: VisitorsPart
 Visible = Annotated[PublicDetail, Depends(visible)]
 
 
-@router.get("/services/{slug}", response_model=CatalogServiceDetail, responses={304: {"description": "Not modified"}})
+@router.get(
+    "/services/{slug}",
+    response_model=CatalogServiceDetail,
+    responses={304: {"description": "The content is still the version that `If-None-Match` names."}},
+    summary="Read a service of the catalogue",
+)
 async def show_catalog_service(request: Request, detail: Visible) -> Response:
-    """One service by its slug, also an unlisted one. A private one is shown to those who have been granted access, to
-    those who run its merchant, and to admins, when they send their token."""
+    """Read one service by its slug. Unlisted services are included; private ones are shown, with an access token, to
+    consumers with a grant, to the accounts of the merchant, and to admins."""
     return cacheable(request, detail_view(detail), caching(detail))
 
 
@@ -131,12 +153,15 @@ def caching(detail: PublicDetail) -> str:
 
 
 @router.get(
-    "/merchants/{slug}", response_model=CatalogMerchantProfile, responses={304: {"description": "Not modified"}}
+    "/merchants/{slug}",
+    response_model=CatalogMerchantProfile,
+    responses={304: {"description": "The content is still the version that `If-None-Match` names."}},
+    summary="Read a merchant of the catalogue",
 )
 async def show_catalog_merchant(
     request: Request, details: DetailsPart, search: CatalogSearchPart, slug: MerchantSlug
 ) -> Response:
-    """A merchant by its slug, with its services that everybody may see."""
+    """Read a merchant by its slug, with its public services."""
     merchant = await details.merchant(slug)
     if merchant is None:
         raise not_found()

@@ -46,101 +46,107 @@ def _answer(stored: Stored[Merchant], response: Response) -> MerchantForAdmins:
     return _view(stored.value)
 
 
-@router.get("")
+@router.get("", summary="List all merchants")
 async def list_merchants(
     caller: Annotated[Caller, Depends(allowed("merchant.list"))],
     service: MerchantsPart,
-    status: Annotated[MerchantStatus | None, Query(description="Only merchants of this status")] = None,
-    flagged: Annotated[bool | None, Query(description="Only merchants that are flagged, or that are not")] = None,
-    slug: Annotated[str | None, Query(max_length=63, pattern="^[a-z0-9-]*$", description="What it starts with")] = None,
+    status: Annotated[MerchantStatus | None, Query(description="Only merchants with this status.")] = None,
+    flagged: Annotated[
+        bool | None, Query(description="`true`: only flagged merchants; `false`: only merchants that are not flagged.")
+    ] = None,
+    slug: Annotated[
+        str | None,
+        Query(max_length=63, pattern="^[a-z0-9-]*$", description="Only merchants whose slug starts with this."),
+    ] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> MerchantList:
-    """All merchants, by slug."""
+    """List all merchants, ordered by slug."""
     page = await service.page(status, flagged, slug, limit, cursor)
     return MerchantList(items=[_view(stored.value) for stored in page.items], next_cursor=page.cursor)
 
 
-@router.get("/{merchant_id}")
+@router.get("/{merchant_id}", summary="Read a merchant as an admin")
 async def read_merchant_for_admins(
     caller: Annotated[Caller, Depends(allowed("merchant.list"))],
     service: MerchantsPart,
     merchant_id: MerchantId,
     response: Response,
 ) -> MerchantForAdmins:
-    """One merchant, with what only admins see."""
+    """Read one merchant, with the fields that only admins see."""
     return _answer(await service.read(merchant_id), response)
 
 
-@router.post("/{merchant_id}/activate")
+@router.post("/{merchant_id}/activate", summary="Activate a merchant")
 async def activate_merchant(
     caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
-    """Let a pending merchant offer its services. Its people are told by mail."""
+    """Activate a pending merchant, so that it can offer services. The merchant is notified by e-mail."""
     return _answer(await service.decide(caller.actor, merchant_id, "activate", why.reason), response)
 
 
-@router.post("/{merchant_id}/reject")
+@router.post("/{merchant_id}/reject", summary="Reject a merchant")
 async def reject_merchant(
     caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
-    """Turn a pending merchant away, for good. Its people are told by mail."""
+    """Reject a pending merchant permanently. The merchant is notified by e-mail."""
     return _answer(await service.decide(caller.actor, merchant_id, "reject", why.reason), response)
 
 
-@router.post("/{merchant_id}/suspend")
+@router.post("/{merchant_id}/suspend", summary="Suspend a merchant")
 async def suspend_merchant(
     caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
-    """Stop an active merchant for a while: calls to its services are refused at once, and they leave the catalogue. Its
-    people are told by mail."""
+    """Suspend an active merchant: calls to its services are refused at once, and the services leave the catalogue. The
+    merchant is notified by e-mail."""
     return _answer(await service.decide(caller.actor, merchant_id, "suspend", why.reason), response)
 
 
-@router.post("/{merchant_id}/disable")
+@router.post("/{merchant_id}/disable", summary="Disable a merchant")
 async def disable_merchant(
     caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
-    """Stop an active or suspended merchant, meant to last; the effects are those of a suspension. Its people are told
-    by mail."""
+    """Disable an active or suspended merchant for an indefinite time, with the effects of a suspension. The merchant is
+    notified by e-mail."""
     return _answer(await service.decide(caller.actor, merchant_id, "disable", why.reason), response)
 
 
-@router.post("/{merchant_id}/restore")
+@router.post("/{merchant_id}/restore", summary="Restore a merchant")
 async def restore_merchant(
     caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
-    """Make a suspended or disabled merchant active again. Its people are told by mail."""
+    """Make a suspended or disabled merchant active again. The merchant is notified by e-mail."""
     return _answer(await service.decide(caller.actor, merchant_id, "restore", why.reason), response)
 
 
-@router.post("/{merchant_id}/flag")
+@router.post("/{merchant_id}/flag", summary="Flag a merchant")
 async def flag_merchant(
     caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
-    """Mark a merchant for review among admins. This has no effect of its own, and nobody else sees it."""
+    """Flag a merchant for review. The flag has no effect, and only admins see it."""
     return _answer(await service.mark(caller.actor, merchant_id, "flag", why.reason), response)
 
 
-@router.post("/{merchant_id}/unflag")
+@router.post("/{merchant_id}/unflag", summary="Unflag a merchant")
 async def unflag_merchant(
     caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
-    """Take the mark away."""
+    """Remove the flag from a merchant."""
     return _answer(await service.mark(caller.actor, merchant_id, "unflag", why.reason), response)
 
 
-@router.post("/{merchant_id}/block-subscriptions")
+@router.post("/{merchant_id}/block-subscriptions", summary="Block new subscriptions to a merchant")
 async def block_subscriptions(
     caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
-    """Refuse new access requests to the merchant's services; existing grants go on. Its people are told by mail."""
+    """Refuse new access requests to the merchant's services; existing grants remain. The merchant is notified by
+    e-mail."""
     return _answer(await service.mark(caller.actor, merchant_id, "block-subscriptions", why.reason), response)
 
 
-@router.post("/{merchant_id}/allow-subscriptions")
+@router.post("/{merchant_id}/allow-subscriptions", summary="Allow new subscriptions to a merchant")
 async def allow_subscriptions(
     caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
 ) -> MerchantForAdmins:
-    """Take access requests again. Its people are told by mail."""
+    """Accept access requests to the merchant's services again. The merchant is notified by e-mail."""
     return _answer(await service.mark(caller.actor, merchant_id, "allow-subscriptions", why.reason), response)

@@ -26,7 +26,7 @@ class NewMerchantInvite(Input):
 
     email: Annotated[Email | None, Field(examples=["sales@example.com"])] = None
     """Only whoever proves that address can use it, and it goes there by mail; null lets anybody who has the code."""
-    note: Annotated[str, Field(max_length=500, description="For the list; nobody else sees it")] = ""
+    note: Annotated[str, Field(max_length=500)] = ""
     """For the list of invites; nobody else sees it."""
     days: Annotated[int | None, Field(ge=1, le=90)] = None
     """For how many days it can be used; null is the platform's setting."""
@@ -82,7 +82,7 @@ def _answer(stored: Stored[MerchantInvite], response: Response, now: datetime) -
     return _view(stored.value, now)
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, summary="Invite a merchant")
 async def create_merchant_invite(
     caller: Annotated[Caller, Depends(allowed("invite.create"))],
     service: InvitesPart,
@@ -90,27 +90,27 @@ async def create_merchant_invite(
     body: NewMerchantInvite,
     response: Response,
 ) -> MerchantInviteWithCode:
-    """Invite a merchant. The code is in the answer this once, and in the mail."""
+    """Invite a merchant. The code is only in this answer, and in the e-mail if the invite has an address."""
     email = None if body.email is None else body.email.lower()
     stored, code = await service.create(caller.actor, email, body.note, body.days)
     return MerchantInviteWithCode(**_answer(stored, response, now).model_dump(), code=code)
 
 
-@router.get("")
+@router.get("", summary="List all invites of merchants")
 async def list_merchant_invites(
     caller: Annotated[Caller, Depends(allowed("invite.list"))],
     service: InvitesPart,
     now: Now,
-    status: Annotated[InviteStatus | None, Query(description="Only invites of this status")] = None,
+    status: Annotated[InviteStatus | None, Query(description="Only invites with this status.")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> MerchantInviteList:
-    """All invites, newest first."""
+    """List all invites of merchants, newest first."""
     page = await service.page(status, limit, cursor)
     return MerchantInviteList(items=[_view(invite, now) for invite in page.items], next_cursor=page.cursor)
 
 
-@router.get("/{invite_id}")
+@router.get("/{invite_id}", summary="Read an invite of a merchant")
 async def read_merchant_invite(
     caller: Annotated[Caller, Depends(allowed("invite.list"))],
     service: InvitesPart,
@@ -118,11 +118,11 @@ async def read_merchant_invite(
     invite_id: InviteId,
     response: Response,
 ) -> MerchantInviteView:
-    """One invite."""
+    """Read one invite of a merchant."""
     return _answer(await service.read(invite_id), response, now)
 
 
-@router.post("/{invite_id}/revoke")
+@router.post("/{invite_id}/revoke", summary="Revoke an invite of a merchant")
 async def revoke_merchant_invite(
     caller: Annotated[Caller, Depends(allowed("invite.revoke"))],
     service: InvitesPart,
@@ -131,5 +131,5 @@ async def revoke_merchant_invite(
     response: Response,
     if_match: IfMatch = None,
 ) -> MerchantInviteView:
-    """Nobody can use it any more."""
+    """Revoke an invite, so that nobody can use it."""
     return _answer(await service.revoke(caller.actor, invite_id, if_match), response, now)

@@ -120,14 +120,19 @@ def _answer(stored: Stored[Merchant], response: Response) -> MerchantView:
 @router.post(
     "/merchant-registrations",
     status_code=201,
-    responses={404: {"description": "There is no such invite for you."}, 429: {"description": "Too many wrong codes."}},
+    responses={
+        404: {"description": "The invite does not exist, or is not for your address."},
+        429: {"description": "Too many wrong codes. Try again after `Retry-After` seconds."},
+    },
+    summary="Register as a merchant",
 )
 async def register_merchant(
     caller: Annotated[Caller, Depends(allowed("merchant.register"))],
     registration: RegistrationPart,
     body: NewMerchant,
 ) -> MerchantView:
-    """Become a merchant with an invite. An admin activates it, unless the platform's settings do so at once."""
+    """Register as a merchant with an invite. An admin activates the merchant, unless the platform's settings activate
+    it at once."""
     merchant = await registration.register(
         caller.actor,
         caller.account,
@@ -141,26 +146,26 @@ async def register_merchant(
     return _view(merchant)
 
 
-@router.get("/me/merchants")
+@router.get("/me/merchants", summary="List your merchants")
 async def list_own_merchants(
     caller: Annotated[Caller, Depends(allowed("merchant.list_own"))], service: MerchantsPart
 ) -> OwnMerchants:
-    """The merchants that you act for."""
+    """List the merchants that your account acts for."""
     return OwnMerchants(items=[_view(merchant) for merchant in await service.of(caller.account)])
 
 
-@router.get("/merchants/{merchant_id}")
+@router.get("/merchants/{merchant_id}", summary="Read a merchant")
 async def read_merchant(
     caller: Annotated[Caller, Depends(allowed("merchant.read"))],
     service: MerchantsPart,
     merchant_id: MerchantId,
     response: Response,
 ) -> MerchantView:
-    """A merchant's profile and state."""
+    """Read a merchant's profile and status."""
     return _answer(await service.read(merchant_id), response)
 
 
-@router.patch("/merchants/{merchant_id}")
+@router.patch("/merchants/{merchant_id}", summary="Change a merchant's profile")
 async def change_merchant(
     caller: Annotated[Caller, Depends(allowed("merchant.update"))],
     service: MerchantsPart,
@@ -169,7 +174,7 @@ async def change_merchant(
     response: Response,
     if_match: IfMatch = None,
 ) -> MerchantView:
-    """Change the profile."""
+    """Change the merchant's profile."""
     values = body.model_dump(exclude_unset=True)
     given = {name: value for name, value in values.items() if value is not None or name == "address"}
     return _answer(await service.update(caller.actor, merchant_id, given, if_match), response)
@@ -186,6 +191,7 @@ async def change_merchant(
             },
         }
     },
+    summary="Set a merchant's logo",
 )
 async def set_merchant_logo(
     caller: Annotated[Caller, Depends(allowed("merchant.update"))],
@@ -195,12 +201,12 @@ async def set_merchant_logo(
     response: Response,
     if_match: IfMatch = None,
 ) -> MerchantView:
-    """Set the logo: the picture itself is the body, PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024 pixels. It is
-    drawn anew, so nothing but its pixels is kept."""
+    """Set the merchant's logo. The body is the image itself: PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024
+    pixels. AMS encodes it again, so only its pixels are kept."""
     return _answer(await service.set_logo(caller.actor, merchant_id, await request.body(), if_match), response)
 
 
-@router.delete("/merchants/{merchant_id}/logo")
+@router.delete("/merchants/{merchant_id}/logo", summary="Remove a merchant's logo")
 async def remove_merchant_logo(
     caller: Annotated[Caller, Depends(allowed("merchant.update"))],
     service: MerchantsPart,
@@ -208,7 +214,7 @@ async def remove_merchant_logo(
     response: Response,
     if_match: IfMatch = None,
 ) -> MerchantView:
-    """Take the logo away."""
+    """Remove the merchant's logo."""
     return _answer(await service.set_logo(caller.actor, merchant_id, None, if_match), response)
 
 
@@ -219,13 +225,14 @@ async def remove_merchant_logo(
         200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}, "description": "The logo."},
         304: {"description": "The picture is unchanged."},
     },
+    summary="Read a logo",
 )
 async def read_logo(
     blobs: BlobsPart,
-    name: Annotated[str, Path(pattern=r"^[0-9a-f]{40}\.png$", description="File name, as `logo_url` says it")],
+    name: Annotated[str, Path(pattern=r"^[0-9a-f]{40}\.png$", description="File name of the logo, as in `logo_url`.")],
     if_none_match: IfNoneMatch = None,
 ) -> Response:
-    """A logo. Its name never changes its picture."""
+    """Read a logo as PNG. A file name always stands for the same image."""
     headers = {"ETag": f'"{name}"', "Cache-Control": "public, max-age=31536000, immutable"}
     if if_none_match == headers["ETag"]:
         return Response(status_code=304, headers=headers)

@@ -23,18 +23,22 @@ _DOCUMENT: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
-            media: {"schema": {"type": "object", "description": "OpenAPI 3.0 or 3.1, at most 2 MiB"}}
+            media: {
+                "schema": {"type": "object", "description": "An OpenAPI document, version 3.0 or 3.1, at most 2 MiB."}
+            }
             for media in ("application/json", "application/yaml")
         },
     }
 }
-_TOO_OFTEN: dict[int | str, dict[str, Any]] = {429: {"description": "Too often. Try again after `Retry-After`."}}
+_TOO_OFTEN: dict[int | str, dict[str, Any]] = {
+    429: {"description": "Too many requests. Try again after `Retry-After` seconds."}
+}
 
 OpenApiDocumentsPart = Annotated[
     OpenApiDocuments, Depends(provided(CatalogParts, lambda catalog: catalog.openapi_documents))
 ]
 Reader = Annotated[Caller, Depends(allowed("service.read"))]
-Proposed = Annotated[bool, Query(description="As it would be with the changes that wait for approval")]
+Proposed = Annotated[bool, Query(description="Whether to include the changes that wait for approval.")]
 
 
 class ParameterView(View):
@@ -76,7 +80,7 @@ class OperationsView(View):
     """In the document's order."""
 
 
-@router.put("/openapi", openapi_extra=_DOCUMENT, responses=_TOO_OFTEN)
+@router.put("/openapi", openapi_extra=_DOCUMENT, responses=_TOO_OFTEN, summary="Import a service's OpenAPI document")
 async def import_openapi(
     caller: Annotated[Caller, Depends(allowed("service.import_openapi"))],
     documents: OpenApiDocumentsPart,
@@ -86,13 +90,17 @@ async def import_openapi(
     content_type: Annotated[str, Header(include_in_schema=False)] = "",
     if_match: IfMatch = None,
 ) -> ServiceView:
-    """Import an OpenAPI document, JSON or YAML. It may refer to itself only; its servers are replaced by AMS. Of a live
-    service it waits for approval."""
+    """Import an OpenAPI document as JSON or YAML. References must stay inside the document; its servers are replaced by
+    AMS. For a live service the document waits for approval."""
     text = await request.body()
     return view(await documents.put(caller.actor, service_id, text, content_type, if_match), response)
 
 
-@router.get("/openapi", responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}})
+@router.get(
+    "/openapi",
+    responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
+    summary="Read a service's OpenAPI document",
+)
 async def read_openapi(
     caller: Reader,
     services: ServicesPart,
@@ -100,12 +108,12 @@ async def read_openapi(
     service_id: ServiceId,
     proposed: Proposed = False,
 ) -> Response:
-    """The service's OpenAPI document, as JSON."""
+    """Read the service's OpenAPI document as JSON."""
     document = await documents.read(await _service(services, service_id, proposed))
     return Response(document, media_type="application/json")
 
 
-@router.get("/operations")
+@router.get("/operations", summary="List the operations of a service")
 async def list_operations(
     caller: Reader,
     services: ServicesPart,
@@ -113,7 +121,7 @@ async def list_operations(
     service_id: ServiceId,
     proposed: Proposed = False,
 ) -> OperationsView:
-    """What the service's OpenAPI document offers, in its order; at most 500."""
+    """List the operations of the service's OpenAPI document, in its order; at most 500."""
     found = await documents.operations(await _service(services, service_id, proposed))
     return OperationsView(items=[OperationView.model_validate(one, from_attributes=True) for one in found])
 

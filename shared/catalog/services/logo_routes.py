@@ -25,7 +25,7 @@ _PICTURE: dict[str, Any] = {
 Editor = Annotated[Caller, Depends(allowed("service.update"))]
 
 
-@router.put("/logo", openapi_extra=_PICTURE)
+@router.put("/logo", openapi_extra=_PICTURE, summary="Set a service's logo")
 async def set_service_logo(
     caller: Editor,
     services: ServicesPart,
@@ -34,14 +34,14 @@ async def set_service_logo(
     response: Response,
     if_match: IfMatch = None,
 ) -> ServiceView:
-    """Set the logo: the picture itself is the body, PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024 pixels. It is
-    drawn anew, so nothing but its pixels is kept."""
+    """Set the service's logo. The body is the image itself: PNG, JPEG or WebP, at most 512 KiB and 1,024 x 1,024
+    pixels. AMS encodes it again, so only its pixels are kept."""
     return view(await services.set_logo(caller.actor, service_id, await request.body(), if_match), response)
 
 
-@router.delete("/logo")
+@router.delete("/logo", summary="Remove a service's logo")
 async def remove_service_logo(
     caller: Editor, services: ServicesPart, service_id: ServiceId, response: Response, if_match: IfMatch = None
 ) -> ServiceView:
-    """Take the logo away."""
+    """Remove the service's logo."""
     return view(await services.set_logo(caller.actor, service_id, None, if_match), response)

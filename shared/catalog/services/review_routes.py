@@ -59,33 +59,33 @@ ReviewsPart = Annotated[Reviews, Depends(provided(CatalogParts, lambda catalog: 
 ServiceDecider = Annotated[Caller, Depends(allowed("service.decide"))]
 
 
-@router.get("")
+@router.get("", summary="List all services")
 async def list_all_services(
     caller: Annotated[Caller, Depends(allowed("service.review"))],
     reviews: ReviewsPart,
-    status: Annotated[ServiceStatus | None, Query(description="Only services of this status")] = None,
-    merchant: Annotated[str | None, Query(max_length=64, description="Id of a merchant")] = None,
+    status: Annotated[ServiceStatus | None, Query(description="Only services with this status.")] = None,
+    merchant: Annotated[str | None, Query(max_length=64, description="Only this merchant, by id.")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> ServicesView:
-    """All services of the platform, by status; those of one merchant newest first."""
+    """List all services of the platform by status; those of one merchant newest first."""
     page = await reviews.page(status, merchant, limit, cursor)
     return ServicesView(items=[summary(stored.value) for stored in page.items], next_cursor=page.cursor)
 
 
-@router.get("/review")
+@router.get("/review", summary="List services under review")
 async def list_reviews(
     caller: Annotated[Caller, Depends(allowed("service.review"))],
     reviews: ReviewsPart,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> ServiceReviewsView:
-    """Services and revisions that wait for a decision, those that wait longest first."""
+    """List services and revisions that wait for a decision, longest wait first."""
     found, next_cursor = await reviews.queue(limit, cursor)
     return ServiceReviewsView(items=[_review(one) for one in found], next_cursor=next_cursor)
 
 
-@router.post("/{service_id}/approve")
+@router.post("/{service_id}/approve", summary="Approve a service")
 async def approve_service(
     caller: ServiceDecider,
     reviews: ReviewsPart,
@@ -94,12 +94,11 @@ async def approve_service(
     response: Response,
     if_match: OptionalIfMatch = None,
 ) -> ServiceView:
-    """Approve what waits: the service, or its revision. With `If-Match`, only if it still is what was read. The
-    merchant is told by mail."""
+    """Approve the service or the revision that is under review. The merchant is notified by e-mail."""
     return view(await reviews.approve(caller.actor, service_id, why.reason, if_match), response)
 
 
-@router.post("/{service_id}/reject")
+@router.post("/{service_id}/reject", summary="Reject a service")
 async def reject_service(
     caller: ServiceDecider,
     reviews: ReviewsPart,
@@ -108,27 +107,28 @@ async def reject_service(
     response: Response,
     if_match: OptionalIfMatch = None,
 ) -> ServiceView:
-    """Reject what waits. The merchant is told by mail, may mend it and submit it again."""
+    """Reject the service or the revision that is under review. The merchant is notified by e-mail, and may change and
+    submit it again."""
     return view(await reviews.reject(caller.actor, service_id, why.reason, if_match), response)
 
 
-@router.post("/{service_id}/disable")
+@router.post("/{service_id}/disable", summary="Suspend a service")
 async def disable_service(
     caller: ServiceDecider, reviews: ReviewsPart, service_id: ServiceId, why: Reasoned, response: Response
 ) -> ServiceView:
-    """Suspend an active service: its calls are refused at once. The merchant is told by mail."""
+    """Suspend an active service: its calls are refused at once. The merchant is notified by e-mail."""
     return view(await reviews.disable(caller.actor, service_id, why.reason), response)
 
 
-@router.post("/{service_id}/restore")
+@router.post("/{service_id}/restore", summary="Restore a service")
 async def restore_service(
     caller: ServiceDecider, reviews: ReviewsPart, service_id: ServiceId, why: Reasoned, response: Response
 ) -> ServiceView:
-    """Lift a suspension. The merchant is told by mail."""
+    """Lift a service's suspension. The merchant is notified by e-mail."""
     return view(await reviews.restore(caller.actor, service_id, why.reason), response)
 
 
-@router.put("/{service_id}/visibility")
+@router.put("/{service_id}/visibility", summary="Override a service's visibility")
 async def override_visibility(
     caller: ServiceDecider,
     reviews: ReviewsPart,
@@ -137,7 +137,7 @@ async def override_visibility(
     response: Response,
     if_match: IfMatch = None,
 ) -> ServiceView:
-    """Decide who may see a service, whatever its merchant wishes."""
+    """Set who may see a service, regardless of the merchant's choice."""
     stored = await reviews.override_visibility(caller.actor, service_id, override.visibility, override.reason, if_match)
     return view(stored, response)
 

@@ -33,7 +33,7 @@ router = APIRouter(tags=["services"])
 ServicesPart = Annotated[Services, Depends(provided(CatalogParts, lambda catalog: catalog.services))]
 
 
-@router.post("/merchants/{merchant_id}/services", status_code=201)
+@router.post("/merchants/{merchant_id}/services", status_code=201, summary="Create a service")
 async def create_service(
     caller: Annotated[Caller, Depends(allowed("service.create"))],
     services: ServicesPart,
@@ -41,37 +41,37 @@ async def create_service(
     new: NewService,
     response: Response,
 ) -> ServiceView:
-    """Draft a service. Nobody else sees it until it is submitted."""
+    """Create a service as a draft. Only its merchant and admins see it until it is approved."""
     values = new.model_dump(mode="json", exclude_unset=True, exclude={"slug"})
     return view(await services.create(caller.actor, merchant_id, new.slug, values), response)
 
 
-@router.get("/merchants/{merchant_id}/services")
+@router.get("/merchants/{merchant_id}/services", summary="List a merchant's services")
 async def list_services(
     caller: Annotated[Caller, Depends(allowed("service.list"))],
     services: ServicesPart,
     merchant_id: MerchantId,
-    status: Annotated[ServiceStatus | None, Query(description="Only services of this status")] = None,
+    status: Annotated[ServiceStatus | None, Query(description="Only services with this status.")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> ServicesView:
-    """The merchant's services, newest first."""
+    """List the merchant's services, newest first."""
     page = await services.page(merchant_id, status, limit, cursor)
     return ServicesView(items=[summary(stored.value) for stored in page.items], next_cursor=page.cursor)
 
 
-@router.get("/services/{service_id}")
+@router.get("/services/{service_id}", summary="Read a service")
 async def read_service(
     caller: Annotated[Caller, Depends(allowed("service.read"))],
     services: ServicesPart,
     service_id: ServiceId,
     response: Response,
 ) -> ServiceView:
-    """One service: as it is, and the changes of it that wait for approval."""
+    """Read one service with the changes of it that wait for approval."""
     return view(await services.read(service_id), response)
 
 
-@router.patch("/services/{service_id}")
+@router.patch("/services/{service_id}", summary="Change a service")
 async def change_service(
     caller: Annotated[Caller, Depends(allowed("service.update"))],
     services: ServicesPart,
@@ -80,35 +80,35 @@ async def change_service(
     response: Response,
     if_match: IfMatch = None,
 ) -> ServiceView:
-    """Edit a service. Of a live one, what consumers rely on goes into its revision, which an admin approves; the rest
-    applies at once. A revision that waits already takes up the new edits."""
+    """Change a service. Changes of a live service that consumers rely on go into its revision, which an admin approves;
+    the rest applies at once. If a revision already waits, the new changes are added to it."""
     values = change.model_dump(mode="json", exclude_unset=True, exclude={"notes"})
     return view(await services.update(caller.actor, service_id, values, change.notes, if_match), response)
 
 
-@router.post("/services/{service_id}/submit")
+@router.post("/services/{service_id}/submit", summary="Submit a service for approval")
 async def submit_service(
     caller: Annotated[Caller, Depends(allowed("service.submit"))],
     services: ServicesPart,
     service_id: ServiceId,
     response: Response,
 ) -> ServiceView:
-    """Ask for the approval of a draft, or of a rejected service that was mended."""
+    """Submit a draft, or a rejected service that was changed, for approval."""
     return view(await services.submit(caller.actor, service_id), response)
 
 
-@router.post("/services/{service_id}/withdraw")
+@router.post("/services/{service_id}/withdraw", summary="Withdraw a service from review")
 async def withdraw_service(
     caller: Annotated[Caller, Depends(allowed("service.submit"))],
     services: ServicesPart,
     service_id: ServiceId,
     response: Response,
 ) -> ServiceView:
-    """Take back what waits for approval: the service is a draft again, or its revision is dropped."""
+    """Withdraw what waits for approval: the service becomes a draft again, or its revision is discarded."""
     return view(await services.withdraw(caller.actor, service_id), response)
 
 
-@router.post("/services/{service_id}/retire")
+@router.post("/services/{service_id}/retire", summary="Retire a service")
 async def retire_service(
     caller: Annotated[Caller, Depends(allowed("service.retire"))],
     services: ServicesPart,
@@ -116,7 +116,7 @@ async def retire_service(
     why: OptionalReason,
     response: Response,
 ) -> ServiceView:
-    """Take the service off the market for good. Its calls are refused at once."""
+    """Retire the service permanently. Its calls are refused at once."""
     return view(await services.retire(caller.actor, service_id, why.reason), response)
 
 

@@ -19,7 +19,7 @@ from shared.kernel.documents import Name, Slug
 from shared.kernel.http.fields import MerchantId, NextCursor, ServiceId
 from shared.kernel.http.schemas import Input, View
 
-Notes = Annotated[str, Field(max_length=2_000, description="What changes, for whoever reviews it and for consumers")]
+Notes = Annotated[str, Field(max_length=2_000)]
 
 
 _CONFIG = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, use_attribute_docstrings=True)

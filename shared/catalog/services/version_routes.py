@@ -49,7 +49,7 @@ class ServiceVersionsView(View):
     next_cursor: NextCursor
 
 
-@router.post("/versions", status_code=201)
+@router.post("/versions", status_code=201, summary="Announce a service's version")
 async def announce_version(
     caller: Annotated[Caller, Depends(allowed("service.update"))],
     services: ServicesPart,
@@ -57,13 +57,13 @@ async def announce_version(
     release: NewServiceVersion,
     response: Response,
 ) -> ServiceVersionView:
-    """Announce a version of a live service to its consumers. Approvals make versions by themselves."""
+    """Announce a version of a live service to its consumers. Approvals create versions automatically."""
     detail, version = await services.release(caller.actor, service_id, release.version, release.notes)
     response.headers["ETag"] = entity_tag(detail.stored.etag)
     return ServiceVersionView.model_validate(version.model_dump())
 
 
-@router.get("/versions")
+@router.get("/versions", summary="List a service's versions")
 async def list_versions(
     caller: Annotated[Caller, Depends(allowed("service.read"))],
     services: ServicesPart,
@@ -71,7 +71,7 @@ async def list_versions(
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> ServiceVersionsView:
-    """The service's versions, newest first."""
+    """List the service's versions, newest first."""
     page = await services.versions(service_id, limit, cursor)
     items = [ServiceVersionView.model_validate(stored.value.model_dump()) for stored in page.items]
     return ServiceVersionsView(items=items, next_cursor=page.cursor)

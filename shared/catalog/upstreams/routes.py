@@ -20,7 +20,9 @@ from shared.kernel.http.schemas import Input, View
 
 router = APIRouter(prefix="/services/{service_id}", tags=["services"])
 
-_TOO_OFTEN: dict[int | str, dict[str, Any]] = {429: {"description": "Too often. Try again after `Retry-After`."}}
+_TOO_OFTEN: dict[int | str, dict[str, Any]] = {
+    429: {"description": "Too many requests. Try again after `Retry-After` seconds."}
+}
 
 ConnectionTestPart = Annotated[ConnectionTest, Depends(provided(CatalogParts, lambda catalog: catalog.connection_test))]
 UpstreamSecretsPart = Annotated[
@@ -64,7 +66,7 @@ class ConnectionView(View):
     """Why there was no answer; null if there was one."""
 
 
-@router.put("/upstream-secret")
+@router.put("/upstream-secret", summary="Set a service's upstream secret")
 async def set_upstream_secret(
     caller: ServiceEditor,
     vault: UpstreamSecretsPart,
@@ -73,11 +75,11 @@ async def set_upstream_secret(
     response: Response,
     if_match: IfMatch = None,
 ) -> ServiceView:
-    """Set the header by which the merchant's API knows AMS. It holds at once, also for a live service."""
+    """Set the header that identifies AMS to the merchant's API. It applies at once, also for a live service."""
     return view(await vault.put(caller.actor, service_id, secret.header, secret.value, if_match), response)
 
 
-@router.delete("/upstream-secret")
+@router.delete("/upstream-secret", summary="Remove a service's upstream secret")
 async def remove_upstream_secret(
     caller: ServiceEditor,
     vault: UpstreamSecretsPart,
@@ -85,18 +87,18 @@ async def remove_upstream_secret(
     response: Response,
     if_match: IfMatch = None,
 ) -> ServiceView:
-    """Send calls without that header again."""
+    """Remove the header that identifies AMS to the merchant's API."""
     return view(await vault.remove(caller.actor, service_id, if_match), response)
 
 
-@router.post("/test-connection", responses=_TOO_OFTEN)
+@router.post("/test-connection", responses=_TOO_OFTEN, summary="Test a service's connection")
 async def test_connection(
     caller: Annotated[Caller, Depends(allowed("service.test_connection"))],
     test: ConnectionTestPart,
     service_id: ServiceId,
     asked: ConnectionInput,
 ) -> ConnectionView:
-    """Call the merchant's API once, with the service's own secret, and say whether it answers. Redirects are not
+    """Call the merchant's API once, with the service's own secret, and report whether it answers. Redirects are not
     followed, and addresses that are not public are not called."""
     reached = await test.run(service_id, asked.method, asked.path, proposed=asked.proposed)
     return ConnectionView.model_validate(reached, from_attributes=True)

@@ -59,28 +59,31 @@ class AdminRole(Reasoned):
     """True gives the role, false takes it."""
 
 
-@router.get("")
+@router.get("", summary="List all accounts")
 async def list_accounts(
     caller: Annotated[Caller, Depends(allowed("account.list"))],
     accounts: AccountsPart,
-    email: Annotated[str | None, Query(min_length=1, max_length=254, description="How the address starts")] = None,
-    role: Annotated[Literal["admin"] | None, Query(description="Only admins")] = None,
+    email: Annotated[
+        str | None,
+        Query(min_length=1, max_length=254, description="Only accounts whose e-mail address starts with this."),
+    ] = None,
+    role: Annotated[Literal["admin"] | None, Query(description="`admin`: only admins.")] = None,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> AccountList:
-    """Accounts; by e-mail address when its start is given, else in no promised order."""
+    """List accounts: ordered by e-mail address if `email` is given, otherwise in no defined order."""
     page = await accounts.list(email, role, limit, cursor)
     return AccountList(items=[account_view(account) for account in page.items], next_cursor=page.cursor)
 
 
-@router.get("/{account_id}")
+@router.get("/{account_id}", summary="Read an account")
 async def read_account(
     caller: Annotated[Caller, Depends(allowed("account.read"))],
     store: AccountStorePart,
     account_id: AccountId,
     response: Response,
 ) -> AccountDetail:
-    """An account with its ways to sign in."""
+    """Read an account with its sign-in methods."""
     stored = await find_account(store, account_id)
     response.headers["ETag"] = entity_tag(stored.etag)
     logins = await store.logins(account_id)
@@ -88,7 +91,7 @@ async def read_account(
     return AccountDetail(logins=shown, **account_view(stored.value).model_dump())
 
 
-@router.post("/{account_id}/suspend")
+@router.post("/{account_id}/suspend", summary="Suspend an account")
 async def suspend_account(
     caller: Annotated[Caller, Depends(allowed("account.suspend"))],
     store: AccountStorePart,
@@ -97,12 +100,12 @@ async def suspend_account(
     why: Reasoned,
     response: Response,
 ) -> AccountView:
-    """Keep a person out, from their next request on. Their consumer's API keys go on working."""
+    """Suspend an account: its next request is refused. API keys of its consumer keep working."""
     stored = await find_account(store, account_id)
     return answer(response, await accounts.suspend(caller.actor, stored, why.reason))
 
 
-@router.post("/{account_id}/restore")
+@router.post("/{account_id}/restore", summary="Restore an account")
 async def restore_account(
     caller: Annotated[Caller, Depends(allowed("account.suspend"))],
     store: AccountStorePart,
@@ -111,12 +114,12 @@ async def restore_account(
     why: Reasoned,
     response: Response,
 ) -> AccountView:
-    """Let a suspended person in again."""
+    """Lift an account's suspension."""
     stored = await find_account(store, account_id)
     return answer(response, await accounts.restore(caller.actor, stored, why.reason))
 
 
-@router.put("/{account_id}/admin-role")
+@router.put("/{account_id}/admin-role", summary="Set an account's admin role")
 async def set_admin_role(
     caller: Annotated[Caller, Depends(allowed("account.set_admin"))],
     store: AccountStorePart,
@@ -126,15 +129,14 @@ async def set_admin_role(
     response: Response,
     if_match: IfMatch = None,
 ) -> AccountView:
-    """Make a person an admin, or an admin a person like others. Nobody takes the role away from themselves, and so
-    there is always one."""
+    """Give or take the admin role. Nobody can take it from themselves, so at least one admin remains."""
     stored = await find_account(store, account_id)
     check_match(if_match, stored.etag)
     await accounts.set_admin(caller.actor, stored, role.admin, role.reason)
     return answer(response, await find_account(store, account_id))
 
 
-@router.post("/{account_id}/end-sessions")
+@router.post("/{account_id}/end-sessions", summary="End an account's sessions")
 async def end_account_sessions(
     caller: Annotated[Caller, Depends(allowed("account.end_sessions"))],
     store: AccountStorePart,
@@ -143,6 +145,6 @@ async def end_account_sessions(
     why: Reasoned,
     response: Response,
 ) -> AccountView:
-    """End all sessions of an account: every token that was issued until now is refused."""
+    """End all sessions of an account: every token issued until now is refused."""
     stored = await find_account(store, account_id)
     return answer(response, await sessions.end_all(caller.actor, stored, why.reason))

@@ -104,17 +104,17 @@ async def find_account(store: AccountStore, account_id: AccountId) -> Stored[Acc
     return stored
 
 
-@router.get("/me")
+@router.get("/me", summary="Read your account")
 async def read_me(
     caller: Annotated[Caller, Depends(allowed("account.read_own"))],
     store: AccountStorePart,
     response: Response,
 ) -> AccountView:
-    """Who is signed in, and in which roles they may act."""
+    """Read your own account and the roles in which you may act."""
     return answer(response, await find_account(store, caller.account.id))
 
 
-@router.patch("/me")
+@router.patch("/me", summary="Change your account")
 async def change_me(
     caller: Annotated[Caller, Depends(allowed("account.update_own"))],
     store: AccountStorePart,
@@ -123,42 +123,42 @@ async def change_me(
     response: Response,
     if_match: IfMatch = None,
 ) -> AccountView:
-    """Change one's name. The e-mail address is the sign-in provider's to change."""
+    """Change your name. Your e-mail address is changed at the sign-in provider."""
     stored = await find_account(store, caller.account.id)
     check_match(if_match, stored.etag)
     return answer(response, await accounts.rename(caller.actor, stored, change.name))
 
 
-@router.get("/me/sessions")
+@router.get("/me/sessions", summary="List your sessions")
 async def list_sessions(
     caller: Annotated[Caller, Depends(allowed("session.list"))],
     sessions: SessionsPart,
     limit: PageSize = 20,
     cursor: Cursor = None,
 ) -> SessionList:
-    """One's sessions that are alive, the last used first. A page may be short and still not be the last."""
+    """List your active sessions, last used first. A page may be short without being the last one."""
     page = await sessions.list(caller.account, limit, cursor)
     return SessionList(items=[_session(session, caller) for session in page.items], next_cursor=page.cursor)
 
 
-@router.delete("/me/sessions", status_code=204)
+@router.delete("/me/sessions", status_code=204, summary="End all your sessions")
 async def end_sessions(
     caller: Annotated[Caller, Depends(allowed("session.end"))],
     store: AccountStorePart,
     sessions: SessionsPart,
 ) -> None:
-    """End all of one's sessions, this one too: every token that was issued until now is refused."""
+    """End all your sessions, including this one: every token issued until now is refused."""
     stored = await find_account(store, caller.account.id)
     await sessions.end_all(caller.actor, stored)
 
 
-@router.delete("/me/sessions/{session_id}", status_code=204)
+@router.delete("/me/sessions/{session_id}", status_code=204, summary="End one of your sessions")
 async def end_session(
     caller: Annotated[Caller, Depends(allowed("session.end"))],
     sessions: SessionsPart,
     session_id: SessionId,
 ) -> None:
-    """End one session. Its tokens are refused, and so are those that the provider renews for it."""
+    """End one of your sessions. Its tokens are refused, also those that the provider renews for it."""
     if not await sessions.end(caller.actor, caller.account.id, session_id):
         raise not_found()
 

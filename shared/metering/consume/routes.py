@@ -66,7 +66,11 @@ class Explanation(View):
 ExplainerPart = Annotated[Explainer, Depends(provided(MeteringParts, lambda metering: metering.explainer))]
 
 
-@router.post("/consume/explain", responses={429: {"description": "Too many questions about this key."}})
+@router.post(
+    "/consume/explain",
+    responses={429: {"description": "Too many questions about this key. Try again after `Retry-After` seconds."}},
+    summary="Explain a refusal",
+)
 async def explain_refusal(
     request: Request,
     explainer: ExplainerPart,
@@ -74,8 +78,8 @@ async def explain_refusal(
     _token: Annotated[object, Security(bearer)],
     question: ExplainInput,
 ) -> Explanation:
-    """Every check of consume for the key that this request carries, also when it has expired or was disabled or
-    revoked. Nothing is counted: no call, no quota."""
+    """Run every check of consume for the key that this request carries, even if the key is expired, disabled or
+    revoked. No call and no quota is counted."""
     source = None if question.source_address is None else parse_address(str(question.source_address))
     checks = await explainer.explain(request.headers, question.service, source, forwarding=question.way == "call")
     first = next((each for each in checks if each.passed is False), None)

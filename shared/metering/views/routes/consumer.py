@@ -50,7 +50,9 @@ from shared.metering.views.selection import Dimension, UsageSelection
 router = APIRouter(tags=["usage"])
 DIMENSIONS: tuple[Dimension, ...] = ("service", "api_key", "project", "image", "version", "feature")
 HOME, PROJECT = "/consumers/{consumer_id}/usage", "/consumers/{consumer_id}/projects/{project_id}/usage"
-GROUP_BY = f"Any of {', '.join(DIMENSIONS)}, and one of hour, day, month; with commas"
+GROUP_BY = (
+    f"Dimensions to group by, separated by commas: any of {', '.join(DIMENSIONS)}, and at most one of hour, day, month."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class ConsumerUsageScope:
 
 
 ConsumerUsageReader = Annotated[Caller, Depends(allowed("usage.read"))]
-LocalDay = Annotated[date, Path(description="Day in the time zone", examples=["2026-03-01"])]
+LocalDay = Annotated[date, Path(description="Day in `time_zone`.", examples=["2026-03-01"])]
 
 
 ConsumerUsagePart = Annotated[ConsumerUsage, Depends(provided(MeteringParts, lambda metering: metering.consumer_usage))]
@@ -80,13 +82,11 @@ async def scope(
     project_id: Annotated[
         ProjectId | None, Field(description="Only usage of this project's keys.")
     ] = None,  # of the path, or of the query: by it the guard decided
-    service: Annotated[str | None, Query(max_length=128, description="Only usage of this service, by id")] = None,
-    api_key: Annotated[str | None, Query(max_length=128, description="Only usage with this key, by id")] = None,
-    image: Annotated[str | None, Query(max_length=512, description="Only usage of this container image")] = None,
-    version: Annotated[
-        str | None, Query(max_length=128, description="Only usage of this version of a container")
-    ] = None,
-    feature: Annotated[str | None, Query(max_length=128, description="Only usage of this feature")] = None,
+    service: Annotated[str | None, Query(max_length=128, description="Only usage of this service, by id.")] = None,
+    api_key: Annotated[str | None, Query(max_length=128, description="Only usage with this key, by id.")] = None,
+    image: Annotated[str | None, Query(max_length=512, description="Only usage of this container image.")] = None,
+    version: Annotated[str | None, Query(max_length=128, description="Only usage of this container version.")] = None,
+    feature: Annotated[str | None, Query(max_length=128, description="Only usage of this feature.")] = None,
 ) -> ConsumerUsageScope:
     if caller.relation != "own" and not project_id:
         raise not_found()  # a member sees their project, and nothing else of the tenant's
@@ -104,19 +104,22 @@ async def scope(
 ConsumerScoped = Annotated[ConsumerUsageScope, Depends(scope)]
 
 
-def consumer_and_project_route(path: str, **kw: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The same view of a consumer and of one project."""
+def consumer_and_project_route(
+    path: str, *, summary: str, **kw: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Serve the same view of a consumer and of one project. `summary` has `{whose}` for either."""
 
     def add(endpoint: Callable[..., Any]) -> Callable[..., Any]:
         for home, whose in ((HOME, "consumer"), (PROJECT, "project")):
             name = endpoint.__name__.replace("consumer", whose)
-            router.get(home + path, name=name, responses=TABLE, **kw)(endpoint)
+            said = summary.format(whose=f"a {whose}'s")
+            router.get(home + path, name=name, summary=said, responses=TABLE, **kw)(endpoint)
         return endpoint
 
     return add
 
 
-@consumer_and_project_route("", response_model=ConsumerUsageView)
+@consumer_and_project_route("", response_model=ConsumerUsageView, summary="Read {whose} usage")
 async def read_consumer_usage(
     caller: ConsumerUsageReader,
     scope: ConsumerScoped,
@@ -124,7 +127,7 @@ async def read_consumer_usage(
     csv: Csv,
     group_by: Annotated[str, Query(max_length=200, description=GROUP_BY, examples=["service,day"])] = "service",
 ) -> ConsumerUsageView | StreamingResponse:
-    """Sums of usage, grouped. Recent days are fresh within seconds."""
+    """Usage of the consumer or project, grouped. New usage is included within seconds."""
     by, step = grouping(group_by, DIMENSIONS)
     window = asked.window(step)
     summed = await scope.sums(UsageSelection(window, by, scope.only))
@@ -135,27 +138,30 @@ async def read_consumer_usage(
     return ConsumerUsageView(**range_fields(window, summed.as_of), items=items(ConsumerUsageItem, found), total=total)
 
 
-@consumer_and_project_route("/trend", response_model=UsageTrend)
+@consumer_and_project_route(
+    "/trend", response_model=UsageTrend, summary="Compare {whose} usage with the previous range"
+)
 async def read_consumer_usage_trend(
     caller: ConsumerUsageReader, scope: ConsumerScoped, asked: Asked, csv: Csv
 ) -> UsageTrend | StreamingResponse:
-    """This period beside the equally long one before it."""
+    """Usage in the range, and in the equally long range before it."""
     return await trend_answer(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
 
 
-@consumer_and_project_route("/top", response_model=ConsumerTopView)
+@consumer_and_project_route("/top", response_model=ConsumerTopView, summary="Rank {whose} usage")
 async def read_consumer_usage_top(
     caller: ConsumerUsageReader,
     scope: ConsumerScoped,
     asked: Asked,
     csv: Csv,
     by: Annotated[
-        Literal["service", "api_key", "project", "image", "version", "feature"], Query(description="What is compared")
+        Literal["service", "api_key", "project", "image", "version", "feature"],
+        Query(description="The dimension to rank."),
     ] = "service",
-    metric: Annotated[UsageMetric, Query(description="What the most is of")] = "requests",
+    metric: Annotated[UsageMetric, Query(description="The metric to rank by.")] = "requests",
     limit: PageSize = 10,
 ) -> ConsumerTopView | StreamingResponse:
-    """The services, keys or projects with most of a metric."""
+    """The services, keys, projects, images, versions or features with the highest value of a metric."""
     window = asked.window()
     summed = await scope.sums(UsageSelection(window, (by,), scope.only))
     found = [
@@ -166,11 +172,11 @@ async def read_consumer_usage_top(
     return ConsumerTopView(**range_fields(window, summed.as_of), metric=metric, items=items(ConsumerTopItem, found))
 
 
-@consumer_and_project_route("/days/{day}", response_model=ConsumerDayView)
+@consumer_and_project_route("/days/{day}", response_model=ConsumerDayView, summary="Read a day of {whose} usage")
 async def read_consumer_usage_day(
     caller: ConsumerUsageReader, scope: ConsumerScoped, day: LocalDay, zone: Zone, csv: Csv
 ) -> ConsumerDayView | StreamingResponse:
-    """One local day by hour and by service."""
+    """Usage of one local day by hour and by service."""
     window = day_range(day, zone).window("hour")
     hours = await scope.sums(UsageSelection(window, (), scope.only))
     by_hour = rows(hours, window, ())
@@ -185,19 +191,24 @@ async def read_consumer_usage_day(
     )
 
 
-@consumer_and_project_route("/days/{day}/records", response_model=UsageRecordsView)
+@consumer_and_project_route(
+    "/days/{day}/records", response_model=UsageRecordsView, summary="List {whose} usage records of a day"
+)
 async def read_consumer_usage_records(
     caller: ConsumerUsageReader,
     scope: ConsumerScoped,
     day: LocalDay,
     zone: Zone,
     csv: Csv,
-    status: Annotated[StatusClass | None, Query(description="Class of the HTTP status; `none`: without one")] = None,
+    status: Annotated[
+        StatusClass | None,
+        Query(description="Only records with this class of HTTP status; `none`: only records without a status."),
+    ] = None,
     limit: PageSize = 50,
     cursor: Cursor = None,
 ) -> UsageRecordsView | StreamingResponse:
-    """The log of a local day, by time; `image`, `version` and `feature` do not filter it. A page may be short, even
-    empty, and still not be the last. As CSV it is whole."""
+    """Usage records of one local day, ordered by time. `image`, `version` and `feature` do not filter them. A page may
+    be short, even empty, without being the last one. CSV has all records."""
     asked, only = day_range(day, zone), scope.only
     record_filter = RecordFilter(
         start=asked.start,

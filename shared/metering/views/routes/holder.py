@@ -104,23 +104,36 @@ def _check_group_by(text: str) -> str:
     return text
 
 
-@router.get("/usage/summary")
+@router.get("/usage/summary", summary="Summarize a key's usage")
 async def summarize_usage(
     holder: CurrentHolder,
     queries: UsageQueriesPart,
     now: Now,
-    start: Annotated[AwareDatetime | None, Query(alias="from", description="Default: start of this UTC month")] = None,
-    to: Annotated[AwareDatetime | None, Query(description="Exclusive. Default: end of this quarter hour")] = None,
+    start: Annotated[
+        AwareDatetime | None,
+        Query(
+            alias="from",
+            description="Start of the range, included, in whole quarter hours. Default: start of the current UTC"
+            " month.",
+        ),
+    ] = None,
+    to: Annotated[
+        AwareDatetime | None,
+        Query(
+            description="End of the range, excluded, in whole quarter hours. Default: end of the current quarter hour."
+        ),
+    ] = None,
     group_by: Annotated[
         str,
         AfterValidator(_check_group_by),
         Query(
-            description="What to group by: any of service, api_key, and one of hour, day, month; with commas",
+            description="Dimensions to group by, separated by commas: any of `service`, `api_key`, and at most one"
+            " of `hour`, `day`, `month`.",
             examples=["service,day"],
         ),
     ] = "service",
 ) -> UsageSummary:
-    """Sums of this key's usage, in whole quarter hours, fresh within seconds."""
+    """Read sums of this key's usage, in whole quarter hours. New usage is included within seconds."""
     start = start or now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     to = to or now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + timedelta(minutes=15)
     groups = _split(group_by)
@@ -134,15 +147,15 @@ async def summarize_usage(
     )
 
 
-@router.get("/usage/events")
+@router.get("/usage/events", summary="List a key's usage events")
 async def list_usage_events(
     holder: CurrentHolder,
     queries: UsageQueriesPart,
-    day: Annotated[date, Query(alias="date", description="UTC day")],
-    limit: Annotated[int, Query(ge=1, le=1000, description="At most how many events the page has")] = 100,
+    day: Annotated[date, Query(alias="date", description="Day of the events (UTC).")],
+    limit: Annotated[int, Query(ge=1, le=1000, description="Maximum number of events in a page.")] = 100,
     cursor: Cursor = None,
 ) -> UsageEvents:
-    """This key's raw usage events of a day, by time. A page may be short and still not be the last."""
+    """List this key's usage events of one day, ordered by time. A page may be short without being the last one."""
     page = await queries.records(holder.consumer, holder.key.id, day, limit, cursor)
     items = [msgspec.json.decode(encode_event(event)) for event in page.items]
     return UsageEvents(items=items, next_cursor=page.cursor)

@@ -40,9 +40,11 @@ from shared.metering.views.spikes import THRESHOLD
 router = APIRouter(tags=["usage"])
 DIMENSIONS: tuple[Dimension, ...] = ("service", "consumer", "api_key", "image", "version", "feature")
 HOME, SERVICE = "/merchants/{merchant_id}/usage", "/merchants/{merchant_id}/services/{service_id}/usage"
-GROUP_BY = f"Any of {', '.join(DIMENSIONS)}, and one of hour, day, month; with commas"
+GROUP_BY = (
+    f"Dimensions to group by, separated by commas: any of {', '.join(DIMENSIONS)}, and at most one of hour, day, month."
+)
 Grouping = Annotated[str, Query(max_length=200, description=GROUP_BY, examples=["consumer,day"])]
-SpikeThreshold = Annotated[float, Query(ge=1, le=100, description="Of the score, up or down")]
+SpikeThreshold = Annotated[float, Query(ge=1, le=100, description="Minimum absolute z-score for a day to be listed.")]
 
 
 class MerchantUsageItem(UsageFigures, UsagePiece):
@@ -114,9 +116,11 @@ MerchantUsagePart = Annotated[MerchantUsage, Depends(provided(MeteringParts, lam
 async def scope(
     usage: MerchantUsagePart,
     merchant_id: MerchantId,
-    service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
-    pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
-    api_key: Annotated[str | None, Query(max_length=128, description="Only usage with this key, by id")] = None,
+    service: Annotated[str | None, Query(max_length=64, description="Only this service, by id.")] = None,
+    pseudonym: Annotated[
+        str | None, Query(max_length=64, description="Only usage of the consumer with this pseudonym.")
+    ] = None,
+    api_key: Annotated[str | None, Query(max_length=128, description="Only usage with this key, by id.")] = None,
 ) -> MerchantUsageScope:
     wanted: dict[Dimension, str | None] = {"service": service, "api_key": api_key}
     return MerchantUsageScope(
@@ -127,15 +131,15 @@ async def scope(
 MerchantScoped = Annotated[MerchantUsageScope, Depends(scope)]
 
 
-@router.get(HOME, response_model=MerchantUsageView, responses=TABLE)
+@router.get(HOME, response_model=MerchantUsageView, responses=TABLE, summary="Read a merchant's usage")
 async def read_merchant_usage(
     caller: MerchantUsageReader, scope: MerchantScoped, asked: Asked, csv: Csv, group_by: Grouping = "service"
 ) -> MerchantUsageView | StreamingResponse:
-    """Sums of usage, grouped. `pseudonym` looks at one consumer."""
+    """Usage of the merchant's services, grouped. `pseudonym` selects one consumer."""
     return await _summary(scope, asked, group_by, csv=csv)
 
 
-@router.get(SERVICE, response_model=MerchantUsageView, responses=TABLE)
+@router.get(SERVICE, response_model=MerchantUsageView, responses=TABLE, summary="Read a service's usage")
 async def read_service_usage(
     caller: MerchantUsageReader,
     usage: MerchantUsagePart,
@@ -144,35 +148,40 @@ async def read_service_usage(
     asked: Asked,
     csv: Csv,
     group_by: Grouping = "day",
-    pseudonym: Annotated[str | None, Query(max_length=64, description="One consumer only")] = None,
+    pseudonym: Annotated[
+        str | None, Query(max_length=64, description="Only usage of the consumer with this pseudonym.")
+    ] = None,
 ) -> MerchantUsageView | StreamingResponse:
-    """The same of one service."""
+    """Usage of one of the merchant's services, grouped."""
     return await _summary(
         MerchantUsageScope(usage, merchant_id, pseudonym, {"service": service_id}), asked, group_by, csv=csv
     )
 
 
-@router.get(f"{HOME}/months", response_model=MerchantUsageView, responses=TABLE)
+@router.get(
+    f"{HOME}/months", response_model=MerchantUsageView, responses=TABLE, summary="Read a merchant's usage by month"
+)
 async def read_merchant_usage_months(
     caller: MerchantUsageReader, scope: MerchantScoped, months: Months, csv: Csv
 ) -> MerchantUsageView | StreamingResponse:
-    """The monthly history, this month included."""
+    """Usage of the merchant's services by calendar month, the current month included."""
     return await _summary(scope, months, "month", csv=csv)
 
 
-@router.get(f"{HOME}/top", response_model=MerchantTopView, responses=TABLE)
+@router.get(f"{HOME}/top", response_model=MerchantTopView, responses=TABLE, summary="Rank a merchant's usage")
 async def read_merchant_usage_top(
     caller: MerchantUsageReader,
     scope: MerchantScoped,
     asked: Asked,
     csv: Csv,
     by: Annotated[
-        Literal["consumer", "api_key", "service", "image", "version", "feature"], Query(description="What is compared")
+        Literal["consumer", "api_key", "service", "image", "version", "feature"],
+        Query(description="The dimension to rank."),
     ] = "consumer",
-    metric: Annotated[UsageMetric, Query(description="What the most is of")] = "requests",
+    metric: Annotated[UsageMetric, Query(description="The metric to rank by.")] = "requests",
     limit: PageSize = 10,
 ) -> MerchantTopView | StreamingResponse:
-    """The consumers, keys or services with most of a metric."""
+    """The consumers, keys, services, images, versions or features with the highest value of a metric."""
     selection = UsageSelection(asked.window(), (by,), scope.only)
     named = await scope.usage.pseudonymous(scope.merchant_id, selection, scope.pseudonym)
     found = [{**named.row(selection, group), "share": share} for group, share in largest(named.summed, metric, limit)]
@@ -182,23 +191,33 @@ async def read_merchant_usage_top(
     return MerchantTopView(**range_fields(selection.window, as_of), metric=metric, items=items(MerchantTopItem, found))
 
 
-@router.get(f"{HOME}/trend", response_model=UsageTrend, responses=TABLE)
+@router.get(
+    f"{HOME}/trend",
+    response_model=UsageTrend,
+    responses=TABLE,
+    summary="Compare a merchant's usage with the previous range",
+)
 async def read_merchant_usage_trend(
     caller: MerchantUsageReader, scope: MerchantScoped, asked: Asked, csv: Csv
 ) -> UsageTrend | StreamingResponse:
-    """This period beside the equally long one before it."""
+    """Usage in the range, and in the equally long range before it."""
     return await trend_answer(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
 
 
-@router.get(f"{HOME}/distribution", response_model=UsageDistribution, responses=TABLE)
+@router.get(
+    f"{HOME}/distribution",
+    response_model=UsageDistribution,
+    responses=TABLE,
+    summary="Read the distribution of a merchant's usage",
+)
 async def read_merchant_usage_distribution(
     caller: MerchantUsageReader, scope: MerchantScoped, asked: Asked, csv: Csv
 ) -> UsageDistribution | StreamingResponse:
-    """How requests spread over hours of the day and classes of statuses, and events over response times."""
+    """Distribution of requests over hours of the day and status classes, and of events over response times."""
     return await distribution_answer(scope.sums, asked, UsageSelection(asked.window(), (), scope.only), csv=csv)
 
 
-@router.get(f"{HOME}/spikes", response_model=UsageSpikes, responses=TABLE)
+@router.get(f"{HOME}/spikes", response_model=UsageSpikes, responses=TABLE, summary="Find spikes of a merchant's usage")
 async def read_merchant_usage_spikes(
     caller: MerchantUsageReader,
     scope: MerchantScoped,
@@ -207,7 +226,7 @@ async def read_merchant_usage_spikes(
     now: Now,
     threshold: SpikeThreshold = THRESHOLD,
 ) -> UsageSpikes | StreamingResponse:
-    """Days whose requests stand out."""
+    """Days with unusually many or few requests."""
     return await spikes_answer(
         scope.sums, asked, UsageSelection(asked.window(), (), scope.only), threshold, now, csv=csv
     )

@@ -171,7 +171,7 @@ async def asked_zone(
         Query(
             alias="time_zone",
             max_length=64,
-            description="IANA name, for hours, days and months",
+            description="Time zone whose calendar defines hours, days and months; a name of the IANA database.",
             examples=["Asia/Kolkata"],
         ),
     ] = "UTC",
@@ -187,9 +187,19 @@ async def asked_range(
     now: Now,
     start: Annotated[
         UsageMoment | None,
-        Query(alias="from", description="In whole quarter hours, or a local day. Default: start of this month"),
+        Query(
+            alias="from",
+            description="Start of the range, included; whole quarter hours or a local day. Default: start of the"
+            " current month.",
+        ),
     ] = None,
-    to: Annotated[UsageMoment | None, Query(description="Exclusive. Default: end of this quarter hour")] = None,
+    to: Annotated[
+        UsageMoment | None,
+        Query(
+            description="End of the range, excluded; whole quarter hours or a local day. Default: end of the current"
+            " quarter hour."
+        ),
+    ] = None,
 ) -> Range:
     first = start or now.astimezone(zone).date().replace(day=1)
     last = to or now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0) + timedelta(minutes=15)
@@ -199,7 +209,9 @@ async def asked_range(
 async def asked_months(
     zone: Zone,
     now: Now,
-    months: Annotated[int, Query(ge=1, le=MONTHS_MAX, description="How many calendar months, this one included")] = 12,
+    months: Annotated[
+        int, Query(ge=1, le=MONTHS_MAX, description="Number of calendar months, the current one included.")
+    ] = 12,
 ) -> Range:
     """This month and those before it."""
     number = now.astimezone(zone).year * 12 + now.astimezone(zone).month - months  # counted from 0
@@ -216,7 +228,13 @@ def day_range(day: date, zone: ZoneInfo) -> Range:
 
 async def wants_csv(
     request: Request,
-    format: Annotated[Literal["json", "csv"] | None, Query(description="Default: as `Accept` says, else JSON")] = None,
+    format: Annotated[
+        Literal["json", "csv"] | None,
+        Query(
+            description="Format of the answer. Default: the first type in `Accept` if that is `text/csv`, otherwise"
+            " JSON."
+        ),
+    ] = None,
 ) -> bool:
     if format is not None:
         return format == "csv"

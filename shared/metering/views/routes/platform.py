@@ -34,7 +34,9 @@ from shared.metering.views.selection import Dimension, UsageSelection
 router = APIRouter(tags=["usage"])
 DIMENSIONS: tuple[Dimension, ...] = ("merchant", "service")
 HOME = "/admin/usage"
-GROUP_BY = f"Any of {', '.join(DIMENSIONS)}, and one of hour, day, month; with commas"
+GROUP_BY = (
+    f"Dimensions to group by, separated by commas: any of {', '.join(DIMENSIONS)}, and at most one of hour, day, month."
+)
 
 
 class PlatformUsageItem(UsageFigures, UsagePiece):
@@ -75,8 +77,8 @@ PlatformUsageReader = Annotated[Caller, Depends(allowed("usage.read_platform"))]
 
 
 async def asked_filters(
-    merchant: Annotated[str | None, Query(max_length=64, description="Id of a merchant")] = None,
-    service: Annotated[str | None, Query(max_length=64, description="Id of a service")] = None,
+    merchant: Annotated[str | None, Query(max_length=64, description="Only this merchant, by id.")] = None,
+    service: Annotated[str | None, Query(max_length=64, description="Only this service, by id.")] = None,
 ) -> Mapping[Dimension, str]:
     wanted: dict[Dimension, str | None] = {"merchant": merchant, "service": service}
     return {name: value for name, value in wanted.items() if value is not None}
@@ -86,7 +88,7 @@ PlatformUsagePart = Annotated[PlatformUsage, Depends(provided(MeteringParts, lam
 Only = Annotated[Mapping[Dimension, str], Depends(asked_filters)]
 
 
-@router.get(HOME, response_model=PlatformUsageView, responses=TABLE)
+@router.get(HOME, response_model=PlatformUsageView, responses=TABLE, summary="Read the platform's usage")
 async def read_platform_usage(
     caller: PlatformUsageReader,
     usage: PlatformUsagePart,
@@ -95,30 +97,32 @@ async def read_platform_usage(
     csv: Csv,
     group_by: Annotated[str, Query(max_length=200, description=GROUP_BY, examples=["merchant,month"])] = "day",
 ) -> PlatformUsageView | StreamingResponse:
-    """Sums of everybody's usage, grouped."""
+    """Usage of the whole platform, grouped."""
     return await _summary(usage, only, asked, group_by, csv=csv)
 
 
-@router.get(f"{HOME}/months", response_model=PlatformUsageView, responses=TABLE)
+@router.get(
+    f"{HOME}/months", response_model=PlatformUsageView, responses=TABLE, summary="Read the platform's usage by month"
+)
 async def read_platform_usage_months(
     caller: PlatformUsageReader, usage: PlatformUsagePart, only: Only, months: Months, csv: Csv
 ) -> PlatformUsageView | StreamingResponse:
-    """The monthly history, this month included."""
+    """Usage of the whole platform by calendar month, the current month included."""
     return await _summary(usage, only, months, "month", csv=csv)
 
 
-@router.get(f"{HOME}/top", response_model=PlatformTopView, responses=TABLE)
+@router.get(f"{HOME}/top", response_model=PlatformTopView, responses=TABLE, summary="Rank the platform's usage")
 async def read_platform_usage_top(
     caller: PlatformUsageReader,
     usage: PlatformUsagePart,
     only: Only,
     asked: Asked,
     csv: Csv,
-    by: Annotated[Literal["merchant", "service"], Query(description="What is compared")] = "service",
-    metric: Annotated[UsageMetric, Query(description="What the most is of")] = "requests",
+    by: Annotated[Literal["merchant", "service"], Query(description="The dimension to rank.")] = "service",
+    metric: Annotated[UsageMetric, Query(description="The metric to rank by.")] = "requests",
     limit: PageSize = 10,
 ) -> PlatformTopView | StreamingResponse:
-    """The merchants or services with most of a metric."""
+    """The merchants or services with the highest value of a metric."""
     window = asked.window()
     summed = await usage.sums(UsageSelection(window, (by,), only))
     found = [
@@ -129,11 +133,16 @@ async def read_platform_usage_top(
     return PlatformTopView(**range_fields(window, summed.as_of), metric=metric, items=items(PlatformTopItem, found))
 
 
-@router.get(f"{HOME}/trend", response_model=UsageTrend, responses=TABLE)
+@router.get(
+    f"{HOME}/trend",
+    response_model=UsageTrend,
+    responses=TABLE,
+    summary="Compare the platform's usage with the previous range",
+)
 async def read_platform_usage_trend(
     caller: PlatformUsageReader, usage: PlatformUsagePart, only: Only, asked: Asked, csv: Csv
 ) -> UsageTrend | StreamingResponse:
-    """This period beside the equally long one before it."""
+    """Usage in the range, and in the equally long range before it."""
     return await trend_answer(usage.sums, asked, UsageSelection(asked.window(), (), only), csv=csv)
 
 
