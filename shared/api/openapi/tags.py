@@ -14,8 +14,8 @@ names the roles that may call it, and the action of the permission table that it
 **Errors** are problem documents (RFC 9457) with a stable `code`, which docs/errors.md explains. Objects of other
 tenants are answered with 404. Unknown fields and query parameters are refused with 400.
 
-**Changes** of an existing object require `If-Match` with the `ETag` that you read, so that nobody else's change is lost.
-Every POST of a signed-in account takes an `Idempotency-Key`.
+**Changes** of an existing object require `If-Match` with the `ETag` that you read, so that no change is lost. Every
+POST of a signed-in account takes an `Idempotency-Key`.
 
 **Lists** have at most `limit` items in a page; `next_cursor` is null on the last page. Times are UTC; amounts of money
 and other exact numbers are decimals as text."""
