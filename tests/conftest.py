@@ -19,13 +19,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--chaos-seed", type=int, help="repeat a chaos run's plan and faults; its report prints the seed")
 
 
-PATIENT_FOLDERS, PATIENT_S = ("tests/chaos/", "tests/e2e/"), 300
+PATIENT_S = 300
 """What starts hosts and runs commands waits up to two minutes for each, on a busy machine."""
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    from tests.support.two_workers import GROUPS  # a plugin, which pytest imports itself
+
     for item in items:
-        if item.nodeid.startswith(PATIENT_FOLDERS) and item.get_closest_marker("timeout") is None:
+        if item.nodeid.startswith(GROUPS["machine"]) and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(PATIENT_S))
     if config.getoption("--long"):
         return

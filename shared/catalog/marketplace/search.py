@@ -8,6 +8,7 @@ everywhere within that, plus the time of a read.
 
 import asyncio
 import json
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -83,13 +84,18 @@ class CatalogSearch:
     """Searches what is listed, in an index that follows the documents; one per process."""
 
     def __init__(
-        self, documents: Documents, store: CatalogStore, index: SearchIndex, now: Callable[[], datetime] = utc_now
+        self,
+        documents: Documents,
+        store: CatalogStore,
+        index: SearchIndex,
+        now: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._documents = documents
         self._store = store
         self._index = index
         self._now = now
-        self._followed: FreshCache[str, None] = FreshCache(FOLLOW_S, 1)
+        self._followed: FreshCache[str, None] = FreshCache(FOLLOW_S, 1, monotonic)
         self._following = asyncio.Lock()
         self._since: datetime | None = None
         self._seen: dict[str, str] = {}

@@ -1,7 +1,7 @@
 """The limits port: counts calls in windows and says when a limit is reached.
 
 `take` checks all demands and counts the call in all of them, or in none: a refused call uses nothing up. Contract
-suite: `tests/platform/test_limits.py`.
+suite: `tests/platform/limits/`.
 """
 
 from collections.abc import Sequence

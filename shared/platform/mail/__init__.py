@@ -1,4 +1,4 @@
-"""The mail port: hand one message over. Contract suite: `tests/platform/test_mail.py`."""
+"""The mail port: hand one message over. Contract suite: `tests/platform/mail/`."""
 
 from dataclasses import dataclass
 from email.message import EmailMessage

@@ -1,4 +1,4 @@
-"""The search port: an index of things with words and values. Contract: `tests/platform/test_search.py`.
+"""The search port: an index of things with words and values. Contract: `tests/platform/search/`.
 
 An index is derived: it lives as long as its process and can be built again from what it was made of. Every field is
 data; nothing of a query is syntax.

@@ -1,4 +1,4 @@
-"""The secrets port: named secrets. Contract suite: `tests/platform/test_secrets.py`.
+"""The secrets port: named secrets. Contract suite: `tests/platform/secrets/`.
 
 A changed secret gets a new name: what is cached elsewhere stays right, and a vault keeps a deleted name reserved for a
 while. Names are 1 to 127 characters of `a-z 0-9 -`, starting with a letter (Key Vault's rule, in lower case;

@@ -2,7 +2,7 @@
 
 `append` returns when the event would survive the end of the process. A background task publishes what waits, with the
 same bytes until the stream confirms, and then forgets it; what a dead process left behind is shipped by another one.
-Contract suite: `tests/platform/test_spool.py`.
+Contract suite: `tests/platform/spool/`.
 """
 
 from typing import Protocol

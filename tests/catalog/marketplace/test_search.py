@@ -12,13 +12,14 @@ import pytest
 
 from scripts.seeding.documents import put_merchant, put_service
 from shared.bootstrap import Application
-from shared.catalog.marketplace.search import OVERLAP, CatalogQuery
+from shared.catalog.marketplace.search import OVERLAP, CatalogQuery, CatalogSearch
 from shared.catalog.marketplace.sitemap import Sitemap
 from shared.catalog.models import Merchant, Service
 from shared.catalog.store import SERVICES
 from shared.catalog.tasks import PublishPages
 from shared.kernel.clock import format_time, utc_now
 from shared.settings import load_settings
+from tests.support.clock import Clock
 from tests.support.embedded import IN_MEMORY
 
 GONE_S = 2.0
@@ -51,27 +52,43 @@ def service(slug: str, **fields: Any) -> Service:
     )
 
 
-async def slugs(application: Application, text: str = "", **filters: list[str]) -> list[str]:
-    listed = await application.catalog.search.search(CatalogQuery(text, filters, "name"), limit=100)
+async def slugs(catalogue: CatalogSearch, text: str = "", **filters: list[str]) -> list[str]:
+    listed = await catalogue.search(CatalogQuery(text, filters, "name"), limit=100)
     return [card.slug for card in listed.cards]
 
 
-async def slugs_later(application: Application) -> list[str]:
-    """What this process finds GONE_S after it last looked, by its own clock: a busy machine is not its fault."""
-    followed = application.catalog.search._followed
-    before = followed._monotonic
-    followed._monotonic = lambda: before() + GONE_S
-    return await slugs(application)
+class Process:
+    """One that follows the documents of an application, by its own clock: a busy machine is not its fault."""
+
+    def __init__(self, application: Application) -> None:
+        ports, self._clock = application.ports, Clock()
+        self.search = CatalogSearch(
+            ports.documents, application.catalog.store, ports.search_index, monotonic=self._clock.seconds
+        )
+
+    async def slugs(self) -> list[str]:
+        return await slugs(self.search)
+
+    async def slugs_later(self) -> list[str]:
+        """What is found GONE_S after it last looked."""
+        self._clock.passes(seconds=GONE_S)
+        return await self.slugs()
+
+
+@pytest.fixture
+def following(other: Application) -> Process:
+    """Another process than `one`."""
+    return Process(other)
 
 
 async def test_a_change_of_this_process_is_found_at_once(one: Application) -> None:
-    assert await slugs(one) == []
+    assert await slugs(one.catalog.search) == []
 
     await put_service(one.catalog.store, service("ocr"))
-    assert await slugs(one) == ["ocr"]
+    assert await slugs(one.catalog.search) == ["ocr"]
 
     await put_service(one.catalog.store, service("ocr", status="suspended"))
-    assert await slugs(one) == []
+    assert await slugs(one.catalog.search) == []
 
 
 @pytest.mark.parametrize(
@@ -79,53 +96,54 @@ async def test_a_change_of_this_process_is_found_at_once(one: Application) -> No
     [{"status": "suspended"}, {"status": "retired"}, {"visibility": "unlisted"}, {"visibility_override": "private"}],
 )
 async def test_what_is_taken_away_is_gone_in_every_process(
-    one: Application, other: Application, hidden: dict[str, str]
+    one: Application, following: Process, hidden: dict[str, str]
 ) -> None:
     await put_service(one.catalog.store, service("ocr"))
-    assert await slugs_later(other) == ["ocr"]
+    assert await following.slugs_later() == ["ocr"]
 
     await put_service(one.catalog.store, service("ocr", **hidden))
 
-    assert await slugs_later(other) == []
+    assert await following.slugs_later() == []
 
 
-async def test_a_merchants_services_follow_it_when_they_are_listed_again(one: Application, other: Application) -> None:
+async def test_a_merchants_services_follow_it_when_they_are_listed_again(one: Application, following: Process) -> None:
     for slug in ("a", "b"):
         await put_service(one.catalog.store, service(slug))
-    assert await slugs_later(other) == ["a", "b"]
+    assert await following.slugs_later() == ["a", "b"]
 
     await put_merchant(one.catalog.store, MERCHANT.model_copy(update={"status": "suspended"}))
     for slug in ("a", "b"):
         await put_service(one.catalog.store, service(slug))
 
-    assert await slugs_later(other) == []
+    assert await following.slugs_later() == []
 
 
 async def test_the_first_service_that_is_listed_again_takes_all_of_a_suspended_merchants_with_it(
-    one: Application, other: Application
+    one: Application, following: Process
 ) -> None:
     for slug in ("a", "b", "c"):
         await put_service(one.catalog.store, service(slug))
-    assert await slugs_later(other) == ["a", "b", "c"]
+    assert await following.slugs_later() == ["a", "b", "c"]
 
     await put_merchant(one.catalog.store, MERCHANT.model_copy(update={"status": "suspended"}))
     await put_service(one.catalog.store, service("b"))
-    assert await slugs_later(other) == []
+    assert await following.slugs_later() == []
 
     await put_merchant(one.catalog.store, MERCHANT)
     for slug in ("a", "b", "c"):
         await put_service(one.catalog.store, service(slug))
-    assert await slugs_later(other) == ["a", "b", "c"]
+    assert await following.slugs_later() == ["a", "b", "c"]
 
 
 async def test_a_service_that_was_stored_late_is_found(one: Application, other: Application) -> None:
     """The clock of whoever stored it is behind, or it was long between taking the time and committing."""
-    assert await slugs(one) == []
+    following = Process(one)
+    assert await following.slugs() == []
     late = service("late", listing=format_time(utc_now() - OVERLAP + timedelta(seconds=10)))
 
     await other.ports.documents.create(SERVICES, late.id, late.id, late.to_json())
 
-    assert await slugs_later(one) == ["late"]
+    assert await following.slugs_later() == ["late"]
 
 
 async def test_requests_at_the_same_time_share_the_first_reading(one: Application) -> None:
@@ -140,7 +158,7 @@ async def test_requests_at_the_same_time_share_the_first_reading(one: Applicatio
         return await query(*args)
 
     one.ports.documents.query = counted  # type: ignore[method-assign]  # counts, and does the same
-    found = await asyncio.gather(*(slugs(one) for _ in range(20)))
+    found = await asyncio.gather(*(slugs(one.catalog.search) for _ in range(20)))
 
     assert {len(each) for each in found} == {30}
     assert reads == 1
@@ -148,12 +166,12 @@ async def test_requests_at_the_same_time_share_the_first_reading(one: Applicatio
 
 async def test_a_cancelled_first_reading_leaves_nothing_behind(one: Application) -> None:
     await put_service(one.catalog.store, service("ocr"))
-    first = asyncio.create_task(slugs(one))
+    first = asyncio.create_task(slugs(one.catalog.search))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
 
-    assert await slugs(one) == ["ocr"]
+    assert await slugs(one.catalog.search) == ["ocr"]
 
 
 async def files(application: Application) -> list[str]:

@@ -18,7 +18,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.ports import free_port
 
-START_S, STOP_S, METRIC_S, COMMAND_S = 60.0, 45.0, 60.0, 90.0
+START_S, STOP_S, METRIC_S, COMMAND_S = 120.0, 60.0, 60.0, 120.0
 POLL_S = 0.02
 
 

@@ -1,10 +1,8 @@
-"""A report's rows against sums over the events one by one, its stretches, its runner, and what it is called."""
+"""A report's rows against sums over the events one by one, and the stretches in which they are read."""
 
 import asyncio
 import io
-import os
-from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,50 +13,23 @@ from pypdf import PdfReader
 
 from shared.access.store import AccessStore
 from shared.catalog.models import Merchant
-from shared.kernel.background import Runner, in_own_process
 from shared.kernel.clock import format_time
 from shared.kernel.errors import Problem
-from shared.kernel.http.csv_cells import safe_cell
 from shared.metering.views.consumer import ConsumerUsage
 from shared.metering.views.reader import UsageReader
 from shared.metering.windows import Window
 from shared.reports import rows as rows_module
 from shared.reports.document import lay_out_report
-from shared.reports.models import Contents, Report
+from shared.reports.models import Report
 from shared.reports.pdf import render
 from shared.reports.rows import ReportRows, TooManyRows, columns
-from shared.reports.schedules import due_after
-from shared.reports.service import file_name
 from shared.reports.sources import Portion, ReportSources, dimensions_of
 from tests.support.embedded import NOW, Embedded, raw, usage_event
 from tests.support.metering.events import ZONES, events, in_embedded, made
 from tests.support.metering.questions import ask, expected
+from tests.support.reports import report
 
 FIGURES = ("requests", "events", "request_bytes", "response_bytes", "executions", "duration_ms")
-
-
-def report(
-    by: tuple[str, ...],
-    zone: str = "UTC",
-    start: datetime = NOW - timedelta(days=33),
-    end: datetime = NOW,
-    **contents: Any,
-) -> Report:
-    values = {"name": "Usage", "by": by, "time_zone": zone, "format": "csv", **contents}
-    return Report(
-        id="rep_1",
-        owner_kind="consumer",
-        owner_id="con_1",
-        contents=Contents.model_validate(values),
-        start=_quarter(start),
-        end=_quarter(end),
-        created_at=NOW,
-        created_by="acc_1",
-    )
-
-
-def _quarter(moment: datetime) -> datetime:
-    return moment.replace(minute=moment.minute // 15 * 15, second=0, microsecond=0)
 
 
 async def nobody(percent: int) -> None:
@@ -181,104 +152,6 @@ async def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     of = ReportRows(report(("service",)), Scripted(groups_a_day=20), nobody)  # type: ignore[arg-type]  # it reads alike
     with pytest.raises(TooManyRows, match="over 50 rows"):
         _ = [row async for row in of.each()]
-
-
-@pytest.mark.parametrize(
-    ("month", "zone", "due"),
-    [
-        ("2026-02", "UTC", "2026-03-01T01:00:00.000Z"),
-        ("2024-02", "Asia/Kolkata", "2024-02-29T19:30:00.000Z"),
-        ("2026-12", "America/New_York", "2027-01-01T06:00:00.000Z"),
-        ("2026-03", "Europe/Berlin", "2026-03-31T23:00:00.000Z"),
-    ],
-)
-def test_a_month_is_over_where_the_report_is(month: str, zone: str, due: str) -> None:
-    assert due_after(month, zone) == due
-
-
-@pytest.mark.parametrize(
-    ("name", "called"),
-    [
-        ("Usage", "Usage"),
-        ('a"b\r\nc', "a b c"),
-        ("../../etc/passwd", "etc passwd"),
-        ("Ελλάδα", "Usage"),
-        ("x" * 200, "x" * 80),
-    ],
-)
-def test_a_file_is_called_as_people_called_it(name: str, called: str) -> None:
-    asked = report(
-        (),
-        "Asia/Kolkata",
-        datetime(2026, 2, 28, 18, 30, tzinfo=UTC),
-        datetime(2026, 3, 31, 18, 30, tzinfo=UTC),
-        name=name,
-    )
-    found = file_name(asked)
-    assert found.removesuffix(" 2026-03-01 to 2026-03-31.csv").removeprefix(".. .. ") == called
-    assert date.fromisoformat(found[-14:-4]) == date(2026, 3, 31)
-
-
-def test_a_report_opens_in_a_spreadsheet_without_running_anything() -> None:
-    assert safe_cell("=cmd()") == "'=cmd()"
-
-
-# The runner
-
-
-async def test_what_is_asked_for_while_it_works_is_done_after_it_once() -> None:
-    worked, at_work, go_on = [], asyncio.Event(), asyncio.Event()
-
-    async def work() -> None:
-        worked.append(len(worked))
-        at_work.set()
-        await go_on.wait()
-
-    runner = Runner(work)
-    runner.start()
-    await at_work.wait()
-    for _ in range(5):
-        runner.start()
-    go_on.set()
-    await runner.drain()
-    assert worked == [0, 1]
-
-
-async def test_a_runner_that_fails_works_again_and_a_closed_one_does_not() -> None:
-    worked: list[int] = []
-
-    async def work() -> None:
-        worked.append(1)
-        raise RuntimeError("no")
-
-    runner = Runner(work)
-    for _ in range(2):
-        runner.start()
-        await runner.drain()
-    await runner.close()
-    runner.start()
-    await runner.drain()
-    assert len(worked) == 2
-
-
-async def test_closing_ends_the_process_that_is_at_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = tmp_path / "begun"
-    code = f"import os, pathlib, signal\npathlib.Path({str(begun)!r}).write_text(str(os.getpid()))\nsignal.pause()\n"
-    (tmp_path / "never_ends.py").write_text(code)
-    monkeypatch.syspath_prepend(tmp_path)
-    runner = Runner(lambda: in_own_process("never_ends"))
-    runner.start()
-    async with asyncio.timeout(30):
-        while not begun.exists() or not begun.read_text():  # noqa: ASYNC110 - another process writes it
-            await asyncio.sleep(0.01)
-        await runner.close()
-    with pytest.raises(ProcessLookupError):
-        os.kill(int(begun.read_text()), 0)
-
-
-async def test_a_process_that_fails_is_an_error() -> None:
-    with pytest.raises(RuntimeError, match="no_such_module ended with 1"):
-        await in_own_process("no_such_module")
 
 
 def test_the_zone_of_a_report_is_its_own() -> None:
