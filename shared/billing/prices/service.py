@@ -226,24 +226,24 @@ class Calendar:
     now: datetime
     closed_until: datetime | None = None
 
-    def start_of_version(self, list_name: datetime | None, *, first: bool) -> datetime:
+    def start_of_version(self, asked: datetime | None, *, first: bool) -> datetime:
         """Decide when a version takes effect, in UTC. Raises Problem 400 naming `effective_from`."""
         running = period(name_at(self.now, self.zone, self.anchor_day), self.zone, self.anchor_day)
-        if list_name is None:
+        if asked is None:
             return running.end
-        if list_name > self.now + AHEAD_MAX:
+        if asked > self.now + AHEAD_MAX:
             raise _bad_start("must be within five years")
         # After a change of zone the running period begins where the one before ended, whatever the clock says there.
         earliest = running.start if self.closed_until is None else max(running.start, self.closed_until)
-        if first and list_name < earliest:
+        if first and asked < earliest:
             raise _bad_start(f"must not be before the running period, which began at {format_time(earliest)}")
-        if not first and list_name <= self.now:
+        if not first and asked <= self.now:
             raise _bad_start("must be in the future: the next midnight, or a later one")
         local = ZoneInfo(self.zone)
-        begins = midnight(list_name.astimezone(local).date(), local)
-        if list_name != begins and list_name != earliest:
+        begins = midnight(asked.astimezone(local).date(), local)
+        if asked != begins and asked != earliest:
             raise _bad_start(f"must be a midnight in {self.zone}, such as {format_time(begins)}")
-        return list_name.astimezone(UTC)
+        return asked.astimezone(UTC)
 
 
 def _state(plan: Plan, plans: Sequence[Plan], now: datetime) -> PlanState:
