@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from scripts.local_settings import use_local_settings
 from scripts.terminal import counted, errors, failure
-from shared.audit.chain import ChainHead, head_of, verify
+from shared.audit.chain import ChainHead, head_of, verify_chain
 from shared.audit.models import Entry
 from shared.bootstrap import application, close
 from shared.kernel.errors import Unavailable
@@ -60,7 +60,7 @@ async def _verify(anchors: dict[str, ChainHead]) -> tuple[int, list[str]]:
     found, faults = 0, []
     for month in sorted({*await log.months(), *anchors}):
         head = await log.head(month)
-        faults += await verify(month, log.entries(month), head, anchors.get(month))
+        faults += await verify_chain(month, log.entries(month), head, anchors.get(month))
         found += head.entries
     return found, faults
 
@@ -79,7 +79,7 @@ def _verify_export(path: Path, anchors: dict[str, ChainHead]) -> tuple[int, list
     faults: list[str] = []
     for month, group in groupby(entries, key=lambda entry: entry.time[:7]):
         chain = list(group)
-        faults += asyncio.run(verify(month, _each(chain), head_of(month, chain[-1]), anchors.get(month)))
+        faults += asyncio.run(verify_chain(month, _each(chain), head_of(month, chain[-1]), anchors.get(month)))
     return len(entries), faults
 
 

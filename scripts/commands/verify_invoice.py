@@ -9,7 +9,7 @@ import typer
 from scripts.terminal import counted, errors, failure
 from shared.billing.usage.records import RecordsError
 from shared.billing.verification.reading import InvoiceUnreadable, open_invoice
-from shared.billing.verification.recompute import verify
+from shared.billing.verification.recompute import verify_invoice
 from shared.kernel.money import money_text
 
 DIFFERS, UNUSABLE = 1, 2
@@ -27,7 +27,7 @@ def main(
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # what is wrong with a file is said once, by name
     try:
         opened = open_invoice(file)
-        differences = [*opened.differences, *verify(opened.invoice, records)]
+        differences = [*opened.differences, *verify_invoice(opened.invoice, records)]
     except (InvoiceUnreadable, RecordsError) as error:
         raise failure(str(error), UNUSABLE) from None
     except OSError as error:

@@ -53,7 +53,7 @@ def _begin(time_zone: str) -> datetime:
     return midnight(anchored(previous_month(month_of(utc_now().astimezone(zone).date())), 1), zone)
 
 
-async def put_billing(app: Application, merchant_id: str, described: DescribedBilling) -> None:
+async def put_merchant_billing(app: Application, merchant_id: str, described: DescribedBilling) -> None:
     begin = _begin(described.time_zone)
     profile = BillingProfile(merchant_id=merchant_id, billing_from=begin, **described.model_dump())
     with contextlib.suppress(DocumentExists):

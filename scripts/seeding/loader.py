@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.progress import Progress
 
-from scripts.seeding.billing import put_billing, put_prices
+from scripts.seeding.billing import put_merchant_billing, put_prices
 from scripts.seeding.documents import add_key, put_consumer, put_grant, put_merchant, put_project, put_service
 from scripts.seeding.market import DescribedConsumer, DescribedKey, Market, MarketError
 from shared.access.keys.expiry import notice_day
@@ -57,7 +57,7 @@ class MarketLoader:
                 known = await catalog.merchant(merchant.id)
                 await put_merchant(catalog, Merchant.model_validate({**_fields(known), **_fields(merchant)}))
                 if merchant.billing is not None:
-                    await put_billing(self._app, merchant.id, merchant.billing)
+                    await put_merchant_billing(self._app, merchant.id, merchant.billing)
             for service in market.services:
                 found = await catalog.service(service.id)
                 await put_service(catalog, Service.model_validate({**_fields(found), **_fields(service)}))

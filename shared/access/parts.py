@@ -3,7 +3,7 @@
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.access.gate.refusals import Refusals
+from shared.access.gate.refusal_counts import RefusalCounts
 from shared.access.gate.service import Gate
 from shared.access.keys.format import KeyHasher
 from shared.access.store import AccessStore
@@ -93,13 +93,13 @@ class AccessParts:
             self.load_hasher,
             self._auth_cache_s,
             proxy_hops=self._proxy_hops,
-            note=self.refusals.note,
+            note=self.refusal_counts.note,
             now=self._ports.now,
         )
 
     @cached_property
-    def refusals(self) -> Refusals:
-        return Refusals(self._ports.documents, now=self._ports.now)
+    def refusal_counts(self) -> RefusalCounts:
+        return RefusalCounts(self._ports.documents, now=self._ports.now)
 
     @cached_property
     def visitors(self) -> "GrantVisitors":
@@ -267,5 +267,5 @@ class AccessParts:
         )
 
     async def close(self) -> None:
-        if "refusals" in self.__dict__:
-            await self.refusals.close()
+        if "refusal_counts" in self.__dict__:
+            await self.refusal_counts.close()

@@ -43,7 +43,7 @@ def head_of(month: str, entry: Entry) -> ChainHead:
     return ChainHead(month=month, entries=entry.seq, hash=entry.hash)
 
 
-async def verify(
+async def verify_chain(
     month: str, entries: AsyncIterable[Entry], head: ChainHead, anchor: ChainHead | None = None
 ) -> list[str]:
     """List what is wrong with a chain, in order; an empty list when nothing is. `head` is what the log says its end is,

@@ -50,7 +50,7 @@ class MeteringParts:
         forwarder = Forwarder(
             self._ports.upstream, self._ports.spool, self._ports.events, self._ports.secrets, now=self._ports.now
         )
-        return Consume(self._access.gate, self.limiter, reports, forwarder, self._access.refusals.note)
+        return Consume(self._access.gate, self.limiter, reports, forwarder, self._access.refusal_counts.note)
 
     @cached_property
     def explainer(self) -> "Explainer":

@@ -70,6 +70,6 @@ class Delivery(StoredModel):
     created_at: AwareDatetime
 
 
-def secret_name(webhook_id: str, version: int) -> str:
+def webhook_secret_name(webhook_id: str, version: int) -> str:
     """In the secrets port; it takes no underscore."""
     return f"webhook-{webhook_id.replace('_', '-').lower()}-{version}"

@@ -23,7 +23,7 @@ from shared.kernel.errors import Problem
 from shared.platform.documents import Create, Documents, Replace
 from shared.platform.secrets import SecretMissing, Secrets
 from shared.platform.upstream import Upstream, UpstreamError, UpstreamRequest
-from shared.webhooks.models import Attempt, Delivery, Webhook, secret_name
+from shared.webhooks.models import Attempt, Delivery, Webhook, webhook_secret_name
 from shared.webhooks.store import ALERTS, WebhookStore, delivery_document, webhook_document
 from shared.webhooks.tasks import DeliverEvent, EmitEvent
 
@@ -129,7 +129,7 @@ class WebhookSender:
         versions = [webhook.secret_version]
         if webhook.previous_until is not None and webhook.previous_until > at:
             versions.append(webhook.secret_version - 1)
-        secrets = [await self._vault.get(secret_name(webhook.id, version)) for version in versions]
+        secrets = [await self._vault.get(webhook_secret_name(webhook.id, version)) for version in versions]
         return " ".join(Signer(secret).sign(delivery.id, at, delivery.body) for secret in secrets)
 
     async def _record(self, stored: Stored[Delivery], attempt: Attempt, *, taken: bool) -> None:

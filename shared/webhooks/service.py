@@ -17,7 +17,7 @@ from shared.kernel.http.problems import not_found
 from shared.kernel.ids import new_id
 from shared.platform.documents import Create, Delete, Replace
 from shared.platform.secrets import Secrets
-from shared.webhooks.models import Delivery, Webhook, secret_name
+from shared.webhooks.models import Delivery, Webhook, webhook_secret_name
 from shared.webhooks.store import ALERTS, WEBHOOKS_MAX, WebhookStore, webhook_document
 from shared.webhooks.tasks import DeliverEvent, emit
 
@@ -58,7 +58,7 @@ class Webhooks:
         )
         secret = new_secret()
         # The secret first: a kill in between leaves one that nobody uses, never a webhook that cannot sign.
-        await self._vault.put(secret_name(webhook.id, 1), secret)
+        await self._vault.put(webhook_secret_name(webhook.id, 1), secret)
         change = changed(actor, "webhook.create", f"webhook:{webhook.id}", None, webhook)
         write = Create(webhook_document(webhook.id), webhook.to_json())
         etags = await self._journal.commit(ALERTS, owner_id, [write], change)
@@ -92,7 +92,7 @@ class Webhooks:
         409."""
         stored = await self.find(owner_id, id)
         secret, version = new_secret(), stored.value.secret_version + 1
-        await self._vault.put(secret_name(id, version), secret)
+        await self._vault.put(webhook_secret_name(id, version), secret)
         after = stored.value.model_copy(update={"secret_version": version, "previous_until": self._now() + OVERLAP})
         change = changed(actor, "webhook.rotate", f"webhook:{id}", stored.value, after)
         return await self._replace(change, stored, after), secret
@@ -108,7 +108,7 @@ class Webhooks:
         check_match(if_match, stored.etag)
         change = changed(actor, "webhook.delete", f"webhook:{id}", stored.value, None)
         await self._journal.commit(ALERTS, owner_id, [Delete(webhook_document(id), stored.etag)], change)
-        await self._vault.delete(secret_name(id, stored.value.secret_version))
+        await self._vault.delete(webhook_secret_name(id, stored.value.secret_version))
 
     async def test(self, actor: Actor, owner_id: str, id: str) -> None:
         """Send a `ping` to it alone. Raises Problem 404, 409."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.audit.chain import ChainHead, first, verify
+from shared.audit.chain import ChainHead, first, verify_chain
 from shared.audit.log import AUDIT, AuditLog
 from shared.audit.models import Actor, Change, Entry
 from shared.audit.search import AuditSearch, EntryFilter
@@ -48,7 +48,7 @@ async def filled(log: AuditLog, count: int = 5) -> list[Entry]:
 
 
 async def faults(log: AuditLog, anchor: ChainHead | None = None) -> list[str]:
-    return await verify(MONTH, log.entries(MONTH), await log.head(MONTH), anchor)
+    return await verify_chain(MONTH, log.entries(MONTH), await log.head(MONTH), anchor)
 
 
 async def test_an_untouched_log_has_no_faults(log: AuditLog) -> None:
@@ -58,7 +58,7 @@ async def test_an_untouched_log_has_no_faults(log: AuditLog) -> None:
 
 
 async def test_an_empty_month_has_no_faults(log: AuditLog) -> None:
-    assert await verify(MONTH, log.entries(MONTH), first(MONTH)) == []
+    assert await verify_chain(MONTH, log.entries(MONTH), first(MONTH)) == []
 
 
 async def test_an_altered_entry_is_named(log: AuditLog, documents: SqliteDocuments) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.audit.chain import head_of, verify
+from shared.audit.chain import head_of, verify_chain
 from shared.audit.models import SYSTEM, Change, Entry
 from tests.support.api.harness import Api, Person
 from tests.support.api.problems import problem
@@ -53,7 +53,7 @@ class TestAudit:
             for entry in september:
                 yield entry
 
-        assert await verify("2026-09", each(), head_of("2026-09", september[-1])) == []
+        assert await verify_chain("2026-09", each(), head_of("2026-09", september[-1])) == []
 
     async def test_csv_carries_no_formula(self, filled: Person) -> None:
         answer = await filled.get(f"{AUDIT}/export", params={"format": "csv", "action": "thing.change"})

@@ -6,13 +6,13 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, Field
 
-from shared.access.gate.refusals import DAYS_KEPT, Refusals
-from shared.access.keys.assignable import refused
+from shared.access.gate.refusal_counts import DAYS_KEPT, RefusalCounts
 from shared.access.keys.routes import KeysPart
 from shared.access.parts import AccessParts
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
 from shared.kernel.http.fields import ConsumerId, KeyId
+from shared.kernel.http.problems import invalid_field
 from shared.kernel.http.provided import Now, provided
 from shared.kernel.http.schemas import View
 
@@ -45,7 +45,7 @@ class RefusalsView(View):
     """One for each hour and code with refusals, by hour."""
 
 
-RefusalsPart = Annotated[Refusals, Depends(provided(AccessParts, lambda access: access.refusals))]
+RefusalsPart = Annotated[RefusalCounts, Depends(provided(AccessParts, lambda access: access.refusal_counts))]
 
 
 @router.get("/consumers/{consumer_id}/keys/{key_id}/refusals", summary="Read a key's refusals")
@@ -67,7 +67,7 @@ async def read_refusals(
     last = to or now.date()
     begin = first or date.fromordinal(max(1, last.toordinal() - DAYS_SHOWN + 1))
     if not 0 <= (last - begin).days <= DAYS_KEPT:
-        raise refused("from", f"must be at most {DAYS_KEPT} days before `to`, and not after it")
+        raise invalid_field("from", f"must be at most {DAYS_KEPT} days before `to`, and not after it")
     found = await refusals.read(consumer_id, key_id, begin, last)
     items = [RefusalView(hour=each.hour, code=each.code, count=each.count) for each in found]
     return RefusalsView(first=begin, to=last, total=sum(each.count for each in found), items=items)

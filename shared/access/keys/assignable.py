@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from shared.access.models import Grant, Project
 from shared.access.store import AccessStore, grant_document
-from shared.kernel.errors import FieldError, Problem
+from shared.kernel.http.problems import invalid_field
 
 
 async def check_services(
@@ -18,9 +18,4 @@ async def check_services(
     grants = await store.all_of(Grant, consumer_id, grant_document(""))
     usable = {g.value.service_id for g in grants if g.value.status == "approved" and g.value.open_to(project)}
     if set(service_ids) - usable:
-        raise refused("service_ids", "must name services with an approved grant that this key's project may use")
-
-
-def refused(field: str, rule: str) -> Problem:
-    """The problem 400 `request_invalid` of a field that breaks a rule."""
-    return Problem(400, "request_invalid", f"`{field}` {rule}.", errors=(FieldError(field, rule),))
+        raise invalid_field("service_ids", "must name services with an approved grant that this key's project may use")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.access.concurrency import guard_count
-from shared.access.keys.assignable import check_services, refused
+from shared.access.keys.assignable import check_services
 from shared.access.keys.expiry import notice_day
 from shared.access.keys.secrets import KeySecrets, Secret
 from shared.access.keys.writer import key_change
@@ -20,7 +20,7 @@ from shared.identity.models import Account
 from shared.kernel.clock import utc_now
 from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
-from shared.kernel.http.problems import not_found
+from shared.kernel.http.problems import invalid_field, not_found
 from shared.kernel.ids import new_id
 from shared.kernel.retries import retry_on_conflict
 from shared.platform.documents import Create
@@ -108,7 +108,7 @@ class KeyCreation:
             return None
         project = await self._store.project(consumer_id, request.project_id)
         if project is None:
-            raise refused("project_id", "must name a project of this consumer")
+            raise invalid_field("project_id", "must name a project of this consumer")
         return project
 
     async def _check_room(self, consumer_id: str) -> None:

@@ -7,7 +7,6 @@ an overlap drops the oldest at once. Of several rotations at the same time one w
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from shared.access.keys.assignable import refused
 from shared.access.keys.creation import CreatedKey
 from shared.access.keys.expiry import notice_day
 from shared.access.keys.mails import KeyMails
@@ -25,6 +24,7 @@ from shared.kernel.clock import utc_now
 from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
+from shared.kernel.http.problems import invalid_field
 
 OVERLAP_HOURS = 24
 
@@ -53,7 +53,7 @@ class Rotation:
         all when the key is disabled. Raises Problem 400, 404, 412, 428; 409 `state_invalid`, `conflict`."""
         limit = (await self._settings.current()).rotation_overlap_hours_max
         if overlap_hours > limit:
-            raise refused("overlap_hours", f"must be at most {limit}")
+            raise invalid_field("overlap_hours", f"must be at most {limit}")
         stored = await self._writer.read(consumer_id, key_id)
         check_match(if_match, stored.etag)
         key, now = stored.value, self._now()

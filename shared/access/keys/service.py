@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.access.keys.assignable import check_services, refused
+from shared.access.keys.assignable import check_services
 from shared.access.keys.writer import KeyWriter
 from shared.access.models import ApiKey, Environment, KeyStatus, Project
 from shared.access.store import SCAN_PAGE, AccessStore, key_document
@@ -19,7 +19,7 @@ from shared.kernel.documents import Stored
 from shared.kernel.errors import Problem
 from shared.kernel.http.etags import check_match
 from shared.kernel.http.paging import Page
-from shared.kernel.http.problems import not_found
+from shared.kernel.http.problems import invalid_field, not_found
 from shared.platform.documents import Query, Where
 
 
@@ -86,7 +86,7 @@ class Keys:
         after = stored.value.model_copy(update=dict(values))
         added = set(after.service_ids) - set(stored.value.service_ids)
         if added & set(after.revoked_service_ids):
-            raise refused("service_ids", "must not name a service that its merchant took from this key")
+            raise invalid_field("service_ids", "must not name a service that its merchant took from this key")
         await check_services(self._store, consumer_id, await self._project(after), added)
         return await self._writer.write(actor, "key.update", stored, after)
 

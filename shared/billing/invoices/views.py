@@ -195,7 +195,7 @@ class MerchantInvoice(BuyerInvoice):
 S = TypeVar("S", bound=InvoiceSummary)
 
 
-def summary(invoice: Invoice, view: type[S]) -> S:
+def invoice_summary(invoice: Invoice, view: type[S]) -> S:
     return view.model_validate(_summary_fields(invoice, view))
 
 
@@ -205,11 +205,11 @@ def _summary_fields(invoice: Invoice, view: type[InvoiceSummary]) -> dict[str, o
     return {**known, **names, "open": open_amount(invoice)}
 
 
-def buyer_view(invoice: Invoice) -> BuyerInvoice:
+def buyer_invoice_view(invoice: Invoice) -> BuyerInvoice:
     return BuyerInvoice.model_validate(_fields(invoice, BuyerInvoice))
 
 
-def merchant_view(invoice: Invoice) -> MerchantInvoice:
+def merchant_invoice_view(invoice: Invoice) -> MerchantInvoice:
     return MerchantInvoice.model_validate(_fields(invoice, MerchantInvoice))
 
 

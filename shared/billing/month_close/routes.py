@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime
 
-from shared.billing.invoices.views import BuyerInvoice, MerchantInvoice, buyer_view, merchant_view
+from shared.billing.invoices.views import BuyerInvoice, MerchantInvoice, buyer_invoice_view, merchant_invoice_view
 from shared.billing.month_close.models import Close, CloseStatus
 from shared.billing.month_close.previews import Previews
 from shared.billing.month_close.store import CloseStore
@@ -95,7 +95,7 @@ async def preview_for_merchant(
     """Calculate what a subscriber's invoices would be if a month were closed now: the current month, or a named month
     that is not closed yet."""
     found = await previews.of_subscriber(merchant_id, pseudonym, period)
-    return MerchantPreviews(items=[merchant_view(invoice) for invoice in found])
+    return MerchantPreviews(items=[merchant_invoice_view(invoice) for invoice in found])
 
 
 @router.get("/consumers/{consumer_id}/invoice-previews", summary="Preview a consumer's invoices")
@@ -105,7 +105,7 @@ async def preview_for_consumer(
     consumer_id: ConsumerId,
 ) -> BuyerPreviews:
     """Calculate what the current months come to so far: one invoice for each merchant and currency."""
-    return BuyerPreviews(items=[buyer_view(invoice) for invoice in await previews.of_consumer(consumer_id)])
+    return BuyerPreviews(items=[buyer_invoice_view(invoice) for invoice in await previews.of_consumer(consumer_id)])
 
 
 def _view(close: Close) -> CloseView:

@@ -10,9 +10,10 @@ from dataclasses import replace
 from decimal import localcontext
 
 from shared.billing.charges import Charge, Percentage
-from shared.billing.rating.figures import Priced, PriceStep, Rated, Usage, converted, refused
+from shared.billing.rating.figures import Priced, PriceStep, Rated, Usage, converted
 from shared.billing.rating.percentages import price_by_events, price_by_sums
 from shared.billing.rating.quantities import price_by_quantity, price_steps
+from shared.kernel.http.problems import invalid_field
 from shared.kernel.money import EXACT, ZERO, ended, round_money
 
 __all__ = ["Rated", "Step", "Usage", "converted", "price_steps", "rate"]
@@ -58,9 +59,9 @@ def _with_sum(usage: Usage) -> Usage:
         return usage
     total = sum(usage.events, ZERO)
     if usage.quantity not in (ZERO, total):
-        raise refused("usage.quantity", "must be the sum of the events, or be left out")
+        raise invalid_field("usage.quantity", "must be the sum of the events, or be left out")
     if usage.event_count not in (None, len(usage.events)):
-        raise refused("usage.event_count", "must be the number of the events, or be left out")
+        raise invalid_field("usage.event_count", "must be the number of the events, or be left out")
     return replace(usage, quantity=total)
 
 

@@ -5,7 +5,6 @@ from dataclasses import KW_ONLY, dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
 from shared.billing.charges import Convert
-from shared.kernel.errors import FieldError, Problem
 from shared.kernel.money import ZERO, ended
 
 
@@ -83,8 +82,3 @@ def converted(quantity: Decimal, convert: Convert | None) -> Decimal:
 
 
 _ROUNDING = {"ceiling": ROUND_CEILING, "floor": ROUND_FLOOR, "half_up": ROUND_HALF_UP}
-
-
-def refused(field: str, rule: str) -> Problem:
-    """Make the problem of usage that cannot be rated, naming its field."""
-    return Problem(400, "request_invalid", f"`{field}` {rule}.", errors=(FieldError(field, rule),))

@@ -5,8 +5,9 @@ from decimal import Decimal
 from itertools import pairwise
 
 from shared.billing.charges import Percentage
-from shared.billing.rating.figures import Priced, PriceStep, Usage, converted, refused
+from shared.billing.rating.figures import Priced, PriceStep, Usage, converted
 from shared.kernel.errors import Problem
+from shared.kernel.http.problems import invalid_field
 from shared.kernel.money import ZERO, decimal_text, ended
 
 
@@ -14,7 +15,7 @@ def price_by_events(charge: Percentage, usage: Usage) -> Priced:
     """Price a percentage from the amount of each event. Raises Problem for earlier lines whose events are not known,
     where these decide what is free."""
     if usage.pre_line_quantity and not usage.pre_events and (charge.free_events or charge.free_amount):
-        raise refused("usage.pre_line_quantity", "must be 0: what is free depends on each of the events before")
+        raise invalid_field("usage.pre_line_quantity", "must be 0: what is free depends on each of the events before")
     events = [converted(event, charge.convert) for event in (*usage.pre_events, *(usage.events or ()))]
     new = _free_parts(charge, events)[len(usage.pre_events) :]
     free = sum((part for part, _ in new), ZERO)
@@ -70,13 +71,13 @@ def _steps(charge: Percentage, billed: Decimal, count: int) -> list[PriceStep]:
 def price_by_sums(charge: Percentage, usage: Usage) -> Priced:
     """Price a percentage from the sum and the number of events. Raises Problem where these are not enough."""
     if charge.per_event_min is not None or charge.per_event_max is not None:
-        raise refused("usage.events", "must list the amounts: the charge bounds what one event costs")
+        raise invalid_field("usage.events", "must list the amounts: the charge bounds what one event costs")
     if charge.convert is not None and charge.convert.rounding != "none":
-        raise refused("usage.events", "must list the amounts: the charge rounds each of them")
+        raise invalid_field("usage.events", "must list the amounts: the charge rounds each of them")
     if charge.fixed_fee and usage.event_count is None:
-        raise refused("usage.event_count", "must say how many events there were: each has a fixed fee")
+        raise invalid_field("usage.event_count", "must say how many events there were: each has a fixed fee")
     if usage.pre_line_quantity and (charge.free_events or charge.free_amount):
-        raise refused("usage.pre_line_quantity", "must be 0: what is free depends on each of the events before")
+        raise invalid_field("usage.pre_line_quantity", "must be 0: what is free depends on each of the events before")
     _check_totals(usage)
     quantity = converted(usage.quantity, charge.convert)
     free, free_count = _free_of_sums(charge, usage, quantity)
@@ -86,9 +87,9 @@ def price_by_sums(charge: Percentage, usage: Usage) -> Priced:
 def _check_totals(usage: Usage) -> None:
     totals = usage.running_total or ()
     if any(later < earlier for earlier, later in pairwise(totals)) or (totals and totals[-1] > usage.quantity):
-        raise refused("usage.running_total", "must not fall, nor be above the quantity")
+        raise invalid_field("usage.running_total", "must not fall, nor be above the quantity")
     if usage.event_count is not None and len(totals) > usage.event_count:
-        raise refused("usage.running_total", "must not have more sums than there were events")
+        raise invalid_field("usage.running_total", "must not have more sums than there were events")
 
 
 def _free_of_sums(charge: Percentage, usage: Usage, quantity: Decimal) -> tuple[Decimal, int]:
@@ -110,7 +111,7 @@ def _free_of_sums(charge: Percentage, usage: Usage, quantity: Decimal) -> tuple[
 
 
 def _missing_totals() -> Problem:
-    return refused("usage.running_total", "must have the sum after each of the free events")
+    return invalid_field("usage.running_total", "must have the sum after each of the free events")
 
 
 def _count_within(amount: Decimal, totals: Sequence[Decimal]) -> int:

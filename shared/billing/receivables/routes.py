@@ -17,10 +17,10 @@ from shared.billing.invoices.views import (
     MerchantInvoice,
     MerchantInvoiceSummary,
     PlatformInvoiceSummary,
-    buyer_view,
-    merchant_view,
+    buyer_invoice_view,
+    invoice_summary,
+    merchant_invoice_view,
     note_view,
-    summary,
 )
 from shared.billing.parts import BillingParts
 from shared.billing.receivables.service import Receivables
@@ -110,7 +110,7 @@ async def list_merchant_invoices(
     """List a merchant's invoices, newest number first."""
     page = await listing.of_merchant(merchant_id, limit, cursor, status=status, period=period, pseudonym=pseudonym)
     return MerchantInvoices(
-        items=[summary(stored.value, MerchantInvoiceSummary) for stored in page.items], next_cursor=page.cursor
+        items=[invoice_summary(stored.value, MerchantInvoiceSummary) for stored in page.items], next_cursor=page.cursor
     )
 
 
@@ -206,7 +206,7 @@ async def list_consumer_invoices(
     """List a consumer's invoices from all merchants, latest period first."""
     page = await listing.of_consumer(consumer_id, limit, cursor, status=status, period=period)
     return BuyerInvoices(
-        items=[summary(stored.value, InvoiceSummary) for stored in page.items], next_cursor=page.cursor
+        items=[invoice_summary(stored.value, InvoiceSummary) for stored in page.items], next_cursor=page.cursor
     )
 
 
@@ -219,7 +219,7 @@ async def read_consumer_invoice(
     if stored is None:
         raise not_found()
     response.headers["ETag"] = entity_tag(stored.etag)
-    return buyer_view(stored.value)
+    return buyer_invoice_view(stored.value)
 
 
 @router.get(
@@ -258,7 +258,7 @@ async def list_all_invoices(
         limit, cursor, merchant_id=merchant_id, consumer_id=consumer_id, status=status, period=period
     )
     return PlatformInvoices(
-        items=[summary(stored.value, PlatformInvoiceSummary) for stored in page.items], next_cursor=page.cursor
+        items=[invoice_summary(stored.value, PlatformInvoiceSummary) for stored in page.items], next_cursor=page.cursor
     )
 
 
@@ -271,7 +271,7 @@ def _once(prefix: str, caller: Caller, request: Request) -> str:
 
 def _tagged(stored: Stored[Invoice], response: Response) -> MerchantInvoice:
     response.headers["ETag"] = entity_tag(stored.etag)
-    return merchant_view(stored.value)
+    return merchant_invoice_view(stored.value)
 
 
 def _notes(page: Page[Stored[CreditNote]]) -> CreditNotesView:

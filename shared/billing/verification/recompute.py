@@ -40,7 +40,7 @@ class InvoiceDifference:
         return f"{self.where}: the invoice says {self.printed}, the records say {self.computed}"
 
 
-def verify(invoice: Invoice, files: Iterable[Path]) -> list[InvoiceDifference]:
+def verify_invoice(invoice: Invoice, files: Iterable[Path]) -> list[InvoiceDifference]:
     """Recompute an invoice and list what differs; nothing when the invoice is right. `files` are exports of records,
     one for each period that the invoice rests on, in any order. One that has another hash is still computed with, so
     that the lines that it changes are named. Raises RecordsError for a file that is no export; OSError."""

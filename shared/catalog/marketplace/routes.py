@@ -14,9 +14,9 @@ from shared.catalog.marketplace.views import (
     CatalogMerchantProfile,
     CatalogServiceDetail,
     CatalogServices,
+    catalog_merchant_view,
     detail_view,
     facets_view,
-    merchant_view,
     service_view,
 )
 from shared.catalog.models import PriceModel, ServiceType
@@ -168,7 +168,7 @@ async def show_catalog_merchant(
     found = await search.search(CatalogQuery(filters={"merchant": [slug]}, sort="name"), limit=SERVICES_MAX)
     services = [service_view(card) for card in found.cards]
     shown = CatalogMerchantProfile(
-        services=services, services_total=found.total, **merchant_view(merchant).model_dump()
+        services=services, services_total=found.total, **catalog_merchant_view(merchant).model_dump()
     )
     return cacheable(request, shown)
 

@@ -206,7 +206,7 @@ def facets_view(found: CatalogResults) -> CatalogFacets:
     return CatalogFacets(**counts)
 
 
-def merchant_view(merchant: Merchant) -> CatalogMerchantDetail:
+def catalog_merchant_view(merchant: Merchant) -> CatalogMerchantDetail:
     return CatalogMerchantDetail(
         slug=merchant.slug, name=merchant.name, page_url=merchant_path(merchant.slug), logo_url=logo_path(merchant.logo)
     )
@@ -241,7 +241,7 @@ def detail_view(detail: PublicDetail) -> CatalogServiceDetail:
         tags=list(service.tags),
         formats=list(service.formats),
         logo_url=logo_path(service.logo),
-        merchant=merchant_view(detail.merchant),
+        merchant=catalog_merchant_view(detail.merchant),
         page_url=service_path(detail.merchant.slug, service.slug),
         versions=versions,
         operations=operations,

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 from shared.catalog.models import ServiceStatus, Visibility
 from shared.catalog.parts import CatalogParts
 from shared.catalog.services.reviews import Review, Reviews
-from shared.catalog.services.routes import full_view, summary, view
+from shared.catalog.services.routes import full_view, service_summary, view
 from shared.catalog.services.schemas import OptionalReason, ServicesView, ServiceView
 from shared.identity.guard import allowed
 from shared.identity.models import Caller
@@ -70,7 +70,7 @@ async def list_all_services(
 ) -> ServicesView:
     """List all services of the platform by status; those of one merchant newest first."""
     page = await reviews.page(status, merchant, limit, cursor)
-    return ServicesView(items=[summary(stored.value) for stored in page.items], next_cursor=page.cursor)
+    return ServicesView(items=[service_summary(stored.value) for stored in page.items], next_cursor=page.cursor)
 
 
 @router.get("/review", summary="List services under review")

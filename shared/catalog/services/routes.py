@@ -57,7 +57,7 @@ async def list_services(
 ) -> ServicesView:
     """List the merchant's services, newest first."""
     page = await services.page(merchant_id, status, limit, cursor)
-    return ServicesView(items=[summary(stored.value) for stored in page.items], next_cursor=page.cursor)
+    return ServicesView(items=[service_summary(stored.value) for stored in page.items], next_cursor=page.cursor)
 
 
 @router.get("/services/{service_id}", summary="Read a service")
@@ -120,7 +120,7 @@ async def retire_service(
     return view(await services.retire(caller.actor, service_id, why.reason), response)
 
 
-def summary(service: Service) -> ServiceSummary:
+def service_summary(service: Service) -> ServiceSummary:
     return ServiceSummary.model_validate(_fields(service))
 
 

@@ -49,7 +49,7 @@ class UpstreamSecrets:
         if header.lower() in _RESERVED or header.lower().startswith("x-ams-"):
             rule = "must not be a header that belongs to the call itself"
             raise Problem(400, "request_invalid", f"`header` {rule}.", (FieldError("header", rule),))
-        name = secret_name(service_id)
+        name = upstream_secret_name(service_id)
         await self._secrets.put(name, value)
         try:
             return await self._commit(actor, "service.set_upstream_secret", detail, header, name)
@@ -88,7 +88,7 @@ class UpstreamSecrets:
         return ServiceDetail(stored, detail.revision)
 
 
-def secret_name(service_id: str) -> str:
+def upstream_secret_name(service_id: str) -> str:
     """Make a new name for a secret."""
     return f"{_PREFIX}{service_id}-{new_id('v')}".replace("_", "-").lower()
 

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Any
 
-from shared.kernel.errors import Problem
+from shared.kernel.errors import FieldError, Problem
 
 PROBLEM_CONTENT_TYPE = "application/problem+json"
 
@@ -39,3 +39,8 @@ def unavailable() -> Problem:
     """Make the problem 503 that a caller sees when something that AMS depends on did not answer."""
     detail = "A part of the platform is not available right now. Try again with the same event ids."
     return Problem(503, "service_unavailable", detail, headers={"Retry-After": "1"})
+
+
+def invalid_field(field: str, rule: str) -> Problem:
+    """Make the problem 400 `request_invalid` of a field that breaks a rule."""
+    return Problem(400, "request_invalid", f"`{field}` {rule}.", errors=(FieldError(field, rule),))

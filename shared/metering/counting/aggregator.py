@@ -1,7 +1,7 @@
 """Aggregation: every event of a batch is counted exactly once, parked, or the whole batch is tried again.
 
     batch ──► sorted by partition ──► chunks ──► writer: one transaction a chunk, records and counters together
-                   └─► parked: what cannot be counted (refusals)
+                   └─► parked: what cannot be counted (event_check)
 
 The order of durable steps: one transaction creates the usage records and replaces their counters, so that a record
 exists if and only if it is counted; the caller moves the checkpoint only after this returned. A batch that comes again
@@ -22,9 +22,9 @@ from shared.access.gate.service import Gate
 from shared.kernel.clock import utc_now
 from shared.kernel.telemetry import AGGREGATE_SECONDS, EVENTS_COUNTED, EVENTS_DUPLICATE
 from shared.metering.counters import counter_key
+from shared.metering.counting.event_check import EventCheck, Refusal
 from shared.metering.counting.parked import Parked
 from shared.metering.counting.record_ids import record_id
-from shared.metering.counting.refusals import EventCheck, Refusal
 from shared.metering.counting.writer import CountableEvent, UsageWriter, chunks
 from shared.metering.events import decode_event, partition_of
 from shared.platform.documents import Documents

@@ -10,7 +10,7 @@ from shared.billing.documents.json import render_json
 from shared.billing.usage.proofs import proven_records
 from shared.billing.usage.records import RecordsError, export_csv
 from shared.billing.verification.reading import InvoiceUnreadable, open_invoice
-from shared.billing.verification.recompute import verify
+from shared.billing.verification.recompute import verify_invoice
 from tests.support.billing.books import open_books
 from tests.support.market import PER_REQUEST
 
@@ -54,7 +54,7 @@ async def folder(tmp_path: Path) -> AsyncIterator[Path]:
 
 def _found(folder: Path, records: str = "records.csv", invoice: str = "invoice.json") -> str:
     opened = open_invoice(folder / invoice)
-    return "\n".join(map(str, verify(opened.invoice, [folder / records])))
+    return "\n".join(map(str, verify_invoice(opened.invoice, [folder / records])))
 
 
 async def test_an_untouched_invoice_is_right(folder: Path) -> None:

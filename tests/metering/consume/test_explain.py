@@ -162,6 +162,6 @@ async def test_questions_are_limited_and_not_counted_as_refusals(market: AccessM
     statuses = [(await ask(market, key["key"])).status_code for _ in range(QUESTIONS_PER_MINUTE_MAX + 5)]
     assert statuses.count(200) <= 2 * QUESTIONS_PER_MINUTE_MAX
     assert 429 in statuses
-    await market.api.app.access.refusals.flush()
+    await market.api.app.access.refusal_counts.flush()
     answer = await market.ann.get(f"{market.consumer}/keys/{key['id']}/refusals")
     assert answer.json()["total"] == 0

@@ -6,8 +6,8 @@ import pytest
 
 from shared.kernel.clock import format_time
 from shared.metering.counting.aggregator import RawEvent
+from shared.metering.counting.event_check import EVENT_BYTES_MAX
 from shared.metering.counting.parked import Parked, ParkedEvent
-from shared.metering.counting.refusals import EVENT_BYTES_MAX
 from shared.metering.events import ACCEPTED_FUTURE, ACCEPTED_PAST, encode_event
 from shared.platform.blobs import BlobsUnavailable
 from tests.support.embedded import (

@@ -82,7 +82,7 @@ _CountKey = tuple[str, str, str, str]
 _Counts = dict[_CountKey, int]
 
 
-class Refusals:
+class RefusalCounts:
     """One per process."""
 
     def __init__(self, documents: Documents, now: Callable[[], datetime] = utc_now) -> None:

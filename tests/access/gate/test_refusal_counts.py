@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from shared.access.gate import refusals as module
-from shared.access.gate.refusals import COUNTS_MAX, Refusals
+from shared.access.gate import refusal_counts as module
+from shared.access.gate.refusal_counts import COUNTS_MAX, RefusalCounts
 from shared.access.keys.format import new_key
 from shared.access.models import ApiKey
 from shared.kernel.clock import format_time, utc_now
@@ -37,7 +37,7 @@ async def refused(market: AccessMarket, clear: str) -> str:
 
 
 async def seen(market: AccessMarket, key: dict[str, Any], query: str = "") -> dict[str, int]:
-    await market.api.app.access.refusals.flush()
+    await market.api.app.access.refusal_counts.flush()
     answer = await market.ann.get(f"{market.consumer}/keys/{key['id']}/refusals{query}")
     assert answer.status_code == 200, answer.text
     document = answer.json()
@@ -81,14 +81,14 @@ async def test_keys_that_nobody_knows_are_nobodys(market: AccessMarket) -> None:
     key = await created(market)
     assert await refused(market, new_key("live")) == "key_unknown"
     assert await seen(market, key) == {}
-    assert market.api.app.access.refusals._counts == {}
+    assert market.api.app.access.refusal_counts._counts == {}
 
 
 async def test_processes_add_up(market: AccessMarket) -> None:
     key = await created(market)
     stored = await market.api.app.access.store.key(market.consumer_id, key["id"])
     assert stored is not None
-    processes = [Refusals(market.api.app.ports.documents) for _ in range(5)]
+    processes = [RefusalCounts(market.api.app.ports.documents) for _ in range(5)]
     for process in processes:
         for _ in range(20):
             process.note(stored, "rate_limited")
@@ -100,7 +100,7 @@ async def test_they_are_stored_without_anybody_asking(market: AccessMarket, monk
     monkeypatch.setattr(module, "FLUSH_S", 0.01)
     stored = await _stored(market)
     now = utc_now()
-    refusals = Refusals(market.api.app.ports.documents, lambda: now)
+    refusals = RefusalCounts(market.api.app.ports.documents, lambda: now)
     refusals.note(stored, "key_expired")
     flushing = refusals._flushing
     assert flushing is not None
@@ -131,7 +131,7 @@ async def test_what_the_store_does_not_take_waits(market: AccessMarket) -> None:
             return getattr(market.api.app.ports.documents, name)
 
     failing, now = Failing(), utc_now()
-    refusals = Refusals(failing, lambda: now)  # the real store, except that it fails
+    refusals = RefusalCounts(failing, lambda: now)  # the real store, except that it fails
     refusals.note(stored, "key_expired")
     await refusals.flush()
     failing.fails = False
@@ -143,7 +143,7 @@ async def test_what_the_store_does_not_take_waits(market: AccessMarket) -> None:
 
 async def test_memory_is_bounded(market: AccessMarket) -> None:
     stored = await _stored(market)
-    refusals = Refusals(market.api.app.ports.documents)
+    refusals = RefusalCounts(market.api.app.ports.documents)
     for number in range(COUNTS_MAX + 100):
         refusals.note(stored.model_copy(update={"id": f"key_{number}"}), "key_expired")
     refusals.note(stored, "made_up_code")
@@ -168,7 +168,7 @@ async def test_memory_is_bounded_while_the_store_is_down(market: AccessMarket, m
         for _ in range(5):
             refusals.note(stored.model_copy(update={"id": f"key_{next(numbers)}"}), "key_expired")
 
-    refusals = Refusals(Down())  # type: ignore[arg-type]  # only what a flush reads first
+    refusals = RefusalCounts(Down())  # type: ignore[arg-type]  # only what a flush reads first
     _refuse_five()
     for _ in range(10):
         await refusals.flush()
@@ -182,7 +182,7 @@ async def test_days_are_chosen(market: AccessMarket) -> None:
     app = market.api.app
     now = utc_now()
     for days in (0, 3, 10):
-        past = Refusals(app.ports.documents, lambda days=days: now - timedelta(days=days))  # type: ignore[misc]  # bound now
+        past = RefusalCounts(app.ports.documents, lambda days=days: now - timedelta(days=days))  # type: ignore[misc]  # bound now
         past.note(stored, "key_expired")
         await past.close()
     key, day = {"id": stored.id}, now.date()
