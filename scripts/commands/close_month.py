@@ -40,6 +40,8 @@ app = typer.Typer(add_completion=False)
 
 @dataclass(frozen=True, slots=True)
 class Closed:
+    """A close that ended, and the invoices that it issued."""
+
     close: Close
     invoices: Sequence[Invoice]
 

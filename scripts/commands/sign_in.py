@@ -43,6 +43,8 @@ class SignInRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
+    """What the provider gives to whoever signed in."""
+
     access_token: str
     refresh_token: str
     id_token: str

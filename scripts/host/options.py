@@ -83,14 +83,20 @@ def limits_from_environment() -> HostLimits:
 
 
 class EventHubSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """What this host reads of `extensions.eventHubs` in host.json."""
+
     max_event_batch_size: int = 100
 
 
 class HttpSettings(msgspec.Struct, frozen=True, rename="camel"):
+    """What this host reads of `extensions.http` in host.json."""
+
     route_prefix: str = "api"
 
 
 class Extensions(msgspec.Struct, frozen=True, rename="camel"):
+    """What this host reads of `extensions` in host.json."""
+
     http: HttpSettings = HttpSettings()
     event_hubs: EventHubSettings = EventHubSettings()
 

@@ -33,6 +33,8 @@ class AmsError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
+    """Why AMS did not take an event: a problem code, and its explanation."""
+
     code: str
     detail: str
 

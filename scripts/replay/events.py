@@ -41,6 +41,8 @@ class Survey:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
+    """Usage events of one consumer, encoded, to be reported in one request. `slot` is the number of the consumer."""
+
     slot: int
     events: list[bytes]
 

@@ -51,6 +51,8 @@ class DescribedService(Listing):
 
 
 class DescribedProject(Described):
+    """A project of a consumer."""
+
     id: Identifier
     name: Name
 
@@ -98,6 +100,8 @@ class DescribedConsumer(Described):
 
 
 class Market(Described):
+    """Everything that a file of a market may hold."""
+
     merchants: tuple[DescribedMerchant, ...] = ()
     services: tuple[DescribedService, ...] = ()
     consumers: tuple[DescribedConsumer, ...] = ()

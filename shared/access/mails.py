@@ -7,6 +7,8 @@ from shared.identity.tasks import SendMail
 
 
 class AccessMails:
+    """Makes mails to the people of a consumer, and to the operators."""
+
     def __init__(self, accounts: AccountStore, settings: PlatformSettingsStore) -> None:
         self._accounts = accounts
         self._settings = settings

@@ -41,6 +41,8 @@ def key_document(key_id: str) -> str:
 
 
 class AccessStore(ChangeNotifier):
+    """Reads the documents of consumers, grants, projects and keys. Listeners are told when this process changed one."""
+
     def __init__(self, documents: Documents) -> None:
         super().__init__()
         self.documents = documents

@@ -30,6 +30,8 @@ _logger = logging.getLogger(__name__)
 
 
 class Recipients(Protocol):
+    """Knows who gets a mail when a rule fires."""
+
     async def mails(self, rule: Rule, subject: str, text: str) -> Sequence[Task]:
         """To the people of the rule's owner."""
         ...

@@ -9,6 +9,8 @@ from shared.identity.sign_in.service import Authenticator
 
 
 class PlatformAuthority:
+    """Answers the guard's questions: the port `shared.identity.authority.Authority`."""
+
     def __init__(self, sign_in: Authenticator, relations: Relations) -> None:
         self._sign_in = sign_in
         self._relations = relations

@@ -16,6 +16,8 @@ _OBJECTS = ("merchant_id", "service_id", "consumer_id")
 
 
 class Relations:
+    """Finds out in which relations an account stands to the object that a path names, such as owner of a project."""
+
     def __init__(self, catalog: CatalogStore, access: AccessStore) -> None:
         self._catalog = catalog
         self._access = access

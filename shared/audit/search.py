@@ -41,6 +41,8 @@ class EntryFilter:
 
 
 class AuditSearch:
+    """Finds entries in the audit log, by person, object, action and time."""
+
     def __init__(self, documents: Documents, log: AuditLog) -> None:
         self._documents = documents
         self._log = log

@@ -44,6 +44,8 @@ def version_document(number: int) -> str:
 
 
 class CatalogStore(ChangeNotifier):
+    """Reads the documents of merchants and services. Listeners are told when this process changed one."""
+
     def __init__(self, documents: Documents) -> None:
         super().__init__()
         self.documents = documents

@@ -18,10 +18,14 @@ _ID = "admins"
 
 
 class Roster(StoredModel):
+    """The accounts that are admins, in one document, so that the last one cannot be removed by two at once."""
+
     account_ids: tuple[Identifier, ...] = ()
 
 
 class Admins:
+    """Appoints and removes admins."""
+
     def __init__(self, documents: Documents, journal: Journal, store: AccountStore) -> None:
         self._documents = documents
         self._journal = journal

@@ -10,6 +10,8 @@ ATTEMPTS_MAX = 10
 
 
 class MerchantStaff:
+    """Keeps on accounts which merchants they run."""
+
     def __init__(self, documents: Documents, store: AccountStore, journal: Journal) -> None:
         self._documents = documents
         self._store = store

@@ -106,6 +106,8 @@ class ReportSubjectView(View):
 
 
 class ContentsView(View):
+    """What a report shows."""
+
     id: str
     """Id of it."""
     name: str

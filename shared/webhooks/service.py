@@ -32,6 +32,8 @@ def new_secret() -> str:
 
 
 class Webhooks:
+    """Makes, changes and removes the webhooks of an owner, and shows what was delivered to them."""
+
     def __init__(
         self, store: WebhookStore, journal: Journal, vault: Secrets, now: Callable[[], datetime] = utc_now
     ) -> None:

@@ -23,6 +23,8 @@ def delivery_document(webhook_id: str, id: str) -> str:
 
 
 class WebhookStore:
+    """Reads webhooks and their deliveries."""
+
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 

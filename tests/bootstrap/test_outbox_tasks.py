@@ -111,9 +111,9 @@ async def test_what_an_earlier_release_left_in_the_outbox_is_done(app: Applicati
     for number, (kind, data) in enumerate(
         [
             ("audit.append", ENTRY),
-            ("documents.put", {"container": "access", "partition": "p", "id": "x", "body": '{"a":1}'}),
+            ("documents.create", {"container": "access", "partition": "p", "id": "x", "body": '{"a":1}'}),
             ("mail.send", {"to": "ann@buyers.example", "subject": "Hello", "text": "There.\n"}),
-            ("webhook.emit", STORED[8][2]),
+            ("webhook.emit", next(data for _, kind, data in STORED if kind == "webhook.emit")),
             ("invoice.issued", {"merchant_id": "mer_1", "ids": ["inv_unknown"], "at": "2026-11-21T10:00:00.000Z"}),
             ("report.make", {}),
         ]

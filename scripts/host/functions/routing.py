@@ -41,12 +41,16 @@ class _Segment:
 
 @dataclass(frozen=True, slots=True)
 class Match(Generic[T]):
+    """The target of the route that a path matched, and the values of its parameters."""
+
     target: T
     parameters: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class MethodNotAllowed:
+    """A path matched a route, but not with this method. `allowed` are the methods it has."""
+
     allowed: tuple[str, ...]
 
 

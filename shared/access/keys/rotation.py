@@ -30,6 +30,8 @@ OVERLAP_HOURS = 24
 
 
 class Rotation:
+    """Gives an API key a new secret, while the old one works for an overlap or ends at once."""
+
     def __init__(
         self,
         store: AccessStore,

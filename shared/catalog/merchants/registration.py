@@ -29,6 +29,8 @@ MERCHANT_SECRETS = frozenset({"tax_id"})
 
 
 class Registration:
+    """Makes a merchant of whoever has an invite."""
+
     def __init__(
         self,
         documents: Documents,

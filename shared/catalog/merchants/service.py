@@ -54,6 +54,8 @@ _SHOWN = {"name", "logo", "status"}
 
 
 class Merchants:
+    """Changes merchants: their profiles by their own people, their status and marks by operators."""
+
     def __init__(self, store: CatalogStore, journal: Journal, blobs: Blobs, mails: CatalogMails) -> None:
         self._store = store
         self._journal = journal

@@ -38,6 +38,8 @@ _STOPPED = "takes too long, or too much memory, to check"
 
 
 class OpenApiDocuments:
+    """Takes in, keeps and reads services' OpenAPI documents."""
+
     def __init__(self, services: Services, blobs: Blobs, limits: Limits) -> None:
         self._services = services
         self._blobs = blobs

@@ -29,6 +29,8 @@ Fault = tuple[str, str]
 
 
 class Refused(Exception):
+    """The document cannot be taken. `faults` say where and why."""
+
     def __init__(self, *faults: Fault) -> None:
         super().__init__(faults)
         self.faults = faults

@@ -42,6 +42,8 @@ def released(service: Service, actor: Actor, notes: str, now: datetime) -> tuple
 
 
 class ServiceChanges:
+    """Commits writes of a service together with their audit entry and with what follows from them."""
+
     def __init__(self, journal: Journal, now: Callable[[], datetime] = utc_now) -> None:
         self._journal = journal
         self.now = now

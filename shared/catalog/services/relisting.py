@@ -16,6 +16,8 @@ ATTEMPTS_MAX = 10
 
 
 class Relisting:
+    """Lists a merchant's services anew in the marketplace when the merchant changed."""
+
     def __init__(self, store: CatalogStore, journal: Journal, now: Callable[[], datetime] = utc_now) -> None:
         self._store = store
         self._journal = journal

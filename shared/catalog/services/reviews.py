@@ -30,6 +30,8 @@ class Review:
 
 
 class Reviews:
+    """Shows operators what waits for approval, and carries out their decisions on services."""
+
     def __init__(self, store: CatalogStore, services: Services, changes: ServiceChanges, mails: CatalogMails) -> None:
         self._store = store
         self._services = services

@@ -57,6 +57,8 @@ class ServiceDetail:
 
 
 class Services:
+    """Makes and changes services for their merchants, from the draft to the retirement."""
+
     def __init__(
         self,
         store: CatalogStore,

@@ -37,6 +37,8 @@ class Reached:
 
 
 class ConnectionTest:
+    """Calls a merchant's API once, to show whether AMS reaches it."""
+
     def __init__(self, services: Services, upstream: Upstream, secrets: Secrets, limits: Limits) -> None:
         self._services = services
         self._upstream = upstream

@@ -16,6 +16,8 @@ class GatewayBusy(Unavailable):
 
 
 class GatewaySync:
+    """Keeps the API gateway in front of AMS in step with the services that are on offer."""
+
     def __init__(self, store: CatalogStore, blobs: Blobs, gateway: Gateway) -> None:
         self._store = store
         self._blobs = blobs

@@ -37,6 +37,8 @@ _RESERVED = {
 
 
 class UpstreamSecrets:
+    """Keeps the secrets by which merchants' APIs know AMS: in the vault, under names that services carry."""
+
     def __init__(self, services: Services, changes: ServiceChanges, secrets: Secrets) -> None:
         self._services = services
         self._changes = changes

@@ -37,6 +37,8 @@ FirstTasks = Callable[[Account], Sequence[Task]]
 
 @dataclass(frozen=True, slots=True)
 class Enrolled:
+    """The account that a token belongs to, and the login by which it was found."""
+
     account: Account
     login: Login
 

@@ -42,6 +42,8 @@ class _Unseen(Exception):
 
 
 class Sessions:
+    """Keeps who is signed in where, and refuses sessions that were ended."""
+
     def __init__(
         self,
         documents: Documents,

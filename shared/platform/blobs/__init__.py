@@ -24,6 +24,8 @@ def check_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Blob:
+    """A blob with its bytes in memory."""
+
     name: str
     data: bytes
     content_type: str
@@ -38,6 +40,8 @@ class BlobsUnavailable(Unavailable):
 
 
 class Blobs(Protocol):
+    """Keeps bytes by name. Every method may raise BlobsUnavailable."""
+
     async def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool = False) -> None:
         """Whole or not at all: a reader never sees half a blob. Raises BlobExists unless `overwrite`."""
         ...

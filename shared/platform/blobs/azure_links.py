@@ -23,6 +23,8 @@ KEY_LIVES = timedelta(days=2)
 
 @dataclass(frozen=True, slots=True)
 class AccountKey:
+    """A storage account with its key, which signs links."""
+
     name: str
     key: str
 

@@ -92,6 +92,8 @@ CONTAINERS = _load_containers()
 
 @dataclass(frozen=True, slots=True)
 class Document:
+    """A document as it was read. Its ETag changes with every write."""
+
     partition: str
     id: str
     body: bytes
@@ -99,7 +101,7 @@ class Document:
 
 
 class Create(NamedTuple):
-    """Fails with `DocumentExists` when the id is taken. `ttl_s`: seconds to live, None for ever."""
+    """Create a document. Fails with `DocumentExists` when the id is taken. `ttl_s`: seconds to live, None for ever."""
 
     id: str
     body: bytes
@@ -108,7 +110,8 @@ class Create(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """Fails with `DocumentMissing`, or with `PreconditionFailed` when `etag` is not the current one."""
+    """Replace a document. Fails with `DocumentMissing`, or with `PreconditionFailed` when `etag` is not the current
+    one; None replaces any."""
 
     id: str
     body: bytes
@@ -118,6 +121,8 @@ class Replace:
 
 @dataclass(frozen=True, slots=True)
 class Upsert:
+    """Write a document, whether it is there or not. `ttl_s`: seconds to live, None for ever."""
+
     id: str
     body: bytes
     ttl_s: int | None = None
@@ -125,6 +130,9 @@ class Upsert:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
+    """Delete a document. Fails with `DocumentMissing`, or with `PreconditionFailed` when `etag` is not the current one;
+    None deletes any."""
+
     id: str
     etag: str | None = None
 
@@ -202,6 +210,8 @@ class DocumentsUnavailable(Unavailable):
 
 
 class Documents(Protocol):
+    """Keeps JSON documents by container, partition and id, with the guarantees above."""
+
     async def get(self, container: Container, partition: str, id: str) -> Document | None:
         """Read a document. None when there is none, also for an id that no document can have."""
         ...

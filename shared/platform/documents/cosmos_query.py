@@ -14,6 +14,8 @@ IN_VALUES_MAX = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Statement:
+    """A query in the SQL of Cosmos DB, and its parameters."""
+
     sql: str
     parameters: list[dict[str, object]]
 

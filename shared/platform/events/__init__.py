@@ -33,6 +33,8 @@ class StreamEvent(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
+    """Events of one partition of the stream, in their order."""
+
     partition: str
     events: tuple[StreamEvent, ...]
 
@@ -57,6 +59,8 @@ class EventTooLarge(ValueError):
 
 
 class Events(Protocol):
+    """Publishes usage events to the stream, and delivers them in batches."""
+
     async def publish(self, partition_key: str, events: Sequence[bytes]) -> None:
         """Durable when it returns. An empty sequence is a no-op. Raises EventsUnavailable, EventTooLarge."""
         ...

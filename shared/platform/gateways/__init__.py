@@ -19,6 +19,8 @@ class GatewayService:
 
 
 class Gateway(Protocol):
+    """Tells an API gateway which services there are."""
+
     async def publish(self, offer: GatewayService) -> None:
         """Make the service callable through the gateway, or bring it up to date. Raises Unavailable."""
         ...

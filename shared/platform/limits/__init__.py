@@ -35,6 +35,8 @@ class Decision:
 
 
 class Limits(Protocol):
+    """Counts calls against limits."""
+
     async def take(self, demands: Sequence[Demand], cost: int = 1) -> Decision:
         """Count `cost` calls in every demand if all have room. `demands` is not empty."""
         ...

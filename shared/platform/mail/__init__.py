@@ -32,6 +32,8 @@ class MailRefused(Exception):
 
 
 class Mail(Protocol):
+    """Hands mails over to whoever delivers them."""
+
     async def send(self, message: Message) -> None:
         """Returns when the message is handed over durably. Raises MailUnavailable, MailDeferred, MailRefused;
         ValueError for a header with a line break, and when `to` is not one address."""

@@ -12,6 +12,8 @@ Security = Literal["none", "starttls", "tls"]
 
 
 class SmtpMail:
+    """The mail port on a mail server, by SMTP. A connection for each mail."""
+
     def __init__(
         self, host: str, port: int, sender: str, *, user: str | None, password: str | None, security: Security
     ) -> None:

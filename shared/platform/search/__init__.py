@@ -77,6 +77,8 @@ class SearchUnavailable(Unavailable):
 
 
 class SearchIndex(Protocol):
+    """Holds items with words and values, and finds them."""
+
     async def update(self, put: Sequence[SearchItem], remove: Sequence[str]) -> None:
         """Add items or replace those with the same id; forget others, whether they are there or not. A search sees all
         of it or nothing. Raises SearchUnavailable."""

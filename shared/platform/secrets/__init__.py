@@ -36,6 +36,8 @@ class SecretsUnavailable(Unavailable):
 
 
 class Secrets(Protocol):
+    """Keeps secrets by name."""
+
     async def get(self, name: str) -> str:
         """Read the current value. Raises SecretMissing, SecretsUnavailable."""
         ...

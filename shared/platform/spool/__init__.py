@@ -15,6 +15,8 @@ class SpoolUnavailable(Unavailable):
 
 
 class Spool(Protocol):
+    """Keeps usage events on the disk of this machine until the stream has confirmed them."""
+
     @property
     def waiting(self) -> int:
         """Events of this process that the stream has not confirmed yet."""

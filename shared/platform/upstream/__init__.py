@@ -64,6 +64,8 @@ class UpstreamRequest:
 
 
 class UpstreamResponse(Protocol):
+    """A response of a merchant's API, whose body is read or streamed once."""
+
     @property
     def status(self) -> int: ...
 
@@ -87,6 +89,8 @@ class UpstreamResponse(Protocol):
 
 
 class Upstream(Protocol):
+    """Calls merchants' APIs."""
+
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
         """Returns with the response's headers. Raises UpstreamUnreachable, UpstreamTimeout, and whatever iterating
         `request.body` raised."""

@@ -110,6 +110,8 @@ class HttpUpstream:
 
 
 class HttpUpstreamResponse:
+    """A response as aiohttp gives it, with failures as errors of the port."""
+
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
         self.status = response.status

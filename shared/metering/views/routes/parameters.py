@@ -157,6 +157,8 @@ class UsageSpikes(UsageAnswer):
 
 @dataclass(frozen=True, slots=True)
 class Range:
+    """The range of time that a request asks for, and the zone of its calendar."""
+
     start: datetime
     end: datetime
     zone: ZoneInfo
