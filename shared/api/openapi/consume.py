@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import fields
 
-from shared.api.openapi.refusals import header, refusal
+from shared.api.openapi.problem_responses import header, problem_response
 from shared.metering.consume.parsing import EVENTS_PER_BATCH_MAX, REPORT_BYTES_MAX
 from shared.metering.events import EVENT_TYPE, METADATA_BYTES_MAX, METADATA_LEVELS_MAX, ReportedEvent, UsageData
 
@@ -186,7 +186,8 @@ _ANY_BODY = {
     "content": {"*/*": {"schema": {}}},
 }
 _REFUSED = {
-    status: refusal(status) for status in ("400", "401", "403", "408", "413", "429", "500", "502", "503", "504")
+    status: problem_response(status)
+    for status in ("400", "401", "403", "408", "413", "429", "500", "502", "503", "504")
 }
 _LIMITS = {"RateLimit": header("RateLimit"), "RateLimit-Policy": header("RateLimitPolicy")}
 _ANSWER = {"description": _UPSTREAM, "headers": {**_HEADERS, **_LIMITS}, "content": {"*/*": {"schema": {}}}}
@@ -245,7 +246,7 @@ _POST = {
             },
         },
         **_REFUSED,
-        "415": refusal("415"),
+        "415": problem_response("415"),
         "422": {
             "description": "An event breaks a rule, or no event of the batch could be taken (`batch_rejected`).",
             "headers": {"X-AMS-Request-Id": header("RequestId")},

@@ -11,7 +11,14 @@ from fastapi.openapi.utils import get_openapi
 from shared.api.openapi.consume import consume_paths, consume_schemas
 from shared.api.openapi.pages import page_paths
 from shared.api.openapi.platform import platform_paths, platform_schemas
-from shared.api.openapi.refusals import FIELD_ERROR, HEADERS, PROBLEM, add_refusals, header, refusals
+from shared.api.openapi.problem_responses import (
+    FIELD_ERROR,
+    HEADERS,
+    PROBLEM,
+    add_problem_responses,
+    header,
+    problem_responses,
+)
 from shared.api.openapi.tags import CONTACT, DESCRIPTION, SERVERS, TITLE, tags
 from shared.api.operations import ApiOperation, operations
 from shared.identity.permissions import PERMISSIONS
@@ -74,7 +81,7 @@ def _complete(document: dict[str, Any], known: dict[tuple[str, str], ApiOperatio
     schemas.update(consume_schemas(), **platform_schemas(), Problem=PROBLEM, FieldError=FIELD_ERROR)
     schemas["JsonValue"]["description"] = _JSON_VALUE
     components["schemas"] = dict(sorted(schemas.items()))
-    components["responses"] = refusals()
+    components["responses"] = problem_responses()
     components["headers"] = HEADERS
     _tidy(document)
     return document
@@ -98,7 +105,7 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any], known
             response.setdefault("headers", {})["ETag"] = header("ETag")
     if "304" in responses and not _has(operation, "if-none-match"):  # which `cacheable` reads from the request itself
         operation.setdefault("parameters", []).append(_IF_NONE_MATCH)
-    add_refusals(path, method, operation, guarded=action is not None)
+    add_problem_responses(path, method, operation, guarded=action is not None)
 
 
 def _has(operation: dict[str, Any], parameter: str) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any, get_args
 
-from shared.api.openapi.refusals import header
+from shared.api.openapi.problem_responses import header
 from shared.catalog.models import PriceModel, ServiceType
 from shared.kernel.http.parameters import IF_NONE_MATCH
 from shared.platform.search import Sort

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from shared.api.openapi.refusals import refusal
+from shared.api.openapi.problem_responses import problem_response
 from shared.kernel.telemetry import METRICS_CONTENT_TYPE
 
 _STATUS = {"type": "string", "enum": ["pass", "fail"]}
@@ -123,7 +123,7 @@ _DOWNLOAD = {
                 },
                 "content": {"*/*": {"schema": {}}},
             },
-            **{status: refusal(status) for status in ("403", "404", "410", "500", "503")},
+            **{status: problem_response(status) for status in ("403", "404", "410", "500", "503")},
         },
     ),
     "parameters": [

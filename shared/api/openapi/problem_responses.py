@@ -94,7 +94,7 @@ PROBLEM = {
 }
 
 
-def refusals() -> dict[str, Any]:
+def problem_responses() -> dict[str, Any]:
     """The document's `components.responses`."""
     made: dict[str, Any] = {
         f"Problem{status}": {"description": text, "headers": _headers(status), "content": content(status)}
@@ -115,7 +115,7 @@ def _headers(status: str) -> dict[str, Any]:
     return {**sent, "Retry-After": header("RetryAfter")} if status in _RETRIED else sent
 
 
-def refusal(status: str) -> dict[str, Any]:
+def problem_response(status: str) -> dict[str, Any]:
     """The refusal with a status, as an operation names it."""
     return {"$ref": f"#/components/responses/Problem{status}"}
 
@@ -140,12 +140,12 @@ def content(status: str) -> dict[str, Any]:
     return {PROBLEM_CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}}
 
 
-def add_refusals(path: str, method: str, operation: dict[str, Any], *, guarded: bool) -> None:
+def add_problem_responses(path: str, method: str, operation: dict[str, Any], *, guarded: bool) -> None:
     """Complete an operation's `responses` with those that follow from what it takes."""
     responses = operation["responses"]
     responses.pop("422", None)  # FastAPI's own
     for status in _statuses(path, method, operation, guarded=guarded):
-        responses.setdefault(status, refusal(status))
+        responses.setdefault(status, problem_response(status))
     for status, response in responses.items():
         if status >= "400" and "content" not in response and "$ref" not in response:
             response["content"] = content(status)
