@@ -16,7 +16,8 @@ PROVIDER_STOP_S = 10.0
 
 
 async def run(host: Sequence[str], provider: Sequence[str]) -> int:
-    """The host's exit code, or 1 when the provider ended first. A signal to stop goes to both."""
+    """Run host and provider side by side; returns the host's exit code, or 1 when the provider ended first. A signal to
+    stop goes to both."""
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -36,7 +37,7 @@ async def run(host: Sequence[str], provider: Sequence[str]) -> int:
 
 
 async def _start(command: Sequence[str]) -> asyncio.subprocess.Process:
-    """In a process group of its own, so that Ctrl-C reaches it through us and once only."""
+    """Start a process in a group of its own, so that Ctrl-C reaches it through us and once only."""
     return await asyncio.create_subprocess_exec(*command, start_new_session=True)
 
 

@@ -7,7 +7,7 @@ errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emo
 
 
 def counted(number: int, thing: str) -> str:
-    """`1 line`, `2 lines`, `6,939 records`."""
+    """Write a number with its noun: `1 line`, `2 lines`, `6,939 records`."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 

@@ -27,5 +27,6 @@ CONSUMER_GROUP = "aggregate"
     strategy="exponential_backoff", max_retry_count="-1", minimum_interval="00:00:01", maximum_interval="00:01:00"
 )
 async def aggregate_usage(events: List[func.EventHubEvent]) -> None:
-    """Raises when infrastructure fails, so that the same batch comes again; a bad event is parked instead."""
+    """Count a batch of usage events. Raises when infrastructure fails, so that the same batch comes again; a bad event
+    is parked instead."""
     await application().metering.aggregator.apply([RawEvent(event.get_body(), event.partition_key) for event in events])

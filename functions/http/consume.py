@@ -40,7 +40,8 @@ def _outcome_counter(way: str, outcome: str) -> Counter:
 @blueprint.route("api/consume", methods=["POST"])
 @streams_body
 async def consume(req: func.HttpRequest) -> func.HttpResponse:
-    """A usage report by its content type; else a call to the service named in X-AMS-Service."""
+    """Take a usage report or forward a call. A usage report by its content type; else a call to the service named in
+    X-AMS-Service."""
     kind = report_kind(req.headers.get("content-type"))
     if kind is None:
         return await _Exchange(req, "forward").forward(req.headers.get("x-ams-service"), "")
@@ -51,7 +52,7 @@ async def consume(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.route("api/consume/{service}/{*path}", methods=_METHODS)
 @streams_body
 async def consume_path(req: func.HttpRequest) -> func.HttpResponse:
-    """A call to a service, any method and path below it."""
+    """Forward a call to a service, with any method and path below it."""
     # From the URL, not from the route: forwarding needs the path byte for byte, still percent-encoded.
     *_, rest = _ROUTE.split(urlsplit(req.url).path, maxsplit=1)
     service, _, path = rest.partition("/")
@@ -91,7 +92,7 @@ class _Exchange:
             return self._refuse(error)
 
     def _content_length(self) -> int | None:
-        """None when the body's length is not known before its end."""
+        """Return the length of the body that the request gives; None when it is not known before its end."""
         if not isinstance(self._req, StreamedRequest):
             return len(self._req.get_body())
         length = self._req.headers.get("content-length")

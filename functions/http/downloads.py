@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 @blueprint.route("api/downloads/{*name}", methods=["GET"])
 @streams_body  # so that the local host sends the file piece by piece
 async def downloads(req: func.HttpRequest) -> func.HttpResponse:
-    """The file that a link leads to, to be saved under the name that the link says."""
+    """Send the file that a link leads to, to be saved under the name that the link says."""
     try:
         return await _download(req)
     except LinkExpired:

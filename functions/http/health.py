@@ -13,14 +13,14 @@ _HEADERS = {"Content-Type": "application/json", "Cache-Control": "no-store"}
 @blueprint.function_name("health_live")
 @blueprint.route("api/health/live", methods=["GET"])
 async def health_live(req: func.HttpRequest) -> func.HttpResponse:
-    """200 while the process answers at all."""
+    """Answer 200 while the process answers at all."""
     return func.HttpResponse(b'{"status":"pass"}', status_code=200, headers=_HEADERS)
 
 
 @blueprint.function_name("health_ready")
 @blueprint.route("api/health/ready", methods=["GET"])
 async def health_ready(req: func.HttpRequest) -> func.HttpResponse:
-    """200 when consume can work; else 503. Every check is named, with the reason where it fails."""
+    """Answer 200 when consume can work, else 503. Every check is named, with the reason where it fails."""
     reasons = await application().readiness()
     failing = any(reason is not None for reason in reasons.values())
     document = {

@@ -13,7 +13,8 @@ blueprint = func.Blueprint()
 @blueprint.function_name("metrics")
 @blueprint.route("api/metrics", methods=["GET"])
 async def metrics(req: func.HttpRequest) -> func.HttpResponse:
-    """The text exposition of all processes. The lag is measured when it is asked for."""
+    """Answer the metrics of all processes, in the text format of Prometheus. The lag is measured when it is asked
+    for."""
     try:
         lag = await application().ports.events.lag(CONSUMER_GROUP)
     except Unavailable:

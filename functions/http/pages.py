@@ -25,7 +25,8 @@ FILTERS_MAX = 20
 @blueprint.function_name("marketplace")
 @blueprint.route("marketplace", methods=_METHODS)
 async def marketplace(req: func.HttpRequest) -> func.HttpResponse:
-    """What is offered, by `q`, `type`, `category`, `tag` (repeatable), `merchant`, `price_model`, `sort`, `cursor`."""
+    """Serve the list of services, by `q`, `type`, `category`, `tag` (repeatable), `merchant`, `price_model`, `sort`,
+    `cursor`."""
     asked, cursor = _asked(req)
     return await _answer(req, lambda pages: pages.marketplace(asked, cursor))
 
@@ -33,14 +34,14 @@ async def marketplace(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("marketplace_merchant")
 @blueprint.route("marketplace/{merchant}", methods=_METHODS)
 async def marketplace_merchant(req: func.HttpRequest) -> func.HttpResponse:
-    """A merchant and its services."""
+    """Serve the page of a merchant and its services."""
     return await _answer(req, lambda pages: pages.merchant(req.route_params["merchant"]))
 
 
 @blueprint.function_name("marketplace_service")
 @blueprint.route("marketplace/{merchant}/{service}", methods=_METHODS)
 async def marketplace_service(req: func.HttpRequest) -> func.HttpResponse:
-    """A service."""
+    """Serve the page of a service."""
     route = req.route_params
     return await _answer(req, lambda pages: pages.service(route["merchant"], route["service"]))
 
@@ -48,21 +49,21 @@ async def marketplace_service(req: func.HttpRequest) -> func.HttpResponse:
 @blueprint.function_name("marketplace_style")
 @blueprint.route("marketplace.css", methods=_METHODS)
 async def marketplace_style(req: func.HttpRequest) -> func.HttpResponse:
-    """The stylesheet of the pages, which ask for it by its content."""
+    """Serve the stylesheet of the pages, which ask for it by its content."""
     return await _answer(req, HtmlPages.style, "public, max-age=31536000, immutable")
 
 
 @blueprint.function_name("robots")
 @blueprint.route("robots.txt", methods=_METHODS)
 async def robots(req: func.HttpRequest) -> func.HttpResponse:
-    """Where search engines may go."""
+    """Say where search engines may go."""
     return await _answer(req, HtmlPages.robots)
 
 
 @blueprint.function_name("sitemap")
 @blueprint.route("sitemap.xml", methods=_METHODS)
 async def sitemap(req: func.HttpRequest) -> func.HttpResponse:
-    """Every page that search engines should know; beyond 50,000, an index of what is at `?part=<n>`."""
+    """List every page that search engines should know; beyond 50,000, an index of what is at `?part=<n>`."""
     part = req.params.get("part", "")
     return await _answer(req, lambda _: application().catalog.sitemap.page(int(part) if part.isdecimal() else None))
 
@@ -94,7 +95,7 @@ async def _rendered(pages: HtmlPages, render: Callable[[HtmlPages], Awaitable[Ht
 
 
 def _asked(req: func.HttpRequest) -> tuple[CatalogQuery, str | None]:
-    """What is not known is ignored: these are addresses that people shorten and mistype."""
+    """Read the query; what is not known is ignored: these are addresses that people shorten and mistype."""
     given = parse_qsl(urlsplit(req.url).query)[:FILTERS_MAX]
     last = dict(given)
     filters: dict[str, list[str]] = {}

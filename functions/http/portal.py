@@ -19,14 +19,14 @@ _METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 @blueprint.function_name("portal")
 @blueprint.route("api/v1/{*route}", methods=_METHODS)
 async def portal(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """Everything of the API's version 1."""
+    """Serve everything of the API's version 1."""
     return await _serve(req, context)
 
 
 @blueprint.function_name("portal_docs")
 @blueprint.route("api/docs/{*name}", methods=["GET", "HEAD"])
 async def portal_docs(req: func.HttpRequest, context: func.Context) -> func.HttpResponse:
-    """The API's description to read, which is beside its versions."""
+    """Serve the API's description to read, which is beside its versions."""
     return await _serve(req, context)
 
 

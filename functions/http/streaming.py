@@ -14,7 +14,7 @@ Trigger = TypeVar("Trigger", bound=Callable[..., Any])
 
 
 class StreamedRequest(func.HttpRequest):
-    """Made by the local host. `chunks` can be iterated once; `get_body` is empty.
+    """A request whose body is read as it comes. `chunks` can be iterated once; `get_body` is empty.
 
     The iterator raises ConnectionError when the client goes away before the end of its body.
     """
@@ -34,7 +34,8 @@ class StreamedRequest(func.HttpRequest):
 
 
 class StreamedResponse(func.HttpResponse):
-    """`chunks` is iterated to its end, or closed with `aclose()` when the client goes away."""
+    """A response whose body is sent as it is made: `chunks` is iterated to its end, or closed with `aclose()` when the
+    client goes away."""
 
     def __init__(self, *, status_code: int, headers: dict[str, str], chunks: AsyncIterator[bytes]) -> None:
         super().__init__(b"", status_code=status_code, headers=headers)
@@ -48,7 +49,7 @@ def streams_body(trigger: Trigger) -> Trigger:
 
 
 def body_chunks(request: func.HttpRequest) -> AsyncIterator[bytes]:
-    """The request's body, as a stream or in one chunk."""
+    """Iterate over the request's body, as a stream or in one chunk."""
     return request.chunks if isinstance(request, StreamedRequest) else _whole(request.get_body())
 
 
@@ -58,7 +59,7 @@ async def _whole(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def complete(request: func.HttpRequest, response: StreamedResponse) -> func.HttpResponse:
-    """The response in the form that the host of `request` can send."""
+    """Make the response in the form that the host of `request` can send."""
     if isinstance(request, StreamedRequest):
         return response
     body = b"".join([chunk async for chunk in response.chunks])

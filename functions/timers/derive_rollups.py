@@ -10,5 +10,6 @@ blueprint = func.Blueprint()
 @blueprint.function_name("derive_rollups")
 @blueprint.timer_trigger(arg_name="timer", schedule="15 * * * * *", run_on_startup=False, use_monitor=False)
 async def derive_rollups(timer: func.TimerRequest) -> None:
-    """Every minute. Running twice changes nothing, and a run that was missed is made up for by the next one."""
+    """Run every minute: derive the slices whose counters changed. Running twice changes nothing, and a run that was
+    missed is made up for by the next one."""
     await application().metering.rollups.run()

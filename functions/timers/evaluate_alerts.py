@@ -10,5 +10,5 @@ blueprint = func.Blueprint()
 @blueprint.function_name("evaluate_alerts")
 @blueprint.timer_trigger(arg_name="timer", schedule="30 * * * * *", run_on_startup=False, use_monitor=False)
 async def evaluate_alerts(timer: func.TimerRequest) -> None:
-    """Every minute. A rule fires once in a period, however often this runs."""
+    """Run every minute: look at every alert rule. A rule fires once in a period, however often this runs."""
     await application().alerts.evaluator.run()

@@ -10,7 +10,8 @@ blueprint = func.Blueprint()
 @blueprint.function_name("make_reports")
 @blueprint.timer_trigger(arg_name="timer", schedule="45 * * * * *", run_on_startup=False, use_monitor=False)
 async def make_reports(timer: func.TimerRequest) -> None:
-    """Every minute. Does not wait for them: the host's limit for a function is not one for a report."""
+    """Run every minute: make the reports that are due. Does not wait for them: the host's limit for a function is not
+    one for a report."""
     app = application()
     await app.reports.scheduler.run()
     if await app.reports.store.any_due(app.ports.now()):

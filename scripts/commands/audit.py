@@ -71,7 +71,7 @@ async def _heads() -> list[ChainHead]:
 
 
 def _verify_export(path: Path, anchors: dict[str, ChainHead]) -> tuple[int, list[str]]:
-    """A whole export, of all actors and actions: the end of each month is what the file says it is."""
+    """Verify a whole export, of all actors and actions: the end of each month is what the file says it is."""
     try:
         entries = [Entry.model_validate_json(line) for line in path.read_text().splitlines() if line]
     except (OSError, ValidationError, UnicodeDecodeError) as error:

@@ -134,7 +134,7 @@ async def _close_merchant(app: Application, profile: BillingProfile, month: str,
 
 
 async def _export(app: Application, invoices: Sequence[Invoice], folder: Path) -> None:
-    """Write what `scripts/ams verify-invoice` takes."""
+    """Write the files that `scripts/ams verify-invoice` takes."""
     for invoice in track(
         invoices, description="export", console=errors, transient=True, disable=not errors.is_terminal
     ):

@@ -26,12 +26,13 @@ app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 def document() -> dict[str, Any]:
-    """As `GET /api/v1/openapi.json` answers it."""
+    """Make the document, as `GET /api/v1/openapi.json` answers it."""
     return described().openapi()
 
 
 def generated() -> str:
-    """The types of the TypeScript client. Raises CalledProcessError, and FileNotFoundError without its node_modules."""
+    """Generate the types of the TypeScript client. Raises CalledProcessError, and FileNotFoundError without its
+    node_modules."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "openapi.json"), Path(folder, "schema.d.ts")
         source.write_text(json.dumps(document()))
@@ -41,7 +42,7 @@ def generated() -> str:
 
 
 def problem_codes_json() -> str:
-    """What problem_codes.json must be: every row of docs/errors.md, in its order."""
+    """Write what problem_codes.json must be: every row of docs/errors.md, in its order."""
     rows = [
         line.strip("| ") for line in (ROOT / "docs" / "errors.md").read_text().splitlines() if line.startswith("| `")
     ]
@@ -54,7 +55,7 @@ def problem_codes_json() -> str:
 
 
 def problem_code_type() -> str:
-    """What shared/kernel/problem_codes.py must be: the type of every code that docs/errors.md has a row of."""
+    """Write what shared/kernel/problem_codes.py must be: the type of every code that docs/errors.md has a row of."""
     names = "".join(f'    "{row["code"]}",\n' for row in json.loads(problem_codes_json()))
     return (
         '"""The type of problem codes, made from docs/errors.md by `scripts/ams openapi codes`. Do not edit."""\n\n'
@@ -64,7 +65,7 @@ def problem_code_type() -> str:
 
 @app.callback(help=__doc__)
 def main() -> None:
-    """Sub-commands follow, however few they are."""
+    """Have the sub-commands follow, however few they are."""
 
 
 @app.command("document", epilog="Example: scripts/ams openapi document > openapi.json")

@@ -96,7 +96,7 @@ async def _event(name: str) -> ParkedEvent:
 
 
 async def _get(parked: Parked, name: str) -> ParkedEvent | None:
-    """None also for a name that nothing can have."""
+    """Read a parked event; None also for a name that nothing can have."""
     try:
         return await parked.get(name)
     except ValueError:
@@ -104,7 +104,7 @@ async def _get(parked: Parked, name: str) -> ParkedEvent | None:
 
 
 async def _replay(names: list[str]) -> tuple[int, list[str]]:
-    """How many were published, and which names are not there. No names: everything."""
+    """Replay events by name; returns how many were published, and which names are not there. No names: everything."""
     async with _parked() as parked:
         # All names before the first replay: what is still bad comes back while this runs, and must not be met again.
         wanted = names or [name async for name in parked.names()]
@@ -113,7 +113,7 @@ async def _replay(names: list[str]) -> tuple[int, list[str]]:
 
 
 def _run(work: Coroutine[Any, Any, Result]) -> Result:
-    """What an operator can mend is one line, not a trace."""
+    """Run a command so that what an operator can mend is one line, not a trace."""
     try:
         return asyncio.run(work)
     except NoSuchEvent as error:

@@ -103,7 +103,7 @@ def _print_malformed(survey: Survey) -> None:
 
 
 def _table(survey: Survey, replay: Replay, outcome: ReplayOutcome) -> Table:
-    """What was sent in this run, and what the summaries of all keys say now."""
+    """Show what was sent in this run, and what the summaries of all keys say now."""
     tally = outcome.tally
     table = Table(show_header=False)
     table.add_column()

@@ -83,10 +83,11 @@ class SignIn:
 
     @property
     def is_done(self) -> bool:
+        """Whether the provider has given an authorization code."""
         return self._code is not None
 
     def parameters(self) -> dict[str, str]:
-        """Of the authorization request."""
+        """Make the parameters of the authorization request."""
         challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
         return {
             "client_id": self.client_id,
@@ -104,12 +105,15 @@ class SignIn:
         self._follow(self.http.get(f"{self.issuer}/auth", params={k: v for k, v in given.items() if v is not None}))
 
     def ask_code(self, email: str) -> None:
+        """Ask for a code to be mailed to an address."""
         self.submit("email", email=email)
 
     def enter_code(self, code: str) -> None:
+        """Enter the code that was mailed."""
         self.submit("code", code=code)
 
     def enter_name(self, name: str) -> None:
+        """Enter the name of a new account."""
         self.submit("name", name=name)
 
     def submit(self, step: str, **fields: str) -> None:
@@ -133,7 +137,7 @@ class SignIn:
         return _tokens(self.http.post(f"{self.issuer}/token", data={**fields, **changes}))
 
     def refresh(self, refresh_token: str) -> Tokens:
-        """New tokens. The refresh token works once; the answer has the next one."""
+        """Get new tokens. The refresh token works once; the answer has the next one."""
         fields = {"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": self.client_id}
         return _tokens(self.http.post(f"{self.issuer}/token", data=fields))
 
@@ -145,7 +149,7 @@ class SignIn:
         return found[0]
 
     def _follow(self, answer: httpx.Response) -> None:
-        """As a browser does, up to a page, or to the redirect URI, which is read and not called."""
+        """Follow redirects as a browser does, up to a page, or to the redirect URI, which is read and not called."""
         for _ in range(REDIRECTS_MAX):
             target = answer.headers.get("location")
             if target is None:
@@ -169,7 +173,7 @@ class SignIn:
 
 
 def _said(answer: httpx.Response) -> str:
-    """What a page says went wrong."""
+    """Find what a page says went wrong."""
     found = re.search(r'role="alert">([^<]*)<', answer.text)
     return unescape(found[1]) if found else f"{answer.status_code} {answer.reason_phrase}"
 
@@ -182,8 +186,9 @@ def _tokens(answer: httpx.Response) -> Tokens:
 
 
 def sign_in(issuer: str, email: str, read_code: Callable[[], str], name: str | None = None) -> Tokens:
-    """The whole way. `read_code` is called when the provider has sent the code; `name` is for a new account, and by
-    default what stands before the @. Raises SignInRefused, httpx.HTTPError, and what `read_code` raises."""
+    """Go the whole way from an address to tokens. `read_code` is called when the provider has sent the code; `name` is
+    for a new account, and by default what stands before the @. Raises SignInRefused, httpx.HTTPError, and what
+    `read_code` raises."""
     with SignIn(issuer) as person:
         person.begin()
         person.ask_code(email)
@@ -194,7 +199,7 @@ def sign_in(issuer: str, email: str, read_code: Callable[[], str], name: str | N
 
 
 def read_outbox(folder: Path, email: str) -> str:
-    """The newest code for an address in the outbox folder. Raises LookupError."""
+    """Find the newest code for an address in the outbox folder. Raises LookupError."""
     for file in sorted(folder.glob("sign-in_*.eml"), reverse=True):
         message = message_from_bytes(file.read_bytes(), policy=default)
         found = re.match(r"[0-9]{6}\b", str(message["Subject"]))

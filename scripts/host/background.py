@@ -19,19 +19,21 @@ SERVED = frozenset({"httpTrigger", "eventHubTrigger", "timerTrigger"})
 
 
 def check_triggers(functions: Sequence[IndexedFunction]) -> None:
-    """Raises IndexingError: better than a function that nobody ever calls."""
+    """Refuse triggers that this host does not know. Raises IndexingError: better than a function that nobody ever
+    calls."""
     for function in functions:
         if function.kind not in SERVED:
             raise IndexingError(f"function {function.name}: this host does not serve {function.kind}")
 
 
 def make_timers(functions: Sequence[IndexedFunction], data: Path) -> list[Timer]:
-    """Raises IndexingError."""
+    """Make the timers of the function app. Raises IndexingError."""
     return [Timer(function, data / "timers") for function in functions if function.kind == "timerTrigger"]
 
 
 async def work(options: Options, lifeline: int | None) -> None:
-    """Until told to stop; then finish the batches and timers under way, and close the application."""
+    """Run triggers and timers until told to stop; then finish the batches and timers under way, and close the
+    application."""
     functions = lifecycle.index_or_exit(options)
     with lifecycle.misconfigured_exits(options):
         check_triggers(functions)
@@ -82,7 +84,7 @@ async def fire(options: Options, name: str) -> str | None:
 
 
 def main() -> None:
-    """`python -m scripts.host.background OPTIONS LIFELINE`, the latter an inherited file descriptor."""
+    """Run `python -m scripts.host.background OPTIONS LIFELINE`, the latter an inherited file descriptor."""
     options = Options.model_validate_json(sys.argv[1])
     lifecycle.prepare(options)
     uvloop.run(work(options, int(sys.argv[2])))

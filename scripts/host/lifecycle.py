@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 
 
 def prepare(options: Options) -> None:
-    """Logs, settings and the import path of this process."""
+    """Set logs, settings and the import path of this process."""
     telemetry.log_json(options.log_level)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # what it says of starting and stopping is said here
     os.chdir(options.root)
@@ -29,7 +29,7 @@ def prepare(options: Options) -> None:
 
 
 def index_or_exit(options: Options) -> tuple[IndexedFunction, ...]:
-    """Exits with EXIT_MISCONFIGURED when the function app cannot be indexed."""
+    """Index the function app; exits with EXIT_MISCONFIGURED when that is not possible."""
     with misconfigured_exits(options):
         functions = index_module(options.module)
     # What was imported lives as long as the process: the collector need not look at it again and again.
@@ -40,7 +40,7 @@ def index_or_exit(options: Options) -> tuple[IndexedFunction, ...]:
 
 @contextlib.contextmanager
 def misconfigured_exits(options: Options) -> Iterator[None]:
-    """An exception inside is logged and ends the process with EXIT_MISCONFIGURED."""
+    """Log an exception inside and end the process with EXIT_MISCONFIGURED."""
     try:
         yield
     except Exception as error:

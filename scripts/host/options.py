@@ -61,12 +61,13 @@ class HostLimits(BaseModel):
 
     @property
     def end_s(self) -> float:
-        """A process that was told to stop and is still there after this is killed."""
+        """Seconds after which a process that was told to stop, and is still there, is killed."""
         return self.drain_s + self.close_s + 1.0
 
 
 class Options(BaseModel):
-    """`root` holds function_app.py, host.json and portal-static/; `module` is the function app's module name."""
+    """What each process of the host is told: `root` holds function_app.py, host.json and portal-static/; `module` is
+    the function app's module name."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,7 +79,7 @@ class Options(BaseModel):
 
 
 def limits_from_environment() -> HostLimits:
-    """Raises pydantic's ValidationError, a ValueError."""
+    """Read the limits from the setting AMS_HOST_LIMITS. Raises pydantic's ValidationError, a ValueError."""
     return HostLimits.model_validate_json(os.environ.get(LIMITS_VARIABLE) or "{}")
 
 
@@ -108,6 +109,6 @@ class HostFile(msgspec.Struct, frozen=True):
 
 
 def read_host_file(root: Path) -> HostFile:
-    """Raises msgspec.ValidationError, a ValueError, for a file that cannot be used."""
+    """Read host.json. Raises msgspec.ValidationError, a ValueError, for a file that cannot be used."""
     path = root / "host.json"
     return msgspec.json.decode(path.read_bytes(), type=HostFile) if path.exists() else HostFile()

@@ -35,7 +35,8 @@ class _Child:
 
 
 class Supervisor:
-    """`run` returns the exit status of the host."""
+    """Starts the workers and the background process and keeps them running; `run` returns the exit status of the
+    host."""
 
     def __init__(self, options: Options, listener: socket.socket, workers: int) -> None:
         self._options = options
@@ -124,7 +125,7 @@ class Supervisor:
 
 
 def bind(address: str, port: int) -> socket.socket:
-    """A listening socket. Raises OSError."""
+    """Open a listening socket. Raises OSError."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -135,7 +136,7 @@ def bind(address: str, port: int) -> socket.socket:
 
 
 def check_root(root: Path) -> Path:
-    """Raises FileNotFoundError when there is no project at `root`."""
+    """Return `root`, resolved. Raises FileNotFoundError when there is no project at `root`."""
     if not (root / "host.json").is_file():
         raise FileNotFoundError(f"{root} holds no host.json")
     return root.absolute()

@@ -57,7 +57,7 @@ async def _unused(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def serve(options: Options, listener: socket.socket, lifeline: int | None) -> None:
-    """Until told to stop; then answer what was received, and close the application."""
+    """Serve until told to stop; then answer what was received, and close the application."""
     functions = lifecycle.index_or_exit(options)
     prefix = read_host_file(options.root).extensions.http.route_prefix
     with lifecycle.misconfigured_exits(options):
@@ -73,7 +73,7 @@ async def serve(options: Options, listener: socket.socket, lifeline: int | None)
 
 
 def main() -> None:
-    """`python -m scripts.host.worker OPTIONS LISTENER LIFELINE`, the latter two as inherited file descriptors."""
+    """Run `python -m scripts.host.worker OPTIONS LISTENER LIFELINE`, the latter two as inherited file descriptors."""
     options = Options.model_validate_json(sys.argv[1])
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     lifecycle.prepare(options)

@@ -24,7 +24,7 @@ _CAMEL_CASE = re.compile(r"[A-Z]\w*[a-z]\w*")
 
 
 def folder_faults(root: Path) -> Iterator[str]:
-    """Folders with too many modules, without an `__init__.py`, or with one that says nothing."""
+    """List folders with too many modules, without an `__init__.py`, or with one that says nothing."""
     for folder in sorted({path.parent for path in root.rglob("*.py") if "node_modules" not in path.parts}):
         modules = list(folder.glob("*.py"))
         if len(modules) > MODULES_MAX:
@@ -37,7 +37,7 @@ def folder_faults(root: Path) -> Iterator[str]:
 
 
 def name_faults(root: Path, sources: Iterable[str]) -> Iterator[str]:
-    """Public names that two modules give to a class or a type of their own; type variables are local, and do not
+    """List public names that two modules give to a class or a type of their own; type variables are local, and do not
     count."""
     places: dict[str, list[str]] = defaultdict(list)
     for path in sorted(file for source in sources for file in (root / source).rglob("*.py")):
@@ -71,7 +71,7 @@ def _is_type_variable(value: ast.expr) -> bool:
 
 
 def circle_faults(imports: Mapping[str, set[str]]) -> Iterator[str]:
-    """The first circle among modules and what they import, for type checks too."""
+    """List the first circle among modules and what they import, for type checks too."""
     try:
         TopologicalSorter(imports).prepare()
     except CycleError as error:
@@ -84,7 +84,7 @@ def _imports() -> dict[str, set[str]]:
 
 
 def faults() -> Iterator[str]:
-    """Everything that is wrong with the folders as they are."""
+    """List everything that is wrong with the folders as they are."""
     for source in SOURCES:
         yield from folder_faults(ROOT / source)
     yield from name_faults(ROOT, SOURCES)

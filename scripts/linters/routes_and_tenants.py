@@ -25,7 +25,7 @@ _PLATFORM = "shared/platform/"
 
 
 def route_faults(app: FastAPI) -> Iterator[str]:
-    """Routes without a guard, or public without need; actions that no route asks for."""
+    """List routes without a guard, or public without need, and actions that no route asks for."""
     used, public = set(), set()
     for method, path, action, threads, _ in operations(app):
         name = f"{method} {path}"
@@ -46,7 +46,7 @@ def route_faults(app: FastAPI) -> Iterator[str]:
 
 
 def query_faults(source: str, name: str) -> Iterator[str]:
-    """Queries across partitions that do not say why."""
+    """List queries across partitions that do not say why."""
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Query":
@@ -61,7 +61,7 @@ def _keyword(call: ast.Call, name: str) -> ast.expr | None:
 
 
 def faults() -> Iterator[str]:
-    """Everything that is wrong with the code as it is."""
+    """List everything that is wrong with the code as it is."""
     yield from route_faults(described())
     for folder in SOURCES:
         for path in sorted((ROOT / folder).rglob("*.py")):

@@ -48,8 +48,8 @@ class Receipt:
 
 
 class UsageClient:
-    """`url` is where AMS answers, without `/api`; `notice` is told, once, that AMS lets it wait and why. Use as an
-    asynchronous context manager."""
+    """Reports usage to AMS and reads it back: `url` is where AMS answers, without `/api`; `notice` is told, once, that
+    AMS lets it wait and why. Use as an asynchronous context manager."""
 
     def __init__(self, url: str, *, connections_max: int, notice: Callable[[str], None]) -> None:
         self._url = url.rstrip("/")
@@ -77,7 +77,7 @@ class UsageClient:
         return Receipt(document["accepted"] + document["duplicates"], rejected)
 
     async def totals(self, key: str, start: datetime, end: datetime) -> dict[str, Any]:
-        """Sums of a key's usage in [start, end), which are whole quarter hours. Raises AmsError."""
+        """Read the sums of a key's usage in [start, end), which are whole quarter hours. Raises AmsError."""
         query = {"from": format_time(start), "to": format_time(end), "group_by": "service"}
         status, document = await self._call("GET", "/api/v1/usage/summary", {"X-AMS-Key": key}, query=query)
         if status != 200 or "total" not in document:
@@ -94,7 +94,7 @@ class UsageClient:
         body: bytes | None = None,
         query: dict[str, str] | None = None,
     ) -> tuple[int, dict[str, Any]]:
-        """The first answer that is neither 429 nor 503."""
+        """Call until there is an answer that is neither 429 nor 503, and return it."""
         deadline = time.monotonic() + GIVE_UP_S
         pause_s = RETRY_FIRST_S
         while True:

@@ -48,7 +48,7 @@ class Batch:
 
 
 def survey_log(path: Path) -> Survey:
-    """Raises LogUnreadable."""
+    """Read a log for the first time. Raises LogUnreadable."""
     survey, digest = Survey(), sha256()
     for number, raw in numbered_lines(path):
         digest.update(raw)
@@ -71,7 +71,7 @@ def survey_log(path: Path) -> Survey:
 
 
 def encode_event(number: int, line: LogLine, source: str, time: datetime) -> bytes:
-    """The usage report of one line, as CloudEvents JSON."""
+    """Write the usage report of one line, as CloudEvents JSON."""
     data: dict[str, Any] = {"status_code": line.status, "response_bytes": line.response_bytes}
     if line.method is not None and line.path is not None:
         data["metadata"] = {"method": line.method, "path": line.path[:PATH_CHARACTERS_MAX]}
@@ -88,7 +88,7 @@ def encode_event(number: int, line: LogLine, source: str, time: datetime) -> byt
 
 
 def batches(path: Path, survey: Survey, replay: Replay, shift: timedelta) -> Iterator[Batch]:
-    """The log's events, gathered by key into batches that AMS takes. Raises LogUnreadable."""
+    """Gather the log's events by key into batches that AMS takes. Raises LogUnreadable."""
     gathering: dict[int, list[bytes]] = {}
     sizes: Counter[int] = Counter()
     for number, raw in islice(numbered_lines(path), survey.lines):

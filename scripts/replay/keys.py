@@ -83,17 +83,17 @@ class Replay(BaseModel):
         return state_name(self.log)
 
     def slot(self, address_number: int) -> int:
-        """Which key the n-th address (from 0, by first appearance) uses."""
+        """Choose the key that the n-th address (from 0, by first appearance) uses."""
         return min(address_number, self.consumers)
 
 
 def state_name(log: str) -> str:
-    """The file's name for a log's hash."""
+    """Name the file that has the state of a log, by the log's hash."""
     return f"{log[:32]}.json"
 
 
 async def open_replay(folder: Path, log: str, addresses: int, consumers: int | None) -> Replay:
-    """The replay of a log with that many addresses: as it was begun, else a new one with new keys.
+    """Open the replay of a log with that many addresses: as it was begun, else a new one with new keys.
 
     Raises ReplayRefused when it was begun with another number of consumers: its lines would move to other consumers and
     be counted there a second time.
@@ -161,7 +161,7 @@ def _read(path: Path) -> Replay | None:
 
 
 def _write_new(path: Path, replay: Replay) -> None:
-    """Durable and whole, or not there. An existing file stays as it is."""
+    """Write a file that is durable and whole, or not there. An existing file stays as it is."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     incoming = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(incoming, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)

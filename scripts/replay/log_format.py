@@ -36,8 +36,9 @@ class LineMalformed(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One request. `address` is the client's as the server wrote it, IPv4, IPv6 or a host name. `method` and `path`
-    are None when the client did not send an HTTP request line; `path` is without the query, which may hold secrets."""
+    """One request, as a line of the log tells it. `address` is the client's as the server wrote it, IPv4, IPv6 or a
+    host name. `method` and `path` are None when the client did not send an HTTP request line; `path` is without the
+    query, which may hold secrets."""
 
     address: str
     time: datetime
@@ -48,7 +49,7 @@ class LogLine:
 
 
 def parse_line(text: str) -> LogLine:
-    """Raises LineMalformed."""
+    """Read one line. Raises LineMalformed."""
     match = _LINE.fullmatch(text)
     if match is None:
         raise LineMalformed("not in Combined Log Format")
@@ -75,7 +76,7 @@ def _parse_time(text: str) -> datetime:
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Every line with its line feed, unpacked, counted from 1. Raises LogUnreadable."""
+    """Read every line with its line feed, unpacked, counted from 1. Raises LogUnreadable."""
     try:
         with _opened(path) as stream:
             yield from enumerate(stream, 1)
@@ -92,5 +93,6 @@ def _opened(path: Path) -> BinaryIO | gzip.GzipFile:
 
 
 def decode_line(raw: bytes) -> str:
-    """Text without the line's end. Bytes that are not UTF-8 become escapes, as web servers write them themselves."""
+    """Return the text of a line without its end. Bytes that are not UTF-8 become escapes, as web servers write them
+    themselves."""
     return raw.decode("utf-8", "backslashreplace").rstrip("\r\n")

@@ -23,7 +23,7 @@ SETTLE_POLL_S = 0.2
 
 @dataclass(slots=True)
 class Tally:
-    """What AMS said to the batches: events taken by key, events refused by code with one detail of each."""
+    """What AMS answered to the batches: events taken by key, events refused by code with one detail of each."""
 
     accepted: Counter[int] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)
@@ -32,7 +32,8 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class ReplayOutcome:
-    """`before` and `after` are each key's sums around the run, by slot; `settled`: all that was taken is counted."""
+    """What came of a replay: `before` and `after` are each key's sums around the run, by slot; `settled`: all that was
+    taken is counted."""
 
     tally: Tally
     before: dict[int, dict[str, Any]]
@@ -48,11 +49,11 @@ class ReplayOutcome:
         )
 
     def sum(self, name: str) -> int:
-        """Over all keys, as AMS says now."""
+        """Sum up the usage of all keys, as AMS says now."""
         return sum(total[name] for total in self.after.values())
 
     def by_status(self) -> Counter[str]:
-        """Requests by HTTP status, over all keys."""
+        """Count requests by HTTP status, over all keys."""
         return sum((Counter(total["status"]) for total in self.after.values()), Counter())
 
 
@@ -74,7 +75,7 @@ async def send(client: UsageClient, replay: Replay, source: Iterator[Batch], adv
 
 
 async def read_totals(client: UsageClient, keys: Sequence[str], slots: Iterable[int]) -> dict[int, dict[str, Any]]:
-    """Sums of the keys of these slots, over as long a time as a summary may span. Raises AmsError."""
+    """Read the sums of the keys of these slots, over as long a time as a summary may span. Raises AmsError."""
     now = utc_now()
     quarter = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
     end = quarter + timedelta(minutes=30)  # clocks may differ
@@ -119,7 +120,7 @@ async def settle(
 async def replay_log(
     path: Path, url: str, survey: Survey, replay: Replay, *, keep_times: bool, progress: Progress
 ) -> ReplayOutcome:
-    """Raises AmsError, LogUnreadable."""
+    """Replay a log, and wait until all is counted. Raises AmsError, LogUnreadable."""
     assert survey.newest is not None, "a log without events is not replayed"
     shift = timedelta(0) if keep_times else replay.first_run_at - survey.newest
 

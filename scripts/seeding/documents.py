@@ -10,7 +10,8 @@ from shared.platform.documents import DocumentExists
 
 
 async def put_merchant(store: CatalogStore, merchant: Merchant) -> None:
-    """Raises SlugTaken. The slug is reserved first: a kill in between leaves a reservation that this repeats."""
+    """Write a merchant, whatever was there. Raises SlugTaken. The slug is reserved first: a kill in between leaves a
+    reservation that this repeats."""
     owner = MerchantSlugOwner(merchant_id=merchant.id, reserved_at=utc_now())
     try:
         await store.documents.create(MERCHANT_SLUGS, merchant.slug, merchant.slug, owner.to_json())
@@ -23,8 +24,8 @@ async def put_merchant(store: CatalogStore, merchant: Merchant) -> None:
 
 
 async def put_service(store: CatalogStore, service: Service) -> None:
-    """Raises SlugTaken. The slug is reserved first: a kill in between leaves a reservation that this repeats. The
-    catalogue takes notice of what is put."""
+    """Write a service, whatever was there. Raises SlugTaken. The slug is reserved first: a kill in between leaves a
+    reservation that this repeats. The catalogue takes notice of what is put."""
     owner = SlugOwner(service_id=service.id)
     try:
         await store.documents.create(SLUGS, service.slug, service.slug, owner.to_json())
@@ -55,7 +56,7 @@ async def put_grant(store: AccessStore, grant: Grant) -> None:
 
 
 async def add_key(store: AccessStore, key: ApiKey) -> None:
-    """Create the key, as `KeySecrets` says the hash first. Raises DocumentExists when the id or the hash is taken."""
+    """Create the key, its hash first, as `KeySecrets` does. Raises DocumentExists when the id or the hash is taken."""
     await store.add_hash(key.hash, KeyOwner(consumer_id=key.consumer_id, key_id=key.id))
     try:
         await store.documents.create(ACCESS, key.consumer_id, key_document(key.id), key.to_json())

@@ -38,7 +38,8 @@ class MarketLoader:
         self.shown: list[dict[str, str]] = []
 
     async def load(self, market: Market, progress: Progress) -> None:
-        """Raises MarketError for a service that does not exist or a slug that is taken."""
+        """Write everything that a market describes. Raises MarketError for a service that does not exist or a slug that
+        is taken."""
         await self._load_merchants_and_services(market)
         total = sum(consumer.count for consumer in market.consumers)
         task = progress.add_task("consumers", total=total)
@@ -50,7 +51,7 @@ class MarketLoader:
                 progress.advance(task, len(group))
 
     async def _load_merchants_and_services(self, market: Market) -> None:
-        """Merchants and services. What the API wrote beside the file's fields, such as a logo, stays."""
+        """Write merchants and services. What the API wrote beside the file's fields, such as a logo, stays."""
         catalog = self._app.catalog.store
         try:
             for merchant in market.merchants:

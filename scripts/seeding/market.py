@@ -58,7 +58,7 @@ class DescribedProject(Described):
 
 
 class DescribedGrant(Described):
-    """`service` is a slug or id of the same file or of the store."""
+    """A grant of a consumer; `service` is a slug or id of the same file or of the store."""
 
     service: str
     status: GrantStatus = "approved"
@@ -66,7 +66,7 @@ class DescribedGrant(Described):
 
 
 class DescribedKey(Described):
-    """`services` are slugs or ids. `ttl_days` may be negative: a key that has expired."""
+    """An API key of a consumer; `services` are slugs or ids. `ttl_days` may be negative: a key that has expired."""
 
     id: Identifier
     name: Name = "key"
@@ -79,7 +79,8 @@ class DescribedKey(Described):
 
 
 class DescribedConsumer(Described):
-    """`count` above 1 makes that many consumers alike, with `_<number>` behind their ids and their keys' ids."""
+    """A consumer, or many: `count` above 1 makes that many consumers alike, with `_<number>` behind their ids and their
+    keys' ids."""
 
     id: Identifier
     name: Name
@@ -112,7 +113,8 @@ class MarketError(ValueError):
 
 
 def read_market(path: Path) -> Market:
-    """`${AMS_PORT}` in the file is where AMS serves, so that the demo can call it. Raises MarketError."""
+    """Read a market's file. `${AMS_PORT}` in the file is where AMS serves, so that the demo can call it. Raises
+    MarketError."""
     try:
         text = path.read_text().replace("${AMS_PORT}", os.environ.get("AMS_PORT", "7071"))
         return Market.model_validate_json(text, extra="forbid")  # in merchants and services too

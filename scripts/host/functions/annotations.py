@@ -10,11 +10,11 @@ from azure.functions.decorators.core import Binding, BindingDirection, Cardinali
 
 
 class AnnotationError(TypeError):
-    """The message names the parameter and what is wrong with its annotation."""
+    """A parameter's annotation is not of the worker's types; the message names the parameter and what is wrong."""
 
 
 def check_annotation(parameter: str, annotation: Any, binding: Binding) -> None:
-    """Raises AnnotationError."""
+    """Check the annotation of a parameter as the worker does. Raises AnnotationError."""
     is_out = _origin(annotation) is func.Out or annotation is func.Out
     if is_out != (binding.direction == BindingDirection.OUT.value):
         raise AnnotationError(f"parameter {parameter}: azure.functions.Out goes with the direction out, and only there")
@@ -50,6 +50,6 @@ def _origin(annotation: Any) -> object:
 
 
 def _is_generic(annotation: Any) -> bool:
-    """`typing.List[X]` and its like; not a union, a tuple, a callable or a class variable."""
+    """Say whether a type is `typing.List[X]` or its like; not a union, a tuple, a callable or a class variable."""
     origin = cast("object", typing.get_origin(annotation))
     return origin not in (None, typing.Union, types.UnionType, tuple, typing.ClassVar, collections.abc.Callable)

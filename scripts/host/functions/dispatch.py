@@ -62,7 +62,7 @@ class Dispatcher:
         await _send(exchange, await invoke(function, request, headers))
 
     def _match(self, exchange: Exchange, path: bytes) -> Match[IndexedFunction] | None:
-        """None when the portal is to answer. Raises Problem."""
+        """Find the function of a path; None when the portal is to answer. Raises Problem."""
         try:
             found = self._router.find(exchange.method, path)
         except BadPath as error:
@@ -106,7 +106,7 @@ def _router(prefix: str, functions: list[IndexedFunction]) -> Router[IndexedFunc
 
 
 def _params(query: bytes) -> dict[str, str]:
-    """Repeated names are joined with a comma, as the Functions host does."""
+    """Read a query; repeated names are joined with a comma, as the Functions host does."""
     params: dict[str, str] = {}
     for name, value in parse_qsl(query.decode("ascii"), keep_blank_values=True):
         params[name] = f"{params[name]},{value}" if name in params else value

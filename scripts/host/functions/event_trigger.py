@@ -19,7 +19,7 @@ _logger = logging.getLogger(__name__)
 
 
 async def consume(events: Events, function: IndexedFunction, stop: asyncio.Event, batch_events_max: int) -> None:
-    """Run until `stop` is set; the batch in hand is finished and checkpointed first."""
+    """Deliver batches to the function until `stop` is set; the batch in hand is finished and checkpointed first."""
     trigger: Any = function.trigger
     group = trigger.consumer_group or DEFAULT_GROUP
 
@@ -36,7 +36,7 @@ async def consume(events: Events, function: IndexedFunction, stop: asyncio.Event
 async def _call(
     function: IndexedFunction, value: func.EventHubEvent | Sequence[func.EventHubEvent], stop: asyncio.Event
 ) -> None:
-    """One invocation under the function's retry policy.
+    """Call the function once, under its retry policy.
 
     With retries for ever, what the function raises goes to the port, which delivers the batch again after a back-off.
     With fewer retries, or none, the batch is given up after the last one and the checkpoint moves on, as on Azure.

@@ -25,12 +25,12 @@ _OUT_IMPLICIT = frozenset({"activityTrigger", "orchestrationTrigger", "entityTri
 
 
 class IndexingError(Exception):
-    """The worker would not index the app. The message says which function, and why."""
+    """The worker would not index the app; the message says why. The message says which function, and why."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """`retries` is how often a failed call is tried again, FOR_EVER without end."""
+    """How a failed call is tried again: `retries` times, FOR_EVER without end."""
 
     retries: int
     first: timedelta
@@ -39,7 +39,8 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class IndexedFunction:
-    """`argument` names the parameter of the trigger; `context` says whether there is one for the context too."""
+    """A function that can be called: `argument` names the parameter of the trigger; `context` says whether there is one
+    for the context too."""
 
     name: str
     call: Callable[..., Any]
@@ -174,6 +175,6 @@ def _duration(text: str | None, default: timedelta) -> timedelta:
 
 
 def check_result(function: IndexedFunction, result: object) -> None:
-    """Raises TypeError as the worker does."""
+    """Check what a function returned. Raises TypeError as the worker does."""
     if result is not None and not function.has_return:
         raise TypeError(f"function {function.name} without a $return binding returned {type(result).__name__}")

@@ -19,7 +19,7 @@ _SLASH = re.compile(b"%(2f)", re.IGNORECASE)
 
 
 class RouteError(ValueError):
-    """The message quotes the route template and what is wrong with it."""
+    """A route cannot be served; the message quotes its template and what is wrong with it."""
 
 
 class BadPath(ValueError):
@@ -91,8 +91,8 @@ class _Route(Generic[T]):
 
 
 class Router(Generic[T]):
-    """`routes` are (template, methods, target); templates are below `prefix`, which may be empty. Raises
-    RouteError."""
+    """Finds the target of a path: `routes` are (template, methods, target); templates are below `prefix`, which may be
+    empty. Raises RouteError."""
 
     def __init__(self, prefix: str, routes: Iterable[tuple[str, Iterable[str], T]]) -> None:
         self.prefix = f"/{prefix.strip('/')}".rstrip("/")
@@ -110,12 +110,12 @@ class Router(Generic[T]):
                     self._literal.setdefault((path, method), Match(route.target, {}))
 
     def covers(self, raw_path: bytes) -> bool:
-        """Whether only a function can answer: the path is below the prefix or, where that is empty, below the first
+        """Say whether only a function can answer: the path is below the prefix or, where that is empty, below the first
         segment of some route, unless that is a parameter."""
         return (raw_path + b"/").lower().startswith(self._covered)
 
     def find(self, method: str, raw_path: bytes) -> Match[T] | MethodNotAllowed | None:
-        """Raises BadPath."""
+        """Find the target of a path and method. Raises BadPath."""
         literal = self._literal.get((raw_path, method))
         if literal is not None:
             return literal

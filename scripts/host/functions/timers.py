@@ -44,8 +44,8 @@ class _Status(msgspec.Struct, frozen=True):
 
 
 class Timer:
-    """Raises IndexingError for a schedule that cannot be kept, and for `run_on_startup`, which would run a timer at
-    every restart and scale-out."""
+    """A timer of the function app, which runs once at a time over all processes. Raises IndexingError for a schedule
+    that cannot be kept, and for `run_on_startup`, which would run a timer at every restart and scale-out."""
 
     def __init__(self, function: IndexedFunction, folder: Path, now: Callable[[], datetime] = utc_now) -> None:
         trigger: Any = function.trigger

@@ -98,7 +98,7 @@ class Exchange(RequestResponseCycle):
     # Reading
 
     async def read(self) -> bytes:
-        """The next bytes of the body, empty at its end. Raises ConnectionError when the client went away."""
+        """Read the next bytes of the body, empty at its end. Raises ConnectionError when the client went away."""
         if not self.body and self.more_body:
             self._continue()
             while not self.body and self.more_body and not self.disconnected:
@@ -119,7 +119,7 @@ class Exchange(RequestResponseCycle):
             self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     async def read_all(self, bytes_max: int) -> bytes:
-        """The whole body. Raises Problem 413 over `bytes_max`, and ConnectionError."""
+        """Read the whole body. Raises Problem 413 over `bytes_max`, and ConnectionError."""
         chunk = await self.read()
         if not self.more_body and not self.body:
             if len(chunk) > bytes_max:
@@ -185,7 +185,7 @@ class Exchange(RequestResponseCycle):
         self._complete()
 
     async def _send_chunks(self, chunks: AsyncIterator[bytes], chunked: bool, length: int | None) -> bool:
-        """False when the client went away."""
+        """Send the chunks; False when the client went away."""
         sent = unyielding_bytes = 0
         while True:
             if self.flow.write_paused:
@@ -212,7 +212,7 @@ class Exchange(RequestResponseCycle):
         return True
 
     async def _next(self, chunks: AsyncIterator[bytes]) -> bytes | None:
-        """The next chunk; None at the end and when the client goes away, which interrupts the wait."""
+        """Wait for the next chunk; None at the end and when the client goes away, which interrupts the wait."""
         self._task = task = asyncio.current_task()
         try:
             return await anext(chunks, None)
@@ -254,7 +254,7 @@ class Exchange(RequestResponseCycle):
         self.on_response()
 
     def _log(self) -> None:
-        """Without the query, which may hold what nobody is to read in a log."""
+        """Log the exchange, without the query, which may hold what nobody is to read in a log."""
         seconds = asyncio.get_running_loop().time() - self._began
         extra = {"status": self.status, "duration_ms": round(seconds * 1000, 3), "disconnected": self.disconnected}
         _access.debug("%s %s", self.method, self._path(), extra=extra)

@@ -24,14 +24,14 @@ class ResponseError(Exception):
 
 @lru_cache(maxsize=1024)
 def wire_name(name: str) -> bytes:
-    """In lower case. Raises ResponseError."""
+    """Write a header's name in lower case. Raises ResponseError."""
     if not name or _FORBIDDEN_IN_NAME.search(name):
         raise ResponseError(f"header name {name!r}")
     return name.lower().encode("ascii")
 
 
 def wire_value(name: str, text: str) -> bytes:
-    """Raises ResponseError for what would end the header, and for what is not Latin-1."""
+    """Write a header's value. Raises ResponseError for what would end the header, and for what is not Latin-1."""
     if _FORBIDDEN_IN_VALUE.search(text):
         raise ResponseError(f"value of the header {name}")
     try:
@@ -41,14 +41,14 @@ def wire_value(name: str, text: str) -> bytes:
 
 
 def parse_length(text: str) -> int:
-    """A content-length. Raises ResponseError."""
+    """Read a content-length. Raises ResponseError."""
     if not text.isascii() or not text.isdigit():
         raise ResponseError(f"content-length {text!r}")
     return int(text)
 
 
 def problem_message(problem: Problem) -> tuple[dict[str, str], bytes]:
-    """Headers and body, with the request id that the function has set, if it came that far."""
+    """Make headers and body of a problem, with the request id that the function has set, if it came that far."""
     request_id = telemetry.current_request_id.get() or new_id("req")
     headers = {
         "content-type": PROBLEM_CONTENT_TYPE,
@@ -69,7 +69,7 @@ def too_large(bytes_max: int) -> Problem:
 
 
 def header_map(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Header lines → one value per lower-case name; repeated lines are joined as RFC 9110 and RFC 6265 say."""
+    """Read header lines into one value per lower-case name; repeated lines are joined as RFC 9110 and RFC 6265 say."""
     joined: dict[str, str] = {}
     for name_bytes, value_bytes in headers:
         name, value = name_bytes.decode("latin-1"), value_bytes.decode("latin-1")
@@ -80,7 +80,7 @@ def header_map(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def begin_head(status: int, default_headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:
-    """The status line and the headers of every response, as parts to join."""
+    """Write the status line and the headers of every response, as parts to join."""
     head = [STATUS_LINE[status]]
     for name, value in default_headers:
         head += (name, b": ", value, b"\r\n")
@@ -88,7 +88,7 @@ def begin_head(status: int, default_headers: Iterable[tuple[bytes, bytes]]) -> l
 
 
 def refusal(problem: Problem, default_headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The whole response to what is no request; the connection ends with it."""
+    """Write the whole response to what is no request; the connection ends with it."""
     headers, body = problem_message(problem)
     head = begin_head(problem.status, default_headers)
     head += (f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items())

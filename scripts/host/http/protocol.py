@@ -36,7 +36,7 @@ class _Phase(Enum):
 
 
 class HostProtocol(HttpToolsProtocol):
-    """Gives requests to `handler` one after the other, as `Exchange`s."""
+    """Speaks HTTP/1.1 on a connection: gives requests to `handler` one after the other, as `Exchange`s."""
 
     def __init__(self, handler: ExchangeHandler, limits: HostLimits, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)

@@ -15,7 +15,7 @@ def malformed(detail: str) -> Problem:
 
 
 def check_head(version: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> str:
-    """The value of Host. Raises Problem 400."""
+    """Check the head of a request; returns the value of Host. Raises Problem 400."""
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) > 1 or (not hosts and version != "1.0"):
         raise malformed("There must be one Host header.")
@@ -42,7 +42,7 @@ def _is_host(host: str) -> bool:
 
 
 def origin_form(target: bytes) -> bytes:
-    """`http://host/path` → `/path`: a proxy's form, which a server must take too (RFC 9112, 3.2.2)."""
+    """Make `/path` of `http://host/path`: a proxy's form, which a server must take too (RFC 9112, 3.2.2)."""
     if target.startswith(b"/"):
         return target
     slash = target.find(b"/", target.index(b"//") + 2)
@@ -50,7 +50,7 @@ def origin_form(target: bytes) -> bytes:
 
 
 def peer_text(client: tuple[str, int] | None) -> str:
-    """As Azure's front end writes who called: `192.0.2.1:443`, `[2001:db8::1]:443`."""
+    """Write who called as Azure's front end does: `192.0.2.1:443`, `[2001:db8::1]:443`."""
     if client is None:
         return ""
     address, port = client

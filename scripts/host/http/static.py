@@ -17,14 +17,14 @@ IMMUTABLE_S = 365 * 24 * 3600
 
 
 class StaticSite:
-    """Serves `directory`. A path without a file and without an extension is one of the portal's own pages, which its
-    index.html draws in the browser. Names that start with a dot are never served."""
+    """Serves the files of `directory`. A path without a file and without an extension is one of the portal's own pages,
+    which its index.html draws in the browser. Names that start with a dot are never served."""
 
     def __init__(self, directory: Path) -> None:
         self._files = StaticFiles(directory=directory, html=False)
 
     async def serve(self, exchange: Exchange, raw_path: bytes) -> None:
-        """Raises Problem 404, 405."""
+        """Find the file of a path. Raises Problem 404, 405."""
         path = unquote(raw_path.decode("ascii"))
         scope: dict[str, Any] = {
             "type": "http",
@@ -65,7 +65,7 @@ def _not_found() -> Problem:
 
 
 def find_site(root: Path) -> StaticSite | None:
-    """The built portal of the project at `root`, if there is one; its sources are not for the public."""
+    """Find the built portal of the project at `root`, if there is one; its sources are not for the public."""
     folder = root / "portal-static"
     directory = folder / "dist" if (folder / "package.json").exists() else folder
     return StaticSite(directory) if (directory / "index.html").is_file() else None
