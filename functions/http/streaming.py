@@ -14,7 +14,8 @@ Trigger = TypeVar("Trigger", bound=Callable[..., Any])
 
 
 class StreamedRequest(func.HttpRequest):
-    """A request whose body is read as it comes. `chunks` can be iterated once; `get_body` is empty.
+    """A request whose body is read as it comes; the local host makes it. `chunks` can be iterated once; `get_body` is
+    empty.
 
     The iterator raises ConnectionError when the client goes away before the end of its body.
     """

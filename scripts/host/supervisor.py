@@ -136,7 +136,7 @@ def bind(address: str, port: int) -> socket.socket:
 
 
 def check_root(root: Path) -> Path:
-    """Return `root`, resolved. Raises FileNotFoundError when there is no project at `root`."""
+    """Return `root` as an absolute path. Raises FileNotFoundError when there is no project at `root`."""
     if not (root / "host.json").is_file():
         raise FileNotFoundError(f"{root} holds no host.json")
     return root.absolute()

@@ -23,7 +23,7 @@ class CountGuard(StoredModel):
 
 
 async def guard_count(store: AccessStore, consumer_id: str, counted_set: str, *, last: bool = False) -> Operation:
-    """The write that makes a transaction fail if somebody else added to (or removed) the set since this was called.
+    """Make the write by which a transaction fails if somebody else added to (or removed) the set since this was called.
 
     Call it before anything is counted, and put what it returns into the transaction that adds. `counted_set` names the
     set within the consumer's partition: `keys`, `projects`, or `members:` and a project's id. `last` says that this

@@ -14,7 +14,7 @@ class AccessMails:
         self._settings = settings
 
     async def to_consumer(self, consumer: Consumer | None, subject: str, text: str) -> list[SendMail]:
-        """To the person whose tenant it is, when the address was verified; else nothing."""
+        """Make a mail to the person whose tenant it is, when the address was verified; else none."""
         if consumer is None or consumer.account_id is None:
             return []
         stored = await self._accounts.account(consumer.account_id)
@@ -23,6 +23,6 @@ class AccessMails:
         return [SendMail(to=stored.value.email, subject=subject, text=text)]
 
     async def to_platform(self, subject: str, text: str) -> list[SendMail]:
-        """To the operators' alert recipients."""
+        """Make mails to the operators' alert recipients."""
         recipients = (await self._settings.current()).alert_recipients
         return [SendMail(to=recipient, subject=subject, text=text) for recipient in recipients]

@@ -12,7 +12,7 @@ from shared.platform.documents import Operation, Replace
 async def assert_still_member(
     store: AccessStore, consumer_id: str, project_id: str | None, account: Account
 ) -> Sequence[Operation]:
-    """The writes that make a transaction fail when `account` is no longer a member of the project as it commits.
+    """Make the writes by which a transaction fails when `account` is no longer a member of the project as it commits.
 
     They go into every transaction that shows the account a secret of a key: then a removal either comes first, and the
     transaction fails, or comes later, and finds the key to disable it. There are none for the consumer's own account.

@@ -75,8 +75,8 @@ class Member(StoredModel):
 
 
 class ProjectInvite(StoredModel):
-    """To whoever proves to own `email`, under `invite:{project}:{id}` in the consumer's partition. `id` is the hash of
-    the code in the mail. It is deleted when it is accepted, replaced or revoked."""
+    """An invite to a project, for whoever proves to own `email`, under `invite:{project}:{id}` in the consumer's
+    partition. `id` is the hash of the code in the mail. It is deleted when it is accepted, replaced or revoked."""
 
     kind: Literal["invite"] = "invite"
     id: Identifier
@@ -164,7 +164,7 @@ class ApiKey(StoredModel):
 
     @property
     def needs_rotation(self) -> bool:
-        """The platform has ended the secret; the next one comes with a rotation."""
+        """Whether the platform has ended the secret; the next one comes with a rotation."""
         return self.hash == NO_SECRET
 
     def seen_by(self, account_id: str) -> bool:
@@ -177,7 +177,8 @@ NO_SECRET = "none"  # noqa: S105 - that there is none
 
 
 class KeyOwner(StoredModel):
-    """Stored under a key's hash; never changes, so it may be cached for as long as one likes."""
+    """The consumer and the key that a hash belongs to, stored under that hash; never changes, so it may be cached for
+    as long as one likes."""
 
     consumer_id: Identifier
     key_id: Identifier

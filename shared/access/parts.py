@@ -68,7 +68,8 @@ class AccessParts:
         audit.prepare(self._handle_tasks)
 
     def _handle_tasks(self, journal: "Journal") -> None:
-        """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
+        """Register the handlers of this noun's tasks. What does a task is made, and imported, when there is one to do:
+        consume's start does not wait for it."""
         journal.on_change(lambda: self.gate.invalidate())
         journal.on(FollowMembership, lambda task_id, task: self.memberships.on_follow(task_id, task), inline=True)
         journal.on(DisableKeys, lambda task_id, task: self.members.on_disable_keys(task_id, task), inline=True)
@@ -79,7 +80,8 @@ class AccessParts:
         return AccessStore(self._ports.documents)
 
     async def load_hasher(self) -> KeyHasher:
-        """Peppers are secrets `key-pepper-v<version>`: the current one, and the previous one during a change."""
+        """Make the hasher of keys. Its peppers are secrets `key-pepper-v<version>`: the current one, and the previous
+        one during a change."""
         current = self._pepper_version
         versions = {current, self._previous_pepper_version or current}
         peppers = {version: await self._ports.secrets.get(f"key-pepper-v{version}") for version in versions}

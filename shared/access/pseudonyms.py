@@ -13,15 +13,16 @@ CHARACTERS = 26
 
 
 class Pseudonyms:
-    """`load` reads a secret by name; PSEUDONYM_SECRET is read once, at the first pseudonym, and never changes: with
-    another one every merchant would see strangers."""
+    """Makes the pseudonyms by which merchants know consumers: `load` reads a secret by name; PSEUDONYM_SECRET is read
+    once, at the first pseudonym, and never changes: with another one every merchant would see strangers."""
 
     def __init__(self, load: Callable[[str], Awaitable[str]]) -> None:
         self._load = load
         self._pepper: bytes | None = None
 
     async def of(self, merchant_id: str, consumer_id: str) -> str:
-        """`cus_` and 26 characters of a-z and 2-7: HMAC-SHA256 over both ids. Raises SecretsUnavailable."""
+        """Make the pseudonym of a consumer for a merchant: `cus_` and 26 characters of a-z and 2-7: HMAC-SHA256 over
+        both ids. Raises SecretsUnavailable."""
         if self._pepper is None:
             try:
                 self._pepper = (await self._load(PSEUDONYM_SECRET)).encode()

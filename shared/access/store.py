@@ -52,22 +52,22 @@ class AccessStore(ChangeNotifier):
         return None if document is None else model.model_validate_json(document.body)
 
     async def find(self, model: type[Model], consumer_id: str, id: str) -> Stored[Model] | None:
-        """A document with its ETag. `id` is one of the `…_document` functions', or CONSUMER."""
+        """Read a document with its ETag. `id` is one of the `…_document` functions', or CONSUMER."""
         document = await self.documents.get(ACCESS, consumer_id, id)
         return None if document is None else Stored(model.model_validate_json(document.body), document.etag)
 
     async def first(self, model: type[Model], query: Query) -> list[Stored[Model]]:
-        """The first `query.limit` that match."""
+        """Read the first `query.limit` documents that match."""
         page = await self.documents.query(ACCESS, query)
         return [Stored(model.model_validate_json(document.body), document.etag) for document in page.items]
 
     async def stream(self, model: type[Model], query: Query) -> AsyncIterator[Stored[Model]]:
-        """Everything that matches."""
+        """Read everything that matches."""
         async for document in read_all(partial(self.documents.query, ACCESS, query)):
             yield Stored(model.model_validate_json(document.body), document.etag)
 
     async def all_of(self, model: type[Model], consumer_id: str, prefix: str) -> list[Stored[Model]]:
-        """All documents of one consumer whose ids start with `prefix`, in the order of their ids."""
+        """Read all documents of one consumer whose ids start with `prefix`, in the order of their ids."""
         where = (Where("id", "starts_with", prefix),)
         return [stored async for stored in self.stream(model, Query(consumer_id, where, order_by="id", limit=1_000))]
 
@@ -81,8 +81,8 @@ class AccessStore(ChangeNotifier):
         limit: int,
         cursor: str | None,
     ) -> Page[Stored[Model]]:
-        """At most `limit` documents of the query that `keep` takes: for filters that have no index. `list_name` names
-        the list with its filters, to which the cursor is bound. Raises Problem 400 `cursor_invalid`."""
+        """List at most `limit` documents of the query that `keep` takes: for filters that have no index. `list_name`
+        names the list with its filters, to which the cursor is bound. Raises Problem 400 `cursor_invalid`."""
 
         def take(document: Document) -> Stored[Model] | None:
             value = model.model_validate_json(document.body)
@@ -113,10 +113,10 @@ class AccessStore(ChangeNotifier):
         return None if document is None else KeyOwner.model_validate_json(document.body)
 
     async def add_hash(self, key_hash: str, owner: KeyOwner) -> None:
-        """Raises DocumentExists."""
+        """Store whose key a hash is. Raises DocumentExists."""
         await self.documents.create(KEY_HASHES, key_hash, key_hash, owner.to_json())
 
     async def remove_hash(self, key_hash: str) -> None:
-        """That it is gone already is fine."""
+        """Delete the document of a hash; that it is gone already is fine."""
         with contextlib.suppress(DocumentMissing):
             await self.documents.delete(KEY_HASHES, key_hash, key_hash)

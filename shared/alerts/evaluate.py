@@ -33,12 +33,13 @@ class Recipients(Protocol):
     """Knows who gets a mail when a rule fires."""
 
     async def mails(self, rule: Rule, subject: str, text: str) -> Sequence[Task]:
-        """To the people of the rule's owner."""
+        """Make mails to the people of the rule's owner."""
         ...
 
 
 class Evaluator:
-    """One run looks at every enabled rule; a rule that cannot be looked at does not keep the others."""
+    """Evaluates rules: one run looks at every enabled rule; a rule that cannot be looked at does not keep the
+    others."""
 
     def __init__(
         self,

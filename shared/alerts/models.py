@@ -18,7 +18,7 @@ RuleThreshold = Annotated[Decimal, Field(gt=0, le=Decimal(10) ** 18, max_digits=
 
 
 class Rule(StoredModel):
-    """Fires when `metric` reaches `threshold` within the window.
+    """A rule of an owner, which fires when `metric` reaches `threshold` within the window.
 
     It looks at all usage of the owner that matches `service_id`, `api_key_id` and `project_id`. `error_rate_percent` is
     the share of requests answered with 4xx or 5xx, looked at from `requests_min` requests on. `quota_percent` is the

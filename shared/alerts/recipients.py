@@ -11,7 +11,8 @@ from shared.identity.tasks import SendMail
 
 
 class RuleRecipients:
-    """Finds them: a consumer's owner, a merchant's people, or the platform's alert recipients."""
+    """Finds the people who get a mail when a rule fires: a consumer's owner, a merchant's people, or the platform's
+    alert recipients."""
 
     def __init__(
         self, accounts: AccountStore, access: AccessStore, catalog: CatalogStore, settings: PlatformSettingsStore
@@ -22,6 +23,7 @@ class RuleRecipients:
         self._settings = settings
 
     async def mails(self, rule: Rule, subject: str, text: str) -> list[SendMail]:
+        """Make mails to the people of the rule's owner."""
         return [SendMail(to=address, subject=subject, text=text) for address in await self._addresses(rule)]
 
     async def _addresses(self, rule: Rule) -> Sequence[str]:

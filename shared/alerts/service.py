@@ -43,7 +43,7 @@ class AlertRules:
         return await self._store.rules(owner_id)
 
     async def find(self, owner_id: str, id: str) -> Stored[Rule]:
-        """Raises Problem 404."""
+        """Read a rule. Raises Problem 404."""
         stored = await self._store.rule(owner_id, id)
         if stored is None:
             raise not_found()
@@ -70,7 +70,7 @@ class AlertRules:
         await self._journal.commit(ALERTS, owner_id, [Delete(rule_document(id), stored.etag)], change)
 
     async def fired(self, owner_id: str, limit: int, cursor: str | None) -> Page[Fired]:
-        """Raises Problem 400 `cursor_invalid`."""
+        """List what the rules of an owner fired, the latest period first. Raises Problem 400 `cursor_invalid`."""
         return await self._store.fired(owner_id, limit, cursor)
 
 

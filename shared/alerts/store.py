@@ -31,7 +31,7 @@ class AlertStore:
         return None if document is None else Stored(Rule.model_validate_json(document.body), document.etag)
 
     async def rules(self, owner_id: str) -> list[Rule]:
-        """All rules of an owner, of which there are at most RULES_MAX, oldest first."""
+        """List all rules of an owner, of which there are at most RULES_MAX, oldest first."""
         page = await self._documents.query(ALERTS, Query(owner_id, (Where("kind", "=", "rule"),), limit=1000))
         found = [Rule.model_validate_json(document.body) for document in page.items]
         return sorted(found, key=lambda rule: rule.id)
@@ -46,7 +46,7 @@ class AlertStore:
         return await self._documents.get(ALERTS, owner_id, fired_document(rule_id, period)) is not None
 
     async def fired(self, owner_id: str, limit: int, cursor: str | None) -> Page[Fired]:
-        """By period, the latest first. Raises Problem 400 `cursor_invalid`."""
+        """List what the rules of an owner fired by period, the latest first. Raises Problem 400 `cursor_invalid`."""
         list_name = f"fired:{owner_id}"
         query = Query(owner_id, (Where("id", "starts_with", "fired:"),), order_by="id", descending=True, limit=limit)
         page = await read_page(partial(self._documents.query, ALERTS, query), list_name=list_name, cursor=cursor)

@@ -26,8 +26,8 @@ class RuleUsage:
         self._platform = platform
 
     async def sums(self, rule: Rule, period: str) -> Bucket:
-        """Usage that a rule looks at in a period. Raises Problem 400 when that is too much to sum up; 404 when the
-        owner, or what it looks at, is gone."""
+        """Sum up the usage that a rule looks at in a period. Raises Problem 400 when that is too much to sum up; 404
+        when the owner, or what it looks at, is gone."""
         selection = UsageSelection(window(*_range(period), None, time_zone("UTC")), only=_only(rule))
         if rule.owner_kind == "merchant":
             return (await self._merchants.sums(rule.owner_id, selection)).total

@@ -20,7 +20,7 @@ _logger = logging.getLogger(__name__)
 
 
 def answer_errors(app: FastAPI) -> None:
-    """Register the handlers."""
+    """Have `app` answer every error as problem+json."""
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(Unavailable, _on_unavailable)
     app.add_exception_handler(RequestValidationError, _on_invalid)

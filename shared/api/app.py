@@ -94,13 +94,13 @@ ROUTERS = (
 
 
 def create_app(*parts: object, now: Callable[[], datetime] = utc_now) -> PartsApi:
-    """The API with the parts of every noun (`<noun>.parts`), in any order."""
+    """Make the API with the parts of every noun (`<noun>.parts`), in any order."""
     return PartsApi(described(), parts, now)
 
 
 @cache
 def described() -> FastAPI:
-    """All routes and their document. Making them takes a while, and they are the same for every application."""
+    """Make all routes and their document. Making them takes a while, and they are the same for every application."""
     app = FastAPI(
         title="AMS",
         version=VERSION,

@@ -19,5 +19,5 @@ class CodeDescription(NamedTuple):
 
 @cache
 def code_descriptions() -> tuple[CodeDescription, ...]:
-    """Every code with its description, in the order of docs/errors.md."""
+    """List every code with its description, in the order of docs/errors.md."""
     return tuple(CodeDescription(**entry) for entry in json.loads(CODES_FILE.read_text()))

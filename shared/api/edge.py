@@ -22,7 +22,8 @@ _CAREFUL: Mapping[str, str] = {
 
 
 class Edge:
-    """The outermost middleware. A route finds the id as `request.state.request_id`."""
+    """Gives every request an id, bounds its body, and sets safe headers: the outermost middleware. A route finds the id
+    as `request.state.request_id`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

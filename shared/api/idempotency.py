@@ -73,7 +73,8 @@ class _Answer:
 
 
 class Idempotency:
-    """A middleware inside `Edge`. Without the header the request passes untouched."""
+    """Does a request that is repeated with the same Idempotency-Key once: a middleware inside `Edge`. Without the
+    header the request passes untouched."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -11,9 +11,9 @@ from shared.identity.guard import Allowed
 
 
 class ApiOperation(NamedTuple):
-    """`path` has its parameters in braces; `action` is None where nobody asks who calls. `threads` names what FastAPI
-    would run in a thread, because it is not a coroutine function. `tagged`: the endpoint takes the response, to
-    set its `ETag`."""
+    """An operation of the API: `path` has its parameters in braces; `action` is None where nobody asks who calls.
+    `threads` names what FastAPI would run in a thread, because it is not a coroutine function. `tagged`: the endpoint
+    takes the response, to set its `ETag`."""
 
     method: str
     path: str
@@ -23,7 +23,7 @@ class ApiOperation(NamedTuple):
 
 
 def operations(app: FastAPI) -> Iterator[ApiOperation]:
-    """Every method of every route that FastAPI describes or serves by itself."""
+    """List every method of every route that FastAPI describes or serves by itself."""
     for route in iter_route_contexts(app.routes):
         dependant = getattr(route, "dependant", None)
         if dependant is None:  # the description's own route

@@ -32,7 +32,8 @@ def query_parameters(route: APIRoute) -> QueryParameters:
 
 
 async def only_known_query(request: Request) -> None:
-    """Raises Problem 400 `request_invalid`, naming each parameter that is unknown, or given twice and no list.
+    """Refuse query parameters that the operation does not have: raises Problem 400 `request_invalid`, naming each
+    parameter that is unknown, or given twice and no list.
 
     Where a route has a guard, that raises it, once it let the caller pass: whoever may not is told nothing else.
     """

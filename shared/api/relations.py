@@ -23,7 +23,8 @@ class Relations:
         self._access = access
 
     async def of(self, signed: SignedIn, path: Mapping[str, str], query: Mapping[str, str]) -> RoleRelations:
-        """See `shared.identity.permissions`. Without an object in the path, only roles count."""
+        """Find the relations of an account to the object that the path names (`shared.identity.permissions`). Without
+        an object in the path, only roles count."""
         held: set[tuple[Role, Relation]] = set()
         if signed.account.role == "admin":
             held.add(("admin", "any"))

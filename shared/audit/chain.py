@@ -23,7 +23,7 @@ class ChainHead(StoredModel):
 
 
 def first(month: str) -> ChainHead:
-    """The head of an empty chain. `month` is `YYYY-MM`."""
+    """Make the head of an empty chain. `month` is `YYYY-MM`."""
     return ChainHead(month=month, entries=0, hash=sha256(f"ams.audit.v1:{month}".encode()).hexdigest())
 
 
@@ -34,7 +34,7 @@ def entry_hash(entry: Entry) -> str:
 
 
 def link(head: ChainHead, entry: Entry) -> Entry:
-    """`entry` as the next one after `head`."""
+    """Make `entry` the next one after `head`."""
     linked = entry.model_copy(update={"seq": head.entries + 1, "previous": head.hash})
     return linked.model_copy(update={"hash": entry_hash(linked)})
 

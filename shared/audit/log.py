@@ -73,7 +73,7 @@ class AuditLog:
                 raise
 
     async def months(self) -> list[str]:
-        """Months that have entries (`YYYY-MM`), in order."""
+        """List the months that have entries (`YYYY-MM`), in order."""
         query = Query(_MONTHS, order_by="id", limit=1000)
         return [document.id async for document in read_all(partial(self._documents.query, AUDIT, query))]
 
@@ -82,7 +82,7 @@ class AuditLog:
         return first(month) if document is None else ChainHead.model_validate_json(document.body)
 
     async def entries(self, month: str, *where: Where) -> AsyncIterator[Entry]:
-        """Entries of a month in the order of the chain."""
+        """Read the entries of a month in the order of the chain."""
         query = Query(month, where, order_by="seq", limit=1000)
         async for document in read_all(partial(self._documents.query, AUDIT, query)):
             yield Entry.model_validate_json(document.body)

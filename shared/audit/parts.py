@@ -49,7 +49,7 @@ class AuditParts:
 
     @property
     def documents(self) -> "Documents":
-        """The store of all documents: where the API keeps the answers that an Idempotency-Key repeats."""
+        """Where the API keeps the answers that an Idempotency-Key repeats: the store of all documents."""
         return self._ports.documents
 
     async def drain(self) -> None:

@@ -85,7 +85,7 @@ class PlatformSettingsStore:
         return (await self._cache.get(_ID, self._load)).value
 
     async def stored(self) -> Stored[PlatformSettings]:
-        """Read afresh, for a change. The ETag is empty while everything is at its default."""
+        """Read the settings afresh, for a change. The ETag is empty while everything is at its default."""
         return await self._load(_ID)
 
     async def _load(self, id: str) -> Stored[PlatformSettings]:

@@ -62,7 +62,8 @@ class BillingParts:
         audit.prepare(self._handle_tasks)
 
     def _handle_tasks(self, journal: "Journal") -> None:
-        """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
+        """Register the handlers of this noun's tasks. What does a task is made, and imported, when there is one to do:
+        consume's start does not wait for it."""
         journal.on(AnnounceInvoices, lambda task_id, task: self.announcer.on_issued(task_id, task))
         journal.on(TellPriceChange, lambda task_id, task: self.plan_notices.on_tell(task_id, task))
 

@@ -54,7 +54,8 @@ class CatalogParts:
         audit.prepare(self._handle_tasks)
 
     def _handle_tasks(self, journal: "Journal") -> None:
-        """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
+        """Register the handlers of this noun's tasks. What does a task is made, and imported, when there is one to do:
+        consume's start does not wait for it."""
         journal.on(PublishPages, lambda task_id, task: self.publisher.on_publish(task_id, task))
         journal.on(SyncGateway, lambda task_id, task: self.gateway_sync.on_sync(task_id, task))
         journal.on(ForgetSecret, lambda task_id, task: self.upstream_secrets.on_forget(task_id, task))

@@ -75,7 +75,7 @@ class Admins:
         return Roster.model_validate_json(document.body), document.etag
 
     async def on_follow(self, task_id: str, task: FollowRoster) -> None:
-        """The handler of FollowRoster. Raises Problem 409."""
+        """Handle FollowRoster. Raises Problem 409."""
         await self.follow(task.id)
 
     async def follow(self, account_id: str) -> None:

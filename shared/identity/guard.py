@@ -26,7 +26,8 @@ _token = HTTPBearer(
 
 
 class Allowed:
-    """See the module. `action` is one of the permission table."""
+    """Decides whether the caller of a route may do `action`; a dependency of FastAPI. `action` is one of the permission
+    table."""
 
     def __init__(self, action: str) -> None:
         if action not in PERMISSIONS:
@@ -64,6 +65,7 @@ class Allowed:
 
 
 def allowed(action: str) -> Allowed:
+    """Make the dependency of a route that decides whether its caller may do an action of the permission table."""
     return Allowed(action)
 
 

@@ -8,7 +8,7 @@ LINE_CHARACTERS_MAX = 80
 
 
 async def send_mail(port: Mail, task_id: str, task: SendMail) -> None:
-    """The handler of SendMail. Raises MailUnavailable, PermanentFailure."""
+    """Handle SendMail. Raises MailUnavailable, PermanentFailure."""
     try:
         await port.send(Message(task_id, task.to, task.subject, task.text))
     except (MailRefused, ValueError) as error:

@@ -46,7 +46,7 @@ class Account(StoredModel):
 
     @property
     def roles(self) -> frozenset[Role]:
-        """Everybody is a consumer."""
+        """All roles that the account holds; everybody is a consumer."""
         held: set[Role] = {"consumer"}
         if self.role == "admin":
             held.add("admin")

@@ -51,7 +51,8 @@ class IdentityParts:
         audit.prepare(self._handle_tasks)
 
     def _handle_tasks(self, journal: "Journal") -> None:
-        """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
+        """Register the handlers of this noun's tasks. What does a task is made, and imported, when there is one to do:
+        consume's start does not wait for it."""
         journal.on(SendMail, lambda task_id, task: send_mail(self._ports.mail, task_id, task))
         journal.on(FollowRoster, lambda task_id, task: self.admins.on_follow(task_id, task), inline=True)
         journal.on(JoinMerchant, lambda task_id, task: self.staff.on_join(task_id, task), inline=True)
@@ -103,7 +104,8 @@ class IdentityParts:
 
     @cached_property
     def authority(self) -> "Authority":
-        """Who calls, and what they are to the object of a request: the latter is known above this noun."""
+        """What the guard asks: who calls, and what they are to the object of a request; the latter is known above this
+        noun."""
         return self._make_authority()
 
     async def drain(self) -> None:

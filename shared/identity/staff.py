@@ -18,7 +18,7 @@ class MerchantStaff:
         self._journal = journal
 
     async def on_join(self, task_id: str, task: JoinMerchant) -> None:
-        """The handler of JoinMerchant. Raises Problem 409 when others keep changing the account."""
+        """Handle JoinMerchant. Raises Problem 409 when others keep changing the account."""
         await retry(
             lambda: self._join(task.account_id, task.merchant_id),
             on=PreconditionFailed,

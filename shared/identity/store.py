@@ -41,7 +41,7 @@ def login_key(issuer: str, subject: str) -> str:
 
 
 def email_key(email: str) -> str:
-    """`email` as `clean_email` gives it. No issuer is empty, so this is never a login's."""
+    """Make the key of an address that `clean_email` gave. No issuer is empty, so this is never a login's."""
     return login_key("", email)
 
 
@@ -54,7 +54,8 @@ def session_document(session_id: str) -> str:
 
 
 class AccountStore:
-    """Reads, and the reservations. Everything else is written through the journal."""
+    """Reads accounts with their logins and sessions, and reserves logins and addresses. Everything else is written
+    through the journal."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
@@ -106,7 +107,7 @@ class AccountStore:
             return  # somebody else's by now
 
     async def on_release(self, task_id: str, task: ReleaseLogin) -> None:
-        """The handler of ReleaseLogin."""
+        """Handle ReleaseLogin."""
         await self.release(task.key, task.account_id)
 
     async def page(self, model: type[Model], query: Query, list_name: str, cursor: str | None) -> Page[Model]:

@@ -22,7 +22,7 @@ class FollowRoster(Task):
 
 
 class JoinMerchant(Task):
-    """From then on the account runs the merchant: `Staff.on_join`."""
+    """Have the account run the merchant from then on: `Staff.on_join`."""
 
     kind = "account.join_merchant"
 

@@ -47,7 +47,8 @@ class ReportParts:
         audit.prepare(self._handle_tasks)
 
     def _handle_tasks(self, journal: "Journal") -> None:
-        """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
+        """Register the handlers of this noun's tasks. What does a task is made, and imported, when there is one to do:
+        consume's start does not wait for it."""
         journal.on(MakeReports, self._on_make)
         journal.on(ClearReport, lambda task_id, task: self.maker.on_clear(task_id, task))
 

@@ -27,7 +27,8 @@ class WebhookParts:
         audit.prepare(self._handle_tasks)
 
     def _handle_tasks(self, journal: "Journal") -> None:
-        """What does a task is made, and imported, when there is one to do: consume's start does not wait for it."""
+        """Register the handlers of this noun's tasks. What does a task is made, and imported, when there is one to do:
+        consume's start does not wait for it."""
         journal.on(EmitEvent, lambda task_id, task: self.sender.on_emit(task_id, task))
         journal.on(DeliverEvent, lambda task_id, task: self.sender.on_deliver(task_id, task))
 

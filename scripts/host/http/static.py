@@ -24,7 +24,7 @@ class StaticSite:
         self._files = StaticFiles(directory=directory, html=False)
 
     async def serve(self, exchange: Exchange, raw_path: bytes) -> None:
-        """Find the file of a path. Raises Problem 404, 405."""
+        """Serve the file of a path. Raises Problem 404, 405."""
         path = unquote(raw_path.decode("ascii"))
         scope: dict[str, Any] = {
             "type": "http",

@@ -28,7 +28,7 @@ class Consumers:
         self._mails = mails
 
     async def read(self, consumer_id: str) -> Stored[Consumer]:
-        """Raises Problem 404."""
+        """Read a consumer. Raises Problem 404."""
         stored = await self._store.find(Consumer, consumer_id, CONSUMER)
         if stored is None:
             raise not_found()
@@ -37,8 +37,8 @@ class Consumers:
     async def page(
         self, status: ConsumerStatus | None, text: str | None, limit: int, cursor: str | None
     ) -> Page[Stored[Consumer]]:
-        """A page of all consumers in a status. `text` is found anywhere in the name, in whatever case, or is the id.
-        Raises Problem 400 `cursor_invalid`."""
+        """List all consumers in a status, a page at a time. `text` is found anywhere in the name, in whatever case, or
+        is the id. Raises Problem 400 `cursor_invalid`."""
         wanted = None if text is None else text.casefold()
 
         def keep(consumer: Consumer) -> bool:
@@ -100,8 +100,8 @@ class Consumers:
         return Stored(after, etags[0])
 
     async def _check_merchants(self, consumer_id: str, new: set[str]) -> None:
-        """Raises Problem 400 for merchants that the consumer never asked for a service, so that the answer says nothing
-        about which others there are."""
+        """Refuse merchants that the consumer never asked for a service, with Problem 400, so that the answer says
+        nothing about which others there are."""
         grants = await self._store.all_of(Grant, consumer_id, grant_document(""))
         if new - {stored.value.merchant_id for stored in grants}:
             rule = "must name merchants whose services this consumer has asked for"
@@ -110,6 +110,7 @@ class Consumers:
 
 
 def first_tasks(account: Account) -> Sequence[Task]:
-    """What an account leaves in the outbox when it comes into being: everybody is a consumer, so its tenant."""
+    """Make the tasks that an account leaves in the outbox when it comes into being: everybody is a consumer, so its
+    tenant."""
     consumer = Consumer(id=account.consumer_id, name=account.name, account_id=account.id, created_at=account.created_at)
     return [create(ACCESS, consumer.id, "consumer", consumer)]

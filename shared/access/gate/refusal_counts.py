@@ -51,7 +51,7 @@ _logger = logging.getLogger(__name__)
 
 
 class RefusalDay(StoredModel):
-    """`hours` maps `HH` (UTC) to codes to counts."""
+    """The refusals of a key on one day: `hours` maps `HH` (UTC) to codes to counts."""
 
     kind: Literal["refusals"] = "refusals"
     key_id: Identifier
@@ -69,7 +69,7 @@ class RefusalDay(StoredModel):
 
 @dataclass(frozen=True, slots=True)
 class RefusalCount:
-    """`hour` is its first moment."""
+    """How often calls of a key were refused for one reason in one hour, of which `hour` is the first moment."""
 
     hour: datetime
     code: str

@@ -112,8 +112,8 @@ class Gate:
             cache.clear()
 
     async def identify(self, key: str | None, headers: Mapping[str, str] = NO_HEADERS) -> Holder:
-        """Checks 1 and 2: the holder of a key that may be used. `headers` (by lower-case name) say where the call comes
-        from. Raises Problem 401 or 403."""
+        """Do checks 1 and 2: find the holder of a key that may be used. `headers` (by lower-case name) say where the
+        call comes from. Raises Problem 401 or 403."""
         holder = await self.find(key)
         for problem in self.refusals(holder, headers):
             self._note(holder.key, problem.code)
@@ -121,7 +121,7 @@ class Gate:
         return holder
 
     async def find(self, key: str | None) -> Holder:
-        """Check 1: the holder of a key in whatever state. Raises Problem 401."""
+        """Do check 1: find the holder of a key in whatever state. Raises Problem 401."""
         if not key:
             raise _not_identified("key_missing")
         if not is_well_formed(key):
@@ -134,7 +134,7 @@ class Gate:
     def refusals(
         self, holder: Holder, headers: Mapping[str, str], source: IpAddress | None = None
     ) -> Iterator[Problem]:
-        """Everything of check 2 that stands against the call, in order; the times that count are the present ones.
+        """List everything of check 2 that stands against the call, in order; the times that count are the present ones.
         `source` is asked about in place of where the call comes from."""
         if holder.key.expired(self._now()):
             yield Problem(403, "key_expired", "This API key has expired. Create a new key.")
@@ -151,7 +151,7 @@ class Gate:
                 yield Problem(403, "network_not_allowed", "This API key may not be used from where the call comes.")
 
     async def admit(self, holder: Holder, reference: str, *, forwarding: bool) -> Admission:
-        """Checks 3 and 4 for a service named by slug or id. Raises Problem 403 or 502.
+        """Do checks 3 and 4 for a service named by slug or id. Raises Problem 403 or 502.
 
         An unknown service and one without a grant get the same answer: what exists is not told to strangers.
         """
@@ -180,7 +180,7 @@ class Gate:
         return project is not None and grant.open_to(project)
 
     async def knows(self, consumer_id: str, key_id: str) -> bool:
-        """Whether the key exists, in whatever state: usage that it made still counts."""
+        """Say whether the key exists, in whatever state: usage that it made still counts."""
         return await self._holders.get((consumer_id, key_id), self._load_holder) is not None
 
     async def _find(self, key: str) -> Holder | None:
@@ -194,7 +194,7 @@ class Gate:
         return None
 
     async def _owner(self, key_hash: str) -> tuple[str, str] | None:
-        """Consumer and key that a hash was made for, whether or not it still opens the key."""
+        """Find consumer and key that a hash was made for, whether or not it still opens the key."""
         owner = self._owners.peek(key_hash)
         if owner is None:
             owner = await self._lookups.get(key_hash, self._load_owner)
@@ -203,7 +203,7 @@ class Gate:
         return owner
 
     async def _holder(self, owner: tuple[str, str], key_hash: str) -> Holder | None:
-        """The holder of a key, if this hash opens it."""
+        """Find the holder of a key, if this hash opens it."""
         holder = await self._holders.get(owner, self._load_holder)
         if not self._opens(holder, key_hash):
             # It may have been rotated since that was read, and what a rotation shows works at once, everywhere.

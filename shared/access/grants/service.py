@@ -34,7 +34,7 @@ OPEN: tuple[GrantStatus, ...] = ("requested", "approved")
 
 
 class Grants:
-    """Requests for access to services, and what becomes of them."""
+    """Decides on requests for access to services, and on what becomes of them."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Grants:
         self._now = now
 
     async def read(self, consumer_id: str, service_id: str, project_id: str | None = None) -> Stored[Grant]:
-        """One grant; with a project, only if keys of the project may use it. Raises Problem 404."""
+        """Read one grant; with a project, only if keys of the project may use it. Raises Problem 404."""
         stored = await self._store.find(Grant, consumer_id, grant_document(service_id))
         if stored is None:
             raise not_found()
@@ -66,7 +66,7 @@ class Grants:
     async def page(
         self, consumer_id: str, status: GrantStatus | None, project_id: str | None, limit: int, cursor: str | None
     ) -> Page[Stored[Grant]]:
-        """A page of a consumer's grants; with a project, of those that its keys may use. Raises Problem 400
+        """List a consumer's grants, a page at a time; with a project, those that its keys may use. Raises Problem 400
         `cursor_invalid`, 404 for a project that is not the consumer's."""
         project = None if project_id is None else await self._project(consumer_id, project_id)
 
@@ -78,7 +78,8 @@ class Grants:
         return await self._store.scan(Grant, query, keep, list_name=list_name, limit=limit, cursor=cursor)
 
     async def queue(self, limit: int, cursor: str | None) -> Page[Stored[Grant]]:
-        """A page of requests that wait for a decision, oldest first. Raises Problem 400 `cursor_invalid`."""
+        """List requests that wait for a decision, oldest first, a page at a time. Raises Problem 400
+        `cursor_invalid`."""
         # Across tenants: the operators' queue.
         query = Query(None, (Where("review", "=", "grant"),), order_by="requested_at", limit=SCAN_PAGE)
         return await self._store.scan(Grant, query, lambda _: True, list_name="queue", limit=limit, cursor=cursor)
@@ -92,7 +93,7 @@ class Grants:
         return await retry_on_conflict(lambda: self._request(actor, consumer_id, reference, note, project_id))
 
     async def leave(self, actor: Actor, consumer_id: str, service_id: str, if_match: str | None) -> Stored[Grant]:
-        """The consumer gives it up; its keys lose the service at once. Raises Problem 404, 409, 412, 428."""
+        """Give a grant up for its consumer, whose keys lose the service at once. Raises Problem 404, 409, 412, 428."""
         stored = await self.read(consumer_id, service_id)
         check_match(if_match, stored.etag)
         return await self._decide(actor, "grant.leave", stored, "withdrawn", None, notify=False)
@@ -100,8 +101,8 @@ class Grants:
     async def restrict_to_projects(
         self, actor: Actor, consumer_id: str, service_id: str, project_ids: Sequence[str], if_match: str | None
     ) -> Stored[Grant]:
-        """Only keys of these projects may use it; of any, when there are none. A project that is deleted stays named:
-        what was restricted never opens by itself. Raises Problem 400, 404, 409, 412, 428."""
+        """Limit a grant to keys of these projects; to any keys, when there are none. A project that is deleted stays
+        named: what was restricted never opens by itself. Raises Problem 400, 404, 409, 412, 428."""
         stored = await self.read(consumer_id, service_id)
         check_match(if_match, stored.etag)
         for project_id in set(project_ids) - set(stored.value.project_ids):
@@ -124,8 +125,8 @@ class Grants:
         return await self._decide(actor, "grant.deny", stored, "denied", reason)
 
     async def withdraw(self, actor: Actor, consumer_id: str, service_id: str, reason: str) -> Stored[Grant]:
-        """An admin takes it back; its keys lose the service at once. Raises Problem 404; 409 `state_invalid`,
-        `conflict`."""
+        """Take a grant back, as an admin: the consumer's keys lose the service at once. Raises Problem 404; 409
+        `state_invalid`, `conflict`."""
         stored = await self.read(consumer_id, service_id)
         return await self._decide(actor, "grant.withdraw", stored, "withdrawn", reason)
 
@@ -153,7 +154,8 @@ class Grants:
         return await self._commit_request(actor, consumer, service, grant, stored)
 
     async def _requestable(self, service: Service | None, stored: Stored[Grant] | None) -> Service:
-        """Raises Problem 404 for what the consumer cannot see, 409 where the merchant takes nobody new."""
+        """Find the service that is asked for. Raises Problem 404 for what the consumer cannot see, 409 where the
+        merchant takes nobody new."""
         if service is None or service.status != "active" or (service.shown == "private" and stored is None):
             raise not_found()
         merchant = await self._catalog.merchant(service.merchant_id)

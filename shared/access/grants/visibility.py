@@ -17,7 +17,8 @@ class GrantVisitors:
         self._access = access
 
     async def may_see(self, headers: Mapping[str, str], service: Service) -> bool:
-        """See `shared.catalog.marketplace.details.Visitors`."""
+        """Say whether the request is from somebody who may look at a private service
+        (`shared.catalog.marketplace.details.Visitors`)."""
         if "authorization" not in headers:
             return False
         try:

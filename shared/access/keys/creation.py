@@ -67,8 +67,8 @@ class KeyCreation:
         self._now = now
 
     async def create(self, actor: Actor, creator: Account, consumer_id: str, request: KeyRequest) -> CreatedKey:
-        """The key works when this returns. Raises Problem 400 naming the field, 403 `consumer_suspended`, 404; 409
-        `limit_reached`."""
+        """Make a key, which works when this returns. Raises Problem 400 naming the field, 403 `consumer_suspended`,
+        404; 409 `limit_reached`."""
         key_id = new_id("key")
         await self._check(consumer_id, request)
         secret = await self._secrets.reserve(consumer_id, key_id, request.environment)
@@ -112,7 +112,8 @@ class KeyCreation:
         return project
 
     async def _check_room(self, consumer_id: str) -> None:
-        """Raises Problem 409 `limit_reached` when there are as many keys as may be; revoked ones do not count."""
+        """Check that one more key may be made. Raises Problem 409 `limit_reached` when there are as many keys as may
+        be; revoked ones do not count."""
         keys = await self._store.all_of(ApiKey, consumer_id, key_document(""))
         limit = (await self._settings.current()).keys_per_consumer_max
         if sum(stored.value.status != "revoked" for stored in keys) >= limit:

@@ -23,8 +23,8 @@ _logger = logging.getLogger(__name__)
 
 
 def notice_day(expires_at: datetime | None, today: date) -> str | None:
-    """The first day after `today` on which a notice is due (`YYYY-MM-DD`). Nobody needs one on the day on which they
-    made the key."""
+    """Compute the first day after `today` on which a notice is due (`YYYY-MM-DD`). Nobody needs one on the day on which
+    they made the key."""
     if expires_at is None:
         return None
     last = expires_at.astimezone(UTC).date()

@@ -31,20 +31,21 @@ def _checksum(text: str) -> str:
 
 
 def new_key(environment: Environment) -> str:
-    """A new clear key, to be shown once."""
+    """Make a new clear key, to be shown once."""
     text = f"ams_{environment}_" + "".join(secrets.choice(_ALPHABET) for _ in range(BODY_CHARACTERS))
     return text + _checksum(text)
 
 
 def is_well_formed(key: str) -> bool:
-    """Shape and checksum, without I/O."""
+    """Check the shape and the checksum of a key, without I/O."""
     return _SHAPE.fullmatch(key) is not None and hmac.compare_digest(
         _checksum(key[:-CHECKSUM_CHARACTERS]), key[-CHECKSUM_CHARACTERS:]
     )
 
 
 class KeyHasher:
-    """`peppers` maps version → secret; `current` hashes new keys, all versions are tried when a key is looked up."""
+    """Hashes keys, so that none is stored: `peppers` maps version → secret; `current` hashes new keys, all versions are
+    tried when a key is looked up."""
 
     def __init__(self, peppers: Mapping[int, str], current: int) -> None:
         if current not in peppers:
@@ -56,7 +57,7 @@ class KeyHasher:
         return _hash(key, *self._peppers[0])
 
     def candidates(self, key: str) -> list[str]:
-        """Hashes under which the key may be stored, the current pepper's first."""
+        """List the hashes under which the key may be stored, the current pepper's first."""
         return [_hash(key, version, pepper) for version, pepper in self._peppers]
 
 

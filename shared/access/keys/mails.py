@@ -15,8 +15,8 @@ class KeyMails:
         self._mails = mails
 
     async def about(self, key: ApiKey, subject: str, text: str) -> list[SendMail]:
-        """Mails to the key's consumer and to the owner of its project. `text` follows a line that names the key; the
-        key itself is never in it."""
+        """Make mails to the key's consumer and to the owner of its project. `text` follows a line that names the key;
+        the key itself is never in it."""
         consumer = await self._store.consumer(key.consumer_id)
         named = f"API key {one_line(key.name)} ({key.id}, {key.prefix}…{key.last4})"
         subject, text = f"{subject}: {one_line(key.name)}", f"{named}\n\n{text}\n"

@@ -15,14 +15,15 @@ IpAddress = IPv4Address | IPv6Address
 
 
 def client_address(headers: Mapping[str, str], hops: int) -> IpAddress | None:
-    """None when it is not known: `hops` is 0, there are fewer entries, or the entry is no address."""
+    """Find the address of whoever called; None when it is not known: `hops` is 0, there are fewer entries, or the entry
+    is no address."""
     entries = headers.get(FORWARDED, "").split(",")
     return None if hops == 0 or len(entries) < hops else parse_address(entries[-hops])
 
 
 def parse_address(text: str) -> IpAddress | None:
-    """`192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`; an IPv4 address mapped into IPv6 is that of
-    IPv4."""
+    """Read an address as proxies write it: `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1`, `[2001:db8::1]:443`; an IPv4
+    address mapped into IPv6 is that of IPv4."""
     text = text.strip()
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -36,7 +37,8 @@ def parse_address(text: str) -> IpAddress | None:
 
 
 def is_allowed(networks: Sequence[str], address: IpAddress | None) -> bool:
-    """Anywhere is allowed when no network is named; an address that is not known, nowhere else."""
+    """Say whether calls may come from an address: from anywhere when no network is named; from an address that is not
+    known, only then."""
     if not networks:
         return True
     return address is not None and any(address in _network(network) for network in networks)

@@ -75,7 +75,7 @@ class Rotation:
         return CreatedKey(written, secret.clear)
 
     async def force(self, actor: Actor, consumer_id: str, key_id: str, reason: str) -> Stored[ApiKey]:
-        """An admin ends the key's secrets at once. Nobody gets a new one: the owner is told, and rotates. Raises
+        """End a key's secrets at once, as an admin. Nobody gets a new one: the owner is told, and rotates. Raises
         Problem 404; 409 `state_invalid`, `conflict`."""
         stored = await self._writer.read(consumer_id, key_id)
         before = stored.value

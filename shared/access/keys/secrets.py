@@ -20,14 +20,15 @@ REMOVE_S = 60
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A new secret. `clear` is shown once and kept nowhere; the rest is what an `ApiKey` keeps of it."""
+    """A new secret of a key, in clear and as it is stored. `clear` is shown once and kept nowhere; the rest is what an
+    `ApiKey` keeps of it."""
 
     clear: str
     hash: str
 
     @property
     def stored_fields(self) -> dict[str, Any]:
-        """Fields of an `ApiKey`."""
+        """Return the fields of an `ApiKey` that a secret sets."""
         return {"hash": self.hash, "prefix": self.clear[:PREFIX_CHARACTERS], "last4": self.clear[-4:]}
 
 
@@ -57,5 +58,6 @@ class KeySecrets:
 
 
 def remove_hash_task(key_hash: str, after_s: int = 0) -> Task:
-    """Remove the document of a hash that no key names any more, or that none will in `after_s` seconds."""
+    """Make the task that removes the document of a hash that no key names any more, or that none will in `after_s`
+    seconds."""
     return remove(KEY_HASHES, key_hash, key_hash).model_copy(update={"delay_s": after_s + REMOVE_S})

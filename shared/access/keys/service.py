@@ -60,14 +60,14 @@ class Keys:
         self._writer = writer
 
     async def read(self, consumer_id: str, key_id: str) -> Stored[ApiKey]:
-        """Raises Problem 404."""
+        """Read a key. Raises Problem 404."""
         return await self._writer.read(consumer_id, key_id)
 
     async def page(
         self, consumer_id: str, key_filter: KeyFilter, limit: int, cursor: str | None
     ) -> Page[Stored[ApiKey]]:
-        """A page of a consumer's keys, in the order in which they were made. Raises Problem 400 `cursor_invalid`; 404
-        when there is no such consumer."""
+        """List a consumer's keys in the order in which they were made, a page at a time. Raises Problem 400
+        `cursor_invalid`; 404 when there is no such consumer."""
         if await self._store.consumer(consumer_id) is None:
             raise not_found()
         query = Query(consumer_id, (Where("id", "starts_with", key_document("")),), order_by="id", limit=SCAN_PAGE)

@@ -16,15 +16,15 @@ _SECRET = frozenset({"hash", "previous_hash"})
 
 
 def replace_key(stored: Stored[ApiKey], after: ApiKey) -> Operation:
-    """The write from what was read to `after`. Every change of a key is made with it, under the ETag that was read, so
-    nothing brings a revoked key back. Raises Problem 409 `state_invalid`."""
+    """Make the write from what was read to `after`. Every change of a key is made with it, under the ETag that was
+    read, so nothing brings a revoked key back. Raises Problem 409 `state_invalid`."""
     if stored.value.status == "revoked":
         raise Problem(409, "state_invalid", "This key is revoked, which is final. Make a new one.")
     return Replace(key_document(after.id), after.to_json(), stored.etag)
 
 
 def key_change(actor: Actor, action: str, before: ApiKey | None, after: ApiKey, *, reason: str | None = None) -> Change:
-    """The change of a key for the audit log, which no hash gets into."""
+    """Make the change of a key for the audit log, which no hash gets into."""
     return changed(actor, action, f"key:{after.id}", before, after, reason=reason, secret=_SECRET)
 
 
@@ -36,7 +36,7 @@ class KeyWriter:
         self._journal = journal
 
     async def read(self, consumer_id: str, key_id: str) -> Stored[ApiKey]:
-        """Raises Problem 404."""
+        """Read a key with its ETag. Raises Problem 404."""
         stored = await self._store.find(ApiKey, consumer_id, key_document(key_id))
         if stored is None:
             raise not_found()

@@ -28,7 +28,8 @@ class ReporterKeysUnavailable(Unavailable):
 
 
 class ReporterKeys:
-    """The reporter's list of public keys at `url`, which is the operator's choice, so `http` may call any address."""
+    """Verifies signatures of reports with the reporter's public keys, whose list is at `url`: the operator's choice, so
+    `http` may call any address."""
 
     def __init__(self, url: str, http: Upstream, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._url = url
@@ -40,8 +41,8 @@ class ReporterKeys:
         self._fetch = asyncio.Lock()
 
     async def verify(self, identifier: str, signature: str, body: bytes) -> bool:
-        """Whether `signature` (base64 of an ECDSA signature over the SHA-256 of the body) is of the key that is named
-        so. Raises ReporterKeysUnavailable."""
+        """Say whether `signature` (base64 of an ECDSA signature over the SHA-256 of the body) is of the key that is
+        named so. Raises ReporterKeysUnavailable."""
         key = await self._find(identifier)
         return key is not None and _is_signed(key, signature, body)
 

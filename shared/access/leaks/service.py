@@ -44,7 +44,8 @@ class LeakedSecret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """`token_hash` is the string's SHA-256 in hexadecimal digits: the string itself is not said again."""
+    """What came of one string that was reported: `token_hash` is its SHA-256 in hexadecimal digits, since the string
+    itself is not said again."""
 
     token_hash: str
     token_type: str
@@ -52,7 +53,8 @@ class Verdict:
 
 
 class LeakReports:
-    """Takes leak reports. `keys` verifies who sends them; with None nobody may report anything."""
+    """Takes reports of keys that were found in public. `keys` verifies who sends them; with None nobody may report
+    anything."""
 
     def __init__(
         self,
@@ -73,7 +75,8 @@ class LeakReports:
         self._now = now
 
     async def check(self, identifier: str | None, signature: str | None, body: bytes) -> None:
-        """Raises Problem 404 where there are no reports, 401 `signature_invalid`; ReporterKeysUnavailable."""
+        """Check that a report is signed by the reporter. Raises Problem 404 where there are no reports, 401
+        `signature_invalid`; ReporterKeysUnavailable."""
         if self._keys is None:
             raise not_found()
         if not identifier or not signature or not await self._keys.verify(identifier, signature, body):

@@ -46,7 +46,7 @@ class _Pointer(StoredModel):
 
 
 class ProjectInvites:
-    """`public_url` is where the portal is served."""
+    """Invites people into projects by e-mail; `public_url` is where the portal is served."""
 
     def __init__(
         self,
@@ -73,8 +73,8 @@ class ProjectInvites:
     async def invite(
         self, inviter: Account, actor: Actor, consumer_id: str, project_id: str, email: str, role: ProjectRole
     ) -> None:
-        """Add whose verified address this is, else send an invite there, which replaces one from before. The caller is
-        not told which. `email` is in lower case. Raises Problem 404; 409 `limit_reached`."""
+        """Add whoever has this verified address to a project, else send an invite there, which replaces one from
+        before. The caller is not told which. `email` is in lower case. Raises Problem 404; 409 `limit_reached`."""
 
         async def attempt() -> None:
             stored = await self._accounts.account_by_email(email)
@@ -88,7 +88,7 @@ class ProjectInvites:
     async def page(
         self, consumer_id: str, project_id: str, limit: int, cursor: str | None
     ) -> Page[Stored[ProjectInvite]]:
-        """Those that can still be accepted. Raises Problem 400 `cursor_invalid`, 404."""
+        """List the invites of a project that can still be accepted. Raises Problem 400 `cursor_invalid`, 404."""
         if await self._store.project(consumer_id, project_id) is None:
             raise not_found()
         where = (Where("id", "starts_with", invite_document(project_id, "")),)
@@ -99,7 +99,7 @@ class ProjectInvites:
         )
 
     async def read(self, consumer_id: str, project_id: str, invite_id: str) -> Stored[ProjectInvite]:
-        """Raises Problem 404."""
+        """Read an invite. Raises Problem 404."""
         stored = await self._store.find(ProjectInvite, consumer_id, invite_document(project_id, invite_id))
         if stored is None:
             raise not_found()
@@ -108,7 +108,7 @@ class ProjectInvites:
     async def revoke(
         self, actor: Actor, consumer_id: str, project_id: str, invite_id: str, if_match: str | None
     ) -> None:
-        """Raises Problem 404, 412, 428; 409 `conflict`."""
+        """Revoke an invite. Raises Problem 404, 412, 428; 409 `conflict`."""
         stored = await self.read(consumer_id, project_id, invite_id)
         check_match(if_match, stored.etag)
         change = changed(actor, "member.revoke_invite", f"project:{project_id}", stored.value, None, secret=_PERSONAL)

@@ -48,14 +48,14 @@ class Members:
         self._now = now
 
     async def read(self, consumer_id: str, project_id: str, account_id: str) -> Stored[Member]:
-        """Raises Problem 404."""
+        """Read a member of a project. Raises Problem 404."""
         stored = await self._store.find(Member, consumer_id, member_document(project_id, account_id))
         if stored is None or await self._store.project(consumer_id, project_id) is None:
             raise not_found()
         return stored
 
     async def page(self, consumer_id: str, project_id: str, limit: int, cursor: str | None) -> Page[Stored[Member]]:
-        """Raises Problem 400 `cursor_invalid`, 404."""
+        """List the members of a project, a page at a time. Raises Problem 400 `cursor_invalid`, 404."""
         await self._project(consumer_id, project_id)
         where = (Where("id", "starts_with", member_document(project_id, "")),)
         query = Query(consumer_id, where, order_by="id", limit=SCAN_PAGE)
@@ -85,7 +85,7 @@ class Members:
     async def remove(
         self, actor: Actor, consumer_id: str, project_id: str, account_id: str, if_match: str | None
     ) -> None:
-        """Raises Problem 404, 412, 428; 409 `owner_required`, `conflict`."""
+        """Remove a member from a project. Raises Problem 404, 412, 428; 409 `owner_required`, `conflict`."""
 
         async def attempt() -> None:
             stored = await self.read(consumer_id, project_id, account_id)
@@ -125,7 +125,7 @@ class Members:
         return Stored(after, etags[0])
 
     async def on_disable_keys(self, task_id: str, task: DisableKeys) -> None:
-        """The handler of DisableKeys. Nothing happens when the person is a member again."""
+        """Handle DisableKeys. Nothing happens when the person is a member again."""
         consumer_id, project_id, account_id = task.consumer_id, task.project_id, task.account_id
         while await self._store.member(consumer_id, project_id, account_id) is None:
             keys = await self._keys_made_by(consumer_id, project_id, account_id)

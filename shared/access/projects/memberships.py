@@ -20,7 +20,7 @@ _PREFIX = "membership:"
 
 @dataclass(frozen=True, slots=True)
 class JoinedProject:
-    """`role` is `own` in one's own tenant."""
+    """A project that somebody is in; `role` is `own` in one's own tenant."""
 
     project: Project
     role: ProjectRole | Literal["own"]
@@ -34,7 +34,8 @@ class Memberships:
         self._store = store
 
     async def on_follow(self, task_id: str, task: FollowMembership) -> None:
-        """Write or delete the list's entry, and look again: of two at once, the last to write has seen the other."""
+        """Handle FollowMembership: write or delete the list's entry, and look again: of two at once, the last to write
+        has seen the other."""
         membership = Membership.model_validate(task.stored())
         account_id, at = membership.account_id, _document(membership)
         while True:
@@ -48,8 +49,8 @@ class Memberships:
                 return
 
     async def page(self, account: Account, limit: int, cursor: str | None) -> Page[JoinedProject]:
-        """The projects of one's own tenant, then those of others. A page may be short and still not be the last. Raises
-        Problem 400 `cursor_invalid`."""
+        """List the projects of one's own tenant, then those of others, a page at a time. A page may be short and still
+        not be the last. Raises Problem 400 `cursor_invalid`."""
         list_name = f"joined:{account.id}"
         part, after = _position(list_name, cursor)
         found: list[JoinedProject] = []

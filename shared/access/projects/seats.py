@@ -28,8 +28,8 @@ class Seats:
         self._settings = settings
 
     async def find(self, consumer_id: str, project_id: str, email: str | None, invite_id: str | None = None) -> Seat:
-        """A seat for whoever owns this verified address, by an invite when it is given. An invite to the address holds
-        a seat for it. Raises Problem 404, also when there is no such invite; 409 `limit_reached`."""
+        """Find a seat for whoever owns this verified address, by an invite when it is given. An invite to the address
+        holds a seat for it. Raises Problem 404, also when there is no such invite; 409 `limit_reached`."""
         # Before the project is read: deleting the project replaces the guard too.
         guard = await guard_count(self._store, consumer_id, f"members:{project_id}")
         project = await self._store.project(consumer_id, project_id)

@@ -50,14 +50,14 @@ class Projects:
         self._now = now
 
     async def read(self, consumer_id: str, project_id: str) -> Stored[Project]:
-        """Raises Problem 404."""
+        """Read a project. Raises Problem 404."""
         stored = await self._store.find(Project, consumer_id, project_document(project_id))
         if stored is None:
             raise not_found()
         return stored
 
     async def page(self, consumer_id: str, limit: int, cursor: str | None) -> Page[Stored[Project]]:
-        """A page of a consumer's projects, in the order in which they were made. Raises Problem 400
+        """List a consumer's projects in the order in which they were made, a page at a time. Raises Problem 400
         `cursor_invalid`."""
         query = Query(consumer_id, (Where("id", "starts_with", project_document("")),), order_by="id", limit=SCAN_PAGE)
         list_name = f"projects:{consumer_id}"
@@ -116,7 +116,7 @@ class Projects:
         await self._journal.commit(ACCESS, consumer_id, writes, change, tasks=[clear])
 
     async def on_clear(self, task_id: str, task: ClearProject) -> None:
-        """The handler of ClearProject. Raises Problem 409, to be tried again, when somebody leaves meanwhile."""
+        """Handle ClearProject. Raises Problem 409, to be tried again, when somebody leaves meanwhile."""
         consumer_id, project_id = task.consumer_id, task.project_id
         members = await self._store.all_of(Member, consumer_id, member_document(project_id, ""))
         for start in range(0, len(members), MEMBERS_AT_ONCE_MAX):

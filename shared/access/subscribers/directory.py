@@ -14,12 +14,12 @@ GRANTS_PER_PAGE = 100
 
 
 async def grants_of_pseudonym(store: AccessStore, merchant_id: str, pseudonym: str) -> list[Stored[Grant]]:
-    """All grants of one consumer at the merchant, in whatever state; none for another merchant's pseudonym."""
+    """Read all grants of one consumer at the merchant, in whatever state; none for another merchant's pseudonym."""
     return [stored async for stored in store.stream(Grant, _of_pseudonym(merchant_id, pseudonym, GRANTS_PER_PAGE))]
 
 
 async def find_consumer_id(store: AccessStore, merchant_id: str, pseudonym: str) -> str | None:
-    """The consumer that the merchant knows by this pseudonym; None when the merchant has no such consumer."""
+    """Find the consumer that the merchant knows by this pseudonym; None when the merchant has no such consumer."""
     stored = await store.first(Grant, _of_pseudonym(merchant_id, pseudonym, 1))
     return stored[0].value.consumer_id if stored else None
 
@@ -32,7 +32,8 @@ async def grants_by_pseudonym(
     after: str | None = None,
     page_size: int = GRANTS_PER_PAGE,
 ) -> AsyncIterator[tuple[str, list[Grant]]]:
-    """Each pseudonym behind `after`, in order, with its grants at the merchant (of one service, when it is given)."""
+    """Read each pseudonym behind `after`, in order, with its grants at the merchant (of one service, when it is
+    given)."""
     where = [Where("merchant_id", "=", merchant_id)]
     if service_id is not None:
         where.append(Where("service_id", "=", service_id))

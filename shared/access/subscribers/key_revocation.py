@@ -15,7 +15,8 @@ from shared.kernel.retries import retry_on_conflict
 
 @dataclass(frozen=True, slots=True)
 class SubscriberKey:
-    """`service_ids` are the merchant's own that the key is still assigned to."""
+    """A subscriber's key, as a merchant sees it; `service_ids` are the merchant's own that the key is still assigned
+    to."""
 
     key: ApiKey
     service_ids: frozenset[str]

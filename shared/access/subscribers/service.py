@@ -34,7 +34,8 @@ SubscriberStatus = Literal["active", "restricted", "left"]
 
 @dataclass(frozen=True, slots=True)
 class Subscriber:
-    """`grants` are those that the merchant may see; `keys` the newest of those assigned to these services."""
+    """A consumer as a merchant sees it; `grants` are those that the merchant may see; `keys` the newest of those
+    assigned to these services."""
 
     pseudonym: str
     name: str | None
@@ -54,8 +55,8 @@ class Subscribers:
     async def page(
         self, merchant_id: str, service_id: str | None, status: SubscriberStatus | None, limit: int, cursor: str | None
     ) -> Page[Subscriber]:
-        """A page of subscribers with a grant in `status`, in the order of pseudonyms. A page may be short and still not
-        be the last. Raises Problem 400 `cursor_invalid`."""
+        """List subscribers with a grant in `status`, in the order of pseudonyms, a page at a time. A page may be short
+        and still not be the last. Raises Problem 400 `cursor_invalid`."""
         list_name = f"subscribers:{merchant_id}:{service_id}:{status}"
         after = None if cursor is None else decode_cursor(list_name, cursor)
         if not isinstance(after, str | None):
@@ -77,7 +78,7 @@ class Subscribers:
         return Page(tuple(items), following)
 
     async def read(self, merchant_id: str, pseudonym: str) -> Subscriber:
-        """One subscriber. Raises Problem 404, also for another merchant's pseudonym."""
+        """Read one subscriber. Raises Problem 404, also for another merchant's pseudonym."""
         grants = await self._grants(merchant_id, pseudonym)
         return await self._subscriber(merchant_id, pseudonym, _visible([stored.value for stored in grants]))
 
@@ -158,7 +159,7 @@ class Subscribers:
 
 
 def standing(grant: Grant) -> SubscriberStatus:
-    """How a grant that a merchant may see stands."""
+    """Say how a grant that a merchant may see stands."""
     if grant.status == "withdrawn":
         return "left"
     return "restricted" if grant.restricted else "active"

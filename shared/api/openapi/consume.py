@@ -62,7 +62,8 @@ _EVENT_TEXTS = {
 
 
 def consume_schemas() -> dict[str, Any]:
-    """The event and its data, from the structs that decode them, and what a report is answered with."""
+    """Make the schemas of the event and its data, from the structs that decode them, and of what a report is answered
+    with."""
     data = _copy(UsageData, metadata=dict[str, Any])
     event = _copy(ReportedEvent, data=data)
     _, made = msgspec.json.schema_components([event], ref_template=_TEMPLATE)

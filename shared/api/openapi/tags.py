@@ -56,5 +56,5 @@ TAGS: tuple[tuple[str, str], ...] = (
 
 
 def tags() -> list[dict[str, Any]]:
-    """The document's list of tags."""
+    """Make the document's list of tags."""
     return [{"name": name, "description": text} for name, text in TAGS]

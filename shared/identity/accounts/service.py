@@ -17,7 +17,8 @@ from shared.platform.documents import Query, Replace, Where
 
 
 class Accounts:
-    """Changes raise Problem 409 `conflict` when somebody else changes the account at the same time."""
+    """Shows accounts to operators, who suspend and restore them and appoint admins. Changes raise Problem 409
+    `conflict` when somebody else changes the account at the same time."""
 
     def __init__(self, store: AccountStore, journal: Journal, admins: Admins, enrolment: Enrolment) -> None:
         self._store = store
@@ -28,7 +29,7 @@ class Accounts:
     async def list(
         self, email: str | None, role: Literal["admin"] | None, limit: int, cursor: str | None
     ) -> Page[Account]:
-        """Accounts whose address starts with `email`, by address; without it all of them, in no promised order.
+        """List accounts whose address starts with `email`, by address; without it all of them, in no promised order.
         Raises Problem 400 `cursor_invalid`."""
         where = [Where("kind", "=", "account")]
         if role is not None:
@@ -43,18 +44,18 @@ class Accounts:
         return await self._replace(actor, "account.rename", stored, stored.value.model_copy(update={"name": name}))
 
     async def suspend(self, actor: Actor, stored: Stored[Account], reason: str) -> Stored[Account]:
-        """Holds for their next request. Raises Problem 409 `state_invalid`, also for an admin: the role goes first, so
-        that the last admin cannot be suspended."""
+        """Suspend an account, from its next request on. Raises Problem 409 `state_invalid`, also for an admin: the role
+        goes first, so that the last admin cannot be suspended."""
         if stored.value.role == "admin":
             raise Problem(409, "state_invalid", "An admin is not suspended: take the role away first.")
         return await self._move(actor, "account.suspend", stored, "suspended", reason)
 
     async def restore(self, actor: Actor, stored: Stored[Account], reason: str) -> Stored[Account]:
-        """Raises Problem 409 `state_invalid`."""
+        """End the suspension of an account. Raises Problem 409 `state_invalid`."""
         return await self._move(actor, "account.restore", stored, "active", reason)
 
     async def set_admin(self, actor: Actor, stored: Stored[Account], admin: bool, reason: str) -> None:
-        """Raises Problem 409 `state_invalid`, `admin_by_setting`."""
+        """Make an account an admin, or take that role away. Raises Problem 409 `state_invalid`, `admin_by_setting`."""
         account = stored.value
         if admin:
             if account.status != "active":

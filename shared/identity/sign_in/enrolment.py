@@ -44,7 +44,8 @@ class Enrolled:
 
 
 class Enrolment:
-    """`first_admins` are verified e-mail addresses in lower case, or `issuer|subject` (setting `AMS_ADMINS`)."""
+    """Makes an account at a person's first sign-in, and keeps it as the provider tells it later. `first_admins` are
+    verified e-mail addresses in lower case, or `issuer|subject` (setting `AMS_ADMINS`)."""
 
     def __init__(
         self,

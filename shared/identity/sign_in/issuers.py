@@ -46,8 +46,9 @@ class ClaimNames(BaseModel):
 
 
 class Issuer(BaseModel):
-    """`issuer` is compared with `iss` character by character. `token_types` are the accepted `typ` headers, where an
-    empty text accepts a token without one. Keys come from `discovery_url`, by default below the issuer."""
+    """A provider whose access tokens are taken; `issuer` is compared with `iss` character by character. `token_types`
+    are the accepted `typ` headers, where an empty text accepts a token without one. Keys come from `discovery_url`, by
+    default below the issuer."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -15,8 +15,8 @@ class FetchFailed(Exception):
 
 
 async def fetch_json(http: Upstream, url: str) -> dict[str, Any]:
-    """The JSON object at `url`. `http` may call any address, so the URL must be the operator's choice, or checked.
-    Raises FetchFailed, UpstreamError."""
+    """Fetch the JSON object at `url`. `http` may call any address, so the URL must be the operator's choice, or
+    checked. Raises FetchFailed, UpstreamError."""
     response = await http.send(UpstreamRequest("GET", url, dict(_HEADERS), None, None, FETCH_S))
     body = bytearray()
     try:

@@ -28,8 +28,8 @@ class Authenticator:
         journal.on_change(self._cache.clear)
 
     async def authenticate(self, headers: Mapping[str, str]) -> SignedIn:
-        """`headers` by lower-case name. Raises Problem 401 `token_missing`, `token_invalid`, `session_ended`,
-        403 `account_suspended`, 503; Unavailable."""
+        """Find out whose request it is; `headers` by lower-case name. Raises Problem 401 `token_missing`,
+        `token_invalid`, `session_ended`, 403 `account_suspended`, 503; Unavailable."""
         claims = await self._tokens.verify(bearer(headers))
         enrolled = await self._cache.get(
             login_key(claims.issuer, claims.subject), lambda _: self._enrolment.enrol(claims)

@@ -58,7 +58,8 @@ class TokenVerifier:
         self._issuers = {issuer.issuer: (issuer, SigningKeys(issuer, http, monotonic)) for issuer in issuers}
 
     async def verify(self, token: str) -> Claims:
-        """Raises Problem 401 `token_invalid`, with one text for every reason; 503 while there are no keys."""
+        """Verify an access token. Raises Problem 401 `token_invalid`, with one text for every reason; 503 while there
+        are no keys."""
         try:
             return await self._verify(token)
         except (_Refused, jwt.PyJWTError) as error:
