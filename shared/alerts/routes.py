@@ -23,17 +23,17 @@ RequestsMin = Annotated[int, Field(ge=1, le=10**9)]
 
 
 class AlertRuleInput(Input):
-    """A rule: when a metric reaches a threshold within a window, it is told once in that window."""
+    """An alert rule: when a metric reaches the threshold within a day or month, the owner is notified once in it."""
 
     name: Annotated[Name, Field(examples=["Half of the month's quota"])]
-    """What people call the rule."""
+    """Display name of the rule."""
     metric: RuleMetric
-    """What is looked at; `quota_percent` is the share of a key's monthly quota, and needs `api_key_id` and the window
-    `month`."""
+    """Metric of the rule. `quota_percent` is the used share of a key's monthly quota; it requires `api_key_id` and the
+    window `month`."""
     window: RuleWindow
-    """The UTC day or month over which is summed."""
+    """Window over which the metric is summed: a UTC day or month."""
     threshold: Annotated[RuleThreshold, Field(examples=["50"])]
-    """What must be reached, as a decimal in text: a number of requests or events, bytes, or percent."""
+    """Threshold at which the rule fires, a decimal as text: a number of requests or events, bytes, or percent."""
     service_id: Identifier | None = None
     """Only usage of this service; null is all."""
     api_key_id: Identifier | None = None
@@ -41,28 +41,30 @@ class AlertRuleInput(Input):
     project_id: Identifier | None = None
     """Only usage of this project's keys; null is all. For rules of consumers."""
     requests_min: RequestsMin = 100
-    """For rates: below so many requests in the window the rule does not fire."""
+    """For `error_rate_percent`: the minimum number of requests before the rule is evaluated."""
     mail: bool = True
-    """Whether mails are sent when it fires."""
+    """Whether e-mails are sent when the rule fires."""
     webhook: bool = True
     """Whether `alert.fired` is posted to the owner's webhooks."""
 
 
 class AlertRuleChange(Input):
-    """Only what is given is changed. What a rule looks at stays: make another rule for that."""
+    """A change of an alert rule: only what is given is changed. Metric, window and filters cannot change: create
+    another rule."""
 
     name: Name | None = None
-    """What people call the rule; null or absent leaves it."""
+    """Display name of the rule; null or absent leaves it."""
     threshold: RuleThreshold | None = None
-    """What must be reached, as a decimal in text; null or absent leaves it."""
+    """Threshold at which the rule fires, a decimal as text; null or absent leaves it."""
     requests_min: RequestsMin | None = None
-    """For rates: below so many requests the rule does not fire; null or absent leaves it."""
+    """For `error_rate_percent`: the minimum number of requests before the rule is evaluated; null or absent leaves
+    it."""
     mail: bool | None = None
-    """Whether mails are sent; null or absent leaves it."""
+    """Whether e-mails are sent when the rule fires; null or absent leaves it."""
     webhook: bool | None = None
-    """Whether `alert.fired` is posted; null or absent leaves it."""
+    """Whether `alert.fired` is posted to the owner's webhooks; null or absent leaves it."""
     status: Literal["enabled", "disabled"] | None = None
-    """`disabled` rules are not looked at; null or absent leaves it."""
+    """Status of the rule; `disabled` rules are not evaluated. Null or absent leaves it."""
 
 
 class AlertRuleView(View):
@@ -70,13 +72,13 @@ class AlertRuleView(View):
 
     id: AlertRuleId
     name: str
-    """What people call the rule."""
+    """Display name of the rule."""
     metric: RuleMetric
-    """What is looked at."""
+    """Metric of the rule."""
     window: RuleWindow
-    """The UTC day or month over which is summed."""
+    """Window over which the metric is summed: a UTC day or month."""
     threshold: str
-    """What must be reached, as a decimal in text."""
+    """Threshold at which the rule fires, a decimal as text."""
     service_id: str | None
     """Only usage of this service; null is all."""
     api_key_id: str | None
@@ -84,48 +86,48 @@ class AlertRuleView(View):
     project_id: str | None
     """Only usage of this project's keys; null is all."""
     requests_min: int
-    """For rates: below so many requests in the window the rule does not fire."""
+    """For `error_rate_percent`: the minimum number of requests before the rule is evaluated."""
     mail: bool
-    """Whether mails are sent when it fires."""
+    """Whether e-mails are sent when the rule fires."""
     webhook: bool
     """Whether `alert.fired` is posted to the owner's webhooks."""
     status: Literal["enabled", "disabled"]
-    """`disabled` rules are not looked at."""
+    """Status of the rule; `disabled` rules are not evaluated."""
     created_at: CreatedAt
 
 
 class AlertRuleList(View):
-    """All rules of one owner."""
+    """All alert rules of one owner."""
 
     items: list[AlertRuleView]
-    """The rules, oldest first."""
+    """Alert rules, oldest first."""
 
 
 class FiredAlertView(View):
-    """A rule that fired."""
+    """A fired alert."""
 
     id: str
-    """Id of this firing; it is in the webhook's event too."""
+    """Id of the fired alert, also in the webhook's event."""
     rule_id: AlertRuleId
     name: str
-    """The rule's name as it was then."""
+    """Name of the rule when it fired."""
     metric: RuleMetric
-    """What was looked at."""
+    """Metric of the rule."""
     period: str
-    """The UTC day (`2026-03-01`) or month (`2026-03`) in which it fired."""
+    """UTC day (`2026-03-01`) or month (`2026-03`) in which the rule fired."""
     threshold: str
-    """The rule's threshold as it was then, as a decimal in text."""
+    """Threshold of the rule when it fired, a decimal as text."""
     value: str
-    """What was reached then, as a decimal in text."""
+    """Value of the metric when the rule fired, a decimal as text."""
     fired_at: AwareDatetime
-    """When the rule fired: rules are evaluated every minute."""
+    """When it fired; rules are evaluated every minute."""
 
 
 class FiredAlertList(View):
-    """A page of what fired."""
+    """A page of fired alerts."""
 
     items: list[FiredAlertView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

@@ -19,56 +19,76 @@ CACHE_S = 1.0
 
 
 class PlatformSettings(StoredModel):
-    """What operators decide while AMS runs. Defaults hold until an admin changes them."""
+    """Settings of the platform that admins change while AMS runs."""
 
     commission_percent: Annotated[
         Decimal,
         Field(
-            ge=0, le=100, max_digits=7, decimal_places=4, description="The platform's share of merchants' net sales."
+            ge=0,
+            le=100,
+            max_digits=7,
+            decimal_places=4,
+            description="The platform's share of merchants' net sales in percent.",
         ),
     ] = Decimal("10")
     merchants_activate_at_once: Annotated[
-        bool, Field(description="Whether a registration with an invite makes an active merchant.")
+        bool, Field(description="Whether a merchant is active as soon as it registers with an invite.")
     ] = False
     services_approve_at_once: Annotated[
-        bool, Field(description="Whether a submitted service is active without a review.")
+        bool, Field(description="Whether a submitted service becomes active without a review.")
     ] = False
-    auto_approval_allowed: Annotated[bool, Field(description="Whether services may grant access by themselves.")] = True
+    auto_approval_allowed: Annotated[
+        bool, Field(description="Whether services may approve access requests automatically.")
+    ] = True
     leaked_key_action: Annotated[
-        Literal["revoke", "warn"], Field(description="What a report of a leaked key does: `warn` only tells its owner.")
+        Literal["revoke", "warn"],
+        Field(
+            description=(
+                "Reaction to a report of a leaked key: `revoke` revokes the key, `warn` only notifies its owner."
+            )
+        ),
     ] = "revoke"
     invite_days: Annotated[
-        int, Field(ge=1, le=90, description="Days for which an invite can be used, unless it says otherwise.")
+        int,
+        Field(
+            ge=1, le=90, description="Number of days until an invite expires, unless the invite sets another number."
+        ),
     ] = 14
     services_per_merchant_max: Annotated[
-        int, Field(ge=1, le=100_000, description="How many services a merchant can have.")
+        int, Field(ge=1, le=100_000, description="Maximum number of services of a merchant.")
     ] = 1_000
-    keys_per_consumer_max: Annotated[int, Field(ge=1, le=100_000, description="How many keys a consumer can have.")] = (
-        1_000
-    )
+    keys_per_consumer_max: Annotated[
+        int, Field(ge=1, le=100_000, description="Maximum number of keys of a consumer.")
+    ] = 1_000
     projects_per_consumer_max: Annotated[
-        int, Field(ge=1, le=10_000, description="How many projects a consumer can have.")
+        int, Field(ge=1, le=10_000, description="Maximum number of projects of a consumer.")
     ] = 100
     members_per_project_max: Annotated[
-        int, Field(ge=1, le=10_000, description="How many people a project can have.")
+        int, Field(ge=1, le=10_000, description="Maximum number of members of a project.")
     ] = 100
     rotation_overlap_hours_max: Annotated[
-        int, Field(ge=0, le=8_760, description="For how many hours a rotation may let the old secret work too.")
+        int,
+        Field(
+            ge=0, le=8_760, description="Maximum number of hours for which a rotation lets the previous secret work."
+        ),
     ] = 720
     close_grace_hours: Annotated[
         int,
         Field(
             ge=0,
             le=720,
-            description="Hours after its end until a month is closed: usage that comes until then is on its invoice.",
+            description=(
+                "Hours between the end of a month and its close. Usage that arrives until then is on the "
+                "month's invoices."
+            ),
         ),
     ] = 24
     delivery_log_days: Annotated[
-        int, Field(ge=1, le=400, description="Days for which deliveries of webhooks are kept.")
+        int, Field(ge=1, le=400, description="Number of days for which webhook deliveries are kept.")
     ] = 30
     alert_recipients: Annotated[
         tuple[Annotated[str, Field(max_length=254)], ...],
-        Field(max_length=20, description="Addresses that get the platform's own mails."),
+        Field(max_length=20, description="E-mail addresses that receive the platform's own notifications."),
     ] = ()
 
 

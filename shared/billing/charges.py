@@ -34,14 +34,14 @@ Factor = Annotated[Quantity, Field(gt=0)]
 
 
 class Convert(Strict):
-    """Of the quantity, before everything else: `quantity op factor`, rounded to a whole number or, with `none`, not."""
+    """Conversion of the quantity before pricing: multiplied or divided by `factor`, then rounded."""
 
     op: Literal["multiply", "divide"]
-    """What is done with the quantity."""
+    """Operation on the quantity."""
     factor: Factor
-    """What it is multiplied with or divided by."""
+    """Factor by which the quantity is multiplied or divided."""
     rounding: Literal["none", "ceiling", "floor", "half_up"] = "none"
-    """How the result becomes a whole number; `none` leaves it as it is."""
+    """Rounding of the result to a whole number; `none` does not round."""
 
 
 def _not_below(value: Decimal | None, name: str, info: ValidationInfo) -> Decimal | None:
@@ -64,34 +64,34 @@ class _Charge(Strict):
     """
 
     id: Slug = "charge"
-    """Names the charge through all versions of its plan: one that keeps its id and metric goes on counting where the
-    version before left off."""
+    """Id of the charge in all versions of its plan. A charge that keeps its id and metric continues the count of the
+    previous version."""
     name: Annotated[str, Field(max_length=120)] = ""
-    """What invoices call it; a plan's charges each need one."""
+    """Name on invoices; required for each charge of a plan."""
     metric: ChargeMetric | None = None
-    """What of usage is counted; a plan's charges each need one, a price calculator none."""
+    """Metric that is billed; required for each charge of a plan, not for the price calculator."""
     feature: Annotated[Text | None, Field(validate_default=True)] = None
-    """Only usage with this feature; null is all. The metrics `quantity` and `max` need it."""
+    """Only usage with this feature; null is all. Required by the metrics `quantity` and `max`."""
     field: Annotated[Text | None, Field(validate_default=True)] = None
-    """For the metric `unique`: the top-level name in events' `metadata` whose different values are counted; else null.
-    """
+    """For the metric `unique`: the top-level field of the events' `metadata` whose different values are counted;
+    otherwise null."""
     client_errors: Annotated[tuple[ClientError, ...], Field(max_length=100)] = ()
-    """Statuses from 400 to 499 that count beside success (below 400, or none). 5xx never count, and what AMS refuses is
-    no usage at all."""
+    """HTTP statuses from 400 to 499 that are billed in addition to success (below 400, or no status). 5xx are never
+    billed; calls that AMS refuses are no usage."""
     unit: Annotated[str, Field(max_length=30)] = ""
-    """What invoices call one of the quantity, such as `page`; empty is none."""
+    """Unit on invoices, such as `page`; empty is none."""
     base_fee: Price = Decimal(0)
-    """Due for the period, used or not, in the plan's currency."""
+    """Fee for each period, independent of usage, in the plan's currency."""
     free_units: Quantity = Decimal(0)
-    """Of the converted quantity: so many cost nothing in each period."""
+    """Free part of the converted quantity in each period."""
     convert: Convert | None = None
-    """What is done with the quantity before everything else; null is nothing."""
+    """Conversion of the quantity before pricing; null is none."""
     percentage_discount: Percent = Decimal(0)
-    """Percent off the amount; minimum and maximum come after it."""
+    """Discount on the amount in percent, applied before minimum and maximum."""
     minimum_spend: Price | None = None
-    """The amount is topped up to this in each period; null is no minimum."""
+    """Minimum amount in each period; null is no minimum."""
     maximum_spend: Price | None = None
-    """The amount is cut at this in each period; null is no maximum."""
+    """Maximum amount in each period; null is no maximum."""
 
     # Of fields and not of the whole charge, so that the path of an error names one. `info.data` has the fields above
     # it, as far as they are right.
@@ -114,101 +114,105 @@ class _Charge(Strict):
 
 
 class PerUnit(_Charge):
-    """Every unit costs the same."""
+    """Charge per unit: every unit has the same price."""
 
     model: Literal["per_unit"]
-    """Says which kind of charge this is."""
+    """Kind of the charge."""
     unit_price: Price
     """Price of one unit, in the plan's currency."""
 
 
 class Graduated(_Charge):
-    """Each tier prices the units that are in it; its flat fee is due once a unit is. With `flat_fee_at_zero` the first
-    tier's is due without any."""
+    """Graduated charge: each tier prices the units that fall into it. A tier's flat fee is due once a unit falls into
+    it; with `flat_fee_at_zero` the first tier's fee is due without usage."""
 
     model: Literal["graduated"]
-    """Says which kind of charge this is."""
+    """Kind of the charge."""
     tiers: UnitTiers
-    """In order; only the last has no end."""
+    """Tiers in ascending order; only the last tier has no upper bound."""
     flat_fee_at_zero: bool = False
     """Whether the first tier's flat fee is due without any usage."""
 
 
 class Volume(_Charge):
-    """The tier that the total reaches prices all units. Not monotonic: one unit more can cost less in total."""
+    """Volume charge: the tier that the total quantity reaches prices all units. One more unit can therefore cost less
+    in total."""
 
     model: Literal["volume"]
-    """Says which kind of charge this is."""
+    """Kind of the charge."""
     tiers: UnitTiers
-    """In order; only the last has no end."""
+    """Tiers in ascending order; only the last tier has no upper bound."""
     flat_fee_at_zero: bool = False
     """Whether the first tier's flat fee is due without any usage."""
 
 
 class GraduatedPercentage(_Charge):
-    """Of an amount of money that is the quantity: each tier takes its percentage of what is in it."""
+    """Graduated percentage: the quantity is an amount of money, and each tier takes its percentage of the part that
+    falls into it."""
 
     model: Literal["graduated_percentage"]
-    """Says which kind of charge this is."""
+    """Kind of the charge."""
     tiers: PercentTiers
-    """In order; only the last has no end."""
+    """Tiers in ascending order; only the last tier has no upper bound."""
     flat_fee_at_zero: bool = False
     """Whether the first tier's flat fee is due without any usage."""
 
 
 class Package(_Charge):
-    """Whole packages; `round` says whether one that was begun is paid (`up`) or free (`down`)."""
+    """Package charge: units are sold in whole packages. `round` determines whether a started package is billed (`up`)
+    or free (`down`)."""
 
     model: Literal["package"]
-    """Says which kind of charge this is."""
+    """Kind of the charge."""
     package_price: Price
     """Price of one package, in the plan's currency."""
     package_size: Size
-    """Units in one package."""
+    """Number of units in one package."""
     round: Literal["up", "down"] = "up"
-    """Whether a package that was begun is paid (`up`) or free (`down`)."""
+    """Whether a started package is billed (`up`) or free (`down`)."""
 
 
 class GraduatedPackage(_Charge):
-    """Each tier sells the units that are in it in packages of its own; one that was begun is paid."""
+    """Graduated packages: each tier sells the units that fall into it in packages of its own size and price. A started
+    package is billed in full."""
 
     model: Literal["graduated_package"]
-    """Says which kind of charge this is."""
+    """Kind of the charge."""
     tiers: PackageTiers
-    """In order; only the last has no end."""
+    """Tiers in ascending order; only the last tier has no upper bound."""
 
 
 class VolumePackage(_Charge):
-    """The tier that the total reaches sells all units in its packages."""
+    """Volume packages: the tier that the total quantity reaches sells all units in its packages."""
 
     model: Literal["volume_package"]
-    """Says which kind of charge this is."""
+    """Kind of the charge."""
     tiers: PackageTiers
-    """In order; only the last has no end."""
+    """Tiers in ascending order; only the last tier has no upper bound."""
 
 
 class Percentage(_Charge):
-    """A share of amounts of money that the events carry as their quantity (metric `quantity`): `rate_percent` of each,
-    and `fixed_fee` for each. The first `free_events` are free, and so are events until their sum is `free_amount`;
-    whichever is used up first ends it. `per_event_min` and `per_event_max` bound what one event costs. `free_units` it
-    has none: it could mean either of the two."""
+    """Percentage charge: each event's quantity (metric `quantity`) is an amount of money, of which the charge takes
+    `rate_percent`, plus `fixed_fee`. Events are free while both `free_events` and `free_amount` last. `per_event_min`
+    and `per_event_max` limit the cost of one event. `free_units` must be 0."""
 
     model: Literal["percentage"]
-    """Says which kind of charge this is."""
+    """Kind of the charge."""
     metric: Literal["quantity"] | None = None
-    """Always `quantity`: what the events carry is an amount of money in the plan's currency."""
+    """Always `quantity`: an amount of money in the plan's currency."""
     rate_percent: Percent
-    """Percent of each event's amount."""
+    """Percentage of each event's amount."""
     fixed_fee: Price = Decimal(0)
-    """Beside the percentage, for each event that is not free."""
+    """Fee for each event that is not free, in addition to the percentage."""
     free_events: Annotated[int, Field(ge=0, le=10**9)] = 0
-    """So many first events of the period are free."""
+    """Number of events at the start of the period that are free."""
     free_amount: Quantity = Decimal(0)
-    """Events are free until their amounts sum to this; whichever of the two is used up first ends it."""
+    """Sum of amounts at the start of the period that is free. `free_events` and `free_amount` both end once either is
+    used up."""
     per_event_min: Price | None = None
-    """What one event costs at least; null is no minimum."""
+    """Minimum cost of one event; null is no minimum."""
     per_event_max: Price | None = None
-    """What one event costs at most; null is no maximum."""
+    """Maximum cost of one event; null is no maximum."""
 
     @field_validator("free_units")
     @classmethod
@@ -224,15 +228,15 @@ class Percentage(_Charge):
 
 
 class Dynamic(_Charge):
-    """The events carry their own price as their quantity (metric `quantity`), in the plan's currency; the sum is
-    multiplied."""
+    """Charge with prices from events: each event's quantity (metric `quantity`) is its price in the plan's currency;
+    the sum is multiplied by `multiplier`."""
 
     model: Literal["dynamic"]
-    """Says which kind of charge this is."""
+    """Kind of the charge."""
     metric: Literal["quantity"] | None = None
-    """Always `quantity`: what the events carry is their own price in the plan's currency."""
+    """Always `quantity`: the price of the event in the plan's currency."""
     multiplier: Price = Decimal(1)
-    """What the sum of the prices is multiplied with."""
+    """Factor by which the sum of the prices is multiplied."""
 
 
 Charge = Annotated[

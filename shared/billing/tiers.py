@@ -22,36 +22,37 @@ class Strict(StoredView):
 
 
 class UnitTier(Strict):
-    """From just above the tier before up to and including `up_to`, counted from the period's first unit."""
+    """A price tier, from just above the previous tier up to and including `up_to`, counted from the first unit of the
+    period."""
 
     up_to: Quantity | None = None
-    """Last unit of the tier, included; null in the last tier, which has no end."""
+    """Last unit of the tier, included; null in the last tier, which has no upper bound."""
     unit_price: Price = Decimal(0)
-    """Price of each unit in it, in the plan's currency."""
+    """Price of each unit in the tier, in the plan's currency."""
     flat_fee: Price = Decimal(0)
-    """Once for the tier, as soon as a unit is in it."""
+    """Fee for the tier, due once a unit falls into it."""
 
 
 class PercentTier(Strict):
-    """A tier of amounts of money, from just above the tier before up to and including `up_to`."""
+    """A percentage tier, from just above the previous tier up to and including `up_to`."""
 
     up_to: Quantity | None = None
-    """Last amount of the tier, included; null in the last tier, which has no end."""
+    """Last amount of the tier, included; null in the last tier, which has no upper bound."""
     rate_percent: Percent = Decimal(0)
-    """Percent of what is in the tier."""
+    """Percentage of the amount that falls into the tier."""
     flat_fee: Price = Decimal(0)
-    """Once for the tier, as soon as something is in it."""
+    """Fee for the tier, due once an amount falls into it."""
 
 
 class PackageTier(Strict):
-    """A tier that sells packages, from just above the tier before up to and including `up_to`."""
+    """A package tier, from just above the previous tier up to and including `up_to`."""
 
     up_to: Quantity | None = None
-    """Last unit of the tier, included; null in the last tier, which has no end."""
+    """Last unit of the tier, included; null in the last tier, which has no upper bound."""
     package_price: Price
     """Price of one package, in the plan's currency."""
     package_size: Size
-    """Units in one package."""
+    """Number of units in one package."""
 
 
 T = TypeVar("T", UnitTier, PercentTier, PackageTier)

@@ -63,14 +63,14 @@ class Address(StoredModel):
     """A postal address."""
 
     lines: Annotated[
-        tuple[Name, ...], Field(max_length=4, description="Street and what else comes before the city.")
+        tuple[Name, ...], Field(max_length=4, description="Address lines before the city, such as street and number.")
     ] = ()
-    city: Annotated[str, Field(max_length=100, description="Empty is unknown.")] = ""
+    city: Annotated[str, Field(max_length=100, description="City; empty is unknown.")] = ""
     region: Annotated[
-        str, Field(max_length=100, description="State or province, where invoices need it; else empty.")
+        str, Field(max_length=100, description="State or province, where invoices need it; otherwise empty.")
     ] = ""
-    postal_code: Annotated[str, Field(max_length=20, description="Empty is unknown, or none.")] = ""
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="Country by ISO 3166-1 alpha-2.")]
+    postal_code: Annotated[str, Field(max_length=20, description="Postal code; empty is unknown or none.")] = ""
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", description="Country code (ISO 3166-1 alpha-2).")]
 
 
 class Merchant(StoredModel):
@@ -97,29 +97,35 @@ class Merchant(StoredModel):
 class Listing(StoredModel):
     """What the catalogue says of a service; a merchant's words."""
 
-    name: Annotated[Name, Field(description="What people know it by.")]
+    name: Annotated[Name, Field(description="Display name.")]
     description: Annotated[
-        str, Field(max_length=50_000, description="Markdown, sanitised when it is shown; empty is nothing.")
+        str, Field(max_length=50_000, description="Description as Markdown, sanitised when it is shown; empty is none.")
     ] = ""
     documentation_url: Annotated[
-        HttpsUrl | None, Field(description="The merchant's own documentation; null is none.")
+        HttpsUrl | None, Field(description="URL of the merchant's own documentation; null is none.")
     ] = None
     version: Annotated[
-        str, Field(max_length=50, description="The merchant's name for the current version; empty is none.")
+        str, Field(max_length=50, description="Merchant's name for the current version; empty is none.")
     ] = ""
-    category: Annotated[str, Field(max_length=50, description="One word for what it is about; empty is none.")] = ""
-    tags: Annotated[tuple[Tag, ...], Field(max_length=20, description="Free words that it can be found by.")] = ()
-    pricing: Annotated[
-        str, Field(max_length=2_000, description="What it costs, in the merchant's words; empty is nothing.")
-    ] = ""
-    price_model: Annotated[PriceModel | None, Field(description="What the catalogue filters by; null is unknown.")] = (
-        None
-    )
+    category: Annotated[str, Field(max_length=50, description="Category, in one word; empty is none.")] = ""
+    tags: Annotated[tuple[Tag, ...], Field(max_length=20, description="Tags by which the service is found.")] = ()
+    pricing: Annotated[str, Field(max_length=2_000, description="Prices in the merchant's words; empty is none.")] = ""
+    price_model: Annotated[
+        PriceModel | None, Field(description="Price model, by which the catalogue is filtered; null is unknown.")
+    ] = None
     authentication: Annotated[
-        str, Field(max_length=200, description="How its own API knows callers, such as `api key`; empty is nothing.")
+        str,
+        Field(
+            max_length=200,
+            description="How the service authenticates callers by itself, such as `api key`; empty is none.",
+        ),
     ] = ""
-    formats: Annotated[tuple[Tag, ...], Field(max_length=20, description="What it speaks, such as `json`.")] = ()
-    sla: Annotated[str, Field(max_length=2_000, description="What the merchant promises; empty is nothing.")] = ""
+    formats: Annotated[
+        tuple[Tag, ...], Field(max_length=20, description="Data formats of the service, such as `json`.")
+    ] = ()
+    sla: Annotated[
+        str, Field(max_length=2_000, description="Service level that the merchant promises; empty is none.")
+    ] = ""
 
 
 class Service(Listing):

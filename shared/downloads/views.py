@@ -7,12 +7,12 @@ from shared.kernel.http.schemas import View
 
 
 class DownloadLinkView(View):
-    """A link to a document. That it was asked for is in the audit log."""
+    """A short-lived link to a document. Each request for a link is recorded in the audit log."""
 
     url: str
-    """Whoever has it can read the document until it expires."""
+    """The link. It needs no other credentials."""
     expires_at: AwareDatetime
-    """Until when it works: minutes."""
+    """Time at which the link expires, a few minutes after its creation."""
 
     @classmethod
     def of(cls, link: Link) -> "DownloadLinkView":

@@ -45,7 +45,7 @@ ReportMoment = Annotated[AwareDatetime | date, PlainValidator(_moment, json_sche
 
 
 class ReportSubjectInput(Input):
-    """What a report is about; without anything, all usage of its owner."""
+    """Usage that a report covers: all usage of its owner, unless it is filtered."""
 
     service_id: Identifier | None = None
     """Only this service; null is all."""
@@ -62,26 +62,26 @@ class ReportSubjectInput(Input):
 
 
 class ReportInput(Input):
-    """A report to be made."""
+    """A report to create."""
 
     name: Annotated[Name, Field(examples=["Usage of March"])]
     """Title of the report."""
     start: Annotated[ReportMoment, Field(alias="from", examples=["2026-03-01"])]
-    """First moment, in whole quarter hours, or a local day."""
+    """Start of the range, included: whole quarter hours, or a local day."""
     to: Annotated[ReportMoment, Field(examples=["2026-04-01"])]
-    """End, excluded: a moment in whole quarter hours, or a local day; at most 400 days after `from`."""
+    """End of the range, excluded: whole quarter hours, or a local day; at most 400 days after `from`."""
     time_zone: Annotated[str, Field(max_length=64, examples=["Asia/Kolkata"])] = "UTC"
-    """By whose calendar hours, days and months are cut (IANA)."""
+    """Time zone whose calendar defines hours, days and months (IANA)."""
     subject: ReportSubjectInput = ReportSubjectInput()
-    """What it is about."""
+    """Usage that the report covers."""
     by: Annotated[tuple[Group, ...], Field(max_length=8)] = ("day",)
-    """What to group by: dimensions, and at most one of hour, day and month."""
+    """Dimensions to group by, and at most one of `hour`, `day` and `month`."""
     format: ReportFormat = "pdf"
-    """What document is made."""
+    """Format of the document."""
     share_with_consumer: bool = False
-    """For merchants with one pseudonym: whether that consumer gets the report too."""
+    """For reports of merchants about one pseudonym: whether the consumer gets the report too."""
     schedule: Literal["none", "monthly"] = "none"
-    """`monthly` makes the same report of each calendar month, beginning with the one that is under way."""
+    """`monthly` creates the same report for each calendar month, starting with the current one."""
 
     def request(self) -> ReportRequest:
         contents = self.model_dump(exclude={"start", "to", "schedule"})
@@ -89,7 +89,7 @@ class ReportInput(Input):
 
 
 class ReportSubjectView(View):
-    """What a report is about; without anything, all usage of its owner."""
+    """Usage that a report covers: all usage of its owner, unless it is filtered."""
 
     service_id: str | None = None
     """Only this service; null is all."""
@@ -109,71 +109,71 @@ class ContentsView(View):
     """What a report shows."""
 
     id: str
-    """Id of it."""
+    """Id of the report or schedule."""
     name: str
     """Title of the report."""
     subject: ReportSubjectView
-    """What it is about."""
+    """Usage that the report covers."""
     by: list[Group]
-    """What is grouped by."""
+    """Dimensions that the report is grouped by."""
     time_zone: str
-    """By whose calendar hours, days and months are cut (IANA)."""
+    """Time zone whose calendar defines hours, days and months (IANA)."""
     format: ReportFormat
-    """What document is made."""
+    """Format of the document."""
     share_with_consumer: bool
-    """Whether the one consumer that it is about gets it too."""
+    """Whether the consumer that the report is about gets it too."""
     created_at: CreatedAt
 
 
 class ReportView(ContentsView):
-    """A report, and how far it is."""
+    """A report with its progress."""
 
     start: Annotated[AwareDatetime, Field(alias="from")]
-    """First moment."""
+    """Start of the range, included."""
     to: AwareDatetime
-    """End, excluded."""
+    """End of the range, excluded."""
     status: Status
-    """A document can be downloaded once it is `done`."""
+    """Status of the report. Its document can be downloaded once it is `done`."""
     progress: int
-    """Percent."""
+    """Progress in percent."""
     rows: int | None
-    """How many rows it has; null until it is done."""
+    """Number of rows; null until the report is done."""
     requests: int | None
-    """How many requests are in it; null until it is done."""
+    """Number of requests in the report; null until the report is done."""
     as_of: Timestamp | None
-    """What was counted before this moment is in it; null until it is done."""
+    """Time up to which usage is included; null until the report is done."""
     error: str | None
-    """Why it failed; null if it did not."""
+    """Reason of the failure; null if there was none."""
     schedule_id: str | None
-    """Id of the schedule that it was made by; null is none."""
+    """Id of the schedule that created the report; null is none."""
     shared_by: str | None
-    """Id of the merchant who shares it; null for one's own."""
+    """Id of the merchant that shares the report; null if it is the owner's own."""
     finished_at: AwareDatetime | None
-    """When it was done, or failed; null until then."""
+    """Time at which the report was done, or failed; null until then."""
 
 
 class ReportList(View):
     """A page of reports."""
 
     items: list[ReportView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 
 class ReportScheduleView(ContentsView):
-    """A report that is made of each month."""
+    """A schedule that creates a report for each month."""
 
     next_month: str
-    """The next month of which a report is made, such as `2026-03`."""
+    """Next month for which a report is created, such as `2026-03`."""
     next_at: Timestamp
-    """When that is made, UTC."""
+    """Time at which the next report is created, UTC."""
 
 
 class ReportScheduleList(View):
-    """All schedules of one owner."""
+    """All report schedules of one owner."""
 
     items: list[ReportScheduleView]
-    """Oldest first."""
+    """Report schedules, oldest first."""
 
 
 ReportsPart = Annotated[Reports, Depends(provided(ReportParts, lambda reports: reports.service))]

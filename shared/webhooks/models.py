@@ -46,14 +46,14 @@ class Webhook(StoredModel):
 
 
 class Attempt(StoredModel):
-    """One try to deliver an event."""
+    """An attempt to deliver an event."""
 
-    at: Annotated[AwareDatetime, Field(description="When it began.")]
-    status: Annotated[int | None, Field(description="The receiver's HTTP status; null when there was no answer.")] = (
-        None
-    )
-    error: Annotated[str | None, Field(description="Why it failed; null if it did not.")] = None
-    took_ms: Annotated[int, Field(description="Milliseconds until the answer, or until it failed.")] = 0
+    at: Annotated[AwareDatetime, Field(description="Start of the attempt.")]
+    status: Annotated[
+        int | None, Field(description="HTTP status of the receiver's answer; null if there was no answer.")
+    ] = None
+    error: Annotated[str | None, Field(description="Reason of the failure; null if there was none.")] = None
+    took_ms: Annotated[int, Field(description="Milliseconds until the answer, or until the failure.")] = 0
 
 
 class Delivery(StoredModel):

@@ -24,45 +24,45 @@ WebhookDescription = Annotated[str, Field(max_length=200)]
 
 
 class WebhookInput(Input):
-    """Where to post events, and which."""
+    """A webhook: a URL, and the events that are posted to it."""
 
     url: Annotated[WebhookUrl, Field(examples=["https://example.com/ams-events"])]
-    """https, and no address of a private network."""
+    """URL that events are posted to: https, and no address of a private network."""
     description: WebhookDescription = ""
-    """For people; empty is none."""
+    """Description for people; empty is none."""
     events: SubscribedEvents = ("alert.fired",)
-    """Which events are posted."""
+    """Types of the events that are posted."""
 
 
 class WebhookChange(Input):
-    """Only what is given is changed."""
+    """A change of a webhook: only what is given is changed."""
 
     url: WebhookUrl | None = None
-    """https, and no address of a private network; null or absent leaves it."""
+    """URL that events are posted to: https, and no address of a private network. Null or absent leaves it."""
     description: WebhookDescription | None = None
-    """For people; null or absent leaves it."""
+    """Description for people; null or absent leaves it."""
     events: SubscribedEvents | None = None
-    """Which events are posted, all of them; null or absent leaves them."""
+    """Types of all events that are posted; null or absent leaves them."""
     status: Literal["enabled", "disabled"] | None = None
-    """Nothing is posted to a `disabled` one; null or absent leaves it."""
+    """Status of the webhook. Nothing is posted while it is `disabled`. Null or absent leaves it."""
 
 
 class WebhookView(View):
-    """An address that events are posted to."""
+    """A webhook: a URL that events are posted to."""
 
     id: WebhookId
     url: str
-    """Where they are posted."""
+    """URL that events are posted to."""
     description: str
-    """For people; empty is none."""
+    """Description for people; empty is none."""
     events: list[Subscription]
-    """Which events are posted."""
+    """Types of the events that are posted."""
     status: Literal["enabled", "disabled"]
-    """Nothing is posted to a `disabled` one."""
+    """Status of the webhook. Nothing is posted while it is `disabled`."""
     reason: str | None
-    """Why AMS disabled it, such as too many failures; null if it did not."""
+    """Reason why AMS disabled the webhook, such as too many failures; null if it did not."""
     previous_until: AwareDatetime | None
-    """Until when the secret before the last rotation signs too; null when only the newest does."""
+    """Time until which the previous secret also signs; null if only the current one signs."""
     created_at: CreatedAt
 
 
@@ -70,29 +70,29 @@ class WebhookWithSecret(WebhookView):
     """A webhook with its secret."""
 
     secret: str
-    """What signatures are verified with (`whsec_…`, Standard Webhooks); in this answer only."""
+    """Secret that verifies signatures (`whsec_…`, Standard Webhooks), only in this answer."""
 
 
 class WebhookList(View):
     """All webhooks of one owner."""
 
     items: list[WebhookView]
-    """Oldest first."""
+    """Webhooks, oldest first."""
 
 
 class DeliveryView(View):
-    """One event as it was posted."""
+    """A delivery: one event that is posted to a webhook."""
 
     id: str
-    """Its `webhook-id` header, the same at every attempt."""
+    """Id of the delivery, which is the value of its `webhook-id` header at every attempt."""
     type: str
-    """What happened, such as `alert.fired`."""
+    """Type of the event, such as `alert.fired`."""
     status: Literal["pending", "delivered", "failed"]
-    """Whether it is still tried, arrived, or was given up."""
+    """Status: `pending` while attempts continue, `delivered`, or `failed` after the last attempt."""
     attempts: list[Attempt]
-    """Every try, the first one first."""
+    """Attempts, oldest first."""
     body: str
-    """What is posted, as text: JSON."""
+    """Body of the request: JSON as text."""
     created_at: CreatedAt
 
 
@@ -100,7 +100,7 @@ class DeliveryList(View):
     """A page of the log of deliveries."""
 
     items: list[DeliveryView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

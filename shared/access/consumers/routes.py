@@ -21,43 +21,43 @@ router = APIRouter(tags=["consumers"])
 
 
 class ConsumerChange(Input):
-    """Only what is given is changed. Merchants see a pseudonym, unless they are in `shares_name_with`."""
+    """A change of a consumer: only what is given is changed."""
 
     name: Name | None = None
-    """What the consumer is called from now on; null or absent leaves it."""
+    """Name of the consumer; null or absent leaves it."""
     shares_name_with: Annotated[tuple[Identifier, ...], Field(max_length=1_000)] | None = None
-    """Ids of the merchants that see the name; all others see a pseudonym. Replaces the whole list; null or absent
-    leaves it."""
+    """Ids of the merchants that see the name; all other merchants see a pseudonym. Replaces the whole list; null or
+    absent leaves it."""
 
 
 class ConsumerView(View):
-    """A tenant on the consuming side: it holds grants, projects and keys, and is who pays."""
+    """A consumer: an organisation that calls services and pays for them. It has grants, projects and keys."""
 
     id: ConsumerId
     name: str
-    """As its owner wrote it; merchants see it only where they are in `shares_name_with`."""
+    """Name of the consumer. Merchants see it only if they are in `shares_name_with`."""
     status: ConsumerStatus
-    """`suspended` by the platform: every call with any of its keys is refused."""
+    """Status of the consumer. Every call with a key of a `suspended` consumer is refused."""
     reason: str | None
-    """Why it is suspended, as its owner was told; null while it is active."""
+    """Reason of the suspension, as the owner was notified; null while the consumer is active."""
     shares_name_with: list[str]
     """Ids of the merchants that see the name instead of a pseudonym."""
     created_at: AwareDatetime | None
-    """When the tenant was made, at its owner's first sign-in; null for seeded ones."""
+    """Time of creation, which is the owner's first sign-in; null for seeded consumers."""
 
 
 class AdminConsumerView(ConsumerView):
-    """A consumer as the platform's operators see it."""
+    """A consumer, as admins see it."""
 
     account_id: str | None
-    """Id of the account of the person whose tenant it is; null where it has none."""
+    """Id of the account that owns the consumer; null if there is none."""
 
 
 class AdminConsumers(View):
     """A page of consumers."""
 
     items: list[AdminConsumerView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

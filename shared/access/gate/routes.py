@@ -22,27 +22,27 @@ DAYS_SHOWN = 7
 
 
 class RefusalView(View):
-    """How often calls of one hour were refused for one reason."""
+    """Number of calls refused in one hour for one reason."""
 
     hour: AwareDatetime
     """Start of the hour, UTC."""
     code: str
-    """Problem code that the calls were answered with (docs/errors.md)."""
+    """Problem code of the refusal (docs/errors.md)."""
     count: int
-    """How many calls."""
+    """Number of calls."""
 
 
 class RefusalsView(View):
     """Refusals of one key by hour and code."""
 
     first: Annotated[date, Field(alias="from")]
-    """First UTC day that was looked at, included."""
+    """First day of the range (UTC), included."""
     to: date
-    """Last UTC day that was looked at, included."""
+    """Last day of the range (UTC), included."""
     total: int
     """Sum of all counts."""
     items: list[RefusalView]
-    """One for each hour and code with refusals, by hour."""
+    """Counts for each hour and code, ordered by hour."""
 
 
 RefusalsPart = Annotated[RefusalCounts, Depends(provided(AccessParts, lambda access: access.refusal_counts))]

@@ -24,76 +24,76 @@ Note = Annotated[str, Field(max_length=2_000)]
 
 
 class ProjectAccessRequest(Input):
-    """A request for a service."""
+    """A request for access to a service."""
 
     service: Annotated[str, Field(min_length=1, max_length=64)]
     """Slug or id of the service."""
     note: Note = ""
-    """For whoever decides: what it is needed for. Empty is none."""
+    """Note for the admin who decides: what the service is needed for. Empty is none."""
 
 
 class AccessRequest(ProjectAccessRequest):
-    """A request for a service, for the whole tenant or for one project."""
+    """A request for access to a service, for the whole consumer or for one project."""
 
     project_id: Identifier | None = None
-    """Only this project's keys may use the service then; null asks for the whole tenant."""
+    """Id of the project whose keys may use the service; null requests access for the whole consumer."""
 
 
 class GrantApproval(Input):
-    """What an approval may be given with."""
+    """An approval, with an optional reason."""
 
     reason: Annotated[str, Field(max_length=1_000)] | None = None
-    """For the audit log and the consumer; null is none."""
+    """Reason for the audit log and the consumer; null is none."""
 
 
 class GrantProjects(Input):
     """Which projects' keys may use a service."""
 
     project_ids: Annotated[tuple[Identifier, ...], Field(max_length=1_000)]
-    """Ids of the projects; empty allows keys of every project, and of none."""
+    """Ids of the projects. Empty allows all keys, also those of no project."""
 
 
 class GrantView(View):
-    """A consumer's access to one service, or its request for it."""
+    """A grant: a consumer's access to one service, or its request for access."""
 
     service_id: ServiceId
     merchant_id: str | None
-    """Id of the service's merchant; null for grants that were seeded without one."""
+    """Id of the service's merchant; null for grants that were seeded without a merchant."""
     status: GrantStatus
-    """The platform's decision; only `approved` lets calls through."""
+    """Decision of the platform. Calls are accepted only while it is `approved`."""
     restricted: bool
-    """Whether the merchant has blocked this consumer for the service, whatever the status."""
+    """Whether the merchant has blocked the consumer for the service, regardless of the status."""
     project_ids: list[str]
-    """Ids of the projects whose keys may use the service; empty is all, and keys of no project."""
+    """Ids of the projects whose keys may use the service. Empty allows all keys, also those of no project."""
     note: str
-    """What the consumer wrote for whoever decides; empty is none."""
+    """The consumer's note for the admin who decides; empty is none."""
     reason: str | None
-    """What the last decision gave as its reason; null without one."""
+    """Reason of the last decision; null if it has none."""
     requested_at: AwareDatetime | None
-    """When it was last asked for; null for seeded grants."""
+    """Time of the last request; null for seeded grants."""
     decided_at: AwareDatetime | None
-    """When the platform last decided; null while it waits."""
+    """Time of the platform's last decision; null while the request waits."""
 
 
 class GrantsView(View):
     """A page of grants."""
 
     items: list[GrantView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 
 class AdminGrantView(GrantView):
-    """A grant with the consumer whose it is, for operators."""
+    """A grant with its consumer, as admins see it."""
 
     consumer_id: ConsumerId
 
 
 class AccessRequests(View):
-    """A page of requests that wait for a decision."""
+    """A page of access requests that wait for a decision."""
 
     items: list[AdminGrantView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

@@ -20,17 +20,17 @@ router = APIRouter(tags=["keys"])
 
 
 class KeyStop(Input):
-    """Why a key is stopped."""
+    """The disabling of a key."""
 
     reason: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
-    """For the audit log and for people who look at the key; null is none."""
+    """Reason for the audit log and for people who read the key; null is none."""
 
 
 class KeyRotation(Input):
-    """How a key is to be rotated."""
+    """The rotation of a key's secret."""
 
     overlap_hours: Annotated[int, Field(ge=0, le=8_760)] = OVERLAP_HOURS
-    """Hours for which the old secret works beside the new one; the platform's settings bound them."""
+    """Hours for which the previous secret keeps working; limited by the platform's settings."""
 
 
 RotationPart = Annotated[Rotation, Depends(provided(AccessParts, lambda access: access.rotation))]

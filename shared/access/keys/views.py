@@ -25,7 +25,7 @@ Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX)] | None
 
 
 class KeyLimits(Input):
-    """Limits of this key, beside those of its services: the narrower one holds."""
+    """Limits of a key. The limits of its services apply too; the narrower limit wins."""
 
     per_minute: Limit = None
     """Calls in a minute; null is no limit."""
@@ -45,24 +45,24 @@ NO_LIMITS = KeyLimits()
 
 
 class NewProjectKey(Input):
-    """A key to be made for a project."""
+    """A key to create for a project."""
 
     name: Name
-    """What people call the key."""
+    """Display name of the key."""
     description: KeyDescription = ""
-    """For people; empty is none."""
+    """Description for people; empty is none."""
     purpose: Purpose = ""
-    """What the key is for, for people; empty is none."""
+    """Purpose of the key, for people; empty is none."""
     environment: Environment = "live"
-    """Says to people whether real work depends on the key, and is part of its prefix; consume treats both alike."""
+    """`test` marks keys of tests. Consume treats both alike; the key's prefix names the environment."""
     service_ids: Annotated[KeyServiceIds, Field(min_length=1)]
-    """Ids of services with an approved grant that the project may use."""
+    """Ids of the services that the key may call. Each needs an approved grant that the key's project may use."""
     ttl_days: Annotated[int, Field(ge=1, le=3_650)] | None = None
-    """Days until it expires; null is never."""
+    """Days until the key expires; null is never."""
     limits: KeyLimits = NO_LIMITS
-    """Limits of this key, beside those of the services."""
+    """Limits of the key, which apply in addition to those of its services."""
     networks: Networks = ()
-    """Networks in CIDR notation that calls must come from; empty is anywhere."""
+    """Networks, in CIDR notation, from which calls are accepted; empty is any network."""
 
     def request(self, project_id: str | None) -> KeyRequest:
         return KeyRequest(
@@ -79,27 +79,28 @@ class NewProjectKey(Input):
 
 
 class NewKey(NewProjectKey):
-    """A key to be made. It belongs to one project, or none, for life."""
+    """A key to create. A key belongs to one project, or to none, and cannot change that."""
 
     project_id: Identifier | None = None
-    """Id of the project; null makes a key of the tenant itself."""
+    """Id of the project; null creates a key without a project."""
 
 
 class KeyChange(Input):
-    """Only what is given is changed; `limits` and lists as a whole."""
+    """A change of a key: only what is given is changed. `limits` and lists are replaced as a whole."""
 
     name: Name | None = None
-    """What people call the key; null or absent leaves it."""
+    """Display name of the key; null or absent leaves it."""
     description: KeyDescription | None = None
-    """For people; null or absent leaves it."""
+    """Description for people; null or absent leaves it."""
     purpose: Purpose | None = None
-    """What the key is for; null or absent leaves it."""
+    """Purpose of the key; null or absent leaves it."""
     service_ids: KeyServiceIds | None = None
-    """Ids of the services that it may call, all of them; null or absent leaves them."""
+    """Ids of all services that the key may call; null or absent leaves them."""
     limits: KeyLimits | None = None
-    """All four limits; null or absent leaves them."""
+    """All four limits of the key; null or absent leaves them."""
     networks: Networks | None = None
-    """All networks that calls must come from; empty is anywhere, null or absent leaves them."""
+    """All networks, in CIDR notation, from which calls are accepted; empty is any network. Null or absent leaves
+    them."""
 
 
 class LimitsView(View):
@@ -116,64 +117,65 @@ class LimitsView(View):
 
 
 class KeyView(View):
-    """What is known of a key, which is never the key."""
+    """An API key, without the clear key."""
 
     id: KeyId
     consumer_id: ConsumerId
     project_id: str | None
-    """Id of the project that it belongs to; null is the tenant itself."""
+    """Id of the key's project; null is none."""
     name: str
-    """What people call the key."""
+    """Display name of the key."""
     description: str
-    """For people; empty is none."""
+    """Description for people; empty is none."""
     purpose: str
-    """What the key is for; empty is none."""
+    """Purpose of the key; empty is none."""
     environment: Environment
-    """Whether real work depends on it; the prefix says so too."""
+    """`test` marks keys of tests. Consume treats both alike; the key's prefix names the environment."""
     status: KeyStatus
-    """Only `active` lets calls through; a key that has expired stays `active`, and `expires_at` is past."""
+    """Status of the key. Calls are accepted only while it is `active`. A key that has expired stays `active`, with
+    `expires_at` in the past."""
     reason: str | None
-    """Why it is not active; null while it is."""
+    """Reason why the key is not active; null while it is active."""
     prefix: str
-    """How the clear key begins, to recognise it by."""
+    """First characters of the clear key, to recognise the key."""
     last4: str
-    """The last four characters of the clear key, to recognise it by."""
+    """Last four characters of the clear key, to recognise the key."""
     service_ids: list[str]
-    """Ids of the services that it may call."""
+    """Ids of the services that the key may call."""
     revoked_service_ids: list[str]
-    """Ids of services that their merchant took away from this key for good."""
+    """Ids of the services whose merchant revoked them from this key permanently."""
     limits: LimitsView
-    """Limits of this key, beside those of the services."""
+    """Limits of the key, which apply in addition to those of its services."""
     networks: list[str]
-    """Networks in CIDR notation that calls must come from; empty is anywhere."""
+    """Networks, in CIDR notation, from which calls are accepted; empty is any network."""
     ttl_days: int | None
-    """Days that it, and each secret of a rotation, lives; null is for ever."""
+    """Lifetime in days of the key and of each secret of a rotation; null is unlimited."""
     expires_at: AwareDatetime | None
-    """When it stops working; null is never."""
+    """Time at which the key expires; null is never."""
     previous_until: AwareDatetime | None
-    """Until when the secret before the last rotation works too; null when only the newest does."""
+    """Time until which the previous secret keeps working; null if only the current one works."""
     needs_rotation: bool
-    """The platform has ended its secret: calls are refused until it is rotated."""
+    """Whether an admin has invalidated the key's secrets: calls are refused until the key is rotated."""
     leaked_at: AwareDatetime | None
-    """When its secret was found in public; null if it was not."""
+    """Time at which the key's secret was reported as found in public; null if it was not."""
     created_by: str | None
-    """Id of the account that made it; null for seeded keys."""
+    """Id of the account that created the key; null for seeded keys."""
     created_at: AwareDatetime | None
-    """When it was made; null for seeded keys."""
+    """Time of creation; null for seeded keys."""
     rotated_at: AwareDatetime | None
-    """When its secret was last rotated; null if it never was."""
+    """Time of the last rotation; null if there was none."""
 
 
 class ShownKeyView(KeyView):
-    """A key with its secret."""
+    """An API key with the clear key."""
 
     key: str
-    """The clear key, in this answer only: AMS keeps its HMAC, and nobody can read it again."""
+    """The clear key, only in this answer. AMS stores an HMAC of it, so it cannot be read again."""
 
 
 class KeysView(View):
     """A page of keys."""
 
     items: list[KeyView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor

@@ -27,14 +27,14 @@ class LeakedToken(BaseModel):
 
 
 class LeakVerdict(View):
-    """What became of one reported token."""
+    """Verdict on one reported token."""
 
     token_hash: str
     """SHA-256 of the token in hexadecimal digits."""
     token_type: str
-    """The type that the report called it by."""
+    """Token type as the reporter classified it."""
     label: Label
-    """`true_positive` for a key of AMS, else `false_positive`."""
+    """`true_positive` for a key of AMS, otherwise `false_positive`."""
 
 
 _REPORT = TypeAdapter(Annotated[list[LeakedToken], Field(max_length=TOKENS_MAX)])

@@ -28,58 +28,59 @@ def _check_email(text: str) -> str:
 
 
 class NewProjectInvite(Input):
-    """Whom to ask into the project, and as what."""
+    """A person to invite, and the role that they get."""
 
     email: Annotated[str, AfterValidator(_check_email), Field(max_length=254, examples=["moe@example.com"])]
-    """The person's address; only whoever the sign-in provider says owns it can accept."""
+    """E-mail address of the person. Only an account with this verified address can accept."""
     role: Literal["manager", "member"] = "member"
-    """What they get; the owner's role is only given by a transfer."""
+    """Role of the person. The role `owner` is given by a transfer only."""
 
 
 class InvitedPerson(View):
-    """The same whether somebody was added or a mail was sent, so that it does not tell who has an account."""
+    """Answer to an invitation. It is the same whether the person was added or an e-mail was sent, so that it does not
+    disclose who has an account."""
 
     email: str
-    """The address that was asked in."""
+    """E-mail address of the invited person."""
     role: ProjectRole
-    """The role that they have, or will have."""
+    """Role of the person in the project."""
 
 
 class ProjectInviteView(View):
-    """An invite that can still be accepted."""
+    """An open invite to a project."""
 
     id: InviteId
     email: str
-    """The address that it went to."""
+    """E-mail address that the invite was sent to."""
     role: ProjectRole
-    """The role that whoever accepts gets."""
+    """Role that the person gets by accepting."""
     created_at: CreatedAt
     expires_at: AwareDatetime
-    """Until when it can be accepted."""
+    """Time at which the invite expires."""
 
 
 class ProjectInvitesView(View):
     """A page of invites."""
 
     items: list[ProjectInviteView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 
 class InviteAcceptance(Input):
-    """The proof of an invite."""
+    """An invite to accept."""
 
     code: Annotated[str, Field(min_length=1, max_length=200)]
-    """The code from the link in the mail."""
+    """Code from the link in the e-mail."""
 
 
 class Joined(View):
-    """The project that one is in now."""
+    """Your membership of a project."""
 
     consumer_id: ConsumerId
     project_id: ProjectId
     role: ProjectRole
-    """One's role in it."""
+    """Your role in the project."""
 
 
 ProjectInvitesPart = Annotated[ProjectInvites, Depends(provided(AccessParts, lambda access: access.project_invites))]

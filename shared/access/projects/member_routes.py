@@ -24,38 +24,38 @@ GivenRole = Literal["manager", "member"]
 
 
 class MemberChange(Input):
-    """A member's new role."""
+    """A change of a member's role."""
 
     role: GivenRole
-    """The owner's role is not given here, but by a transfer."""
+    """New role of the member. The role `owner` is given by a transfer only."""
 
 
 class ProjectTransfer(Input):
-    """Who owns the project from now on."""
+    """The transfer of a project to a new owner."""
 
     account_id: Identifier
-    """Id of the account of a member; the owner until now stays as a manager."""
+    """Account id of the member who becomes the owner. The previous owner becomes a manager."""
 
 
 class MemberView(View):
-    """Somebody in the project."""
+    """A member of a project."""
 
     account_id: AccountId
     role: ProjectRole
-    """What they may do in the project; `manager` is what people call its admin."""
+    """Role of the member. An `owner` or `manager` administers the project; a `member` reads it."""
     name: str
-    """The person's name, as they wrote it."""
+    """Name of the member."""
     email: str | None
-    """Their address, if it was verified when they joined; else null."""
+    """E-mail address of the member, if it was verified when they joined; otherwise null."""
     joined_at: AwareDatetime
-    """When they joined."""
+    """Time at which the member joined."""
 
 
 class MembersView(View):
     """A page of members."""
 
     items: list[MemberView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

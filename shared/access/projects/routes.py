@@ -25,62 +25,63 @@ ProjectServiceIds = Annotated[tuple[Identifier, ...], Field(max_length=1_000)]
 
 
 class NewProject(Input):
-    """A project to be made."""
+    """A project to create."""
 
     name: Name
-    """What people call it."""
+    """Display name."""
     description: ProjectDescription = ""
-    """For people; empty is none."""
+    """Description for people; empty is none."""
     service_ids: ProjectServiceIds = ()
-    """Ids of the services that its keys may be assigned to; empty is every one that the tenant may use."""
+    """Ids of the services that keys of the project may use; empty is every service that the consumer may use."""
 
 
 class ProjectChange(Input):
-    """Only what is given is changed."""
+    """A change of a project: only what is given is changed."""
 
     name: Name | None = None
-    """What people call it; null or absent leaves it."""
+    """Display name; null or absent leaves it."""
     description: ProjectDescription | None = None
-    """For people; null or absent leaves it."""
+    """Description for people; null or absent leaves it."""
     service_ids: ProjectServiceIds | None = None
-    """All services that its keys may be assigned to; empty is every one, null or absent leaves them."""
+    """Ids of all services that keys of the project may use; empty is every service that the consumer may use. Null or
+    absent leaves them."""
 
 
 class ProjectView(View):
-    """Keys and people of one consumer that belong together."""
+    """A project: keys and people of one consumer that belong together."""
 
     id: ProjectId
     consumer_id: ConsumerId
     name: str
-    """What people call it."""
+    """Display name."""
     description: str
-    """For people; empty is none."""
+    """Description for people; empty is none."""
     service_ids: list[str]
-    """Ids of the services that its keys may be assigned to; empty is every one that the tenant may use."""
+    """Ids of the services that keys of the project may use; empty is every service that the consumer may use."""
     created_at: AwareDatetime | None
-    """When it was made; null for seeded projects."""
+    """Time of creation; null for seeded projects."""
 
 
 class ProjectsView(View):
     """A page of projects."""
 
     items: list[ProjectView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 
 class JoinedProjectView(ProjectView):
-    """A project that one works in."""
+    """A project that you own or are a member of."""
 
     role: ProjectRole | Literal["own"]
-    """One's role in it, or `own` where the whole tenant is one's own."""
+    """Your role in the project, or `own` if the consumer is your own."""
 
 
 class JoinedProjects(View):
-    """A page of the projects that one works in."""
+    """A page of your projects."""
 
     items: list[JoinedProjectView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

@@ -21,17 +21,17 @@ router = APIRouter(tags=["subscribers"])
 
 
 class Restriction(Reasoned):
-    """Which services a subscriber is blocked from, or let at again."""
+    """The services to block or unblock for a subscriber."""
 
     service_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=GRANTS_AT_ONCE_MAX)] | None = None
-    """Ids of the merchant's services; null is all that the subscriber may use."""
+    """Ids of the merchant's services; null is all services of the merchant that the subscriber may use."""
 
 
 class KeyRevocation(Reasoned):
-    """Which services a key loses for good."""
+    """The services that a key loses permanently."""
 
     service_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=1_000)] | None = None
-    """Ids of the merchant's services; null is all of them."""
+    """Ids of the merchant's services; null is all services of the merchant."""
 
 
 class SubscriptionView(View):
@@ -39,44 +39,45 @@ class SubscriptionView(View):
 
     service_id: ServiceId
     status: SubscriberStatus
-    """`restricted` by the merchant, or `left` since: both refuse calls."""
+    """Status of the subscription. Calls are refused if the merchant has blocked the subscriber (`restricted`) or the
+    access has ended (`left`)."""
     since: AwareDatetime | None
-    """When it was approved; null for seeded grants."""
+    """Time of the approval; null for seeded grants."""
 
 
 class SubscriberKeyView(View):
-    """A key that is assigned to services of this merchant: what tells it from others, never the key, and no name."""
+    """A subscriber's key for services of the merchant, without its name and without the clear key."""
 
     id: KeyId
     prefix: str
-    """How the clear key begins."""
+    """First characters of the clear key."""
     last4: str
-    """The last four characters of the clear key."""
+    """Last four characters of the clear key."""
     environment: Environment
-    """Whether real work depends on it."""
+    """`test` marks keys of tests. Consume treats both alike."""
     status: KeyStatus
-    """Only `active` lets calls through."""
+    """Status of the key. Calls are accepted only while it is `active`."""
     service_ids: list[str]
-    """Ids of this merchant's services that it may call; others are not told."""
+    """Ids of this merchant's services that the key may call; services of other merchants are not shown."""
 
 
 class SubscriberView(View):
-    """A consumer as its merchant knows it."""
+    """A subscriber: a consumer of a merchant's services, as the merchant sees it."""
 
     pseudonym: Pseudonym
     name: str | None
-    """The consumer's name, where it chose to share that with this merchant; else null."""
+    """Name of the consumer, if the consumer shares it with this merchant; otherwise null."""
     subscriptions: list[SubscriptionView]
-    """One for each service of this merchant that it has, or asked for."""
+    """Subscriptions, one for each service of this merchant that the subscriber uses or used."""
     keys: list[SubscriberKeyView]
-    """The newest 100 of its keys that are assigned to this merchant's services."""
+    """The newest 100 keys of the subscriber for this merchant's services."""
 
 
 class SubscribersView(View):
     """A page of subscribers."""
 
     items: list[SubscriberView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

@@ -46,7 +46,7 @@ _IF_NONE_MATCH = {
     "description": IF_NONE_MATCH,
 }
 _REPLACED = "Successful Response"
-_JSON_VALUE = "Anything of JSON."
+_JSON_VALUE = "Any JSON value."
 
 
 def describe(app: FastAPI) -> None:

@@ -27,32 +27,34 @@ _COLUMNS = ("month", "seq", "time", "actor", "role", "action", "resource", "reas
 
 
 class AuditEntry(View):
-    """One change, of who, what, when and why. Entries of a month are a hash chain: nobody can alter one unnoticed."""
+    """An entry of the audit log: who changed what, when and why. The entries of a month are a hash chain, so any later
+    change of an entry is detected."""
 
     id: str
     """Id of the entry."""
     time: Timestamp
-    """When the change was committed, UTC with milliseconds."""
+    """Time at which the change was committed, UTC with milliseconds."""
     actor: str
-    """Id of the account that did it, `system` for AMS itself, or what else did it, such as `leak-report`."""
+    """Id of the account that made the change, `system` for AMS itself, or another source such as `leak-report`."""
     role: str
-    """The role that it was done in."""
+    """Role in which the account made the change."""
     action: str
-    """What was done, such as `service.approve`."""
+    """Action, such as `service.approve`."""
     resource: str
-    """What it was done to, as `kind:id`."""
+    """Resource that was changed, as `kind:id`."""
     before: dict[str, Any]
-    """The fields that differ, as they were; secrets are never in it."""
+    """Changed fields with their values before the change; secrets are never included."""
     after: dict[str, Any]
-    """The same fields as they are since."""
+    """Changed fields with their values after the change."""
     reason: str | None
-    """The reason that was given; null without one."""
+    """Reason of the change; null if none was given."""
     request_id: str
-    """`X-AMS-Request-Id` of the request that did it."""
+    """`X-AMS-Request-Id` of the request that made the change."""
     seq: int
-    """Number of the entry in its month, from 1, without gaps."""
+    """Sequence number of the entry in its month, from 1, without gaps."""
     previous: str
-    """Hash of the entry before it in its month, in hexadecimal digits; the first follows one of the month itself."""
+    """Hash of the previous entry of the month, in hexadecimal digits. The first entry of a month has a hash made from
+    the month."""
     hash: str
     """SHA-256 over this entry and `previous`, in hexadecimal digits."""
 
@@ -61,7 +63,7 @@ class AuditEntries(View):
     """A page of the audit log."""
 
     items: list[AuditEntry]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

@@ -17,11 +17,11 @@ router = APIRouter(tags=["platform settings"])
 
 
 class PlatformSettingsView(PlatformSettings):
-    """All settings, those at their default too."""
+    """All settings of the platform, defaults included."""
 
 
 class PlatformSettingsChange(PlatformSettings):
-    """Settings to change: only what is given is changed."""
+    """A change of the platform's settings: only what is given is changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 

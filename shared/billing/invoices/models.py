@@ -16,16 +16,16 @@ from shared.kernel.periods import Day, Month
 
 
 class StepRow(StoredView):
-    """One step of how an amount came about, such as a tier."""
+    """One step of the calculation of an amount, such as a tier."""
 
     label: str
-    """What the step is, for people."""
+    """Description of the step, for people."""
     quantity: Amount | None = None
-    """Of how many; null where the step has none, such as a fee."""
+    """Quantity of the step; null if the step has none, such as a fee."""
     unit_price: Amount | None = None
-    """At what price each; null where the step has none."""
+    """Price of each unit; null if the step has none."""
     amount: Amount
-    """What the step comes to, exact."""
+    """Exact amount of the step."""
 
 
 class Line(StoredModel):
@@ -59,12 +59,12 @@ class Line(StoredModel):
 
 
 class CreditUse(StoredView):
-    """Credit that an invoice used up."""
+    """Credit that was applied to an invoice."""
 
     note_number: str
-    """Number of the credit note that it comes from."""
+    """Number of the credit note that the credit comes from."""
     amount: Amount
-    """How much of it."""
+    """Amount that was applied."""
 
 
 class Payment(StoredModel):
@@ -79,16 +79,16 @@ class Payment(StoredModel):
 
 
 class NoteShare(StoredView):
-    """What a credit note took back of an invoice: `taxes` in the order of the invoice's."""
+    """Share of an invoice that a credit note took back."""
 
     number: str
     """Number of the credit note."""
     net: Amount
-    """Without taxes."""
+    """Amount without taxes."""
     taxes: tuple[Amount, ...]
-    """Of each of the invoice's taxes, in their order."""
+    """Part of each of the invoice's taxes, in the order of the invoice."""
     total: Amount
-    """With taxes."""
+    """Amount with taxes."""
 
 
 InvoiceStatus = Literal["draft", "issued", "overdue", "paid", "void"]

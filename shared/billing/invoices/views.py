@@ -24,70 +24,70 @@ from shared.kernel.periods import Day, Month
 
 
 class PartyView(View):
-    """Seller or buyer, as the invoice froze them."""
+    """Seller or buyer, as printed on the invoice."""
 
     name: str
-    """Name on the invoice: the legal one, or a consumer's pseudonym."""
+    """Name on the invoice: the legal name, or a consumer's pseudonym."""
     address: Address | None
-    """Null where none was known when it was issued."""
+    """Address on the invoice; null if none was known at issue."""
     tax_id: str
-    """Registration for taxes; empty is none."""
+    """Tax id; empty is none."""
 
 
 class InvoiceLineView(View):
-    """What one charge of one service came to in the period, or in a part of it. `net` = `amount` − `discount` +
-    `top_up`."""
+    """A line of an invoice: the cost of one charge of one service in the period, or in a part of it. `net` = `amount` −
+    `discount` + `top_up`."""
 
     service_id: ServiceId
     service_name: str
-    """The service's name as it was then."""
+    """Name of the service at that time."""
     plan_number: int
-    """Version of the price plan that was in force."""
+    """Version of the service's prices that applied."""
     charge_id: str
     """Id of the charge within its plan."""
     description: str
-    """What the invoice prints."""
+    """Text on the invoice."""
     metric: str
-    """What was counted."""
+    """Metric that is billed."""
     unit: str
-    """What one of the quantity is called; empty is none."""
+    """Unit of the quantity; empty is none."""
     start: AwareDatetime
-    """First moment that the line is about."""
+    """Start of the billed time, included."""
     end: AwareDatetime
-    """End of what the line is about, excluded."""
+    """End of the billed time, excluded."""
     quantity: Amount
-    """What was counted, before conversion and free units."""
+    """Counted quantity, before conversion and free units."""
     billed_quantity: Amount
-    """What is paid for."""
+    """Billed quantity, after conversion and free units."""
     steps: tuple[StepRow, ...]
-    """How the amount came about, tier by tier."""
+    """Calculation of the amount, step by step."""
     amount_exact: Amount
     """The amount before rounding."""
     amount: Amount
     """The amount, rounded to the currency's minor unit."""
     discount: Amount
-    """What the charge's discount and maximum took off."""
+    """Reduction by the charge's discount and maximum."""
     top_up: Amount
-    """What the charge's minimum added."""
+    """Addition by the charge's minimum."""
     net: Amount
-    """What the line adds to the invoice, without tax."""
+    """Net amount of the line, without tax."""
     corrects: Month | None
-    """The earlier month that the line corrects, because usage of it came late; null for usual lines."""
+    """Earlier month that the line corrects because of late usage; null for ordinary lines."""
 
 
 class PaymentView(View):
     """A payment that was recorded for an invoice."""
 
     id: str
-    """Id of the payment: recording one of the same id again changes nothing."""
+    """Id of the payment: recording the same id again changes nothing."""
     amount: Amount
-    """What was paid, in the invoice's currency."""
+    """Amount of the payment in the invoice's currency."""
     reference: str
-    """The bank's or the payer's reference; empty is none."""
+    """Reference of the bank or the payer; empty is none."""
     received_on: Day
-    """Day on which it arrived."""
+    """Date on which the payment arrived."""
     recorded_at: AwareDatetime
-    """When it was entered."""
+    """Time at which the payment was recorded."""
 
 
 class InvoiceSummary(View):
@@ -95,30 +95,30 @@ class InvoiceSummary(View):
 
     id: InvoiceId
     number: str
-    """Number that is printed on it, without gaps in each merchant's financial year."""
+    """Printed number, without gaps in each merchant's financial year."""
     status: InvoiceStatus
-    """`issued` until it is `paid` or `void`; `overdue` once `due_on` is past."""
+    """Status: `issued` until the invoice is `paid` or `void`; `overdue` once `due_on` is past."""
     merchant_id: MerchantId
     seller: str
     """Name of the merchant on the invoice."""
     currency: Currency
-    """ISO 4217."""
+    """Currency (ISO 4217)."""
     period: Month
-    """Month that it bills, in the merchant's time zone."""
+    """Month that is billed, in the merchant's time zone."""
     issued_on: Day
-    """Day on it, in the merchant's time zone."""
+    """Date of issue, in the merchant's time zone."""
     due_on: Day
-    """Day by which it is to be paid."""
+    """Due date."""
     total: Amount
-    """With taxes."""
+    """Total with taxes."""
     amount_due: Amount
-    """The total less what credit notes had left over when it was issued."""
+    """Amount to pay: the total less credit applied when the invoice was issued."""
     paid: Amount
-    """Sum of the payments."""
+    """Sum of all payments."""
     credited: Amount
-    """Sum of the credit notes on it, with taxes."""
+    """Sum of the invoice's credit notes, with taxes."""
     open: Amount
-    """What is left of `amount_due` after payments and credit notes; never negative."""
+    """Open amount: `amount_due` less payments and credit notes; never negative."""
 
 
 class MerchantInvoiceSummary(InvoiceSummary):
@@ -126,34 +126,34 @@ class MerchantInvoiceSummary(InvoiceSummary):
 
     pseudonym: Pseudonym
     buyer: str
-    """Name on the invoice, which is the pseudonym where the consumer wants no other."""
+    """Name of the consumer on the invoice; the pseudonym if the consumer stored no billing details."""
     merchant_net: Amount
-    """What the merchant keeps of the net amount after the platform's commission."""
+    """Part of the net amount that the merchant keeps after the platform's commission."""
 
 
 class PlatformInvoiceSummary(MerchantInvoiceSummary):
-    """An invoice in the operators' list."""
+    """An invoice in the admins' list."""
 
     consumer_id: ConsumerId
     commission: Amount
-    """What the platform keeps of the net amount."""
+    """Commission: the part of the net amount that the platform keeps."""
 
 
 class BuyerInvoice(InvoiceSummary):
-    """An invoice as the consumer sees it."""
+    """An invoice, as the consumer sees it."""
 
     start: AwareDatetime
-    """First moment of the period."""
+    """Start of the period, included."""
     end: AwareDatetime
     """End of the period, excluded."""
     time_zone: str
-    """The merchant's, by which the period is cut (IANA)."""
+    """Time zone of the merchant, whose calendar defines the period (IANA)."""
     seller_party: PartyView
-    """The merchant, as frozen on the invoice."""
+    """Merchant, as printed on the invoice."""
     buyer_party: PartyView
-    """The consumer, as frozen on the invoice."""
+    """Consumer, as printed on the invoice."""
     lines: tuple[InvoiceLineView, ...]
-    """What is billed, line by line."""
+    """Lines of the invoice."""
     subtotal: Amount
     """Sum of the lines' amounts."""
     discounts: Amount
@@ -161,35 +161,35 @@ class BuyerInvoice(InvoiceSummary):
     top_ups: Amount
     """Sum of the lines' top-ups."""
     net: Amount
-    """Sum of the lines' net amounts: what taxes are added to."""
+    """Sum of the lines' net amounts, to which taxes are added."""
     taxes: tuple[TaxLine, ...]
-    """One for each rate of each tax; empty is none."""
+    """Taxes, one for each rate; empty is none."""
     credits: tuple[CreditUse, ...]
-    """Credit notes whose rest was used up on this invoice."""
+    """Credit from earlier credit notes that was applied to this invoice."""
     carried: Amount
-    """What was below zero in total and is carried over as credit; zero otherwise."""
+    """Negative total carried over to the next invoice as credit; otherwise 0."""
     days: tuple[DayUsage, ...]
-    """Requests of each local day of the period, for the chart."""
+    """Requests on each day of the period, for charts."""
     records: tuple[RecordsProof, ...]
-    """Which raw records the invoice rests on, with their hash: anybody can compute it again from those."""
+    """Proof of the raw usage records behind the invoice, from which anybody can recompute it."""
     payments: tuple[PaymentView, ...]
-    """What was paid so far."""
+    """Payments that were recorded."""
     notes: tuple[NoteShare, ...]
-    """What credit notes took back of it."""
+    """Shares of the invoice that credit notes took back."""
     voided_reason: str | None
-    """Why it was voided; null while it is valid."""
+    """Reason of the voiding; null while the invoice is valid."""
 
 
 class MerchantInvoice(BuyerInvoice):
-    """An invoice with the merchant's side: what the platform keeps, and what is left."""
+    """An invoice, as the merchant sees it: with the platform's commission and the amount that the merchant keeps."""
 
     pseudonym: Pseudonym
     commission_percent: Percent
-    """The platform's share of the net amount, as it held when the close began."""
+    """The platform's share of the net amount in percent, as it was when the close began."""
     commission: Amount
-    """What the platform keeps of the net amount."""
+    """Commission: the part of the net amount that the platform keeps."""
     merchant_net: Amount
-    """What the merchant keeps of it."""
+    """Part of the net amount that the merchant keeps."""
 
 
 S = TypeVar("S", bound=InvoiceSummary)
@@ -226,36 +226,36 @@ def _party(party: Party) -> PartyView:
 
 
 class CreditNoteView(View):
-    """A credit note: what was taken back of an invoice."""
+    """A credit note, which takes back part or all of an invoice."""
 
     id: CreditNoteId
     number: str
-    """Number that is printed on it, without gaps in each merchant's financial year."""
+    """Printed number, without gaps in each merchant's financial year."""
     invoice_id: InvoiceId
     invoice_number: str
-    """Number of the invoice that it is about."""
+    """Number of the invoice."""
     invoice_issued_on: Day | None
-    """Day of that invoice; null on notes from before it was kept."""
+    """Date of issue of the invoice; null on old credit notes."""
     merchant_id: MerchantId
     currency: Currency
-    """ISO 4217."""
+    """Currency (ISO 4217)."""
     issued_on: Day
-    """Day on it, in the merchant's time zone."""
+    """Date of issue, in the merchant's time zone."""
     reason: str
-    """Why, as printed on it."""
+    """Reason, as printed on the credit note."""
     net: Amount
-    """What is taken back without taxes."""
+    """Amount without taxes."""
     taxes: tuple[TaxLine, ...]
-    """What is taken back of each of the invoice's taxes."""
+    """Part of each of the invoice's taxes."""
     total: Amount
-    """What is taken back with taxes."""
+    """Amount with taxes."""
 
 
 class CreditNotesView(View):
     """A page of credit notes."""
 
     items: list[CreditNoteView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

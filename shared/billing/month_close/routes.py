@@ -21,53 +21,53 @@ router = APIRouter(tags=["invoices"])
 
 
 class CloseView(View):
-    """The close of a merchant's month, which makes its invoices."""
+    """The close of a merchant's month, which creates its invoices."""
 
     period: Month
-    """The month."""
+    """Month that is closed."""
     start: AwareDatetime
-    """First moment of the month, in the merchant's time zone."""
+    """Start of the month in the merchant's time zone, included."""
     end: AwareDatetime
     """End of the month, excluded."""
     time_zone: str
-    """The merchant's (IANA)."""
+    """Time zone of the merchant (IANA)."""
     issued_on: Day
-    """Day on its invoices."""
+    """Date of issue of the invoices."""
     due_on: Day
-    """Day by which its invoices are to be paid."""
+    """Due date of the invoices."""
     status: CloseStatus
-    """`running` until every consumer was billed."""
+    """Status: `running` until every consumer is billed."""
     done: int
-    """How many consumers were looked at so far."""
+    """Number of consumers processed so far."""
     invoices: int
-    """How many invoices were made so far."""
+    """Number of invoices created so far."""
     held: dict[str, str]
-    """Why a consumer could not be billed, by pseudonym; each is tried again every hour."""
+    """Consumers that could not be billed: the reason by pseudonym. Each is tried again every hour."""
     begun_at: AwareDatetime
-    """When it began."""
+    """Time at which the close began."""
     finished_at: AwareDatetime | None
-    """When every consumer was billed; null until then."""
+    """Time at which every consumer was billed; null until then."""
 
 
 class CloseList(View):
-    """The closes of a merchant."""
+    """The month closes of a merchant."""
 
     items: list[CloseView]
-    """The latest month first."""
+    """Month closes, latest month first."""
 
 
 class MerchantPreviews(View):
-    """What a merchant's running month comes to for one consumer."""
+    """Previews of one subscriber's invoices."""
 
     items: list[MerchantInvoice]
-    """One invoice for each currency; each has no number yet."""
+    """Invoices, one for each currency, without numbers."""
 
 
 class BuyerPreviews(View):
-    """What a consumer's running months come to."""
+    """Previews of a consumer's invoices for the current months."""
 
     items: list[BuyerInvoice]
-    """One invoice for each merchant and currency; each has no number yet."""
+    """Invoices, one for each merchant and currency, without numbers."""
 
 
 CloseStorePart = Annotated[CloseStore, Depends(provided(BillingParts, lambda billing: billing.close_store))]

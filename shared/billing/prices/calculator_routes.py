@@ -18,63 +18,63 @@ Billed = Annotated[Decimal, Digits(18, 12, signed=True)]
 
 
 class PreviewUsageInput(Input):
-    """Usage to be priced."""
+    """Usage to price."""
 
     quantity: Annotated[Quantity, Field(examples=["1200"])] = ZERO
-    """New usage, before conversion and free units."""
+    """Quantity of the usage, before conversion and free units."""
     pre_line_quantity: Quantity = ZERO
-    """What earlier lines of the same period billed already."""
+    """Quantity that earlier lines of the same period billed."""
     previously_billed: Billed = ZERO
-    """For how much they did."""
+    """Amount that earlier lines of the same period billed."""
     events: Amounts | None = None
-    """The quantity one by one, which a percentage may need; null where sum and number are enough."""
+    """Quantity of each event, which a percentage charge may need; null if sum and number are enough."""
     event_count: Annotated[int, Field(ge=0, le=10**12)] | None = None
-    """How many events there were, instead of `events`; null is unknown."""
+    """Number of events, instead of `events`; null is unknown."""
     running_total: Amounts | None = None
-    """With `event_count`: the sums after each of the free events; null is unknown."""
+    """With `event_count`: the running sum after each of the free events; null is unknown."""
 
 
 class PricePreviewInput(Input):
-    """A charge, and usage to be priced by it."""
+    """A charge, and usage to price with it."""
 
     charge: Charge
-    """As in a price plan."""
+    """Charge, as in a price plan."""
     usage: PreviewUsageInput
-    """What was used."""
+    """Usage that the charge prices."""
     currency: Currency
-    """ISO 4217; amounts are rounded to its minor unit."""
+    """Currency (ISO 4217). Amounts are rounded to its minor unit."""
 
 
 class PriceStepView(View):
-    """One step of how an amount came about, such as a tier."""
+    """One step of the calculation of an amount, such as a tier."""
 
     label: str
-    """What the step is, for people."""
+    """Description of the step, for people."""
     quantity: Amount | None
-    """Of how many; null where the step has none, such as a fee."""
+    """Quantity of the step; null if the step has none, such as a fee."""
     unit_price: Amount | None
-    """At what price each; null where the step has none."""
+    """Price of each unit; null if the step has none."""
     amount: Amount
-    """What the step comes to, exact."""
+    """Exact amount of the step."""
 
 
 class PricePreviewView(View):
-    """What usage costs: `total` = `rounded` − `discount` + `commitment_top_up`."""
+    """Cost of the usage: `total` = `rounded` − `discount` + `commitment_top_up`."""
 
     amount: Amount
-    """Exact; the sum of `lines`."""
+    """Exact amount, which is the sum of `lines`."""
     rounded: Amount
-    """The amount in the currency's minor unit."""
+    """Amount, rounded to the currency's minor unit."""
     lines: list[PriceStepView]
-    """How the amount came about, step by step."""
+    """Calculation of the amount, step by step."""
     discount: Amount
-    """What the charge's discount and maximum take off."""
+    """Reduction by the charge's discount and maximum."""
     commitment_top_up: Amount
-    """What the charge's minimum adds."""
+    """Addition by the charge's minimum."""
     total: Amount
-    """What is due for the usage, without taxes."""
+    """Amount due for the usage, without taxes."""
     billed_quantity: Amount
-    """What is paid for, after conversion and free units."""
+    """Billed quantity, after conversion and free units."""
 
 
 @router.post("/pricing/preview", summary="Calculate a price")

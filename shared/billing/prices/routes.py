@@ -26,57 +26,57 @@ class PlanInput(Input):
     """A version of a service's prices."""
 
     name: Annotated[str, Field(min_length=1, max_length=120, examples=["Standard"])]
-    """What invoices and the catalogue call the plan."""
+    """Name of the price plan, as invoices and the catalogue show it."""
     currency: Currency
-    """ISO 4217, of all prices in it."""
+    """Currency of all prices (ISO 4217)."""
     charges: Annotated[tuple[Charge, ...], Field(max_length=CHARGES_MAX)]
-    """Each with an `id` of its own, a `name` and a `metric`; none at all makes the service free."""
+    """Charges, each with its own `id`, a `name` and a `metric`. Without charges the service is free."""
     effective_from: AwareDatetime | None = None
-    """A midnight in the merchant's time zone that is to come; null is the start of the merchant's next billing period.
-    """
+    """Time from which the prices apply: a future midnight in the merchant's time zone; null is the start of the
+    merchant's next billing period."""
 
 
 class PriceView(View):
-    """A version of a service's prices, in force from `effective_from` until another one's moment."""
+    """A version of a service's prices, which applies from `effective_from` until the next version applies."""
 
     number: int
-    """Version of the service's prices, from 1."""
+    """Number of the version of the service's prices, from 1."""
     name: str
-    """What the plan is called."""
+    """Name of the price plan."""
     currency: str
-    """ISO 4217, of all prices in it."""
+    """Currency of all prices (ISO 4217)."""
     charges: tuple[Charge, ...]
-    """What is charged; empty is a free service."""
+    """Charges; empty is a free service."""
     effective_from: AwareDatetime
-    """When it begins to be in force."""
+    """Time from which the prices apply."""
 
 
 class PlanView(PriceView):
-    """A version of a service's prices, as its merchant sees it."""
+    """A version of a service's prices, as the merchant sees it."""
 
     service_id: ServiceId
     state: PlanState
-    """`announced` until `effective_from`, then `in_force`, and `past` when another one is."""
+    """State: `announced` until `effective_from`, then `in_force`, and `past` once another version applies."""
     created_at: CreatedAt
     created_by: str
-    """Id of the account that announced it."""
+    """Id of the account that announced the version."""
 
 
 class PlansView(View):
     """A page of versions of a service's prices."""
 
     items: list[PlanView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 
 class OfferView(View):
-    """What a service costs, for everybody who may see it."""
+    """Current and next prices of a service."""
 
     current: PriceView | None
-    """What is in force; null as long as the service has no prices."""
+    """Current prices; null while the service has none."""
     next: PriceView | None
-    """What was announced; null while nothing is."""
+    """Announced next prices; null if there are none."""
 
 
 PlansPart = Annotated[Plans, Depends(provided(BillingParts, lambda billing: billing.plans))]

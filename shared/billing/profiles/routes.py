@@ -25,100 +25,100 @@ router = APIRouter(tags=["billing setup"])
 
 
 class TaxRegistrationInput(Input):
-    """Where a merchant is registered for taxes, once for each country."""
+    """A tax registration of a merchant, one for each country."""
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["DE"])]
-    """Country by ISO 3166-1 alpha-2."""
+    """Country code (ISO 3166-1 alpha-2)."""
     kind: Literal["vat", "gst", "in_gst"]
-    """`vat` in the EU and alike, `gst` for goods and services taxes, `in_gst` for India's."""
+    """Kind of tax: `vat` for value added taxes, `gst` for goods and services taxes, `in_gst` for India's GST."""
     number: Annotated[str, Field(min_length=2, max_length=40, examples=["DE136695976"])]
-    """The registration's number, checked by the country's own rule."""
+    """Number of the registration, validated by the country's rule."""
     percent: Annotated[Percent, Field(examples=["19"])]
-    """What buyers in that country pay."""
+    """Tax rate for buyers in that country, in percent."""
 
 
 class BillingProfileInput(Input):
     """How a merchant bills."""
 
     time_zone: Annotated[str, Field(max_length=64, examples=["Asia/Kolkata"])] = "UTC"
-    """By whose calendar days and months are billed (IANA)."""
+    """Time zone whose calendar defines billed days and months (IANA)."""
     anchor_day: Annotated[int, Field(ge=1, le=31)] = 1
     """Day of the month on which billing periods begin."""
     number_prefix: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,4}$", examples=["ACME"])]
-    """How invoice numbers begin."""
+    """Prefix of invoice numbers."""
     financial_year_month: Annotated[int, Field(ge=1, le=12)] = 1
-    """Month in which the financial year begins, which numbers count in."""
+    """Month in which the financial year begins. Invoice numbers start again with it."""
     payment_terms_days: Annotated[int, Field(ge=0, le=365)] = 30
-    """Days from issue until an invoice is due."""
+    """Number of days from issue until an invoice is due."""
     payment_details: Annotated[str, Field(max_length=1_000)] = ""
-    """How to pay, as invoices print it; empty is nothing."""
+    """Payment instructions that invoices print; empty is none."""
     footer: Annotated[str, Field(max_length=1_000)] = ""
-    """What invoices print at their end; empty is nothing."""
+    """Text that invoices print at their end; empty is none."""
     registrations: Annotated[tuple[TaxRegistrationInput, ...], Field(max_length=50)] = ()
-    """Where the merchant is registered for taxes; without any, no tax is charged."""
+    """Tax registrations of the merchant. Without any, no tax is charged."""
 
 
 class BillingProfileView(View):
     """How a merchant bills."""
 
     time_zone: str
-    """By whose calendar days and months are billed (IANA)."""
+    """Time zone whose calendar defines billed days and months (IANA)."""
     anchor_day: int
     """Day of the month on which billing periods begin."""
     number_prefix: str
-    """How invoice numbers begin."""
+    """Prefix of invoice numbers."""
     financial_year_month: int
-    """Month in which the financial year begins, which numbers count in."""
+    """Month in which the financial year begins. Invoice numbers start again with it."""
     payment_terms_days: int
-    """Days from issue until an invoice is due."""
+    """Number of days from issue until an invoice is due."""
     payment_details: str
-    """How to pay, as invoices print it; empty is nothing."""
+    """Payment instructions that invoices print; empty is none."""
     footer: str
-    """What invoices print at their end; empty is nothing."""
+    """Text that invoices print at their end; empty is none."""
     registrations: tuple[TaxRegistration, ...]
-    """Where the merchant is registered for taxes; without any, no tax is charged."""
+    """Tax registrations of the merchant. Without any, no tax is charged."""
     billing_from: AwareDatetime
-    """Usage is billed from the month on that this moment is in."""
+    """Usage is billed from the month that contains this time."""
 
 
 class TermsInput(Reasoned):
-    """What is agreed on with a merchant."""
+    """The terms agreed with a merchant."""
 
     commission_percent: Percent | None
-    """The platform's share of the merchant's net sales; null is the platform's own setting."""
+    """The platform's share of the merchant's net sales in percent; null is the platform's setting."""
 
 
 class TermsView(View):
-    """What was agreed on with a merchant."""
+    """The terms agreed with a merchant."""
 
     commission_percent: Percent | None
-    """The platform's share of the merchant's net sales; null is the platform's own setting."""
+    """The platform's share of the merchant's net sales in percent; null is the platform's setting."""
 
 
 class BuyerInput(Input):
-    """What merchants who bill the consumer see of it, on their invoices and nowhere else."""
+    """Billing details of a consumer. Merchants that bill the consumer see them on invoices only."""
 
     legal_name: Annotated[str, Field(min_length=1, max_length=200)]
-    """Name on invoices."""
+    """Legal name on invoices."""
     address: AddressInput
-    """Address on invoices; the country decides on taxes."""
+    """Address on invoices. Its country determines taxes."""
     tax_id: Annotated[str, Field(max_length=40)] = ""
-    """Registration for taxes, checked by the country's own rule; empty is none."""
+    """Tax id, validated by the country's rule; empty is none."""
     email: Email | None = None
-    """Where invoices are mailed, instead of to the account; null is the account."""
+    """E-mail address for invoices; null is the address of the consumer's account."""
 
 
 class BuyerView(View):
-    """What merchants who bill the consumer see of it, on their invoices and nowhere else."""
+    """Billing details of a consumer. Merchants that bill the consumer see them on invoices only."""
 
     legal_name: str
-    """Name on invoices."""
+    """Legal name on invoices."""
     address: Address
-    """Address on invoices; the country decides on taxes."""
+    """Address on invoices. Its country determines taxes."""
     tax_id: str
-    """Registration for taxes; empty is none."""
+    """Tax id; empty is none."""
     email: str | None
-    """Where invoices are mailed, instead of to the account; null is the account."""
+    """E-mail address for invoices; null is the address of the consumer's account."""
 
 
 def _or_made(view: type[View]) -> dict[int | str, dict[str, Any]]:

@@ -45,7 +45,7 @@ class BuyerInvoices(View):
     """A page of a consumer's invoices."""
 
     items: list[InvoiceSummary]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 
@@ -53,7 +53,7 @@ class MerchantInvoices(View):
     """A page of a merchant's invoices."""
 
     items: list[MerchantInvoiceSummary]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 
@@ -61,29 +61,29 @@ class PlatformInvoices(View):
     """A page of all invoices."""
 
     items: list[PlatformInvoiceSummary]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 
 class PaymentInput(Input):
-    """A payment that was received, of all or a part."""
+    """A payment that was received, in full or in part."""
 
     amount: Amount
-    """What was paid, in the invoice's currency: at most what is open."""
+    """Amount of the payment in the invoice's currency; at most the open amount."""
     received_on: date
-    """Day on which it arrived, not in the future."""
+    """Date on which the payment arrived; not in the future."""
     reference: Annotated[str, Field(max_length=200)] = ""
-    """The bank's or the payer's reference; empty is none."""
+    """Reference of the bank or the payer; empty is none."""
     id: Identifier | None = None
-    """A payment of an id that was recorded before changes nothing; null makes each request another payment, unless it
-    has an Idempotency-Key."""
+    """Id of the payment: recording the same id again changes nothing. With null, each request records another payment,
+    unless it has an `Idempotency-Key`."""
 
 
 class CreditNoteInput(Reasoned):
-    """What is taken back of an invoice."""
+    """A credit note for an invoice."""
 
     amount: Amount
-    """With taxes, in the invoice's currency: at most what is left of the invoice."""
+    """Amount with taxes, in the invoice's currency; at most the remainder of the invoice that is not credited."""
 
 
 InvoiceStorePart = Annotated[InvoiceStore, Depends(provided(BillingParts, lambda billing: billing.invoice_store))]

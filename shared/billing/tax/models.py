@@ -11,19 +11,18 @@ from shared.kernel.money import Amount, Percent
 
 
 class TaxRegistration(StoredView):
-    """Where a merchant is registered, once per country. `country` is ISO 3166-1 alpha-2; `number` is checked by the
-    country's own rule, or is that of another EU state for the One-Stop-Shop. `percent` is what buyers in that country
-    pay; `in_gst` is India's: of the whole rate CGST and SGST are half each within a state, IGST is all of it between
+    """A tax registration of a merchant, one for each country. For the EU's One-Stop-Shop, `number` may be of another EU
+    country. With `in_gst`, CGST and SGST are half of the rate each within a state; IGST is the whole rate between
     states."""
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
-    """Country by ISO 3166-1 alpha-2."""
+    """Country code (ISO 3166-1 alpha-2)."""
     kind: Literal["vat", "gst", "in_gst"]
-    """`vat` in the EU and alike, `gst` for goods and services taxes, `in_gst` for India's."""
+    """Kind of tax: `vat` for value added taxes, `gst` for goods and services taxes, `in_gst` for India's GST."""
     number: Annotated[str, Field(min_length=2, max_length=40)]
-    """The registration's number, checked by the country's own rule."""
+    """Number of the registration, validated by the country's rule."""
     percent: Percent
-    """What buyers in that country pay."""
+    """Tax rate for buyers in that country, in percent."""
 
 
 class Party(StoredModel):
@@ -36,18 +35,18 @@ class Party(StoredModel):
 
 
 class TaxLine(StoredView):
-    """One rate of one tax on all that it applies to, rounded once (EN 16931 BR-CO-17). `category` is UNCL 5305's: S
-    standard, Z zero, E exempt, AE reverse charge, G export, O outside scope."""
+    """A tax at one rate, calculated on the sum of all amounts that it applies to and rounded once (EN 16931
+    BR-CO-17)."""
 
     name: str
-    """What the tax is called, such as `VAT` or `CGST`."""
+    """Name of the tax, such as `VAT` or `CGST`."""
     category: Literal["S", "Z", "E", "AE", "G", "O"]
-    """UNCL 5305's: S standard, Z zero, E exempt, AE reverse charge, G export, O outside scope."""
+    """Tax category (UNCL 5305): S standard, Z zero, E exempt, AE reverse charge, G export, O outside scope."""
     percent: Percent
-    """The rate."""
+    """Tax rate in percent."""
     taxable: Amount
-    """What it applies to."""
+    """Amount that the tax applies to."""
     amount: Amount
-    """What the tax comes to, rounded to the currency's minor unit."""
+    """Amount of the tax, rounded to the currency's minor unit."""
     note: str = ""
-    """What the law wants printed, such as the reason for no tax; empty is nothing."""
+    """Text that the law requires on the invoice, such as the reason for no tax; empty is none."""

@@ -8,29 +8,28 @@ from shared.kernel.periods import Day, Month
 
 
 class RecordsProof(StoredView):
-    """Which raw records an invoice (a period's part of it) rests on: the consumer's with these services in [start,
-    end). `sha256` is of their export as CSV (`shared.billing.usage.records`)."""
+    """The raw usage records behind an invoice, and the SHA-256 of their CSV export."""
 
     period: Month
-    """Month that the records are of."""
+    """Month of the records."""
     service_ids: tuple[Identifier, ...]
-    """Ids of the services whose records they are."""
+    """Ids of the services of the records."""
     start: AwareDatetime
-    """First moment of the records."""
+    """Start of the time of the records, included."""
     end: AwareDatetime
-    """End of the records, excluded."""
+    """End of the time of the records, excluded."""
     time_zone: str
-    """By which the period is cut (IANA)."""
+    """Time zone whose calendar defines the period (IANA)."""
     count: int
-    """How many records."""
+    """Number of records."""
     sha256: str
-    """SHA-256 of their export as CSV, in hexadecimal digits."""
+    """SHA-256 of the records' CSV export, in hexadecimal digits."""
 
 
 class DayUsage(StoredView):
-    """Usage of one day, for the chart."""
+    """Requests of one day."""
 
     day: Day
     """Day in the merchant's time zone."""
     requests: int
-    """How many requests."""
+    """Number of requests."""

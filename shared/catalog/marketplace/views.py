@@ -13,78 +13,79 @@ from shared.kernel.http.schemas import View
 
 
 class CatalogMerchant(View):
-    """A merchant beside its services."""
+    """A merchant, as the catalogue names it."""
 
     slug: str
-    """Names it in addresses."""
+    """Slug, which is part of URLs."""
     name: str
-    """What people know it by."""
+    """Display name."""
     page_url: str
-    """Path of its public page."""
+    """Path of the public page."""
 
 
 class CatalogService(View):
     """A service in a list of the catalogue."""
 
     slug: str
-    """Names it in addresses and in calls."""
+    """Slug, which is part of URLs and of calls."""
     name: str
-    """What people know it by."""
+    """Display name."""
     type: ServiceType
     """`api` for calls that AMS forwards, `image` for a container image that reports usage."""
     summary: str
-    """The beginning of the description, as plain text."""
+    """Beginning of the description, as plain text."""
     category: str
-    """One word for what it is about; empty is none."""
+    """Category, in one word; empty is none."""
     tags: list[str]
-    """Free words that it can be found by."""
+    """Tags by which the service is found."""
     version: str
-    """The merchant's name for its current version; empty is none."""
+    """Merchant's name for the current version; empty is none."""
     price_model: PriceModel | None
-    """What the catalogue filters by; null is unknown."""
+    """Price model, by which the catalogue is filtered; null is unknown."""
     pricing: str
-    """What it costs, in the merchant's words; the plan's figures are at its `/plan`."""
+    """Prices in the merchant's words. `GET /catalog/services/{slug}/plan` has the exact prices."""
     logo_url: str | None
-    """Path of its logo, or of its merchant's; null is none."""
+    """Path of the service's logo, or of its merchant's; null is none."""
     page_url: str
-    """Path of its public page."""
+    """Path of the public page."""
     merchant: CatalogMerchant
-    """Whose service it is."""
+    """Merchant of the service."""
 
 
 class FacetValue(View):
-    """A value to filter by."""
+    """A value of a filter, with its count."""
 
     value: str
-    """What to send as the filter."""
+    """Value to send as the filter."""
     count: int
-    """How many services there would be."""
+    """Number of services with this value."""
 
 
 class CatalogFacets(View):
-    """How many services there would be by each value, without the filter on that field itself; the most frequent 50."""
+    """Number of services for each value of each filter, without the filter on that field itself; the 50 most frequent
+    values."""
 
     type: list[FacetValue]
-    """By type."""
+    """Counts by type."""
     category: list[FacetValue]
-    """By category."""
+    """Counts by category."""
     tag: list[FacetValue]
-    """By tag."""
+    """Counts by tag."""
     merchant: list[FacetValue]
-    """By merchant, whose slug the value is."""
+    """Counts by merchant; each value is a slug."""
     price_model: list[FacetValue]
-    """By price model."""
+    """Counts by price model."""
 
 
 class CatalogServices(View):
     """A page of the catalogue."""
 
     items: list[CatalogService]
-    """The page's items."""
+    """Items of the page."""
     total: int
-    """How many services match, on all pages."""
+    """Number of matching services on all pages."""
     facets: CatalogFacets | None
-    """Counts by each filter, where they were asked for; else null."""
+    """Counts for each filter, if `facets` is true; otherwise null."""
     next_cursor: NextCursor
 
 
@@ -92,92 +93,93 @@ class CatalogOperation(View):
     """An operation of the service's OpenAPI document."""
 
     method: str
-    """In capitals."""
+    """HTTP method in capitals."""
     path: str
-    """Below the service's own address."""
+    """Path below the service's own URL."""
     summary: str
-    """What the document says of it in one line; empty is nothing."""
+    """Summary from the document; empty is none."""
     request: str | None
-    """The document's example of a request's body; null is none."""
+    """Example of a request body from the document; null is none."""
     response: str | None
-    """The document's example of an answer's body; null is none."""
+    """Example of a response body from the document; null is none."""
 
 
 class CatalogVersion(View):
     """A version that the merchant announced."""
 
     version: str
-    """The merchant's name for it."""
+    """Merchant's name for the version."""
     notes: str
-    """What changed; empty is nothing."""
+    """Changes of the version; empty is none."""
     released_at: AwareDatetime
-    """When it was announced."""
+    """Time of the announcement."""
 
 
 class CatalogMerchantDetail(CatalogMerchant):
     """A merchant, with its logo."""
 
     logo_url: str | None
-    """Path of its logo; null is none."""
+    """Path of the logo; null is none."""
 
 
 class CatalogServiceDetail(View):
-    """All that the catalogue says of a service."""
+    """A service of the catalogue with all details."""
 
     id: ServiceId
     slug: str
-    """Names it in addresses and in calls."""
+    """Slug, which is part of URLs and of calls."""
     name: str
-    """What people know it by."""
+    """Display name."""
     type: ServiceType
     """`api` for calls that AMS forwards, `image` for a container image that reports usage."""
     visibility: Visibility
-    """`public` in the catalogue, `unlisted` for whoever knows its address, `private` for consumers with a grant."""
+    """Visibility: `public` services are in the catalogue, `unlisted` ones are shown to everybody who has the URL,
+    `private` ones to consumers with a grant."""
     description: str
-    """As Markdown."""
+    """Description as Markdown."""
     description_html: str
-    """The description as sanitised HTML, safe to show."""
+    """Description as sanitised HTML."""
     category: str
-    """One word for what it is about; empty is none."""
+    """Category, in one word; empty is none."""
     tags: list[str]
-    """Free words that it can be found by."""
+    """Tags by which the service is found."""
     version: str
-    """The merchant's name for its current version; empty is none."""
+    """Merchant's name for the current version; empty is none."""
     price_model: PriceModel | None
-    """What the catalogue filters by; null is unknown."""
+    """Price model, by which the catalogue is filtered; null is unknown."""
     pricing: str
-    """What it costs, in the merchant's words; the plan's figures are at its `/plan`."""
+    """Prices in the merchant's words. `GET /catalog/services/{slug}/plan` has the exact prices."""
     documentation_url: str | None
-    """The merchant's own documentation; null is none."""
+    """URL of the merchant's own documentation; null is none."""
     authentication: str
-    """How its own API knows callers, in the merchant's words; empty is nothing."""
+    """How the service authenticates callers by itself, in the merchant's words; empty is none."""
     formats: list[str]
-    """What it speaks, such as `json`."""
+    """Data formats of the service, such as `json`."""
     sla: str
-    """What the merchant promises; empty is nothing."""
+    """Service level that the merchant promises; empty is none."""
     limits: CallLimits
-    """For each key."""
+    """Call limits for each key."""
     auto_approve: bool
-    """Whether a request for access is approved at once, where the platform allows it."""
+    """Whether access requests are approved automatically, if the platform allows that."""
     logo_url: str | None
-    """Path of its logo; null is none."""
+    """Path of the logo; null is none."""
     page_url: str
-    """Path of its public page."""
+    """Path of the public page."""
     merchant: CatalogMerchantDetail
-    """Whose service it is."""
+    """Merchant of the service."""
     versions: list[CatalogVersion]
-    """The latest first."""
+    """Announced versions, latest first."""
     operations: list[CatalogOperation]
-    """Of its OpenAPI document; empty without one."""
+    """Operations of the service's OpenAPI document; empty without a document."""
 
 
 class CatalogMerchantProfile(CatalogMerchantDetail):
     """A merchant with its services."""
 
     services: list[CatalogService]
-    """By name, at most 100."""
+    """Services of the merchant by name, at most 100."""
     services_total: int
-    """How many there are."""
+    """Number of all public services of the merchant."""
 
 
 def service_view(card: Card) -> CatalogService:

@@ -18,19 +18,19 @@ router = APIRouter(prefix="/admin/merchants", tags=["merchants"])
 
 
 class MerchantForAdmins(MerchantView):
-    """A merchant as operators see it."""
+    """A merchant, as admins see it."""
 
     flagged: bool
-    """Whether an operator marked it for a closer look; the merchant does not see this."""
+    """Whether an admin flagged the merchant for review; the merchant does not see this."""
     account_ids: list[str]
-    """Ids of the accounts that run it, which are told by mail of what is decided."""
+    """Ids of the accounts that act for the merchant. They are notified of decisions by e-mail."""
 
 
 class MerchantList(View):
     """A page of merchants."""
 
     items: list[MerchantForAdmins]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

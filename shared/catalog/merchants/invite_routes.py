@@ -25,47 +25,48 @@ class NewMerchantInvite(Input):
     """An invite to become a merchant."""
 
     email: Annotated[Email | None, Field(examples=["sales@example.com"])] = None
-    """Only whoever proves that address can use it, and it goes there by mail; null lets anybody who has the code."""
+    """E-mail address that the invite is sent to; only an account with this verified address can use it. Null lets
+    everybody who has the code use it."""
     note: Annotated[str, Field(max_length=500)] = ""
-    """For the list of invites; nobody else sees it."""
+    """Note for the list of invites; only admins see it."""
     days: Annotated[int | None, Field(ge=1, le=90)] = None
-    """For how many days it can be used; null is the platform's setting."""
+    """Number of days until the invite expires; null is the platform's setting."""
 
 
 class MerchantInviteView(View):
     """An invite to become a merchant."""
 
     id: str
-    """A hash of the code, which itself is not kept."""
+    """Id of the invite, a hash of its code. The code itself is not stored."""
     status: InviteStatus
-    """Only `open` ones can be used."""
+    """Status of the invite. Only an `open` invite can be used."""
     email: str | None
-    """Whose it is; null lets anybody who has the code."""
+    """E-mail address whose account can use the invite; null lets everybody who has the code use it."""
     note: str
-    """What the operator wrote for the list; empty is nothing."""
+    """Note of the admin for the list of invites; empty is none."""
     created_by: str
-    """Id of the account that made it."""
+    """Id of the account that created the invite."""
     created_at: CreatedAt
     expires_at: AwareDatetime
-    """Until when it can be used."""
+    """Time at which the invite expires."""
     accepted_by: str | None
-    """Id of the account that used it; null until then."""
+    """Id of the account that used the invite; null until then."""
     merchant_id: str | None
-    """Id of the merchant that came of it; null until then."""
+    """Id of the merchant that registered with the invite; null until then."""
 
 
 class MerchantInviteWithCode(MerchantInviteView):
     """An invite with its code."""
 
     code: str
-    """What to register with; in this answer only."""
+    """Code for the registration, only in this answer."""
 
 
 class MerchantInviteList(View):
     """A page of invites."""
 
     items: list[MerchantInviteView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

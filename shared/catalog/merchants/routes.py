@@ -32,70 +32,70 @@ class AddressInput(Address, Input):  # in this order: of two configurations the 
     """A postal address."""
 
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$", examples=["IN"]), AfterValidator(check_country)]
-    """Country by ISO 3166-1 alpha-2: the United Kingdom is GB, Greece GR."""
+    """Country code (ISO 3166-1 alpha-2): the United Kingdom is GB, Greece GR."""
 
 
 class NewMerchant(Input):
-    """A registration as a merchant."""
+    """The registration of a merchant."""
 
     invite_code: Annotated[str, Field(min_length=1, max_length=200)]
-    """The code of an invite."""
+    """Code of the invite."""
     slug: Annotated[Slug, Field(examples=["meteo"])]
-    """Names the merchant in addresses and image names, for good."""
+    """Slug of the merchant, which is part of URLs and image names and never changes."""
     name: Annotated[Name, Field(examples=["Meteo Works"])]
-    """What people know it by."""
+    """Display name."""
     legal_name: LegalName = ""
-    """Name on invoices; empty until it is known."""
+    """Legal name on invoices; empty until it is known."""
     tax_id: TaxId = ""
-    """Registration for taxes, checked by the country's own rule; empty is none."""
+    """Tax id, validated by the country's rule; empty is none."""
     address: AddressInput | None = None
     """Address on invoices; null until it is known."""
 
 
 class MerchantChange(Input):
-    """Only what is given is changed."""
+    """A change of a merchant's profile: only what is given is changed."""
 
     name: Name | None = None
-    """What people know it by; null or absent leaves it."""
+    """Display name; null or absent leaves it."""
     legal_name: LegalName | None = None
-    """Name on invoices; null or absent leaves it."""
+    """Legal name on invoices; null or absent leaves it."""
     tax_id: TaxId | None = None
-    """Registration for taxes; null or absent leaves it."""
+    """Tax id; null or absent leaves it."""
     address: AddressInput | None = None
     """Address on invoices, as a whole; null or absent leaves it."""
 
 
 class MerchantView(View):
-    """A merchant as its own people see it."""
+    """A merchant, as its own accounts see it."""
 
     id: MerchantId
     slug: str
-    """Names it in addresses and image names, for good."""
+    """Slug, which is part of URLs and image names and never changes."""
     name: str
-    """What people know it by."""
+    """Display name."""
     status: MerchantStatus
-    """Only services of an `active` merchant can be called."""
+    """Status of the merchant. Only services of an `active` merchant can be called."""
     subscriptions_blocked: bool
-    """Whether the platform lets nobody new ask for its services."""
+    """Whether new access requests to the merchant's services are refused."""
     legal_name: str
-    """Name on invoices; empty until it is known."""
+    """Legal name on invoices; empty until it is known."""
     tax_id: str
-    """Registration for taxes; empty is none."""
+    """Tax id; empty is none."""
     address: Address | None
     """Address on invoices; null until it is known."""
     logo_url: str | None
-    """Path of its logo, which everybody can read; null is none."""
+    """Path of the logo, which is public; null is none."""
     reason: str | None
-    """What the last decision about it gave as its reason; null without one."""
+    """Reason of the last decision; null if it has none."""
     created_at: AwareDatetime | None
-    """When it was registered; null for seeded ones."""
+    """Time of the registration; null for seeded merchants."""
 
 
 class OwnMerchants(View):
-    """The merchants that one runs."""
+    """The merchants that your account acts for."""
 
     items: list[MerchantView]
-    """All of them."""
+    """All merchants that your account acts for."""
 
 
 RegistrationPart = Annotated[Registration, Depends(provided(CatalogParts, lambda catalog: catalog.registration))]

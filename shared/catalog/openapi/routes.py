@@ -45,39 +45,39 @@ class ParameterView(View):
     """A parameter of an operation."""
 
     name: str
-    """As the document calls it."""
+    """Name of the parameter."""
     place: str
-    """`path`, `query`, `header` or `cookie`."""
+    """Place of the parameter: `path`, `query`, `header` or `cookie`."""
     required: bool
-    """Whether a call must have it."""
+    """Whether the parameter is required."""
     description: str
-    """What the document says of it; empty is nothing."""
+    """Description from the document; empty is none."""
 
 
 class OperationView(View):
     """An operation of the service's OpenAPI document."""
 
     method: str
-    """In capitals."""
+    """HTTP method in capitals."""
     path: str
-    """Below the base URL."""
+    """Path below the base URL."""
     operation_id: str | None
-    """The document's name for it; null is none."""
+    """`operationId` from the document; null is none."""
     summary: str
-    """What the document says of it in one line; empty is nothing."""
+    """Summary from the document; empty is none."""
     parameters: list[ParameterView]
-    """Those of the path included."""
+    """Parameters, those of the path included."""
     request: str | None
-    """The document's example of a request's body; null is none."""
+    """Example of a request body from the document; null is none."""
     response: str | None
-    """The document's example of an answer's body; null is none."""
+    """Example of a response body from the document; null is none."""
 
 
 class OperationsView(View):
     """The operations of a service's OpenAPI document."""
 
     items: list[OperationView]
-    """In the document's order."""
+    """Operations in the order of the document."""
 
 
 @router.put("/openapi", openapi_extra=_DOCUMENT, responses=_TOO_OFTEN, summary="Import a service's OpenAPI document")

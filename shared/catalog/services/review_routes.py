@@ -21,37 +21,37 @@ router = APIRouter(prefix="/admin/services", tags=["service reviews"])
 
 
 class VisibilityOverride(Reasoned):
-    """What an operator decides about a service's visibility."""
+    """An admin's decision on a service's visibility."""
 
     visibility: Visibility | None
-    """Holds whatever the merchant chose; null leaves it to the merchant again."""
+    """Visibility that overrides the merchant's choice; null removes the override."""
 
 
 class FieldChangeView(View):
-    """One field of a revision: as it is, and as it would be."""
+    """A field that a revision changes."""
 
     field: str
     """Name of the field."""
     before: JsonValue
-    """As it is. Of an OpenAPI document, where it is kept."""
+    """Current value. For an OpenAPI document, the path where it is stored."""
     after: JsonValue
-    """As it would be. Of an OpenAPI document, where it is kept."""
+    """Proposed value. For an OpenAPI document, the path where it is stored."""
 
 
 class ServiceReviewView(View):
-    """What waits for an operator's decision."""
+    """A service or revision that waits for an admin's decision."""
 
     service: ServiceView
-    """The service; its `review` says whether itself waits, or a `revision` of it."""
+    """Service. Its `review` names what waits: the `service` itself or a `revision` of it."""
     changes: list[FieldChangeView]
-    """What the revision changes; empty where the service itself waits."""
+    """Fields that the revision changes; empty if the service itself waits."""
 
 
 class ServiceReviewsView(View):
-    """A page of what waits."""
+    """A page of services and revisions under review."""
 
     items: list[ServiceReviewView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

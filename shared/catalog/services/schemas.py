@@ -40,25 +40,25 @@ class LimitsInput(CallLimits):
 
 
 class UpstreamInput(Input):
-    """Where calls go. Its secret is set apart from it."""
+    """The upstream API that calls are forwarded to. Its secret is set with `PUT …/upstream-secret`."""
 
     base_url: Annotated[BaseUrl, Field(examples=["https://api.example.com/v1"])]
-    """What a call's path is put behind; https, and no address of a private network."""
+    """Base URL, to which a call's path is appended; https, and no address of a private network."""
     timeout_s: TimeoutS = 30.0
-    """Seconds that AMS waits for a connection, and for each next part of an answer."""
+    """Timeout in seconds for the connection, and for each further part of an answer."""
     request_bytes_max: BodyBytes = 100 * 2**20
-    """Largest body of a call, in bytes."""
+    """Maximum size of a request body in bytes."""
     response_bytes_max: BodyBytes = 2**30
-    """Largest body of an answer, in bytes."""
+    """Maximum size of a response body in bytes."""
 
 
 class UpstreamChange(UpstreamInput):
-    """Only what is given is changed."""
+    """A change of an upstream: only what is given is changed."""
 
     model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     base_url: BaseUrl = ""
-    """What a call's path is put behind; absent leaves it."""
+    """Base URL, to which a call's path is appended; https, and no address of a private network. Absent leaves it."""
 
 
 class _Writable(Listing):
@@ -69,128 +69,129 @@ class _Writable(Listing):
     limits: LimitsInput = LimitsInput()
     """Call limits for each key that calls the service."""
     visibility: Visibility = "public"
-    """`public` in the catalogue, `unlisted` for whoever knows its address, `private` for consumers with a grant."""
+    """Visibility: `public` services are in the catalogue, `unlisted` ones are shown to everybody who has the URL,
+    `private` ones to consumers with a grant."""
     auto_approve: bool = False
-    """Approve each request for access at once, where the platform allows that."""
+    """Whether access requests are approved automatically, if the platform allows that."""
 
 
 class NewService(_Writable):
-    """A service to be made, as a draft."""
+    """A service to create as a draft."""
 
     slug: Annotated[Slug, Field(examples=["weather"])]
-    """Names the service in addresses and calls, for good; unique on the platform."""
+    """Slug of the service, which is part of URLs and calls and never changes; unique on the platform."""
     type: ServiceType = "api"
-    """`api` for calls that AMS forwards, `image` for a container image that reports usage; for good."""
+    """`api` for calls that AMS forwards, `image` for a container image that reports usage. Cannot be changed."""
     upstream: UpstreamInput | None = None
-    """Where calls are forwarded to; null until it is known."""
+    """Upstream that calls are forwarded to; null until it is known."""
 
 
 class ServiceChange(_Writable):
-    """Only what is given is changed, within `upstream` and `limits` too; null clears. Of a live service most changes
-    wait for approval."""
+    """A change of a service: only what is given is changed, also within `upstream` and `limits`; null removes a value.
+    Most changes of a live service wait for approval."""
 
     model_config = ConfigDict(json_schema_extra=_without_defaults)
 
     name: Name = ""
-    """What people know it by."""
+    """Display name."""
     upstream: UpstreamChange | None = None
-    """Where calls are forwarded to; null clears it."""
+    """Upstream that calls are forwarded to; null removes it."""
     notes: Notes | None = None
-    """What changes, for whoever reviews it and for consumers; null is nothing."""
+    """Explanation of the changes, for the reviewing admin and for consumers; null is none."""
 
 
 class OptionalReason(Input):
-    """What a decision may be given with."""
+    """A decision with an optional reason."""
 
     reason: Annotated[str, Field(max_length=1_000)] | None = None
-    """Those concerned are told, and the audit log keeps it; null is none."""
+    """The reason, kept in the audit log and quoted in e-mails about the decision; null is none."""
 
 
 class UpstreamView(View):
-    """Where a service's calls go."""
+    """The upstream API that a service's calls are forwarded to."""
 
     base_url: str
-    """What a call's path is put behind."""
+    """Base URL, to which a call's path is appended."""
     timeout_s: float
-    """Seconds that AMS waits for a connection, and for each next part of an answer."""
+    """Timeout in seconds for the connection, and for each further part of an answer."""
     request_bytes_max: int
-    """Largest body of a call, in bytes."""
+    """Maximum size of a request body in bytes."""
     response_bytes_max: int
-    """Largest body of an answer, in bytes."""
+    """Maximum size of a response body in bytes."""
     auth_header: str | None
-    """Name of the header that AMS sets on every call; nobody is told its value. Null is none."""
+    """Name of the header that AMS sets on every call; its value is never shown. Null is none."""
 
 
 class RevisionView(View):
-    """Changes of a live service that wait for approval, or were rejected."""
+    """A revision: changes of a live service that wait for approval, or were rejected."""
 
     values: dict[str, JsonValue]
-    """The new values by field name."""
+    """New values by field name."""
     notes: str
-    """What changes, for whoever reviews it and for consumers; empty is nothing."""
+    """Explanation of the changes, for the reviewing admin and for consumers; empty is none."""
     proposed_at: AwareDatetime
-    """When they were proposed."""
+    """Time at which the changes were proposed."""
     reason: str | None
-    """Why they were rejected: the merchant may change or withdraw them; null while they wait."""
+    """Reason of the rejection; null while the changes wait. The merchant may change or withdraw rejected changes."""
 
 
 class ServiceSummary(View):
-    """A service as its merchant and the operators see it, without what waits for approval."""
+    """A service, as its merchant and admins see it, without the changes that wait for approval."""
 
     id: ServiceId
     merchant_id: MerchantId
     slug: str
-    """Names it in addresses and calls, for good."""
+    """Slug, which is part of URLs and calls and never changes."""
     type: ServiceType
     """`api` for calls that AMS forwards, `image` for a container image that reports usage."""
     status: ServiceStatus
-    """Only an `active` service can be called."""
+    """Status of the service. Only an `active` service can be called."""
     name: str
-    """What people know it by."""
+    """Display name."""
     description: str
-    """As Markdown."""
+    """Description as Markdown."""
     documentation_url: str | None
-    """The merchant's own documentation; null is none."""
+    """URL of the merchant's own documentation; null is none."""
     version: str
-    """The merchant's name for its current version; empty is none."""
+    """Merchant's name for the current version; empty is none."""
     category: str
-    """One word for what it is about; empty is none."""
+    """Category, in one word; empty is none."""
     tags: list[str]
-    """Free words that it can be found by."""
+    """Tags by which the service is found."""
     pricing: str
-    """What it costs, in the merchant's words."""
+    """Prices in the merchant's words."""
     price_model: str | None
-    """What the catalogue filters by; null is unknown."""
+    """Price model, by which the catalogue is filtered; null is unknown."""
     authentication: str
-    """How its own API knows callers, in the merchant's words."""
+    """How the service authenticates callers by itself, in the merchant's words."""
     formats: list[str]
-    """What it speaks, such as `json`."""
+    """Data formats of the service, such as `json`."""
     sla: str
-    """What the merchant promises."""
+    """Service level that the merchant promises."""
     upstream: UpstreamView | None
-    """Where calls are forwarded to; null where nothing is set."""
+    """Upstream that calls are forwarded to; null is none."""
     limits: CallLimits
-    """For each key."""
+    """Call limits for each key."""
     visibility: Visibility
-    """What the merchant chose."""
+    """Visibility that the merchant chose."""
     visibility_override: Visibility | None
-    """What the platform decided instead; null is nothing."""
+    """Visibility that an admin set instead; null is none."""
     auto_approve: bool
-    """Whether a request for access is approved at once, where the platform allows it."""
+    """Whether access requests are approved automatically, if the platform allows that."""
     logo_url: str | None
-    """Path of its logo; null is none."""
+    """Path of the logo; null is none."""
     openapi: bool
-    """Whether it has an OpenAPI document."""
+    """Whether the service has an OpenAPI document."""
     versions: int
-    """How many versions were announced."""
+    """Number of announced versions."""
     review: str | None
-    """What is under review, `service` or `revision`; null is nothing."""
+    """What is under review: `service` or `revision`; null is nothing."""
     submitted_at: AwareDatetime | None
-    """When it was last sent for approval; null if it never was."""
+    """Time of the last submission for approval; null if there was none."""
     reason: str | None
-    """What the last decision about it gave as its reason; null without one."""
+    """Reason of the last decision; null if it has none."""
     created_at: AwareDatetime | None
-    """When it was made; null for seeded services."""
+    """Time of creation; null for seeded services."""
 
 
 class ServiceView(ServiceSummary):
@@ -204,5 +205,5 @@ class ServicesView(View):
     """A page of services."""
 
     items: list[ServiceSummary]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor

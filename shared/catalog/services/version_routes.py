@@ -21,31 +21,31 @@ class NewServiceVersion(Input):
     """A version to announce."""
 
     version: Annotated[str, Field(min_length=1, max_length=50, examples=["2.1.0"])]
-    """The merchant's name for it."""
+    """Merchant's name for the version."""
     notes: Notes = ""
-    """What changed, for consumers; empty is nothing."""
+    """Changes of the version, for consumers; empty is none."""
 
 
 class ServiceVersionView(View):
     """A version of a service that was announced."""
 
     number: int
-    """Counts the service's versions, from 1."""
+    """Number of the version of the service, from 1."""
     version: str
-    """The merchant's name for it."""
+    """Merchant's name for the version."""
     notes: str
-    """What changed, for consumers; empty is nothing."""
+    """Changes of the version, for consumers; empty is none."""
     made_by: str
-    """Id of the account that announced it."""
+    """Id of the account that announced the version."""
     made_at: AwareDatetime
-    """When it was announced."""
+    """Time of the announcement."""
 
 
 class ServiceVersionsView(View):
-    """A page of versions."""
+    """A page of announced versions."""
 
     items: list[ServiceVersionView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 

@@ -32,38 +32,38 @@ ServiceEditor = Annotated[Caller, Depends(allowed("service.update"))]
 
 
 class UpstreamSecret(Input):
-    """The header by which the merchant's API knows AMS, set on every call."""
+    """A header that AMS sets on every call, by which the merchant's API authenticates AMS."""
 
     header: Annotated[HeaderName, Field(examples=["Authorization"])]
-    """Its name."""
+    """Name of the header."""
     value: Annotated[
         str, Field(min_length=1, max_length=8_000, pattern=r"^[\x20-\x7e]+$", json_schema_extra={"writeOnly": True})
     ]
-    """Its value, which is never shown again."""
+    """Value of the header. It is never shown again."""
 
 
 class ConnectionInput(Input):
-    """A call to try the connection with."""
+    """A call that tests the connection to the merchant's API."""
 
     method: Literal["GET", "HEAD"] = "GET"
-    """How to call."""
+    """HTTP method of the call."""
     path: Annotated[str, Field(max_length=2_000)] = ""
-    """What to put behind the base URL; empty is the base URL itself."""
+    """Path below the base URL; empty is the base URL itself."""
     proposed: bool = False
-    """Whether to call the base URL that waits for approval instead of the one that holds."""
+    """Whether to call the base URL that waits for approval instead of the current one."""
 
 
 class ConnectionView(View):
-    """What came of the call."""
+    """Result of a connection test."""
 
     reachable: bool
-    """Whether the merchant's API answered at all, with whatever status."""
+    """Whether the merchant's API answered, with any status."""
     status: int | None
-    """HTTP status of its answer; null without one."""
+    """HTTP status of the answer; null if there was none."""
     time_ms: int
-    """Milliseconds until the answer's headers came, or until it failed."""
+    """Milliseconds until the answer's headers arrived, or until the failure."""
     reason: str | None
-    """Why there was no answer; null if there was one."""
+    """Reason why there was no answer; null if there was one."""
 
 
 @router.put("/upstream-secret", summary="Set a service's upstream secret")

@@ -25,38 +25,38 @@ router = APIRouter(prefix="/admin/accounts", tags=["accounts"])
 
 
 class LoginView(View):
-    """One way to sign in to the account."""
+    """A sign-in method of an account."""
 
     issuer: str
-    """Address of the sign-in provider."""
+    """Issuer URL of the sign-in provider."""
     subject: str
-    """Who the person is there."""
+    """Id of the person at the sign-in provider."""
     email: str | None
-    """Their address as the provider last said; null if it says none."""
+    """E-mail address, as the provider last reported it; null if it reported none."""
     linked_at: AwareDatetime
-    """When it was first used."""
+    """Time of the first sign-in with this method."""
 
 
 class AccountDetail(AccountView):
-    """An account, with the ways to sign in to it."""
+    """An account with its sign-in methods."""
 
     logins: list[LoginView]
-    """All of them; whoever holds one of them is this person to AMS."""
+    """All sign-in methods of the account. Each of them gives full access to the account."""
 
 
 class AccountList(View):
     """A page of accounts."""
 
     items: list[AccountView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 
 class AdminRole(Reasoned):
-    """Whether somebody is an admin."""
+    """Whether an account is an admin."""
 
     admin: Annotated[bool, Field(strict=True)]
-    """True gives the role, false takes it."""
+    """`true` gives the admin role, `false` takes it."""
 
 
 @router.get("", summary="List all accounts")

@@ -23,48 +23,48 @@ router = APIRouter(tags=["account"])
 
 
 class AccountView(View):
-    """A person."""
+    """An account. An account is one person."""
 
     id: AccountId
     email: str | None
-    """Their address; null if the sign-in provider says none."""
+    """E-mail address of the person; null if the sign-in provider names none."""
     email_verified: bool
-    """Whether the provider vouches that the address is theirs."""
+    """Whether the sign-in provider has verified the e-mail address."""
     name: str
-    """As they, or the provider, wrote it."""
+    """Name of the person, as they or the sign-in provider wrote it."""
     status: AccountStatus
-    """A `suspended` account can do nothing."""
+    """Status of the account; every request of a `suspended` account is refused."""
     roles: list[Role]
-    """What they are: everybody is a consumer; also the names for `X-AMS-Role`."""
+    """Roles of the account, for `X-AMS-Role`. Every account has the role `consumer`."""
     is_admin: bool
-    """Whether they are an operator of the platform."""
+    """Whether the account is an admin of the platform."""
     consumer_id: str
-    """Id of their own tenant on the consuming side."""
+    """Id of the account's own consumer."""
     merchant_ids: list[str]
-    """Ids of the merchants that they run."""
+    """Ids of the merchants that the account acts for."""
     created_at: AwareDatetime
-    """When they first signed in."""
+    """Time of the first sign-in."""
 
 
 class SessionView(View):
-    """One sign-in."""
+    """A session: one sign-in."""
 
     id: SessionId
     started_at: AwareDatetime
-    """When it began."""
+    """Start of the attempt."""
     seen_at: AwareDatetime
-    """When it was last used, right within 5 minutes."""
+    """Time of the last use, accurate within 5 minutes."""
     user_agent: str
-    """What the browser or program calls itself."""
+    """User agent of the browser or program."""
     current: bool
-    """Whether it is the one that asks."""
+    """Whether the session is the one of this request."""
 
 
 class SessionList(View):
     """A page of sessions."""
 
     items: list[SessionView]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor
 
 
@@ -75,10 +75,10 @@ def _check_printable(name: str) -> str:
 
 
 class AccountChange(Input):
-    """What one may change of one's own account."""
+    """A change of your account: only what is given is changed."""
 
     name: Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_printable)]
-    """What others see, such as the people of one's projects."""
+    """Your name, as others see it, such as the members of your projects."""
 
 
 AccountStorePart = Annotated[AccountStore, Depends(provided(IdentityParts, lambda identity: identity.store))]

@@ -7,13 +7,16 @@ from pydantic import AwareDatetime, Field
 ID_CHARACTERS_MAX = 64
 
 AccountId = Annotated[
-    str, Field(max_length=ID_CHARACTERS_MAX, description="Id of an account, which is a person.", examples=["acc_moe"])
+    str,
+    Field(
+        max_length=ID_CHARACTERS_MAX, description="Id of an account; an account is one person.", examples=["acc_moe"]
+    ),
 ]
 ConsumerId = Annotated[
     str,
     Field(
         max_length=ID_CHARACTERS_MAX,
-        description="Id of a consumer: a tenant on the consuming side, whose own one everybody finds at `/me`.",
+        description=("Id of a consumer, an organisation that calls services. Your own is `consumer_id` in `GET /me`."),
         examples=["con_acme"],
     ),
 ]
@@ -21,7 +24,7 @@ MerchantId = Annotated[
     str,
     Field(
         max_length=ID_CHARACTERS_MAX,
-        description="Id of a merchant; `/me/merchants` lists one's own.",
+        description="Id of a merchant. `GET /me/merchants` lists yours.",
         examples=["mer_meteo"],
     ),
 ]
@@ -35,46 +38,45 @@ KeyId = Annotated[
     str,
     Field(
         max_length=ID_CHARACTERS_MAX,
-        description="Id of an API key, which tells nothing of its secret.",
+        description="Id of an API key. It is not secret.",
         examples=["key_019aa5b3c1f2"],
     ),
 ]
-InviteId = Annotated[
-    str, Field(max_length=ID_CHARACTERS_MAX, description="Id of an invite, from the list of them; not its code.")
-]
-SessionId = Annotated[
-    str, Field(max_length=ID_CHARACTERS_MAX, description="Id of a session, from the list of one's own.")
-]
-WebhookId = Annotated[str, Field(max_length=ID_CHARACTERS_MAX, description="Id of a webhook of this owner.")]
+InviteId = Annotated[str, Field(max_length=ID_CHARACTERS_MAX, description="Id of an invite (not its code).")]
+SessionId = Annotated[str, Field(max_length=ID_CHARACTERS_MAX, description="Id of one of your sessions.")]
+WebhookId = Annotated[str, Field(max_length=ID_CHARACTERS_MAX, description="Id of a webhook.")]
 DeliveryId = Annotated[
-    str, Field(max_length=ID_CHARACTERS_MAX, description="Id of a delivery: its `webhook-id` header.")
+    str,
+    Field(max_length=ID_CHARACTERS_MAX, description="Id of a delivery, which is the value of its `webhook-id` header."),
 ]
-AlertRuleId = Annotated[str, Field(max_length=ID_CHARACTERS_MAX, description="Id of an alert rule of this owner.")]
+AlertRuleId = Annotated[str, Field(max_length=ID_CHARACTERS_MAX, description="Id of an alert rule.")]
 InvoiceId = Annotated[str, Field(max_length=ID_CHARACTERS_MAX, description="Id of an invoice; not its number.")]
 CreditNoteId = Annotated[str, Field(max_length=ID_CHARACTERS_MAX, description="Id of a credit note; not its number.")]
-ReportId = Annotated[str, Field(max_length=ID_CHARACTERS_MAX, description="Id of a report of this owner.")]
-ReportScheduleId = Annotated[
-    str, Field(max_length=ID_CHARACTERS_MAX, description="Id of a schedule of monthly reports of this owner.")
-]
+ReportId = Annotated[str, Field(max_length=ID_CHARACTERS_MAX, description="Id of a report.")]
+ReportScheduleId = Annotated[str, Field(max_length=ID_CHARACTERS_MAX, description="Id of a report schedule.")]
 Pseudonym = Annotated[
     str,
     Field(
-        description="What a merchant knows a consumer by: stable for this merchant, and another for each other one.",
+        description=(
+            "The consumer's pseudonym, which is stable for one merchant and different for every other merchant."
+        ),
         examples=["cus_a2c4e6g7i3k5m7o2q4s6u7w3y5"],
     ),
 ]
 
-CreatedAt = Annotated[AwareDatetime, Field(description="When it was created.")]
+CreatedAt = Annotated[AwareDatetime, Field(description="Time of creation.")]
 NextCursor = Annotated[
     str | None,
-    Field(description="What to send as `cursor` for the next page of the same query; null on the last page."),
+    Field(description="Value to send as `cursor` for the next page of the same query; null on the last page."),
 ]
 Reason = Annotated[
     str,
     Field(
         min_length=1,
         max_length=1_000,
-        description="Why, in the words of whoever decides: those concerned are told, and the audit log keeps it.",
+        description=(
+            "The reason, in the admin's own words. It is kept in the audit log; operations that send a mail quote it."
+        ),
         examples=["Agreed with the customer on 3 March"],
     ),
 ]

@@ -19,7 +19,7 @@ class Input(BaseModel):
 
 
 class Reasoned(Input):
-    """What a decision about somebody is made with: they are told, and the audit log keeps it."""
+    """A decision with its reason."""
 
     reason: Reason
 

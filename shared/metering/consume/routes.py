@@ -27,40 +27,40 @@ bearer = HTTPBearer(
 
 
 class ExplainInput(Input):
-    """A call, or a report of usage, that might be refused."""
+    """A call or usage report whose refusal is to be explained."""
 
     service: Annotated[str, Field(min_length=1, max_length=64)]
     """Slug or id of the service."""
     way: Literal["call", "report"] = "call"
-    """A `call` that is to be forwarded, or a usage `report`."""
+    """`call` for a forwarded call, `report` for a usage report."""
     source_address: IPvAnyAddress | None = None
-    """From where it would come; null is from where this very request comes."""
+    """IP address that the call would come from; null is the address of this request."""
 
 
 class ExplainCheckView(View):
-    """One of consume's checks."""
+    """A check of consume."""
 
     check: str
-    """What is checked."""
+    """Name of the check."""
     passed: bool | None
-    """Null when it was not looked at, because of one before it."""
+    """Whether the check passed; null if it was skipped because an earlier check failed."""
     code: str | None
-    """Problem code that a call is answered with; null unless it failed."""
+    """Problem code of the refusal; null unless the check failed."""
     detail: str | None
-    """What is wrong; null unless it failed."""
+    """What is wrong; null unless the check failed."""
     what_to_do: str | None
-    """How to mend it; null unless it failed."""
+    """What to do about the failure; null unless the check failed."""
     first_failure: bool
-    """Whether this is what a call is refused for."""
+    """Whether a call is refused because of this check."""
 
 
 class Explanation(View):
-    """Whether a call would be let through, and if not, why."""
+    """Result of all checks of consume."""
 
     allowed: bool
     """Whether every check passed."""
     checks: list[ExplainCheckView]
-    """In consume's order: the first that fails is what a call is refused for."""
+    """Checks in the order of consume. A call is refused because of the first that fails."""
 
 
 ExplainerPart = Annotated[Explainer, Depends(provided(MeteringParts, lambda metering: metering.explainer))]

@@ -13,7 +13,8 @@ from shared.metering.views.routes.parameters import (
 
 
 class ConsumerUsageItem(UsageFigures, UsagePiece):
-    """Usage of one group. What was not grouped by is null; empty is usage without one, such as keys of no project."""
+    """Usage of one group. Dimensions that are not grouped by are null. An empty value is usage without one, such as of
+    keys of no project."""
 
     service: str | None = None
     """Id of the service."""
@@ -33,45 +34,45 @@ class ConsumerUsageView(UsageAnswer):
     """Usage of a consumer or a project."""
 
     items: list[ConsumerUsageItem]
-    """One for each group, in order of what was grouped by."""
+    """Groups, ordered by the grouped dimensions."""
     total: UsageFigures
     """Sum of all groups."""
 
 
 class ConsumerTopItem(ConsumerUsageItem):
-    """One of those with most of a metric."""
+    """One item of a ranking, with its usage."""
 
     share: float | None
-    """Its part of the metric's whole, from 0 to 1; null when that is 0."""
+    """Share of the metric's total, from 0 to 1; null if the total is 0."""
 
 
 class ConsumerTopView(UsageAnswer):
-    """Those with most of a metric."""
+    """A ranking by a metric."""
 
     metric: UsageMetric
-    """What they are ordered by."""
+    """Metric of the ranking."""
     items: list[ConsumerTopItem]
-    """The most first."""
+    """Items with the highest values, highest first."""
 
 
 class ConsumerDayView(ConsumerUsageView):
-    """One local day: `items` by hour."""
+    """Usage of one local day, by hour in `items`."""
 
     services: list[ConsumerUsageItem]
-    """The whole day by service."""
+    """Usage of the whole day by service."""
 
 
 class UsageRecordItem(View):
     """A usage event as it was counted."""
 
     id: str
-    """The event's id, of whoever emitted it."""
+    """Id of the event, as its emitter set it."""
     source: str
-    """Who emitted it."""
+    """Emitter of the event."""
     time: Timestamp
-    """When it happened, UTC with milliseconds."""
+    """Time of the usage, UTC with milliseconds."""
     received_at: Timestamp
-    """When AMS took it, UTC with milliseconds."""
+    """Time at which AMS received the event, UTC with milliseconds."""
     service: str
     """Id of the service."""
     api_key: str
@@ -79,19 +80,19 @@ class UsageRecordItem(View):
     project: str | None
     """Id of the key's project; null is none."""
     requests: int
-    """How many requests it stands for."""
+    """Number of requests that the event stands for."""
     request_bytes: int
-    """Bytes of requests' bodies."""
+    """Bytes of request bodies."""
     response_bytes: int
-    """Bytes of answers' bodies."""
+    """Bytes of response bodies."""
     response_time_ms: float | None
-    """Milliseconds until the answer; null is unknown."""
+    """Response time in milliseconds; null is unknown."""
     status_code: int | None
     """HTTP status of the answer; null is unknown."""
     executions: int
-    """How many runs it stands for."""
+    """Number of executions that the event stands for."""
     duration_ms: int
-    """Milliseconds of work."""
+    """Duration of the work in milliseconds."""
     image: str | None
     """Container image; null is none."""
     version: str | None
@@ -99,16 +100,16 @@ class UsageRecordItem(View):
     feature: str | None
     """Feature that was used; null is none."""
     resource: str | None
-    """What it was used on; null is none."""
+    """Object that the feature was used on; null is none."""
     quantity: str | None
-    """How much of the feature, as a decimal in text; null is none."""
+    """Quantity of the feature that was used, a decimal as text; null is none."""
     metadata: Any
-    """What else the event carried, an object; null is nothing."""
+    """Additional data of the event, an object; null is none."""
 
 
 class UsageRecordsView(View):
-    """A page of a day's log."""
+    """A page of a day's usage records."""
 
     items: list[UsageRecordItem]
-    """The page's items."""
+    """Items of the page."""
     next_cursor: NextCursor

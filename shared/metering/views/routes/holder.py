@@ -35,48 +35,48 @@ UsageQueriesPart = Annotated[UsageQueries, Depends(provided(MeteringParts, lambd
 
 
 class UsageSums(View):
-    """Sums over a group."""
+    """Sums of usage."""
 
     requests: int
-    """How many requests."""
+    """Number of requests."""
     events: int
-    """How many usage events."""
+    """Number of usage events."""
     request_bytes: int
-    """Bytes of requests' bodies."""
+    """Bytes of request bodies."""
     response_bytes: int
-    """Bytes of answers' bodies."""
+    """Bytes of response bodies."""
     executions: int
-    """How many runs."""
+    """Number of executions."""
     duration_ms: int
-    """Milliseconds of work."""
+    """Duration of the work in milliseconds."""
     quantity: str
-    """Sum of the events' quantities, as a decimal in text."""
+    """Sum of the events' quantities, a decimal as text."""
     status: dict[str, int]
-    """Requests by HTTP status."""
+    """Number of requests by HTTP status."""
 
 
 class UsageGroup(UsageSums):
-    """Usage of one group. What was not grouped by is null."""
+    """Usage of one group. Dimensions that are not grouped by are null."""
 
     service: str | None
     """Id of the service."""
     api_key: str | None
     """Id of the key."""
     start: Timestamp | None
-    """First moment of the hour, day or month, UTC."""
+    """Start of the hour, day or month, UTC; null if usage is not grouped by time."""
 
 
 class UsageSummary(View):
     """Usage of one key."""
 
     start: Annotated[Timestamp, Field(alias="from")]
-    """First moment of the range, UTC."""
+    """Start of the range, UTC, included."""
     to: Timestamp
     """End of the range, excluded."""
     group_by: list[GroupBy]
-    """What was grouped by."""
+    """Dimensions that usage is grouped by."""
     items: list[UsageGroup]
-    """One for each group."""
+    """Groups."""
     total: UsageSums
     """Sum of all groups."""
 
@@ -85,8 +85,8 @@ class UsageEvents(View):
     """A page of raw usage events (CloudEvents 1.0), as they were counted."""
 
     items: list[dict[str, Any]]
-    """Each with AMS's own attributes `consumerid`, `apikeyid`, `serviceid`, `merchantid`, `projectid` and `receivedat`.
-    """
+    """Usage events, each with the attributes that AMS adds: `consumerid`, `apikeyid`, `serviceid`, `merchantid`,
+    `projectid` and `receivedat`."""
     next_cursor: NextCursor
 
 

@@ -48,18 +48,18 @@ SpikeThreshold = Annotated[float, Query(ge=1, le=100, description="Minimum absol
 
 
 class MerchantUsageItem(UsageFigures, UsagePiece):
-    """Usage of one group. What was not grouped by is null; empty is usage without one."""
+    """Usage of one group. Dimensions that are not grouped by are null. An empty value is usage without one."""
 
     service: str | None = None
     """Id of the service."""
     pseudonym: str | None = None
-    """What the merchant knows the consumer by."""
+    """Pseudonym of the consumer."""
     api_key: str | None = None
     """Id of the key."""
     key_prefix: str | None = None
-    """How the clear key begins, by which its holder knows it."""
+    """First characters of the clear key."""
     key_last4: str | None = None
-    """The last four characters of the clear key."""
+    """Last four characters of the clear key."""
     image: str | None = None
     """Container image, as reported."""
     version: str | None = None
@@ -72,25 +72,25 @@ class MerchantUsageView(UsageAnswer):
     """Usage of a merchant's services."""
 
     items: list[MerchantUsageItem]
-    """One for each group, in order of what was grouped by."""
+    """Groups, ordered by the grouped dimensions."""
     total: UsageFigures
     """Sum of all groups."""
 
 
 class MerchantTopItem(MerchantUsageItem):
-    """One of those with most of a metric."""
+    """One item of a ranking, with its usage."""
 
     share: float | None
-    """Its part of the metric's whole, from 0 to 1; null when that is 0."""
+    """Share of the metric's total, from 0 to 1; null if the total is 0."""
 
 
 class MerchantTopView(UsageAnswer):
-    """Those with most of a metric."""
+    """A ranking by a metric."""
 
     metric: UsageMetric
-    """What they are ordered by."""
+    """Metric of the ranking."""
     items: list[MerchantTopItem]
-    """The most first."""
+    """Items with the highest values, highest first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,28 +30,28 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class UsageFigures(View):
-    """Sums over a group, and what follows from them."""
+    """Sums of usage, and figures derived from them."""
 
     requests: int
-    """How many requests."""
+    """Number of requests."""
     events: int
-    """How many usage events."""
+    """Number of usage events."""
     request_bytes: int
-    """Bytes of requests' bodies."""
+    """Bytes of request bodies."""
     response_bytes: int
-    """Bytes of answers' bodies."""
+    """Bytes of response bodies."""
     executions: int
-    """How many runs."""
+    """Number of executions."""
     duration_ms: int
-    """Milliseconds of work."""
+    """Duration of the work in milliseconds."""
     quantity: str
-    """Sum of the events' quantities, as a decimal in text."""
+    """Sum of the events' quantities, a decimal as text."""
     errors_4xx: int
-    """Requests that were answered with 400 to 499."""
+    """Number of requests answered with 400 to 499."""
     errors_5xx: int
-    """Requests that were answered with 500 to 599."""
+    """Number of requests answered with 500 to 599."""
     error_rate: float | None
-    """Share of requests that were answered with 4xx or 5xx, from 0 to 1; null without requests."""
+    """Share of requests answered with 4xx or 5xx, from 0 to 1; null without requests."""
     mean_ms: float | None
     """Mean response time in milliseconds, exact; null where none is known."""
     p50_ms: float | None
@@ -67,92 +67,92 @@ class UsagePiece(View):
     """A piece of time."""
 
     start: Timestamp | None = None
-    """First moment of the hour, day or month, UTC; null where nothing was grouped by time."""
+    """Start of the hour, day or month, UTC; null if usage is not grouped by time."""
     label: str | None = None
-    """What the piece is called in the time zone, such as `2026-03-01`; null like `start`."""
+    """Name of the hour, day or month in the time zone, such as `2026-03-01`; null if usage is not grouped by time."""
 
 
 class UsageAnswer(View):
     """What every view of usage says of its range."""
 
     start: Annotated[Timestamp, Field(alias="from")]
-    """First moment of the range, UTC."""
+    """Start of the range, UTC, included."""
     to: Timestamp
     """End of the range, UTC, excluded."""
     time_zone: str
-    """By whose calendar hours, days and months are cut (IANA)."""
+    """Time zone whose calendar defines hours, days and months (IANA)."""
     as_of: Timestamp
-    """What was counted before this moment is in the answer."""
+    """Time up to which usage is included."""
 
 
 class UsageTrendItem(UsageFigures):
     """Usage of one of the two ranges."""
 
     period: Literal["current", "previous"]
-    """The range that was asked for, or the equally long one before it."""
+    """`current` for the requested range, `previous` for the equally long range before it."""
     start: Annotated[Timestamp, Field(alias="from")]
-    """First moment of the range, UTC."""
+    """Start of the range, UTC, included."""
     to: Timestamp
     """End of the range, UTC, excluded."""
 
 
 class UsageTrend(UsageAnswer):
-    """The range, and the equally long one before it."""
+    """Usage in a range, and in the equally long range before it."""
 
     items: list[UsageTrendItem]
     """The current range, then the previous one."""
     change_percent: dict[str, float | None]
-    """By metric, how much more or less it is, in percent; null where there was nothing before."""
+    """Change from the previous range by metric, in percent; null if the previous value is 0."""
 
 
 class DistributionShare(View):
     """One class of a distribution."""
 
     distribution: Literal["hour_of_day", "status_class", "response_time_ms"]
-    """Which of the three distributions it belongs to."""
+    """Distribution that the class belongs to."""
     name: Annotated[str, Field(alias="class")]
-    """The class: a local hour, a class of statuses such as `4xx`, or a range of milliseconds."""
+    """Name of the class: a local hour, a status class such as `4xx`, or a range of milliseconds."""
     count: int
-    """Requests, or events for response times."""
+    """Number of requests; for response times, number of events."""
     share: float | None
-    """Part of the whole distribution, from 0 to 1; null when that is 0."""
+    """Share of the whole distribution, from 0 to 1; null if the distribution is empty."""
 
 
 class UsageDistribution(UsageAnswer):
-    """Requests by local hour of the day and by class of status, events by class of response time."""
+    """Distributions of usage: requests by local hour of the day and by status class, events by response time."""
 
     items: list[DistributionShare]
-    """Class by class, distribution by distribution."""
+    """Classes of all distributions, in order."""
 
 
 class SpikeItem(UsagePiece):
-    """A day that stands out."""
+    """A day with unusually many or few requests."""
 
     requests: int
-    """How many requests."""
+    """Number of requests."""
     score: float
     """Robust z-score of the day's requests."""
     direction: Literal["up", "down"]
-    """Whether there were more (`up`) or fewer (`down`) than usual."""
+    """`up` for more requests than usual, `down` for fewer."""
 
 
 class UsageSpikes(UsageAnswer):
-    """Days whose requests stand out."""
+    """Days with unusually many or few requests."""
 
     method: str
-    """How scores are computed."""
+    """Method by which scores are computed."""
     threshold: float
-    """Score from which on a day stands out, up or down."""
+    """Minimum absolute z-score for a day to be listed."""
     days_min: int
-    """Below so many complete days with usage there are no scores."""
+    """Minimum number of complete days with usage; with fewer days there are no scores."""
     days: int
-    """How many complete days with usage there are."""
+    """Number of complete days with usage."""
     median: float | None
     """Median of the days' requests; null without scores."""
     spread: float | None
-    """What scores are divided by; null without scores."""
+    """Divisor of the scores; null without scores."""
     items: list[SpikeItem]
-    """By day."""
+    """Days, ordered by date."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ GROUP_BY = (
 
 
 class PlatformUsageItem(UsageFigures, UsagePiece):
-    """Usage of one group. What was not grouped by is null."""
+    """Usage of one group. Dimensions that are not grouped by are null."""
 
     merchant: str | None = None
     """Id of the merchant."""
@@ -52,25 +52,25 @@ class PlatformUsageView(UsageAnswer):
     """Usage of the whole platform."""
 
     items: list[PlatformUsageItem]
-    """One for each group, in order of what was grouped by."""
+    """Groups, ordered by the grouped dimensions."""
     total: UsageFigures
     """Sum of all groups."""
 
 
 class PlatformTopItem(PlatformUsageItem):
-    """One of those with most of a metric."""
+    """One item of a ranking, with its usage."""
 
     share: float | None
-    """Its part of the metric's whole, from 0 to 1; null when that is 0."""
+    """Share of the metric's total, from 0 to 1; null if the total is 0."""
 
 
 class PlatformTopView(UsageAnswer):
-    """Those with most of a metric."""
+    """A ranking by a metric."""
 
     metric: UsageMetric
-    """What they are ordered by."""
+    """Metric of the ranking."""
     items: list[PlatformTopItem]
-    """The most first."""
+    """Items with the highest values, highest first."""
 
 
 PlatformUsageReader = Annotated[Caller, Depends(allowed("usage.read_platform"))]
