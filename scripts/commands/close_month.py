@@ -53,14 +53,14 @@ def main(
     early: Annotated[
         bool, typer.Option("--early", help="Also when it is not over: later usage is then corrected on the next one.")
     ] = False,
-    export_csv: Annotated[
+    export: Annotated[
         Path | None, typer.Option(help="A folder for each invoice's PDF, JSON and records, by number.", file_okay=False)
     ] = None,
 ) -> None:
     """Close every unclosed month up to this one and print what is billed. Doing it again bills nothing twice."""
-    _check(month, export_csv)
+    _check(month, export)
     try:
-        found = asyncio.run(_close(month, merchant, export_csv, early=early))
+        found = asyncio.run(_close(month, merchant, export, early=early))
     except Unavailable as error:
         raise failure(str(error), UNUSABLE) from None
     if not found:
@@ -70,7 +70,7 @@ def main(
         raise typer.Exit(HELD)
 
 
-def _check(month: str, export_csv: Path | None) -> None:
+def _check(month: str, export: Path | None) -> None:
     try:
         use_local_settings()
         parse_month(month)
@@ -79,8 +79,8 @@ def _check(month: str, export_csv: Path | None) -> None:
     if month > f"{utc_now() + MOST_AHEAD_OF_UTC:%Y-%m}":
         raise failure(f"--month: {month} has not begun", UNUSABLE)
     try:
-        if export_csv is not None:
-            export_csv.mkdir(parents=True, exist_ok=True)
+        if export is not None:
+            export.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise failure(f"--export: {error}", UNUSABLE) from None
 
