@@ -1,7 +1,6 @@
 """Alert rules: told once when a threshold is reached, whatever is repeated or dies."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -29,12 +28,6 @@ async def world(api: Api, monkeypatch: pytest.MonkeyPatch) -> World:
             tag = (await made.people[name].get(path)).headers["etag"]
             assert (await made.people[name].delete(path, headers={"If-Match": tag})).status_code == 204
     return made
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    with Receiver() as running:
-        yield running
 
 
 def alerts(world: World, kind: str = "consumers") -> str:

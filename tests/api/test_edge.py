@@ -13,15 +13,6 @@ from tests.support.api.problems import problem
 WEBHOOK = {"url": "https://example.com/hook", "events": ["alert.fired"]}
 
 
-@pytest.fixture
-async def admin(api: Api) -> Person:
-    return await api.sign_in("Admin", admin=True)
-
-
-def hooks(person: Person) -> str:
-    return f"/api/v1/consumers/{person.account.consumer_id}/webhooks"
-
-
 async def test_every_answer_has_an_id_and_careful_headers(admin: Person) -> None:
     answers = [await admin.get(path) for path in ("/api/v1/admin/settings", "/api/v1/nothing")]
     assert len({answer.headers["x-ams-request-id"] for answer in answers}) == 2
@@ -40,18 +31,18 @@ async def test_the_request_id_of_an_answer_is_in_the_audit_log(admin: Person) ->
 
 
 async def test_a_body_over_the_bound_is_refused(admin: Person) -> None:
-    answer = await admin.request("POST", hooks(admin), content=b" " * (BODY_BYTES_MAX + 1))
+    answer = await admin.request("POST", admin.webhooks, content=b" " * (BODY_BYTES_MAX + 1))
     assert problem(answer) == (413, "body_too_large")
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"url": 1}', b"\xff\xfe", b'{"a":' * 5000])
 async def test_a_body_that_is_none_is_a_problem(admin: Person, content: bytes) -> None:
-    answer = await admin.request("POST", hooks(admin), content=content, headers={"Content-Type": "application/json"})
+    answer = await admin.request("POST", admin.webhooks, content=content, headers={"Content-Type": "application/json"})
     assert problem(answer) == (400, "request_invalid")
 
 
 async def test_an_unknown_field_is_refused_by_name(admin: Person) -> None:
-    answer = await admin.post(hooks(admin), json={**WEBHOOK, "owner_id": "con_other"})
+    answer = await admin.post(admin.webhooks, json={**WEBHOOK, "owner_id": "con_other"})
     assert problem(answer) == (400, "request_invalid")
     assert [error["field"] for error in answer.json()["errors"]] == ["owner_id"]
 
@@ -75,46 +66,42 @@ async def test_the_active_role_narrows_what_one_may(api: Api, admin: Person) -> 
 
 
 class TestIdempotency:
-    @pytest.fixture
-    async def ann(self, api: Api) -> Person:
-        return await api.sign_in("Ann")
-
     async def test_a_repetition_is_answered_and_not_done_again(self, api: Api, ann: Person) -> None:
-        first, second = [await ann.post(hooks(ann), json=WEBHOOK, headers={"Idempotency-Key": "one"}) for _ in "ab"]
+        first, second = [await ann.post(ann.webhooks, json=WEBHOOK, headers={"Idempotency-Key": "one"}) for _ in "ab"]
         assert (first.status_code, second.status_code) == (201, 201)
         assert first.content == second.content, "the secret too, which is shown only once"
         assert second.headers["idempotency-replayed"] == "true"
         assert second.headers["etag"] == first.headers["etag"]
-        assert len((await ann.get(hooks(ann))).json()["items"]) == 1
+        assert len((await ann.get(ann.webhooks)).json()["items"]) == 1
 
     async def test_a_refusal_is_kept_too(self, ann: Person) -> None:
         sent = {"url": "ftp://example.com"}
-        answers = [await ann.post(hooks(ann), json=sent, headers={"Idempotency-Key": "one"}) for _ in "ab"]
+        answers = [await ann.post(ann.webhooks, json=sent, headers={"Idempotency-Key": "one"}) for _ in "ab"]
         assert [answer.status_code for answer in answers] == [400, 400]
         assert answers[1].headers["idempotency-replayed"] == "true"
 
     async def test_the_same_key_for_something_else_is_refused(self, ann: Person) -> None:
-        await ann.post(hooks(ann), json=WEBHOOK, headers={"Idempotency-Key": "one"})
+        await ann.post(ann.webhooks, json=WEBHOOK, headers={"Idempotency-Key": "one"})
         other = {**WEBHOOK, "description": "another"}
-        answer = await ann.post(hooks(ann), json=other, headers={"Idempotency-Key": "one"})
+        answer = await ann.post(ann.webhooks, json=other, headers={"Idempotency-Key": "one"})
         assert problem(answer) == (422, "idempotency_key_reused")
 
     async def test_accounts_do_not_share_keys(self, api: Api, ann: Person) -> None:
         bob = await api.sign_in("Bob")
         for person in (ann, bob):
-            answer = await person.post(hooks(person), json=WEBHOOK, headers={"Idempotency-Key": "one"})
+            answer = await person.post(person.webhooks, json=WEBHOOK, headers={"Idempotency-Key": "one"})
             assert answer.status_code == 201
             assert "idempotency-replayed" not in answer.headers
 
     async def test_of_fifty_at_once_one_is_done(self, ann: Person) -> None:
-        sent = [ann.post(hooks(ann), json=WEBHOOK, headers={"Idempotency-Key": "one"}) for _ in range(50)]
+        sent = [ann.post(ann.webhooks, json=WEBHOOK, headers={"Idempotency-Key": "one"}) for _ in range(50)]
         answers = await asyncio.gather(*sent)
         assert {answer.status_code for answer in answers} <= {201, 409}
         assert len({answer.content for answer in answers if answer.status_code == 201}) == 1
-        assert len((await ann.get(hooks(ann))).json()["items"]) == 1
+        assert len((await ann.get(ann.webhooks)).json()["items"]) == 1
 
     async def test_what_is_kept_cannot_be_read_without_the_key(self, api: Api, ann: Person) -> None:
-        answer = await ann.post(hooks(ann), json=WEBHOOK, headers={"Idempotency-Key": "one"})
+        answer = await ann.post(ann.webhooks, json=WEBHOOK, headers={"Idempotency-Key": "one"})
         secret = answer.json()["secret"]
         page = await api.app.ports.documents.query(IDEMPOTENCY, Query(ann.account.id))
         (kept,) = page.items
@@ -123,7 +110,7 @@ class TestIdempotency:
 
     @pytest.mark.parametrize("key", ["", "x" * 256])
     async def test_a_key_that_is_none_is_refused(self, ann: Person, key: str) -> None:
-        answer = await ann.post(hooks(ann), json=WEBHOOK, headers={"Idempotency-Key": key})
+        answer = await ann.post(ann.webhooks, json=WEBHOOK, headers={"Idempotency-Key": key})
         assert problem(answer) == (400, "request_invalid")
 
     async def test_nobody_signed_in_gets_the_usual_answer(self, api: Api) -> None:

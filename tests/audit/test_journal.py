@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -29,13 +28,6 @@ class Note(Task):
     kind = "note"
 
     name: str = ""
-
-
-@pytest.fixture
-async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
-    opened = SqliteDocuments(tmp_path / "documents.db")
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

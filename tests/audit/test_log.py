@@ -1,8 +1,6 @@
 """The audit log and its chain: what is altered, removed or added is found; what is appended twice is there once."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -15,13 +13,6 @@ from shared.kernel.errors import Problem
 from shared.platform.documents.sqlite import SqliteDocuments
 
 MONTH = "2026-11"
-
-
-@pytest.fixture
-async def documents(tmp_path: Path) -> AsyncIterator[SqliteDocuments]:
-    opened = SqliteDocuments(tmp_path / "documents.db")
-    yield opened
-    await opened.close()
 
 
 @pytest.fixture

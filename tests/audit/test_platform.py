@@ -11,11 +11,6 @@ SETTINGS = "/api/v1/admin/settings"
 AUDIT = "/api/v1/admin/audit"
 
 
-@pytest.fixture
-async def admin(api: Api) -> Person:
-    return await api.sign_in("Admin", admin=True)
-
-
 async def tag(admin: Person) -> dict[str, str]:
     return {"If-Match": (await admin.get(SETTINGS)).headers["etag"]}
 

@@ -1,7 +1,7 @@
 """Webhooks: signed as Standard Webhooks says, tried again, on record; and never to where they may not go."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -20,23 +20,8 @@ from tests.support.api.problems import problem
 DATA = {"rule": "half", "value": "50"}
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as running:
-        yield running
-
-
-@pytest.fixture
-async def ann(api: Api) -> Person:
-    return await api.sign_in("Ann")
-
-
-def hooks(person: Person) -> str:
-    return f"/api/v1/consumers/{person.account.consumer_id}/webhooks"
-
-
 async def add(person: Person, url: str) -> dict[str, str]:
-    answer = await person.post(hooks(person), json={"url": url, "events": ["alert.fired"]})
+    answer = await person.post(person.webhooks, json={"url": url, "events": ["alert.fired"]})
     assert answer.status_code == 201, answer.text
     return {**answer.json(), "etag": answer.headers["etag"]}
 
@@ -55,7 +40,7 @@ async def later(api: Api, seconds: float) -> None:
 
 
 async def deliveries(person: Person, webhook_id: str) -> list[dict[str, object]]:
-    items: list[dict[str, object]] = (await person.get(f"{hooks(person)}/{webhook_id}/deliveries")).json()["items"]
+    items: list[dict[str, object]] = (await person.get(f"{person.webhooks}/{webhook_id}/deliveries")).json()["items"]
     return items
 
 
@@ -83,7 +68,7 @@ async def test_a_changed_body_does_not_verify(api: Api, ann: Person, receiver: R
 
 async def test_while_a_secret_is_rotated_both_verify(api: Api, ann: Person, receiver: Receiver) -> None:
     webhook = await add(ann, receiver.url)
-    new = (await ann.post(f"{hooks(ann)}/{webhook['id']}/rotate-secret")).json()["secret"]
+    new = (await ann.post(f"{ann.webhooks}/{webhook['id']}/rotate-secret")).json()["secret"]
     assert new != webhook["secret"]
     await happen(api, ann)
     (request,) = receiver.requests
@@ -128,7 +113,7 @@ async def test_a_failed_delivery_can_be_sent_again(api: Api, ann: Person, receiv
     receiver.answers = [500]
     await happen(api, ann)
     (delivery,) = await deliveries(ann, webhook["id"])
-    answer = await ann.post(f"{hooks(ann)}/{webhook['id']}/deliveries/{delivery['id']}/redeliver")
+    answer = await ann.post(f"{ann.webhooks}/{webhook['id']}/deliveries/{delivery['id']}/redeliver")
     assert answer.status_code == 202
     await api.drain()
     assert [request.headers["webhook-id"] for request in receiver.requests] == [delivery["id"]] * 2
@@ -140,14 +125,14 @@ async def test_a_receiver_that_is_gone_is_disabled(api: Api, ann: Person, receiv
     await happen(api, ann)
     await happen(api, ann)
     assert len(receiver.requests) == 1
-    seen = (await ann.get(f"{hooks(ann)}/{webhook['id']}")).json()
+    seen = (await ann.get(f"{ann.webhooks}/{webhook['id']}")).json()
     assert (seen["status"], seen["reason"]) == ("disabled", "the receiver answered 410 Gone")
-    assert problem(await ann.post(f"{hooks(ann)}/{webhook['id']}/test")) == (409, "state_invalid")
+    assert problem(await ann.post(f"{ann.webhooks}/{webhook['id']}/test")) == (409, "state_invalid")
 
 
 async def test_a_test_posts_a_ping_to_that_webhook_alone(api: Api, ann: Person, receiver: Receiver) -> None:
     webhook, _ = await add(ann, receiver.url), await add(ann, receiver.url)
-    assert (await ann.post(f"{hooks(ann)}/{webhook['id']}/test")).status_code == 202
+    assert (await ann.post(f"{ann.webhooks}/{webhook['id']}/test")).status_code == 202
     await api.drain()
     (request,) = receiver.requests
     assert json.loads(request.body)["type"] == "ping"
@@ -163,8 +148,8 @@ async def test_a_secret_is_shown_once_and_never_again(api: Api, ann: Person) -> 
     webhook = await add(ann, "https://example.com/hook")
     admin = await api.sign_in("Admin", admin=True)
     for answer in (
-        await ann.get(hooks(ann)),
-        await ann.get(f"{hooks(ann)}/{webhook['id']}"),
+        await ann.get(ann.webhooks),
+        await ann.get(f"{ann.webhooks}/{webhook['id']}"),
         await admin.get("/api/v1/admin/audit", params={"resource": f"webhook:{webhook['id']}"}),
     ):
         assert answer.status_code == 200
@@ -176,14 +161,14 @@ async def test_a_secret_is_shown_once_and_never_again(api: Api, ann: Person) -> 
     "url", ["ftp://example.com", "example.com", "https://user:pw@example.com/", "https://example.com/#x", "", "http://"]
 )
 async def test_a_url_that_breaks_a_rule_is_refused(ann: Person, url: str) -> None:
-    answer = await ann.post(hooks(ann), json={"url": url})
+    answer = await ann.post(ann.webhooks, json={"url": url})
     assert problem(answer) == (400, "request_invalid")
     assert answer.json()["errors"][0]["field"] == "url"
 
 
 async def test_changes_need_the_tag_and_are_seen(ann: Person) -> None:
     webhook = await add(ann, "https://example.com/hook")
-    path = f"{hooks(ann)}/{webhook['id']}"
+    path = f"{ann.webhooks}/{webhook['id']}"
     assert problem(await ann.patch(path, json={"status": "disabled"})) == (428, "precondition_required")
     answer = await ann.patch(path, json={"status": "disabled"}, headers={"If-Match": webhook["etag"]})
     assert answer.json()["status"] == "disabled"

@@ -20,10 +20,7 @@ from shared.platform.documents import DocumentsUnavailable
 from tests.support.api.access_market import AccessMarket
 from tests.support.api.keys import created, do
 
-
-@pytest.fixture(autouse=True)
-async def _granted(market: AccessMarket) -> None:
-    await market.grant()
+pytestmark = pytest.mark.usefixtures("granted")
 
 
 async def body_of(*events: dict[str, Any]) -> AsyncIterator[bytes]:

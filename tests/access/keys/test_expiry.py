@@ -16,6 +16,8 @@ from shared.kernel.clock import utc_now
 from tests.support.api.access_market import AccessMarket, DyingDocuments
 from tests.support.api.keys import created, do, read, rotate
 
+pytestmark = pytest.mark.usefixtures("granted")
+
 END = datetime(2026, 12, 31, 15, 0, tzinfo=UTC)
 
 
@@ -37,11 +39,6 @@ def test_the_next_day_on_which_a_notice_is_due(today: date, due: str | None) -> 
 
 def test_a_key_that_never_expires_is_not_announced() -> None:
     assert notice_day(None, date(2026, 1, 1)) is None
-
-
-@pytest.fixture(autouse=True)
-async def _granted(market: AccessMarket) -> None:
-    await market.grant()
 
 
 def notices(market: AccessMarket, days: float, documents: Any = None) -> ExpiryNotices:

@@ -17,10 +17,7 @@ from shared.kernel.errors import Problem
 from tests.support.api.access_market import AccessMarket, DyingDocuments
 from tests.support.api.keys import create, created, do, read
 
-
-@pytest.fixture(autouse=True)
-async def _granted(market: AccessMarket) -> None:
-    await market.grant()
+pytestmark = pytest.mark.usefixtures("granted")
 
 
 async def test_a_key_is_shown_once_and_works_when_the_answer_is_there(market: AccessMarket) -> None:

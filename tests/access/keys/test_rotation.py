@@ -17,10 +17,7 @@ from shared.platform.documents import Query
 from tests.support.api.access_market import AccessMarket, DyingDocuments
 from tests.support.api.keys import create, created, do, read, rotate
 
-
-@pytest.fixture(autouse=True)
-async def _granted(market: AccessMarket) -> None:
-    await market.grant()
+pytestmark = pytest.mark.usefixtures("granted")
 
 
 async def works(market: AccessMarket, clear: str, after: timedelta = timedelta(0), cache_s: float = 0.0) -> str:

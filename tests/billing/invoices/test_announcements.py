@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,12 +17,6 @@ from tests.emulators.receiver import Receiver
 from tests.support.api.invoice_market import MERCHANT, InvoiceMarket, numbers
 
 OVERDUE = ("ann@buyers.example", "Overdue: invoice ACME26-000001")
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    with Receiver() as running:
-        yield running
 
 
 class TestReminding:

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -18,12 +17,6 @@ from tests.support.billing.invoice_samples import make_line
 
 THE_MERCHANTS = {"commission", "commission_percent", "merchant_net", "pseudonym"}
 PAID = ("ann@buyers.example", "Paid: invoice ACME26-000001")
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    with Receiver() as running:
-        yield running
 
 
 class TestReading:

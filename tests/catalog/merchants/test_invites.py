@@ -19,16 +19,6 @@ from tests.support.api.merchant_steps import INVITES, MERCHANTS, REGISTER, Kille
 from tests.support.api.problems import problem
 
 
-@pytest.fixture
-async def admin(api: Api) -> Person:
-    return await api.sign_in("Admin", admin=True)
-
-
-@pytest.fixture
-async def ann(api: Api) -> Person:
-    return await api.sign_in("Ann", email="ann@example.com")
-
-
 async def pages(admin: Person, params: dict[str, str]) -> list[dict[str, Any]]:
     """The items of all pages."""
     found: list[dict[str, Any]] = []

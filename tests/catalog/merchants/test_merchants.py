@@ -20,16 +20,6 @@ from tests.support.api.problems import problem
 from tests.support.embedded import api_key
 
 
-@pytest.fixture
-async def admin(api: Api) -> Person:
-    return await api.sign_in("Admin", admin=True)
-
-
-@pytest.fixture
-async def ann(api: Api) -> Person:
-    return await api.sign_in("Ann", email="ann@example.com")
-
-
 class TestProfile:
     @pytest.fixture
     async def path(self, admin: Person, ann: Person) -> str:

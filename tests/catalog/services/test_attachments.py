@@ -16,8 +16,7 @@ from PIL import Image
 from shared.audit.journal import Journal
 from shared.catalog.openapi import service as descriptions
 from shared.catalog.tasks import ForgetSecret
-from tests.support.api.harness import Api
-from tests.support.api.services_market import ServicesMarket, open_services
+from tests.support.api.services_market import ServicesMarket
 
 SECRET = "Bearer s3cr3t-value-of-the-merchant"
 DOCUMENT: dict[str, Any] = {
@@ -39,11 +38,6 @@ DOCUMENT: dict[str, Any] = {
         "parameters": {"City": {"name": "city", "in": "path", "required": True, "schema": {"type": "string"}}}
     },
 }
-
-
-@pytest.fixture
-async def market(api: Api) -> ServicesMarket:
-    return await open_services(api)
 
 
 async def put(

@@ -10,13 +10,7 @@ from shared.catalog.models import Service
 from shared.catalog.services.quota import ServiceQuota
 from shared.catalog.store import SlugTaken
 from shared.kernel.errors import Problem
-from tests.support.api.harness import Api
-from tests.support.api.services_market import ServicesMarket, open_services
-
-
-@pytest.fixture
-async def market(api: Api) -> ServicesMarket:
-    return await open_services(api)
+from tests.support.api.services_market import ServicesMarket
 
 
 async def test_a_slug_is_one_services(market: ServicesMarket) -> None:

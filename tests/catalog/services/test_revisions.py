@@ -8,8 +8,7 @@ from shared.audit.platform import PLATFORM, PlatformSettings
 from shared.catalog.models import CallLimits, Service, UpstreamConfig
 from shared.catalog.services.revisions import REVIEWED, applied, needs_review
 from shared.catalog.services.schemas import ServiceChange
-from tests.support.api.harness import Api
-from tests.support.api.services_market import ServicesMarket, open_services
+from tests.support.api.services_market import ServicesMarket
 
 AT_ONCE: dict[str, Any] = {
     "documentation_url": "https://docs.example",
@@ -30,11 +29,6 @@ WAITS: dict[str, Any] = {
     "authentication": "mTLS",
     "sla": "none",
 }
-
-
-@pytest.fixture
-async def market(api: Api) -> ServicesMarket:
-    return await open_services(api)
 
 
 def test_every_field_that_can_be_written_is_decided_about() -> None:

@@ -12,8 +12,7 @@ from shared.access.models import ApiKey, Consumer, Grant
 from shared.catalog.store import SERVICES, CatalogStore
 from shared.kernel.errors import Problem
 from shared.platform.documents import Query, Where
-from tests.support.api.harness import Api
-from tests.support.api.services_market import COMPLETE, ServicesMarket, open_services
+from tests.support.api.services_market import COMPLETE, ServicesMarket
 
 STATUSES = ("draft", "pending_approval", "active", "rejected", "suspended", "retired")
 VERBS = {  # by whom, and from where to where
@@ -25,11 +24,6 @@ VERBS = {  # by whom, and from where to where
     "disable": ("root", {"active": "suspended"}),
     "restore": ("root", {"suspended": "active"}),
 }
-
-
-@pytest.fixture
-async def market(api: Api) -> ServicesMarket:
-    return await open_services(api)
 
 
 # Drafts

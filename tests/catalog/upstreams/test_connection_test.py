@@ -24,11 +24,6 @@ def peer() -> Iterator[UpstreamPeer]:
 
 
 @pytest.fixture
-async def market(api: Api) -> ServicesMarket:
-    return await open_services(api)
-
-
-@pytest.fixture
 async def guarded(folder: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ServicesMarket]:
     """Where private addresses may not be called, as in production."""
     monkeypatch.setenv("AMS_SECRET_KEY_PEPPER_V1", "pepper")

@@ -5,25 +5,13 @@ import time
 from select import select
 from typing import Any
 
-import pytest
-
 from shared.catalog.models import Service
 from tests.support.host.client import EVENT, TIMEOUT_S, Client, Connection, head
-from tests.support.host.hosting import Customer, Host, Operator, eventually
+from tests.support.host.hosting import Customer, Host, eventually
 from tests.support.host.limits import BODY_STALL_S, HEADER_READ_S, LATE_S
 from tests.support.host.usage_reports import event
 
 MIB = 1024 * 1024
-
-
-@pytest.fixture(scope="module")
-def service(operator: Operator) -> Service:
-    return operator.service()
-
-
-@pytest.fixture
-def customer(operator: Operator, service: Service) -> Customer:
-    return operator.customer(service)
 
 
 def padded(size: int, service: Service) -> bytes:

@@ -16,16 +16,6 @@ CONNECTIONS = 6
 """Enough that both workers hold some of them; which worker took one is not the client's choice."""
 
 
-@pytest.fixture(scope="module")
-def service(operator: Operator) -> Service:
-    return operator.service()
-
-
-@pytest.fixture
-def customer(operator: Operator, service: Service) -> Customer:
-    return operator.customer(service)
-
-
 def test_every_key_that_does_not_exist_gets_the_same_401(host: Host, customer: Customer, service: Service) -> None:
     clear = customer.clear
     refused: list[tuple[str | None, str]] = [

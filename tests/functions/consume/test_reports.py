@@ -13,16 +13,6 @@ from tests.support.host.usage_reports import ago, event
 MIB = 1024 * 1024
 
 
-@pytest.fixture(scope="module")
-def service(operator: Operator) -> Service:
-    return operator.service()
-
-
-@pytest.fixture
-def customer(operator: Operator, service: Service) -> Customer:
-    return operator.customer(service)
-
-
 def encoded(*changes: tuple[str, str], service: str = "svc") -> bytes:
     """A sound event as text, with parts of the text replaced by what no encoder would write."""
     text = json.dumps(event(service, data={"requests": 1}))

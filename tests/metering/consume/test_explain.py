@@ -11,13 +11,10 @@ from shared.metering.consume.explain import CHECKS, QUESTIONS_PER_MINUTE_MAX
 from tests.support.api.access_market import AccessMarket
 from tests.support.api.keys import created, do
 
+pytestmark = pytest.mark.usefixtures("granted")
+
 ROUTE = "/api/v1/consume/explain"
 ORDER = ["key", *(name for name, _, _ in CHECKS)]
-
-
-@pytest.fixture(autouse=True)
-async def _granted(market: AccessMarket) -> None:
-    await market.grant()
 
 
 async def ask(market: AccessMarket, clear: str, service: str = "maps", **body: Any) -> httpx.Response:

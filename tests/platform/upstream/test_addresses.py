@@ -15,12 +15,6 @@ NAME = "api.merchant.example"
 OUTSIDE = "127.0.0.2"
 
 
-@pytest.fixture(scope="module")
-def peer() -> Iterator[UpstreamPeer]:
-    with UpstreamPeer() as running:
-        yield running
-
-
 def get(url: str, timeout_s: float = 5.0) -> UpstreamRequest:
     return UpstreamRequest("GET", url, headers={}, body=None, content_length=None, timeout_s=timeout_s)
 

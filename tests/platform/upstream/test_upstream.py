@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -16,12 +16,6 @@ from shared.platform.upstream import (
 from shared.platform.upstream.http import HttpUpstream
 from tests.emulators.upstream import Request, UpstreamPeer, answer, raw, replying
 from tests.support.host.hosting import eventually
-
-
-@pytest.fixture(scope="module")
-def peer() -> Iterator[UpstreamPeer]:
-    with UpstreamPeer() as running:
-        yield running
 
 
 @pytest.fixture

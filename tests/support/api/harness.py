@@ -58,6 +58,11 @@ class Person:
         assert self._account is not None, "nobody has no account"
         return self._account
 
+    @property
+    def webhooks(self) -> str:
+        """The path of the webhooks of their own consumer."""
+        return f"/api/v1/consumers/{self.account.consumer_id}/webhooks"
+
     async def reload(self) -> Account:
         """The account as it is now."""
         stored = await self._api.app.identity.store.account(self.account.id)
