@@ -55,7 +55,7 @@ class CatalogStore(ChangeNotifier):
         return None if document is None else Merchant.model_validate_json(document.body)
 
     async def stored_merchant(self, id: str) -> Stored[Merchant] | None:
-        """Read it with the ETag that a change must name."""
+        """Read a merchant with the ETag that a change must name."""
         document = await self.documents.get(MERCHANTS, id, id)
         return None if document is None else Stored(Merchant.model_validate_json(document.body), document.etag)
 
@@ -78,7 +78,7 @@ class CatalogStore(ChangeNotifier):
         return None if document is None else Service.model_validate_json(document.body)
 
     async def stored_service(self, id: str) -> Stored[Service] | None:
-        """Read it with the ETag that a change must name."""
+        """Read a service with the ETag that a change must name."""
         document = await self.documents.get(SERVICES, id, id)
         return None if document is None else Stored(Service.model_validate_json(document.body), document.etag)
 

@@ -18,7 +18,7 @@ class Batcher(Generic[T]):
         self._task: asyncio.Task[None] | None = None
 
     async def add(self, item: T) -> None:
-        """Returns when a flush that included `item` succeeded."""
+        """Add an item; returns when a flush that included it succeeded."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._items.append(item)
         self._waiters.append(waiter)

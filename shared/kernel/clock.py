@@ -11,12 +11,13 @@ def utc_now() -> datetime:
 
 
 def format_time(moment: datetime) -> str:
-    """Aware datetime → `YYYY-MM-DDTHH:MM:SS.mmmZ`."""
+    """Write an aware datetime as `YYYY-MM-DDTHH:MM:SS.mmmZ`."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
 def parse_time(text: str) -> datetime:
-    """RFC 3339 → aware UTC datetime. Raises ValueError for anything else, also for a time without an offset."""
+    """Read RFC 3339 into an aware UTC datetime. Raises ValueError for anything else, also for a time without an
+    offset."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("time must carry an offset, such as Z or +05:30")

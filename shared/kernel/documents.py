@@ -15,7 +15,8 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class StoredModel(BaseModel):
-    """`to_json` and `model_validate_json` are the only ways to and from a document's body."""
+    """The base of everything that is stored: `to_json` and `model_validate_json` are the only ways to and from a
+    document's body."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 

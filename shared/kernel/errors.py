@@ -24,7 +24,8 @@ class Unavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """`field` is a JSON path from the body's root (`data.requests`), `rule` says what it must be."""
+    """What is wrong with one field: `field` is a JSON path from the body's root (`data.requests`), `rule` says what it
+    must be."""
 
     field: str
     rule: str

@@ -24,7 +24,8 @@ _DECIMAL = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?", re.ASCII).fullmatch
 
 
 def decimal_text(value: Decimal) -> str:
-    """Canonical: no exponent, no zeros at the end, no `-0`; equal numbers are equal text."""
+    """Write a decimal in its canonical form: no exponent, no zeros at the end, no `-0`; equal numbers are equal
+    text."""
     text = f"{value:f}"
     text = text.rstrip("0").rstrip(".") if "." in text else text
     return "0" if text == "-0" else text
@@ -42,7 +43,7 @@ class Digits:
     example: str = "12.5"
 
     def parse(self, value: object) -> Decimal:
-        """Raises ValueError, saying the rule."""
+        """Read a decimal. Raises ValueError, saying the rule."""
         if isinstance(value, Decimal):
             value = f"{value:f}" if value.is_finite() else "NaN"
         bound = 2 * (self.whole + self.fraction)
@@ -114,11 +115,11 @@ Currency = Annotated[str, Field(examples=["EUR"]), AfterValidator(_check_currenc
 
 
 def round_money(amount: Decimal, currency: str) -> Decimal:
-    """Half-up (half away from zero) to the currency's minor unit, with exactly its digits."""
+    """Round half-up (half away from zero) to the currency's minor unit, with exactly its digits."""
     with_unit = amount.quantize(Decimal(1).scaleb(-exponent(currency)), ROUND_HALF_UP, context=EXACT)
     return with_unit + 0 if with_unit else abs(with_unit)  # no -0
 
 
 def money_text(amount: Decimal, currency: str) -> str:
-    """Rounded, with all of the currency's digits: `12.50`, in JSON and CSV."""
+    """Write an amount rounded, with all of the currency's digits: `12.50`, in JSON and CSV."""
     return f"{round_money(amount, currency):f}"

@@ -23,7 +23,8 @@ _NAME = re.compile(r"([0-9]{4})-(0[1-9]|1[0-2])", re.ASCII).fullmatch
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """`name` is `YYYY-MM`, the month in which it begins by the calendar; `start` and `end` are UTC."""
+    """A billing period: `name` is `YYYY-MM`, the month in which it begins by the calendar; `start` and `end` are
+    UTC."""
 
     name: str
     start: datetime
@@ -36,17 +37,17 @@ class Period:
 
     @property
     def last_day(self) -> date:
-        """Inclusive, as people say it."""
+        """The last day that belongs to the period, as people say it."""
         return (self.end - timedelta(microseconds=1)).astimezone(ZoneInfo(self.zone)).date()
 
     @property
     def days(self) -> int:
-        """How many local days it has, for shares of what is charged by the period."""
+        """How many local days the period has, for shares of what is charged by the period."""
         return (self.last_day - self.first_day).days + 1
 
 
 def parse_month(name: str) -> tuple[int, int]:
-    """Raises ValueError."""
+    """Read a month, `YYYY-MM`. Raises ValueError."""
     match = _NAME(name)
     if match is None:
         raise ValueError("must be a month, such as 2026-03")
@@ -68,27 +69,27 @@ def month_of(day: date) -> str:
 
 
 def anchored(name: str, anchor_day: int) -> date:
-    """The day on which the period of a month begins."""
+    """Find the day on which the period of a month begins."""
     year, month = parse_month(name)
     first_of_next = date(year + month // 12, month % 12 + 1, 1)
     return date(year, month, min(anchor_day, (first_of_next - timedelta(days=1)).day))
 
 
 def midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The first moment of a local day, in UTC. Where clocks skip midnight that is when they did; where it comes twice,
-    the first one. Raises OverflowError at the ends of the calendar."""
+    """Find the first moment of a local day, in UTC. Where clocks skip midnight that is when they did; where it comes
+    twice, the first one. Raises OverflowError at the ends of the calendar."""
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 def period(name: str, zone: str, anchor_day: int = 1, *, start: datetime | None = None) -> Period:
-    """The period of a month. `start` is the end of the period before, where there is one. Raises ValueError."""
+    """Make the period of a month. `start` is the end of the period before, where there is one. Raises ValueError."""
     local = ZoneInfo(zone)
     first = midnight(anchored(name, anchor_day), local) if start is None else start
     return Period(name, first, midnight(anchored(next_month(name), anchor_day), local), zone)
 
 
 def name_at(moment: datetime, zone: str, anchor_day: int = 1) -> str:
-    """The name of the period that has a moment, when no zone was ever changed."""
+    """Name the period that has a moment, when no zone was ever changed."""
     local = moment.astimezone(ZoneInfo(zone)).date()
     name = month_of(local)
     return name if anchored(name, anchor_day) <= local else previous_month(name)

@@ -24,8 +24,9 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """[start, end) in UTC. `cuts` are the first moments of its hours, days or months, in quarter hours since 1970; the
-    first may be before the range. Without a `step` the range is one interval."""
+    """A range of time, [start, end) in UTC, cut into intervals. `cuts` are the first moments of its hours, days or
+    months, in quarter hours since 1970; the first may be before the range. Without a `step` the range is one
+    interval."""
 
     start: datetime
     end: datetime

@@ -52,12 +52,12 @@ class Ports(Protocol):
 
     @property
     def upstream(self) -> "Upstream":
-        """To merchants' APIs: addresses are checked."""
+        """Calls to merchants' APIs: addresses are checked."""
         ...
 
     @property
     def provider_http(self) -> "Upstream":
-        """To sign-in providers and reporters' keys, which the operator names: any address."""
+        """Calls to sign-in providers and reporters' keys, which the operator names: any address."""
         ...
 
     @property

@@ -43,7 +43,7 @@ _CHART_HEIGHT = 90.0
 
 @one_at_a_time
 def render(printed: "PrintedReport") -> bytes:
-    """The PDF. It takes the processor for a while: never to be called in an event loop."""
+    """Render a report as PDF. It takes the processor for a while: never to be called in an event loop."""
     report = printed.report
     story: list[Flowable] = [
         text(report.contents.name, style(18, bold=True)),

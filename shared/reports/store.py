@@ -53,7 +53,7 @@ class ReportStore:
         )
 
     async def reports(self, owner_id: str, limit: int, cursor: str | None) -> Page[Stored[Report]]:
-        """The latest first. Raises Problem 400 `cursor_invalid`."""
+        """List an owner's reports, the latest first. Raises Problem 400 `cursor_invalid`."""
         list_name = f"reports:{owner_id}"
         query = Query(owner_id, (Where("id", "starts_with", "report:"),), order_by="id", descending=True, limit=limit)
         page = await read_page(partial(self._documents.query, REPORTS, query), list_name=list_name, cursor=cursor)

@@ -37,7 +37,7 @@ class NotTaken(Exception):
 
 
 class WebhookSender:
-    """The handlers of `EmitEvent` and `DeliverEvent`."""
+    """Posts events to webhooks: the handlers of `EmitEvent` and `DeliverEvent`."""
 
     def __init__(
         self,
@@ -85,7 +85,7 @@ class WebhookSender:
             await self._journal.commit(ALERTS, delivery.owner_id, [write], tasks=[task])
 
     async def on_deliver(self, task_id: str, task: DeliverEvent) -> None:
-        """Raises NotTaken, PermanentFailure."""
+        """Handle DeliverEvent: post one delivery. Raises NotTaken, PermanentFailure."""
         webhook = await self._store.webhook(task.owner_id, task.webhook_id)
         delivery = await self._store.delivery(task.owner_id, task.webhook_id, task.delivery_id)
         if webhook is None or delivery is None or webhook.value.status == "disabled":

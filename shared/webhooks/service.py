@@ -70,7 +70,7 @@ class Webhooks:
         return await self._store.webhooks(owner_id)
 
     async def find(self, owner_id: str, id: str) -> Stored[Webhook]:
-        """Raises Problem 404."""
+        """Read a webhook. Raises Problem 404."""
         stored = await self._store.webhook(owner_id, id)
         if stored is None:
             raise not_found()
@@ -113,7 +113,7 @@ class Webhooks:
         await self._vault.delete(webhook_secret_name(id, stored.value.secret_version))
 
     async def test(self, actor: Actor, owner_id: str, id: str) -> None:
-        """Send a `ping` to it alone. Raises Problem 404, 409."""
+        """Send a `ping` to one webhook alone. Raises Problem 404, 409."""
         stored = await self.find(owner_id, id)
         if stored.value.status == "disabled":
             raise _disabled()
@@ -123,12 +123,13 @@ class Webhooks:
         await self._journal.commit(ALERTS, owner_id, [], change, tasks=[ping])
 
     async def deliveries(self, owner_id: str, id: str, limit: int, cursor: str | None) -> Page[Delivery]:
-        """Raises Problem 400, 404."""
+        """List what was delivered to a webhook, newest first. Raises Problem 400, 404."""
         await self.find(owner_id, id)
         return await self._store.deliveries(owner_id, id, limit, cursor)
 
     async def redeliver(self, actor: Actor, owner_id: str, id: str, delivery_id: str) -> Delivery:
-        """Send it again now, with the same id: a receiver that has it may ignore it. Raises Problem 404, 409."""
+        """Send a delivery again now, with the same id: a receiver that has it may ignore it. Raises Problem 404,
+        409."""
         stored = await self.find(owner_id, id)
         delivery = await self._store.delivery(owner_id, id, delivery_id)
         if delivery is None:

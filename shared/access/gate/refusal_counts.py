@@ -83,7 +83,7 @@ _Counts = dict[_CountKey, int]
 
 
 class RefusalCounts:
-    """One per process."""
+    """Counts refused calls by key, hour and reason. One per process."""
 
     def __init__(self, documents: Documents, now: Callable[[], datetime] = utc_now) -> None:
         self._documents = documents
@@ -93,7 +93,7 @@ class RefusalCounts:
         self._closing = asyncio.Event()
 
     def note(self, key: ApiKey, code: ProblemCode) -> None:
-        """Count one. To be called on the event loop; it waits for nothing."""
+        """Count one refusal. To be called on the event loop; it waits for nothing."""
         if code not in COUNTED:
             return
         self._add((key.consumer_id, key.id, f"{self._now():%Y-%m-%dT%H}", code), 1)
@@ -120,7 +120,7 @@ class RefusalCounts:
         await self.flush()
 
     async def read(self, consumer_id: str, key_id: str, first: date, last: date) -> list[RefusalCount]:
-        """From day `first` to `last`, both included, by time; up to FLUSH_S seconds old."""
+        """Read a key's refusals from day `first` to `last`, both included, by time; up to FLUSH_S seconds old."""
         where = (
             Where("id", ">=", _document(key_id, first.isoformat())),
             Where("id", "<=", _document(key_id, last.isoformat())),
@@ -146,7 +146,7 @@ class RefusalCounts:
             self._flushing = None
 
     async def _merge(self, consumer_id: str, new: RefusalDay) -> None:
-        """Raises ConflictError when others are always first, Unavailable."""
+        """Add counts to a stored day. Raises ConflictError when others are always first, Unavailable."""
         id, ttl_s = _document(new.key_id, new.day), int(timedelta(days=DAYS_KEPT).total_seconds())  # noqa: A001 - the field's own word
 
         async def attempt() -> None:

@@ -95,7 +95,7 @@ PROBLEM = {
 
 
 def problem_responses() -> dict[str, Any]:
-    """The document's `components.responses`."""
+    """Make the document's `components.responses`."""
     made: dict[str, Any] = {
         f"Problem{status}": {"description": text, "headers": _headers(status), "content": content(status)}
         for status, text in _TEXTS.items()
@@ -106,7 +106,7 @@ def problem_responses() -> dict[str, Any]:
 
 
 def header(name: str) -> dict[str, str]:
-    """A header of `HEADERS`, as a response names it."""
+    """Refer to a header of `HEADERS`, as a response does."""
     return {"$ref": f"#/components/headers/{name}"}
 
 
@@ -116,12 +116,12 @@ def _headers(status: str) -> dict[str, Any]:
 
 
 def problem_response(status: str) -> dict[str, Any]:
-    """The refusal with a status, as an operation names it."""
+    """Refer to the refusal with a status, as an operation does."""
     return {"$ref": f"#/components/responses/Problem{status}"}
 
 
 def content(status: str) -> dict[str, Any]:
-    """A problem document, with an example of every code that comes with the status."""
+    """Make a problem document, with an example of every code that comes with the status."""
     examples = {
         each.code: {
             "summary": each.meaning,

@@ -196,8 +196,8 @@ class _Subject:
     buyer: Party
 
     def plans(self, month: PricedPeriod, usage: MonthUsage, before: Invoice | None = None) -> tuple[UsedPlan, ...]:
-        """Of the month, in this currency, of services that the consumer used or subscribed to: what others pay for
-        the rest is not its affair. Who subscribed in an earlier month is as its invoice says."""
+        """The plans of the month, in this currency, of services that the consumer used or subscribed to: what others
+        pay for the rest is not its affair. Who subscribed in an earlier month is as its invoice says."""
         subscribed = frozenset[str]()
         if month is self.basis.month and self.consumer.status == "active":
             subscribed = self.subscriber.subscribed - self.basis.stopped

@@ -16,8 +16,9 @@ CloseStatus = Literal["running", "done"]
 class Close(StoredModel):
     """A merchant's month being closed, under `close:{period}`. Everything that its invoices depend on besides usage is
     frozen here when it begins, so that going on after a kill makes the same documents. `done` counts consumers;
-    `after` is the pseudonym of the last of them. `held` could not be billed, with the reason; the next run tries again.
-    `told` is whom of them, and why, the platform was told; `filed` how many invoices were left to be filed meanwhile.
+    `after` is the pseudonym of the last of them. `held` are those who could not be billed, with the reason; the next
+    run tries again. `told` has those of `held`, with the reason, of whom the platform was told; `filed` is how many
+    invoices were left to be filed meanwhile.
     """
 
     kind: Literal["close"] = "close"

@@ -102,7 +102,7 @@ class Closer:
             closed += 1
 
     async def next_period(self, profile: BillingProfile) -> Period:
-        """The first period of a merchant that is not closed. A zone that was changed holds from where the last one
+        """Find the first period of a merchant that is not closed. A zone that was changed holds from where the last one
         ended."""
         closes = await self._closes.closes(profile.merchant_id)
         for close in closes:
@@ -163,7 +163,7 @@ class Closer:
         return Stored(close, etags[0])
 
     async def draft_close(self, profile: BillingProfile, of: Period) -> Close:
-        """What the close of a period would freeze if it began now; nothing is stored. Raises Problem 404."""
+        """Make what the close of a period would freeze if it began now; nothing is stored. Raises Problem 404."""
         merchant = await self._catalog.merchant(profile.merchant_id)
         if merchant is None:
             raise not_found()

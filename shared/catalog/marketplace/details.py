@@ -21,7 +21,7 @@ OPERATIONS_MAX = 256
 
 
 class Visitors(Protocol):
-    """Who looks at a private service. Catalog knows neither accounts nor grants."""
+    """Knows who may look at a private service. Catalog knows neither accounts nor grants."""
 
     async def may_see(self, headers: Mapping[str, str], service: Service) -> bool:
         """Say whether the request is from somebody who runs its merchant, has an approved grant, or is an admin. False
@@ -40,7 +40,8 @@ class PublicDetail:
 
 
 class Details:
-    """`openapi` reads the OpenAPI document of a service, if it has one."""
+    """Reads what the public sees of one service or merchant; `openapi` reads the OpenAPI document of a service, if it
+    has one."""
 
     def __init__(
         self, documents: Documents, store: CatalogStore, openapi: Callable[[Service], Awaitable[bytes | None]]

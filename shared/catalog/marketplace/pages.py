@@ -70,7 +70,7 @@ def merchant_path(slug: str) -> str:
 
 
 class HtmlPages:
-    """`public_url` has no slash at its end."""
+    """Renders the public pages; `public_url` has no slash at its end."""
 
     def __init__(self, search: CatalogSearch, details: Details, public_url: str) -> None:
         self._search = search
@@ -78,8 +78,8 @@ class HtmlPages:
         self._public_url = public_url
 
     async def service(self, merchant_slug: str, service_slug: str) -> HtmlPage:
-        """404 unless both slugs are the present ones of a service that is live and not private. What is unlisted is
-        shown, but not to search engines."""
+        """Render the page of a service: 404 unless both slugs are the present ones of a service that is live and not
+        private. What is unlisted is shown, but not to search engines."""
         detail = await self._details.service(service_slug) if "_" not in service_slug else None
         if detail is None or detail.merchant.slug != merchant_slug or detail.service.shown == "private":
             return self.missing()
@@ -107,7 +107,7 @@ class HtmlPages:
         )
 
     async def merchant(self, slug: str) -> HtmlPage:
-        """404 unless the merchant is active."""
+        """Render the page of a merchant: 404 unless the merchant is active."""
         merchant = await self._details.merchant(slug)
         if merchant is None:
             return self.missing()
@@ -192,7 +192,7 @@ def _of_merchant(merchant: Merchant, cards: Sequence[Card]) -> str:
 
 
 def plain_cut(text: str) -> str:
-    """Text that is not Markdown, as long as a description of a page may be."""
+    """Cut text that is not Markdown to the length that a description of a page may have."""
     return text if len(text) <= META_CHARACTERS_MAX else text[: META_CHARACTERS_MAX - 1].rstrip() + "…"
 
 

@@ -19,7 +19,8 @@ Url = tuple[str, str]
 
 
 class Sitemap:
-    """Parts are beside the index, since a sitemap speaks for its own folder only. It is at most FRESH_S old."""
+    """Makes the sitemap; parts are beside the index, since a sitemap speaks for its own folder only. It is at most
+    FRESH_S old."""
 
     def __init__(
         self, search: CatalogSearch, public_url: str, urls_max: int = URLS_MAX, fresh_s: float = FRESH_S

@@ -23,7 +23,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Publisher:
-    """`site` is written by nobody else."""
+    """Writes the public pages to the static site, `site`, which is written by nobody else."""
 
     def __init__(
         self, pages: HtmlPages, details: Details, search: CatalogSearch, sitemap: Sitemap, site: Blobs
@@ -35,7 +35,7 @@ class Publisher:
         self._site = site
 
     async def on_publish(self, task_id: str, task: PublishPages) -> None:
-        """The handler of PublishPages: writes or removes the page of the service. Raises BlobsUnavailable,
+        """Handle PublishPages: write or remove the page of the service. Raises BlobsUnavailable,
         DocumentsUnavailable."""
         slugs = await self._details.slugs(task.service_id)
         if slugs is not None:

@@ -44,7 +44,7 @@ def code_hash(code: str) -> str:
 
 
 class Invites:
-    """`public_url` is where the portal is served."""
+    """Makes and checks invites for new merchants; `public_url` is where the portal is served."""
 
     def __init__(
         self,
@@ -88,7 +88,7 @@ class Invites:
         return Stored(invite, etags[0]), code
 
     async def read(self, id: str) -> Stored[MerchantInvite]:
-        """Raises Problem 404."""
+        """Read an invite. Raises Problem 404."""
         stored = await self._stored(id)
         if stored is None:
             raise not_found()
@@ -125,7 +125,7 @@ class Invites:
         return Page(tuple(MerchantInvite.model_validate_json(document.body) for document in page.items), following)
 
     async def revoke(self, actor: Actor, id: str, if_match: str | None) -> Stored[MerchantInvite]:
-        """Raises Problem 404, 412, 428; 409 `state_invalid` unless it is open."""
+        """Revoke an invite. Raises Problem 404, 412, 428; 409 `state_invalid` unless it is open."""
         stored = await self.read(id)
         check_match(if_match, stored.etag)
         if stored.value.status != "open":

@@ -63,7 +63,7 @@ class Merchants:
         self._mails = mails
 
     async def read(self, id: str) -> Stored[Merchant]:
-        """Raises Problem 404."""
+        """Read a merchant. Raises Problem 404."""
         stored = await self._store.stored_merchant(id)
         if stored is None:
             raise not_found()
@@ -96,7 +96,8 @@ class Merchants:
         return await self._commit(actor, "merchant.update", stored, after)
 
     async def decide(self, actor: Actor, id: str, decision: MerchantDecision, reason: str) -> Stored[Merchant]:
-        """Raises Problem 404; 409 `state_invalid`, `conflict` when another admin decides at the same time."""
+        """Change the status of a merchant, as an admin. Raises Problem 404; 409 `state_invalid`, `conflict` when
+        another admin decides at the same time."""
         stored = await self.read(id)
         sources, target = _DECISIONS[decision]
         if stored.value.status not in sources:

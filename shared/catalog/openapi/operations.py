@@ -15,7 +15,7 @@ PARAMETERS_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """`place` is `path`, `query`, `header` or `cookie`."""
+    """A parameter of an operation; `place` is `path`, `query`, `header` or `cookie`."""
 
     name: str
     place: str
@@ -25,7 +25,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenApiOperation:
-    """`request` and `response` are examples as text, where the document has them."""
+    """An operation of a service; `request` and `response` are examples as text, where the document has them."""
 
     method: str
     path: str

@@ -66,7 +66,7 @@ class OpenApiDocuments:
         return await self._services.edit(actor, detail, {"openapi": name})
 
     async def read(self, service: Service) -> bytes:
-        """JSON. Raises Problem 404 when the service has none."""
+        """Read a service's document as JSON. Raises Problem 404 when the service has none."""
         blob = None if service.openapi is None else await self._blobs.get(service.openapi)
         if blob is None:
             raise not_found()

@@ -49,7 +49,7 @@ class ServiceChanges:
         self.now = now
 
     async def create(self, actor: Actor, service: Service) -> Stored[Service]:
-        """Raises Problem 409 `conflict`."""
+        """Commit a new service. Raises Problem 409 `conflict`."""
         change = changed(actor, "service.create", resource(service.id), None, service)
         etags = await self._journal.commit(SERVICES, service.id, [Create(service.id, service.to_json())], change)
         return Stored(service, etags[0])

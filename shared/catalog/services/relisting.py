@@ -24,8 +24,7 @@ class Relisting:
         self._now = now
 
     async def on_relist(self, task_id: str, task: RelistServices) -> None:
-        """The handler of RelistServices: doing it twice lists twice. Raises Problem 409 when a service keeps
-        changing."""
+        """Handle RelistServices: doing it twice lists twice. Raises Problem 409 when a service keeps changing."""
         async for service in self._store.services_of(task.merchant_id):
             if service.status in ("active", "suspended"):
                 await self._touch(service.id)

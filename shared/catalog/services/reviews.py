@@ -39,7 +39,8 @@ class Reviews:
         self._mails = mails
 
     async def queue(self, limit: int, cursor: str | None) -> tuple[list[Review], str | None]:
-        """First approvals and revisions, those that wait longest first. Raises Problem 400 `cursor_invalid`."""
+        """List first approvals and revisions, those that wait longest first, a page at a time. Raises Problem 400
+        `cursor_invalid`."""
         where = Where("review", "in", ("service", "revision"))
         page = await self._store.services(
             where, list_name="review", order_by="submitted_at", limit=limit, cursor=cursor
@@ -101,7 +102,7 @@ class Reviews:
         )
 
     async def restore(self, actor: Actor, service_id: str, reason: str) -> ServiceDetail:
-        """Raises Problem 404; 409 `state_invalid`, `conflict`."""
+        """End the suspension of a service. Raises Problem 404; 409 `state_invalid`, `conflict`."""
         what = "is active again"
         return await self._set_status(
             actor, "service.restore", service_id=service_id, before="suspended", to="active", reason=reason, what=what
@@ -110,7 +111,8 @@ class Reviews:
     async def override_visibility(
         self, actor: Actor, service_id: str, visibility: Visibility | None, reason: str, if_match: str | None
     ) -> ServiceDetail:
-        """Over the merchant's wish; None leaves it to the merchant again. Raises Problem 404, 409, 412, 428."""
+        """Set who may see a service, over the merchant's wish; None leaves it to the merchant again. Raises Problem
+        404, 409, 412, 428."""
         detail = await self._services.read(service_id)
         check_match(if_match, detail.stored.etag)
         after = detail.service.model_copy(update={"visibility_override": visibility})

@@ -76,7 +76,7 @@ class Services:
         self._blobs = blobs
 
     async def read(self, service_id: str) -> ServiceDetail:
-        """Raises Problem 404."""
+        """Read a service with its revision. Raises Problem 404."""
         stored = await self._store.stored_service(service_id)
         if stored is None:
             raise not_found()
@@ -266,7 +266,8 @@ class Services:
 
 
 def check_complete(service: Service) -> None:
-    """Raises Problem 409 `service_incomplete`, naming what a live service cannot do without."""
+    """Check that a service has all that a live one needs. Raises Problem 409 `service_incomplete`, naming what a live
+    service cannot do without."""
     errors = []
     if not service.description.strip():
         errors.append(FieldError("description", "must say what the service is"))

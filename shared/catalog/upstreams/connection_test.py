@@ -28,7 +28,8 @@ _PATH = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*(\?[A-Za-z0-9._~!$&'()*+,;=:
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """`status` is the API's; None without an answer, for the `reason`. `time_ms` is until the headers came."""
+    """What came of a call: `status` is the API's; None without an answer, for the `reason`. `time_ms` is until the
+    headers came."""
 
     reachable: bool
     status: int | None

@@ -24,7 +24,7 @@ class GatewaySync:
         self._gateway = gateway
 
     async def on_sync(self, task_id: str, task: SyncGateway) -> None:
-        """The handler of SyncGateway. Raises Unavailable, to be tried again.
+        """Handle SyncGateway. Raises Unavailable, to be tried again.
 
         Two tasks of one service may run at the same time, and the slower one may have read an older state: so each
         looks again after it told the gateway, until what it told is what is there.

@@ -45,8 +45,8 @@ class UpstreamSecrets:
         self._secrets = secrets
 
     async def put(self, actor: Actor, service_id: str, header: str, value: str, if_match: str | None) -> ServiceDetail:
-        """Holds at once, also for a live service. Raises Problem 400; 404; 409 `state_invalid`, `service_incomplete`,
-        `conflict`; 412; 428."""
+        """Set a service's secret, which holds at once, also for a live service. Raises Problem 400; 404; 409
+        `state_invalid`, `service_incomplete`, `conflict`; 412; 428."""
         detail = await self._editable(service_id, if_match)
         if header.lower() in _RESERVED or header.lower().startswith("x-ams-"):
             rule = "must not be a header that belongs to the call itself"
@@ -60,13 +60,13 @@ class UpstreamSecrets:
             raise
 
     async def remove(self, actor: Actor, service_id: str, if_match: str | None) -> ServiceDetail:
-        """Calls go without the header at once. Raises Problem 404; 409 `state_invalid`, `service_incomplete`,
-        `conflict`; 412; 428."""
+        """Remove a service's secret: calls go without the header at once. Raises Problem 404; 409 `state_invalid`,
+        `service_incomplete`, `conflict`; 412; 428."""
         detail = await self._editable(service_id, if_match)
         return await self._commit(actor, "service.remove_upstream_secret", detail, None, None)
 
     async def on_forget(self, task_id: str, task: ForgetSecret) -> None:
-        """The handler of ForgetSecret. Raises SecretsUnavailable."""
+        """Handle ForgetSecret. Raises SecretsUnavailable."""
         await self._secrets.delete(task.name)
 
     async def _editable(self, service_id: str, if_match: str | None) -> ServiceDetail:

@@ -5,5 +5,5 @@ _STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\u
 
 
 def safe_cell(value: object) -> object:
-    """Text that a spreadsheet would take for a formula gets an apostrophe in front; numbers stay numbers."""
+    """Put an apostrophe in front of text that a spreadsheet would take for a formula; numbers stay numbers."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_STARTS_FORMULA) else value

@@ -9,8 +9,8 @@ def entity_tag(etag: str) -> str:
 
 
 def check_match(if_match: str | None, etag: str) -> None:
-    """Raises Problem 428 `precondition_required` without `If-Match`, 412 `precondition_failed` when none of its tags is
-    the current one. `*` matches whatever is there."""
+    """Check the header `If-Match`: raises Problem 428 `precondition_required` without it, 412 `precondition_failed`
+    when none of its tags is the current one. `*` matches whatever is there."""
     if if_match is None:
         raise Problem(
             428, "precondition_required", "Send `If-Match` with the ETag that you read, so no change is lost."

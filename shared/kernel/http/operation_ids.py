@@ -12,7 +12,7 @@ class Named(Protocol):
 
 
 def operation_id(route: Named) -> str:
-    """`list_keys` becomes `listKeys`. A test finds two operations of one name."""
+    """Name an operation after its endpoint: `list_keys` becomes `listKeys`. A test finds two operations of one name."""
     return _camel(route.name.split("_"))
 
 

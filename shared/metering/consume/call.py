@@ -60,7 +60,8 @@ class BodyTooLarge(Exception):
 
 
 def check_path(path: str) -> None:
-    """Raises Problem 400 for a path that an upstream might take to climb out of its base URL."""
+    """Check the path of a call. Raises Problem 400 for a path that an upstream might take to climb out of its base
+    URL."""
     decoded = unquote(unquote(path)).replace("\\", "/")
     # Not only `..`: some servers cut path parameters first, so that `..;x` climbs too.
     segments = (segment.partition(";")[0] for segment in decoded.split("/"))

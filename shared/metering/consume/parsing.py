@@ -29,7 +29,7 @@ class RejectedEvent:
 
 
 def parse_one(body: bytes) -> ReportedEvent:
-    """The one event of a report. Raises Problem 400 `body_invalid`, 422 `event_invalid`."""
+    """Read the one event of a report. Raises Problem 400 `body_invalid`, 422 `event_invalid`."""
     try:
         return _decode_one(body)
     except msgspec.ValidationError as error:
@@ -39,8 +39,8 @@ def parse_one(body: bytes) -> ReportedEvent:
 
 
 def parse_batch(body: bytes) -> Sequence[ReportedEvent | RejectedEvent]:
-    """The events of a batch, decoded all at once when all are well; else one by one, so that a bad event never sinks
-    its neighbours. Raises Problem 400 `body_invalid`, `batch_empty`; 413 `batch_too_large`."""
+    """Read the events of a batch, decoded all at once when all are well; else one by one, so that a bad event never
+    sinks its neighbours. Raises Problem 400 `body_invalid`, `batch_empty`; 413 `batch_too_large`."""
     parsed: Sequence[ReportedEvent | RejectedEvent]
     try:
         parsed = _decode_batch(body)
@@ -85,7 +85,8 @@ def _id_of(raw: msgspec.Raw) -> str | None:
 
 
 def check_metadata(metadata: bytes) -> None:
-    """Raises Problem. It was only skipped so far; whoever stores or reads it later must be able to decode it."""
+    """Check an event's metadata. Raises Problem. It was only skipped so far; whoever stores or reads it later must be
+    able to decode it."""
     if not metadata:
         return
     if len(metadata) > METADATA_BYTES_MAX or metadata[:1] != b"{":

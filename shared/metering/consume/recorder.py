@@ -27,7 +27,8 @@ class CallRecorder:
         self._now = now
 
     async def check(self) -> None:
-        """Raises Problem 503 `usage_backlog` when a call could not be recorded now."""
+        """Check that a call could be recorded. Raises Problem 503 `usage_backlog` when a call could not be recorded
+        now."""
         try:
             self._spool.check()
         except SpoolUnavailable:

@@ -22,8 +22,8 @@ _REPORTED = EVENTS_ACCEPTED.labels("report")
 
 
 class Consume:
-    """Consume, for every way in. `note` is called with every refusal after the key was identified; with those before,
-    the gate calls its own."""
+    """Identifies callers, takes their usage reports and forwards their calls, for every way in. `note` is called with
+    every refusal after the key was identified; with those before, the gate calls its own."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Consume:
 
 
 def presented_key(headers: Mapping[str, str]) -> str | None:
-    """The one key of a request. Raises Problem 400 when there are two different ones."""
+    """Find the one key of a request. Raises Problem 400 when there are two different ones."""
     own = headers.get("x-ams-key")
     bearers = bearer_keys(headers.get("authorization") or "")
     # A repeated header arrives joined with a comma, which no key contains.
@@ -85,8 +85,9 @@ def presented_key(headers: Mapping[str, str]) -> str | None:
 async def read_report(
     body: AsyncIterator[bytes], content_length: int | None = None, seconds_max: float = REPORT_S_MAX
 ) -> bytes:
-    """The whole body. Raises Problem 413 as soon as it is, or is announced to be, over the limit; TimeoutError when it
-    dribbles in. That a body stops altogether is for the host to notice, so no timer is needed here."""
+    """Read the whole body of a usage report. Raises Problem 413 as soon as it is, or is announced to be, over the
+    limit; TimeoutError when it dribbles in. That a body stops altogether is for the host to notice, so no timer is
+    needed here."""
     if content_length is not None and content_length > REPORT_BYTES_MAX:
         raise _too_large()
     chunks, length = [], 0

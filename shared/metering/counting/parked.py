@@ -22,7 +22,8 @@ ParkReason = Literal["unreadable", "key_unknown", "time_out_of_window", "too_lat
 
 
 class ParkedEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """`event` is base64 of the event's bytes. `partition_key` is the stream's, None when it was not known."""
+    """An event that could not be counted, with the reason; `event` is base64 of its bytes. `partition_key` is the
+    stream's, None when it was not known."""
 
     name: str
     reason: ParkReason

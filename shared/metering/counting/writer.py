@@ -63,7 +63,8 @@ class _Transaction:
 
 
 class UsageWriter:
-    """One per process. Counters last written are cached with their ETags; the ETag catches any other writer."""
+    """Writes usage records and their counters. One per process. Counters last written are cached with their ETags; the
+    ETag catches any other writer."""
 
     def __init__(self, documents: Documents, ttl_s: int, now: Callable[[], datetime] = utc_now) -> None:
         self._documents = documents

@@ -82,7 +82,7 @@ class SliceStore:
             yield decode_quarters(body)
 
     async def rows(self, scope: str, first: date, last: date) -> AsyncIterator[SliceRows]:
-        """Raises DocumentsUnavailable when the number of a slice's parts kept changing."""
+        """Read the rows of slices. Raises DocumentsUnavailable when the number of a slice's parts kept changing."""
         while first <= last:
             until = min(last, first + timedelta(days=DAYS_AT_ONCE_MAX - 1))
             for rows in await self._consistent_rows(scope, first, until):

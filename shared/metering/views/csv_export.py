@@ -14,7 +14,8 @@ TRUNCATED = f"TRUNCATED: there are more than {ROWS_MAX} rows. Ask for a shorter 
 
 
 async def csv_lines(columns: Sequence[str], rows: AsyncIterator[Mapping[str, object]]) -> AsyncIterator[bytes]:
-    """Chunks of lines; a row's missing values and None are empty cells. After ROWS_MAX rows a last line says so."""
+    """Write rows as chunks of lines; a row's missing values and None are empty cells. After ROWS_MAX rows a last line
+    says so."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(columns)

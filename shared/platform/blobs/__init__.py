@@ -43,33 +43,33 @@ class Blobs(Protocol):
     """Keeps bytes by name. Every method may raise BlobsUnavailable."""
 
     async def put(self, name: str, data: bytes, *, content_type: str, overwrite: bool = False) -> None:
-        """Whole or not at all: a reader never sees half a blob. Raises BlobExists unless `overwrite`."""
+        """Store a blob whole or not at all: a reader never sees half of one. Raises BlobExists unless `overwrite`."""
         ...
 
     async def put_stream(self, name: str, chunks: AsyncIterator[bytes], *, content_type: str) -> None:
-        """The same for what is too large to be held in memory. Raises BlobExists, at the end of the stream at the
-        latest; whatever `chunks` raises comes out, and nothing is stored then."""
+        """Store what is too large to be held in memory, whole or not at all. Raises BlobExists, at the end of the
+        stream at the latest; whatever `chunks` raises comes out, and nothing is stored then."""
         ...
 
     async def get(self, name: str) -> Blob | None: ...
 
     async def delete(self, name: str) -> bool:
-        """True when there was one."""
+        """Delete a blob; True when there was one."""
         ...
 
     async def link(self, name: str, *, expires_s: int, filename: str, content_type: str | None = None) -> str:
-        """A URL by which anybody who holds it can read the blob for `expires_s` seconds (1 to a day), and nothing else.
-        A browser saves it as `filename` (1 to 150 characters of `A-Z a-z 0-9 . _ -` and spaces) instead of showing it;
-        `content_type` replaces the blob's own. Whether there is such a blob is not looked at. Raises BlobsUnavailable;
-        ValueError."""
+        """Make a URL by which anybody who holds it can read the blob for `expires_s` seconds (1 to a day), and nothing
+        else. A browser saves it as `filename` (1 to 150 characters of `A-Z a-z 0-9 . _ -` and spaces) instead of
+        showing it; `content_type` replaces the blob's own. Whether there is such a blob is not looked at. Raises
+        BlobsUnavailable; ValueError."""
         ...
 
     def list(self, prefix: str) -> AsyncIterator[str]:
-        """Names that start with `prefix`, in ascending byte order."""
+        """List the names that start with `prefix`, in ascending byte order."""
         ...
 
     async def ready(self) -> None:
-        """Raises BlobsUnavailable when a read would fail."""
+        """Check that blobs can be read. Raises BlobsUnavailable when a read would fail."""
         ...
 
     async def close(self) -> None: ...

@@ -219,13 +219,13 @@ class Documents(Protocol):
     async def create(
         self, container: Container, partition: str, id: str, body: bytes, *, ttl_s: int | None = None
     ) -> str:
-        """Returns the ETag. Raises DocumentExists."""
+        """Create a document. Returns the ETag. Raises DocumentExists."""
         ...
 
     async def replace(
         self, container: Container, partition: str, id: str, body: bytes, *, etag: str | None, ttl_s: int | None = None
     ) -> str:
-        """Returns the new ETag. Raises DocumentMissing, PreconditionFailed."""
+        """Replace a document. Returns the new ETag. Raises DocumentMissing, PreconditionFailed."""
         ...
 
     async def upsert(
@@ -240,7 +240,7 @@ class Documents(Protocol):
         ...
 
     async def delete(self, container: Container, partition: str, id: str, *, etag: str | None = None) -> None:
-        """Raises DocumentMissing, PreconditionFailed."""
+        """Delete a document. Raises DocumentMissing, PreconditionFailed."""
         ...
 
     async def transact(self, container: Container, partition: str, operations: Sequence[Operation]) -> Sequence[str]:
@@ -249,11 +249,12 @@ class Documents(Protocol):
         ...
 
     async def query(self, container: Container, query: Query, cursor: str | None = None) -> Page[Document]:
-        """Raises ValueError for a field that is not indexed and for a cursor that is not one of its own."""
+        """Read one page of the documents that match. Raises ValueError for a field that is not indexed and for a cursor
+        that is not one of its own."""
         ...
 
     async def ready(self) -> None:
-        """Raises DocumentsUnavailable when a read would fail."""
+        """Check that documents can be read. Raises DocumentsUnavailable when a read would fail."""
         ...
 
     async def close(self) -> None: ...

@@ -22,7 +22,8 @@ EVENT_BYTES_MAX = 64 * 1024
 
 
 class StreamEvent(NamedTuple):
-    """`sequence_number` rises within a partition (not without gaps); `enqueued_at` is the broker's aware UTC time."""
+    """An event as the stream delivers it: `sequence_number` rises within a partition (not without gaps); `enqueued_at`
+    is the broker's aware UTC time."""
 
     body: bytes
     partition_key: str | None
@@ -62,19 +63,21 @@ class Events(Protocol):
     """Publishes usage events to the stream, and delivers them in batches."""
 
     async def publish(self, partition_key: str, events: Sequence[bytes]) -> None:
-        """Durable when it returns. An empty sequence is a no-op. Raises EventsUnavailable, EventTooLarge."""
+        """Publish events, which are durable when this returns. An empty sequence is a no-op. Raises EventsUnavailable,
+        EventTooLarge."""
         ...
 
     async def consume(
         self, group: str, handler: BatchHandler, stop: asyncio.Event, *, batch_events_max: int = 1000
     ) -> None:
-        """Run until `stop` is set; the batch in the handler is finished and checkpointed first."""
+        """Deliver batches to `handler` until `stop` is set; the batch in the handler is finished and checkpointed
+        first."""
         ...
 
     async def lag(self, group: str) -> Lag: ...
 
     async def ready(self) -> None:
-        """Raises EventsUnavailable when a publish would fail."""
+        """Check that events can be published. Raises EventsUnavailable when a publish would fail."""
         ...
 
     async def close(self) -> None:

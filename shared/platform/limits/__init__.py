@@ -11,7 +11,8 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """`cell` names who and what is limited, `name` the limit in headers (`minute`, `month`).
+    """A limit that a call counts against: `cell` names who and what is limited, `name` the limit in headers (`minute`,
+    `month`).
 
     `start_s` None is a sliding window of `window_s` seconds (two cells, the older one weighted); otherwise a fixed
     window that began at that Unix time and ends `window_s` later.
@@ -26,7 +27,8 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`remaining` calls in the tightest demand's window, which has room again, or ends, in `reset_s` seconds."""
+    """Whether a call is within its limits, with `remaining` calls in the tightest demand's window, which has room
+    again, or ends, in `reset_s` seconds."""
 
     allowed: bool
     demand: Demand
@@ -42,11 +44,11 @@ class Limits(Protocol):
         ...
 
     async def peek(self, demands: Sequence[Demand], cost: int = 1) -> Decision:
-        """What `take` would decide now, without counting anything."""
+        """Say what `take` would decide now, without counting anything."""
         ...
 
     async def is_known(self, demand: Demand) -> bool:
-        """Whether the current window of the demand's cell has been counted in or seeded."""
+        """Say whether the current window of the demand's cell has been counted in or seeded."""
         ...
 
     async def seed(self, demand: Demand, used: int) -> None:

@@ -10,8 +10,8 @@ from shared.kernel.errors import Unavailable
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """Plain text to one address. `id` becomes the Message-ID, so that a message that is handed over twice, because a
-    process was killed in between, can be recognised."""
+    """A mail: plain text to one address. `id` becomes the Message-ID, so that a message that is handed over twice,
+    because a process was killed in between, can be recognised."""
 
     id: str
     to: str
@@ -35,7 +35,7 @@ class Mail(Protocol):
     """Hands mails over to whoever delivers them."""
 
     async def send(self, message: Message) -> None:
-        """Returns when the message is handed over durably. Raises MailUnavailable, MailDeferred, MailRefused;
+        """Hand a mail over; it is durable when this returns. Raises MailUnavailable, MailDeferred, MailRefused;
         ValueError for a header with a line break, and when `to` is not one address."""
         ...
 

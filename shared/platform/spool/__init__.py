@@ -19,19 +19,21 @@ class Spool(Protocol):
 
     @property
     def waiting(self) -> int:
-        """Events of this process that the stream has not confirmed yet."""
+        """How many events of this process the stream has not confirmed yet."""
         ...
 
     def check(self) -> None:
-        """Raises SpoolUnavailable when an append would, as far as one can know without trying."""
+        """Check that an event could be appended. Raises SpoolUnavailable when an append would, as far as one can know
+        without trying."""
         ...
 
     async def append(self, partition_key: str, event: bytes) -> None:
-        """Raises SpoolUnavailable."""
+        """Append an event. Raises SpoolUnavailable."""
         ...
 
     async def ready(self) -> None:
-        """Raises SpoolUnavailable when an append would; starts shipping what dead processes left."""
+        """Check that events can be appended. Raises SpoolUnavailable when an append would; starts shipping what dead
+        processes left."""
         ...
 
     async def close(self) -> None:

@@ -53,7 +53,8 @@ def is_public(address: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """`url` is used byte for byte. `body` None sends none; with `content_length` None it is sent in chunks."""
+    """A call to a merchant's API; `url` is used byte for byte. `body` None sends none; with `content_length` None it is
+    sent in chunks."""
 
     method: str
     url: str
@@ -80,7 +81,7 @@ class UpstreamResponse(Protocol):
         ...
 
     def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes, still in its content coding. Raises UpstreamError."""
+        """Iterate over the body as it comes, still in its content coding. Raises UpstreamError."""
         ...
 
     def close(self) -> None:
@@ -92,8 +93,8 @@ class Upstream(Protocol):
     """Calls merchants' APIs."""
 
     async def send(self, request: UpstreamRequest) -> UpstreamResponse:
-        """Returns with the response's headers. Raises UpstreamUnreachable, UpstreamTimeout, and whatever iterating
-        `request.body` raised."""
+        """Send a call; returns with the response's headers. Raises UpstreamUnreachable, UpstreamTimeout, and whatever
+        iterating `request.body` raised."""
         ...
 
     async def close(self) -> None: ...
