@@ -19,7 +19,7 @@ from shared.kernel.http.problems import PROBLEM_CONTENT_TYPE, problem_document, 
 from shared.kernel.ids import new_id
 from shared.metering.consume.call import CLIENT_CLOSED_REQUEST, Call, ForwardedAnswer
 from shared.metering.consume.headers import trace_of
-from shared.metering.consume.ingest import ReportReceipt
+from shared.metering.consume.ingest import UsageReportReceipt
 from shared.metering.consume.parsing import RejectedEvent, ReportKind, report_kind
 
 blueprint = func.Blueprint()
@@ -131,7 +131,7 @@ class _Exchange:
         except ConnectionError as error:  # only where the host wants the whole answer first
             raise Problem(502, "upstream_unreachable", f"The merchant's API could not be reached: {error}.") from None
 
-    def _receipt(self, receipt: ReportReceipt) -> func.HttpResponse:
+    def _receipt(self, receipt: UsageReportReceipt) -> func.HttpResponse:
         document: dict[str, object] = {
             "request_id": self._request_id,
             "accepted": receipt.accepted,

@@ -33,7 +33,7 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=128, strip_whit
 Factor = Annotated[Quantity, Field(gt=0)]
 
 
-class Convert(Strict):
+class UnitConversion(Strict):
     """Conversion of the quantity before pricing: multiplied or divided by `factor`, then rounded."""
 
     op: Literal["multiply", "divide"]
@@ -84,7 +84,7 @@ class _Charge(Strict):
     """Fee for each period, independent of usage, in the plan's currency."""
     free_units: Quantity = Decimal(0)
     """Free part of the converted quantity in each period."""
-    convert: Convert | None = None
+    convert: UnitConversion | None = None
     """Conversion of the quantity before pricing; null is none."""
     percentage_discount: Percent = Decimal(0)
     """Discount on the amount in percent, applied before minimum and maximum."""
@@ -113,7 +113,7 @@ class _Charge(Strict):
         return _not_below(value, "minimum_spend", info)
 
 
-class PerUnit(_Charge):
+class PerUnitCharge(_Charge):
     """Charge per unit: every unit has the same price."""
 
     model: Literal["per_unit"]
@@ -122,7 +122,7 @@ class PerUnit(_Charge):
     """Price of one unit, in the plan's currency."""
 
 
-class Graduated(_Charge):
+class GraduatedCharge(_Charge):
     """Graduated charge: each tier prices the units that fall into it. A tier's flat fee is due once a unit falls into
     it; with `flat_fee_at_zero` the first tier's fee is due without usage."""
 
@@ -134,7 +134,7 @@ class Graduated(_Charge):
     """Whether the first tier's flat fee is due without any usage."""
 
 
-class Volume(_Charge):
+class VolumeCharge(_Charge):
     """Volume charge: the tier that the total quantity reaches prices all units. One more unit can therefore cost less
     in total."""
 
@@ -146,7 +146,7 @@ class Volume(_Charge):
     """Whether the first tier's flat fee is due without any usage."""
 
 
-class GraduatedPercentage(_Charge):
+class GraduatedPercentageCharge(_Charge):
     """Graduated percentage: the quantity is an amount of money, and each tier takes its percentage of the part that
     falls into it."""
 
@@ -158,7 +158,7 @@ class GraduatedPercentage(_Charge):
     """Whether the first tier's flat fee is due without any usage."""
 
 
-class Package(_Charge):
+class PackageCharge(_Charge):
     """Package charge: units are sold in whole packages. `round` determines whether a started package is billed (`up`)
     or free (`down`)."""
 
@@ -172,7 +172,7 @@ class Package(_Charge):
     """Whether a started package is billed (`up`) or free (`down`)."""
 
 
-class GraduatedPackage(_Charge):
+class GraduatedPackageCharge(_Charge):
     """Graduated packages: each tier sells the units that fall into it in packages of its own size and price. A started
     package is billed in full."""
 
@@ -182,7 +182,7 @@ class GraduatedPackage(_Charge):
     """Tiers in ascending order; only the last tier has no upper bound."""
 
 
-class VolumePackage(_Charge):
+class VolumePackageCharge(_Charge):
     """Volume packages: the tier that the total quantity reaches sells all units in its packages."""
 
     model: Literal["volume_package"]
@@ -191,7 +191,7 @@ class VolumePackage(_Charge):
     """Tiers in ascending order; only the last tier has no upper bound."""
 
 
-class Percentage(_Charge):
+class PercentageCharge(_Charge):
     """Percentage charge: each event's quantity (metric `quantity`) is an amount of money, of which the charge takes
     `rate_percent`, plus `fixed_fee`. Events are free while both `free_events` and `free_amount` last. `per_event_min`
     and `per_event_max` limit the cost of one event. `free_units` must be 0."""
@@ -227,7 +227,7 @@ class Percentage(_Charge):
         return _not_below(value, "per_event_min", info)
 
 
-class Dynamic(_Charge):
+class DynamicCharge(_Charge):
     """Charge with prices from events: each event's quantity (metric `quantity`) is its price in the plan's currency;
     the sum is multiplied by `multiplier`."""
 
@@ -240,15 +240,15 @@ class Dynamic(_Charge):
 
 
 Charge = Annotated[
-    PerUnit
-    | Graduated
-    | Volume
-    | GraduatedPercentage
-    | Package
-    | GraduatedPackage
-    | VolumePackage
-    | Percentage
-    | Dynamic,
+    PerUnitCharge
+    | GraduatedCharge
+    | VolumeCharge
+    | GraduatedPercentageCharge
+    | PackageCharge
+    | GraduatedPackageCharge
+    | VolumePackageCharge
+    | PercentageCharge
+    | DynamicCharge,
     Field(discriminator="model"),
 ]
 CHARGE: TypeAdapter[Charge] = TypeAdapter(Charge)
@@ -256,7 +256,7 @@ CHARGE: TypeAdapter[Charge] = TypeAdapter(Charge)
 
 def needs_events(charge: Charge) -> bool:
     """Whether sums are not enough, so that the raw records are read."""
-    return charge.metric in ("unique", "max") or isinstance(charge, Percentage)
+    return charge.metric in ("unique", "max") or isinstance(charge, PercentageCharge)
 
 
 def is_sum(charge: Charge) -> bool:

@@ -45,7 +45,7 @@ class Webhook(StoredModel):
     created_at: AwareDatetime
 
 
-class Attempt(StoredModel):
+class DeliveryAttempt(StoredModel):
     """An attempt to deliver an event."""
 
     at: Annotated[AwareDatetime, Field(description="Start of the attempt.")]
@@ -66,7 +66,7 @@ class Delivery(StoredModel):
     type: EventType
     body: str
     status: Literal["pending", "delivered", "failed"] = "pending"
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[DeliveryAttempt, ...] = ()
     created_at: AwareDatetime
 
 

@@ -14,7 +14,7 @@ from shared.kernel.http.operation_ids import owned_operation_id
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
 from shared.kernel.http.schemas import Input, View
-from shared.webhooks.models import Attempt, Delivery, Subscription, Webhook, WebhookUrl
+from shared.webhooks.models import Delivery, DeliveryAttempt, Subscription, Webhook, WebhookUrl
 from shared.webhooks.owners import OWNER_IDS, OWNER_NAMES, OWNER_PATHS, OwnerKind
 from shared.webhooks.parts import WebhookParts
 from shared.webhooks.service import Webhooks
@@ -89,7 +89,7 @@ class DeliveryView(View):
     """Type of the event, such as `alert.fired`."""
     status: Literal["pending", "delivered", "failed"]
     """Status: `pending` while attempts continue, `delivered`, or `failed` after the last attempt."""
-    attempts: list[Attempt]
+    attempts: list[DeliveryAttempt]
     """Attempts, oldest first."""
     body: str
     """Body of the request: JSON as text."""

@@ -23,7 +23,7 @@ from shared.kernel.errors import Problem
 from shared.platform.documents import Create, Documents, Replace
 from shared.platform.secrets import SecretMissing, Secrets
 from shared.platform.upstream import Upstream, UpstreamError, UpstreamRequest
-from shared.webhooks.models import Attempt, Delivery, Webhook, webhook_secret_name
+from shared.webhooks.models import Delivery, DeliveryAttempt, Webhook, webhook_secret_name
 from shared.webhooks.store import ALERTS, WebhookStore, delivery_document, webhook_document
 from shared.webhooks.tasks import DeliverEvent, EmitEvent
 
@@ -99,7 +99,7 @@ class WebhookSender:
         if not taken:
             raise NotTaken(attempt.error or f"the receiver answered {attempt.status}")
 
-    async def _post(self, webhook: Webhook, delivery: Delivery) -> Attempt:
+    async def _post(self, webhook: Webhook, delivery: Delivery) -> DeliveryAttempt:
         at, started = self._now(), time.perf_counter()
         status, error = None, None
         try:
@@ -107,7 +107,7 @@ class WebhookSender:
         except (UpstreamError, SecretMissing) as failed:
             error = str(failed)[:ERROR_CHARACTERS_MAX]
         took_ms = round((time.perf_counter() - started) * 1000)
-        return Attempt(at=at, status=status, error=error, took_ms=took_ms)
+        return DeliveryAttempt(at=at, status=status, error=error, took_ms=took_ms)
 
     async def _send(self, webhook: Webhook, delivery: Delivery, at: datetime) -> int:
         body = delivery.body.encode()
@@ -132,7 +132,7 @@ class WebhookSender:
         secrets = [await self._vault.get(webhook_secret_name(webhook.id, version)) for version in versions]
         return " ".join(Signer(secret).sign(delivery.id, at, delivery.body) for secret in secrets)
 
-    async def _record(self, stored: Stored[Delivery], attempt: Attempt, *, taken: bool) -> None:
+    async def _record(self, stored: Stored[Delivery], attempt: DeliveryAttempt, *, taken: bool) -> None:
         delivery = stored.value
         attempts = (*delivery.attempts, attempt)[-ATTEMPTS_KEPT_MAX:]
         status = "delivered" if taken else "failed" if len(attempts) >= ATTEMPTS_MAX else delivery.status

@@ -14,6 +14,7 @@ from openapi_spec_validator import validate
 from referencing import Registry, Resource
 
 from scripts.commands.openapi import document
+from shared.api.openapi.request_examples import REQUEST_EXAMPLES
 from tests.support.function_app import functions
 from tests.support.paths import ROOT
 
@@ -274,3 +275,19 @@ def test_answers_without_a_body_have_no_content() -> None:
 @pytest.mark.parametrize("path", ["/api/v1/openapi.json", "/api/docs", "/api/docs/{name}"])
 def test_the_description_describes_itself(path: str) -> None:
     assert DOCUMENT["paths"][path]["get"]["description"]
+
+
+def test_every_json_body_has_an_example() -> None:
+    bodies = {
+        operation["operationId"]: body
+        for methods in DOCUMENT["paths"].values()
+        for operation in methods.values()
+        if (body := operation.get("requestBody", {}).get("content", {}).get("application/json")) is not None
+    }
+    assert len(bodies) > 70
+    assert [name for name, body in bodies.items() if not {"example", "examples"} & body.keys()] == []
+
+
+def test_no_example_is_of_a_body_that_is_gone() -> None:
+    named = {operation["operationId"] for methods in DOCUMENT["paths"].values() for operation in methods.values()}
+    assert set(REQUEST_EXAMPLES) <= named | set(DOCUMENT["components"]["schemas"])

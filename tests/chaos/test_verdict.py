@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.support.chaos.ledger import Attempt, Ledger, place_of, plan
+from tests.support.chaos.ledger import DeliveryAttempt, Ledger, place_of, plan
 from tests.support.chaos.market import API, KEYS, SERVICES
 from tests.support.chaos.verify import CALL_SOURCE, Record, StoredUsage, judge, summaries_wrong
 
@@ -22,7 +22,7 @@ def ledger() -> Ledger:
     ledger = plan(EVENTS, 1, random.Random(1), datetime(2026, 1, 31, 12, tzinfo=UTC))
     ledger.sending(ledger.events)
     ledger.acknowledge(ledger.events[:-1])
-    ledger.attempts.append(Attempt("whole/10/0", "GET", KEYS[0], 0, 10, "req_1", 200, 10))
+    ledger.attempts.append(DeliveryAttempt("whole/10/0", "GET", KEYS[0], 0, 10, "req_1", 200, 10))
     return ledger
 
 

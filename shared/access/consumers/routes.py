@@ -15,7 +15,7 @@ from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, NextCursor
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
-from shared.kernel.http.schemas import Input, Reasoned, View
+from shared.kernel.http.schemas import DecisionReason, Input, View
 
 router = APIRouter(tags=["consumers"])
 
@@ -111,7 +111,7 @@ async def suspend_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.decide"))],
     consumers: ConsumersPart,
     consumer_id: ConsumerId,
-    decision: Reasoned,
+    decision: DecisionReason,
     response: Response,
 ) -> AdminConsumerView:
     """Refuse all calls of the consumer until it is restored. The consumer is notified by e-mail."""
@@ -123,7 +123,7 @@ async def restore_consumer(
     caller: Annotated[Caller, Depends(allowed("consumer.decide"))],
     consumers: ConsumersPart,
     consumer_id: ConsumerId,
-    decision: Reasoned,
+    decision: DecisionReason,
     response: Response,
 ) -> AdminConsumerView:
     """Lift a consumer's suspension. The consumer is notified by e-mail."""

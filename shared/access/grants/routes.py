@@ -16,7 +16,7 @@ from shared.kernel.http.fields import ConsumerId, NextCursor, ProjectId, Service
 from shared.kernel.http.paging import Page
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
-from shared.kernel.http.schemas import Input, Reasoned, View
+from shared.kernel.http.schemas import DecisionReason, Input, View
 
 router = APIRouter(tags=["access"])
 
@@ -223,7 +223,7 @@ async def deny_grant(
     grants: GrantsPart,
     consumer_id: ConsumerId,
     service_id: ServiceId,
-    decision: Reasoned,
+    decision: DecisionReason,
     response: Response,
 ) -> AdminGrantView:
     """Deny an access request. The consumer is notified by e-mail, and may request access again."""
@@ -236,7 +236,7 @@ async def withdraw_grant(
     grants: GrantsPart,
     consumer_id: ConsumerId,
     service_id: ServiceId,
-    decision: Reasoned,
+    decision: DecisionReason,
     response: Response,
 ) -> AdminGrantView:
     """Withdraw an approval. All keys of the consumer lose the service at once. The consumer is notified by e-mail, and

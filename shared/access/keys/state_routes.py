@@ -14,12 +14,12 @@ from shared.identity.models import Caller
 from shared.kernel.http.fields import ConsumerId, KeyId
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
 from shared.kernel.http.provided import provided
-from shared.kernel.http.schemas import Input, Reasoned
+from shared.kernel.http.schemas import DecisionReason, Input
 
 router = APIRouter(tags=["keys"])
 
 
-class KeyStop(Input):
+class KeyDisabling(Input):
     """The disabling of a key."""
 
     reason: Annotated[str, Field(min_length=1, max_length=1_000)] | None = None
@@ -42,7 +42,7 @@ async def disable_key(
     keys: KeysPart,
     consumer_id: ConsumerId,
     key_id: KeyId,
-    stop: KeyStop,
+    stop: KeyDisabling,
     response: Response,
 ) -> KeyView:
     """Refuse calls with the key until it is enabled again."""
@@ -67,7 +67,7 @@ async def revoke_key(
     keys: KeysPart,
     consumer_id: ConsumerId,
     key_id: KeyId,
-    decision: Reasoned,
+    decision: DecisionReason,
     response: Response,
 ) -> KeyView:
     """Revoke the key permanently. This cannot be undone."""
@@ -110,7 +110,7 @@ async def force_key_rotation(
     rotation: RotationPart,
     consumer_id: ConsumerId,
     key_id: KeyId,
-    decision: Reasoned,
+    decision: DecisionReason,
     response: Response,
 ) -> KeyView:
     """Invalidate all secrets of a key at once. Its owner is notified by e-mail and creates a new one by rotating the

@@ -36,7 +36,7 @@ class NewProjectInvite(Input):
     """Role of the person. The role `owner` is given by a transfer only."""
 
 
-class InvitedPerson(View):
+class ProjectInvitation(View):
     """Answer to an invitation. It is the same whether the person was added or an e-mail was sent, so that it does not
     disclose who has an account."""
 
@@ -74,7 +74,7 @@ class InviteAcceptance(Input):
     """Code from the link in the e-mail."""
 
 
-class Joined(View):
+class ProjectMembership(View):
     """Your membership of a project."""
 
     consumer_id: ConsumerId
@@ -96,11 +96,11 @@ async def invite_member(
     consumer_id: ConsumerId,
     project_id: ProjectId,
     new: NewProjectInvite,
-) -> InvitedPerson:
+) -> ProjectInvitation:
     """Invite a person by e-mail address. A person with an account is added at once, everybody else gets a link. The
     answer is the same in both cases."""
     await invites.invite(caller.account, caller.actor, consumer_id, project_id, new.email, new.role)
-    return InvitedPerson(email=new.email, role=new.role)
+    return ProjectInvitation(email=new.email, role=new.role)
 
 
 @router.get("/consumers/{consumer_id}/projects/{project_id}/invites", summary="List a project's invites")
@@ -157,10 +157,10 @@ async def accept_project_invite(
     caller: Annotated[Caller, Depends(allowed("member.accept"))],
     invites: ProjectInvitesPart,
     acceptance: InviteAcceptance,
-) -> Joined:
+) -> ProjectMembership:
     """Join the project that an invite is for. The invite's address must be the verified address of your account."""
     stored = await invites.accept(caller.actor, caller.account, acceptance.code)
-    return Joined.model_validate(stored.value.model_dump())
+    return ProjectMembership.model_validate(stored.value.model_dump())
 
 
 def _one(stored: Stored[ProjectInvite], response: Response) -> ProjectInviteView:

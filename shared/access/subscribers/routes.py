@@ -15,19 +15,19 @@ from shared.kernel.documents import Identifier
 from shared.kernel.http.fields import KeyId, MerchantId, NextCursor, Pseudonym, ServiceId
 from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.provided import provided
-from shared.kernel.http.schemas import Reasoned, View
+from shared.kernel.http.schemas import DecisionReason, View
 
 router = APIRouter(tags=["subscribers"])
 
 
-class Restriction(Reasoned):
+class SubscriberRestriction(DecisionReason):
     """The services to block or unblock for a subscriber."""
 
     service_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=GRANTS_AT_ONCE_MAX)] | None = None
     """Ids of the merchant's services; null is all services of the merchant that the subscriber may use."""
 
 
-class KeyRevocation(Reasoned):
+class KeyRevocation(DecisionReason):
     """The services that a key loses permanently."""
 
     service_ids: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=1_000)] | None = None
@@ -120,7 +120,7 @@ async def restrict_subscriber(
     subscribers: SubscribersPart,
     merchant_id: MerchantId,
     pseudonym: Pseudonym,
-    restriction: Restriction,
+    restriction: SubscriberRestriction,
 ) -> SubscriberView:
     """Refuse the subscriber's calls to this merchant's services until it is unblocked. The subscriber is notified by
     e-mail."""
@@ -134,7 +134,7 @@ async def unblock_subscriber(
     subscribers: SubscribersPart,
     merchant_id: MerchantId,
     pseudonym: Pseudonym,
-    restriction: Restriction,
+    restriction: SubscriberRestriction,
 ) -> SubscriberView:
     """Accept the subscriber's calls again. The subscriber is notified by e-mail."""
     chosen, reason = restriction.service_ids, restriction.reason

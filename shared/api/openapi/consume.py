@@ -77,7 +77,7 @@ def consume_schemas() -> dict[str, Any]:
             made[name]["properties"][field] = {**_ecma(schema), "description": texts[field]}
     made["ReportedEvent"]["properties"]["time"]["format"] = "date-time"
     made["ReportedEvent"]["examples"] = [_RAN]
-    return {**made, "RejectedEvent": _REJECTED, "ReportReceipt": _RECEIPT, "BatchRejected": _BATCH_REJECTED}
+    return {**made, "RejectedEvent": _REJECTED, "UsageReportReceipt": _RECEIPT, "BatchRejected": _BATCH_REJECTED}
 
 
 def consume_paths() -> dict[str, Any]:
@@ -169,7 +169,7 @@ _RECEIPT = {
 }
 _BATCH_REJECTED = {
     "description": "A problem document with the outcome of each event.",
-    "allOf": [{"$ref": "#/components/schemas/Problem"}, {"$ref": "#/components/schemas/ReportReceipt"}],
+    "allOf": [{"$ref": "#/components/schemas/Problem"}, {"$ref": "#/components/schemas/UsageReportReceipt"}],
 }
 _ONE = {"schema": {"$ref": "#/components/schemas/ReportedEvent"}, "example": _RAN}
 _BATCH = {
@@ -241,7 +241,7 @@ _POST = {
             "headers": _HEADERS,
             "content": {
                 "application/json": {
-                    "schema": {"$ref": "#/components/schemas/ReportReceipt"},
+                    "schema": {"$ref": "#/components/schemas/UsageReportReceipt"},
                     "example": {"request_id": "req_019aa5b3c1f2", "accepted": 1, "duplicates": 0, "rejected": []},
                 }
             },

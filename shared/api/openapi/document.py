@@ -19,6 +19,7 @@ from shared.api.openapi.problem_responses import (
     header,
     problem_responses,
 )
+from shared.api.openapi.request_examples import add_request_example
 from shared.api.openapi.tags import CONTACT, DESCRIPTION, SERVERS, TITLE, tags
 from shared.api.operations import ApiOperation, operations
 from shared.identity.permissions import PERMISSIONS
@@ -105,6 +106,7 @@ def _complete_operation(path: str, method: str, operation: dict[str, Any], known
             response.setdefault("headers", {})["ETag"] = header("ETag")
     if "304" in responses and not _has(operation, "if-none-match"):  # which `cacheable` reads from the request itself
         operation.setdefault("parameters", []).append(_IF_NONE_MATCH)
+    add_request_example(operation)
     add_problem_responses(path, method, operation, guarded=action is not None)
 
 

@@ -14,7 +14,7 @@ from decimal import Decimal, localcontext
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from shared.billing.charges import Charge, Percentage, charge_key, is_sum
+from shared.billing.charges import Charge, PercentageCharge, charge_key, is_sum
 from shared.billing.invoices.models import Line, StepRow
 from shared.billing.prices.models import UsedPlan
 from shared.billing.rating import Rated, Usage, rate
@@ -133,7 +133,7 @@ class _PeriodCharge:
 
     def _usage(self, version: _Version, start: datetime, *, base_fee_share: Decimal, is_last: bool) -> Usage:
         charge, service_id, end = version.charge, version.used.plan.service_id, version.used.end
-        if isinstance(charge, Percentage):
+        if isinstance(charge, PercentageCharge):
             events = self._figures.amounts(charge, service_id, start, end)
             quantity = sum(events, ZERO)
         else:

@@ -20,7 +20,7 @@ from shared.kernel.periods import Day, Month
 router = APIRouter(tags=["invoices"])
 
 
-class CloseView(View):
+class MonthCloseView(View):
     """The close of a merchant's month, which creates its invoices."""
 
     period: Month
@@ -52,7 +52,7 @@ class CloseView(View):
 class CloseList(View):
     """The month closes of a merchant."""
 
-    items: list[CloseView]
+    items: list[MonthCloseView]
     """Month closes, latest month first."""
 
 
@@ -108,5 +108,5 @@ async def preview_for_consumer(
     return BuyerPreviews(items=[buyer_invoice_view(invoice) for invoice in await previews.of_consumer(consumer_id)])
 
 
-def _view(close: Close) -> CloseView:
-    return CloseView.model_validate(close.model_dump())
+def _view(close: Close) -> MonthCloseView:
+    return MonthCloseView.model_validate(close.model_dump())

@@ -70,7 +70,7 @@ class PlansView(View):
     next_cursor: NextCursor
 
 
-class OfferView(View):
+class ServicePricesView(View):
     """Current and next prices of a service."""
 
     current: PriceView | None
@@ -133,7 +133,7 @@ async def withdraw_plan(
 
 @router.get(
     "/catalog/services/{slug}/plan",
-    response_model=OfferView,
+    response_model=ServicePricesView,
     responses={304: {"description": "The content is still the version that `If-None-Match` names."}},
     summary="Read a service's prices in the catalogue",
 )
@@ -141,7 +141,9 @@ async def show_catalog_prices(request: Request, service: PlansPart, detail: Visi
     """Read the service's current prices and the announced next ones. The service is found as in `GET
     /catalog/services/{slug}`."""
     prices = await service.current_prices(detail.service)
-    return cacheable(request, OfferView(current=_price(prices.current), next=_price(prices.next)), caching(detail))
+    return cacheable(
+        request, ServicePricesView(current=_price(prices.current), next=_price(prices.next)), caching(detail)
+    )
 
 
 def _price(plan: Plan | None) -> PriceView | None:

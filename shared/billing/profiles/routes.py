@@ -18,7 +18,7 @@ from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import ConsumerId, MerchantId
 from shared.kernel.http.parameters import IfMatchToReplace
 from shared.kernel.http.provided import provided
-from shared.kernel.http.schemas import Input, Reasoned, View
+from shared.kernel.http.schemas import DecisionReason, Input, View
 from shared.kernel.money import Percent
 
 router = APIRouter(tags=["billing setup"])
@@ -81,7 +81,7 @@ class BillingProfileView(View):
     """Usage is billed from the month that contains this time."""
 
 
-class TermsInput(Reasoned):
+class TermsInput(DecisionReason):
     """The terms agreed with a merchant."""
 
     commission_percent: Percent | None

@@ -9,7 +9,7 @@ rounded half-up once per line.
 from dataclasses import replace
 from decimal import localcontext
 
-from shared.billing.charges import Charge, Percentage
+from shared.billing.charges import Charge, PercentageCharge
 from shared.billing.rating.figures import Priced, PriceStep, Rated, Usage, converted
 from shared.billing.rating.percentages import price_by_events, price_by_sums
 from shared.billing.rating.quantities import price_by_quantity, price_steps
@@ -66,6 +66,6 @@ def _with_sum(usage: Usage) -> Usage:
 
 
 def _price(charge: Charge, usage: Usage) -> Priced:
-    if not isinstance(charge, Percentage):
+    if not isinstance(charge, PercentageCharge):
         return price_by_quantity(charge, usage)
     return price_by_sums(charge, usage) if usage.events is None else price_by_events(charge, usage)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_UP, Decimal
 
-from shared.billing.charges import Convert
+from shared.billing.charges import UnitConversion
 from shared.kernel.money import ZERO, ended
 
 
@@ -71,7 +71,7 @@ class Priced:
     steps: list[PriceStep]
 
 
-def converted(quantity: Decimal, convert: Convert | None) -> Decimal:
+def converted(quantity: Decimal, convert: UnitConversion | None) -> Decimal:
     """`quantity op factor`, rounded to a whole number as asked."""
     if convert is None:
         return quantity

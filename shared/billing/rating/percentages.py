@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from decimal import Decimal
 from itertools import pairwise
 
-from shared.billing.charges import Percentage
+from shared.billing.charges import PercentageCharge
 from shared.billing.rating.figures import Priced, PriceStep, Usage, converted
 from shared.kernel.errors import Problem
 from shared.kernel.http.problems import invalid_field
 from shared.kernel.money import ZERO, decimal_text, ended
 
 
-def price_by_events(charge: Percentage, usage: Usage) -> Priced:
+def price_by_events(charge: PercentageCharge, usage: Usage) -> Priced:
     """Price a percentage from the amount of each event. Raises Problem for earlier lines whose events are not known,
     where these decide what is free."""
     if usage.pre_line_quantity and not usage.pre_events and (charge.free_events or charge.free_amount):
@@ -32,7 +32,7 @@ def price_by_events(charge: Percentage, usage: Usage) -> Priced:
     return Priced(billed, steps)
 
 
-def _free_parts(charge: Percentage, events: Sequence[Decimal]) -> list[tuple[Decimal, bool]]:
+def _free_parts(charge: PercentageCharge, events: Sequence[Decimal]) -> list[tuple[Decimal, bool]]:
     """How much of each is free, and whether the event is free altogether, its fee too."""
     parts, used = [], ZERO
     for number, event in enumerate(events):
@@ -48,14 +48,14 @@ def _free_parts(charge: Percentage, events: Sequence[Decimal]) -> list[tuple[Dec
     return parts
 
 
-def _cost(charge: Percentage, amount: Decimal) -> Decimal:
+def _cost(charge: PercentageCharge, amount: Decimal) -> Decimal:
     """Compute what one event costs, within the charge's bounds."""
     cost = amount * charge.rate_percent / 100 + charge.fixed_fee
     cost = cost if charge.per_event_min is None else max(cost, charge.per_event_min)
     return cost if charge.per_event_max is None else min(cost, charge.per_event_max)
 
 
-def _steps(charge: Percentage, billed: Decimal, count: int) -> list[PriceStep]:
+def _steps(charge: PercentageCharge, billed: Decimal, count: int) -> list[PriceStep]:
     """`count` events are not free."""
     steps = []
     if billed:
@@ -68,7 +68,7 @@ def _steps(charge: Percentage, billed: Decimal, count: int) -> list[PriceStep]:
     return steps
 
 
-def price_by_sums(charge: Percentage, usage: Usage) -> Priced:
+def price_by_sums(charge: PercentageCharge, usage: Usage) -> Priced:
     """Price a percentage from the sum and the number of events. Raises Problem where these are not enough."""
     if charge.per_event_min is not None or charge.per_event_max is not None:
         raise invalid_field("usage.events", "must list the amounts: the charge bounds what one event costs")
@@ -92,7 +92,7 @@ def _check_totals(usage: Usage) -> None:
         raise invalid_field("usage.running_total", "must not have more sums than there were events")
 
 
-def _free_of_sums(charge: Percentage, usage: Usage, quantity: Decimal) -> tuple[Decimal, int]:
+def _free_of_sums(charge: PercentageCharge, usage: Usage, quantity: Decimal) -> tuple[Decimal, int]:
     """How much of the quantity is free, and how many events are free altogether, their fixed fee too."""
     totals = [converted(total, charge.convert) for total in usage.running_total or ()]
     if charge.free_events:

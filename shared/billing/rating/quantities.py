@@ -6,14 +6,14 @@ from typing import Literal, TypeVar
 
 from shared.billing.charges import (
     Charge,
-    Dynamic,
-    Graduated,
-    GraduatedPackage,
-    GraduatedPercentage,
-    Package,
-    PerUnit,
-    Volume,
-    VolumePackage,
+    DynamicCharge,
+    GraduatedCharge,
+    GraduatedPackageCharge,
+    GraduatedPercentageCharge,
+    PackageCharge,
+    PerUnitCharge,
+    VolumeCharge,
+    VolumePackageCharge,
 )
 from shared.billing.rating.figures import Priced, PriceStep, Usage, converted
 from shared.billing.tiers import PackageTier, PercentTier, UnitTier
@@ -39,28 +39,28 @@ _EARLIER = "in earlier lines of the period"
 def price_steps(charge: Charge, quantity: Decimal) -> list[PriceStep]:
     """Price a whole quantity, from nothing; without what all charges have, such as the base fee."""
     match charge:
-        case PerUnit():
+        case PerUnitCharge():
             return _units("units", quantity, charge.unit_price)
-        case Dynamic():
+        case DynamicCharge():
             return _units("amounts", quantity, charge.multiplier)
-        case Package():
+        case PackageCharge():
             return _packages("packages", quantity, charge.package_price, charge.package_size, charge.round)
-        case Graduated():
+        case GraduatedCharge():
             return _graduated(charge.tiers, quantity, charge.flat_fee_at_zero)
-        case GraduatedPercentage():
+        case GraduatedPercentageCharge():
             return _graduated(_as_units(charge.tiers), quantity, charge.flat_fee_at_zero)
-        case Volume():
+        case VolumeCharge():
             tier, label = _reached(charge.tiers, quantity)
             if not quantity:
                 return _fee(label, tier.flat_fee) if charge.flat_fee_at_zero else []
             return _units(label, quantity, tier.unit_price) + _fee(label, tier.flat_fee)
-        case GraduatedPackage():
+        case GraduatedPackageCharge():
             return [
                 step
                 for label, pack, inside in _tiers(charge.tiers, quantity)
                 for step in _packages(label, inside, pack.package_price, pack.package_size, "up")
             ]
-        case VolumePackage():
+        case VolumePackageCharge():
             pack, label = _reached(charge.tiers, quantity)
             return _packages(label, quantity, pack.package_price, pack.package_size, "up")
     raise TypeError(f"a {charge.model} is not priced by its quantity")

@@ -33,7 +33,7 @@ from shared.kernel.http.paging import Page
 from shared.kernel.http.parameters import Cursor, PageSize
 from shared.kernel.http.problems import not_found
 from shared.kernel.http.provided import Now, provided
-from shared.kernel.http.schemas import Input, Reasoned, View
+from shared.kernel.http.schemas import DecisionReason, Input, View
 from shared.kernel.ids import known_id, new_id
 from shared.kernel.money import Amount
 from shared.kernel.periods import Month
@@ -79,7 +79,7 @@ class PaymentInput(Input):
     unless it has an `Idempotency-Key`."""
 
 
-class CreditNoteInput(Reasoned):
+class CreditNoteInput(DecisionReason):
     """A credit note for an invoice."""
 
     amount: Amount
@@ -155,7 +155,7 @@ async def void_invoice(
     service: ReceivablesPart,
     merchant_id: MerchantId,
     invoice_id: InvoiceId,
-    body: Reasoned,
+    body: DecisionReason,
     response: Response,
 ) -> MerchantInvoice:
     """Void an invoice: nothing is owed. Its number is kept and its usage is not billed again. The buyer is notified by

@@ -12,7 +12,7 @@ from shared.kernel.documents import Stored
 from shared.kernel.http.etags import entity_tag
 from shared.kernel.http.fields import MerchantId, NextCursor
 from shared.kernel.http.parameters import Cursor, PageSize
-from shared.kernel.http.schemas import Reasoned, View
+from shared.kernel.http.schemas import DecisionReason, View
 
 router = APIRouter(prefix="/admin/merchants", tags=["merchants"])
 
@@ -79,7 +79,7 @@ async def read_merchant_for_admins(
 
 @router.post("/{merchant_id}/activate", summary="Activate a merchant")
 async def activate_merchant(
-    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: DecisionReason, response: Response
 ) -> MerchantForAdmins:
     """Activate a pending merchant, so that it can offer services. The merchant is notified by e-mail."""
     return _answer(await service.decide(caller.actor, merchant_id, "activate", why.reason), response)
@@ -87,7 +87,7 @@ async def activate_merchant(
 
 @router.post("/{merchant_id}/reject", summary="Reject a merchant")
 async def reject_merchant(
-    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: DecisionReason, response: Response
 ) -> MerchantForAdmins:
     """Reject a pending merchant permanently. The merchant is notified by e-mail."""
     return _answer(await service.decide(caller.actor, merchant_id, "reject", why.reason), response)
@@ -95,7 +95,7 @@ async def reject_merchant(
 
 @router.post("/{merchant_id}/suspend", summary="Suspend a merchant")
 async def suspend_merchant(
-    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: DecisionReason, response: Response
 ) -> MerchantForAdmins:
     """Suspend an active merchant: calls to its services are refused at once, and the services leave the catalogue. The
     merchant is notified by e-mail."""
@@ -104,7 +104,7 @@ async def suspend_merchant(
 
 @router.post("/{merchant_id}/disable", summary="Disable a merchant")
 async def disable_merchant(
-    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: DecisionReason, response: Response
 ) -> MerchantForAdmins:
     """Disable an active or suspended merchant for an indefinite time, with the effects of a suspension. The merchant is
     notified by e-mail."""
@@ -113,7 +113,7 @@ async def disable_merchant(
 
 @router.post("/{merchant_id}/restore", summary="Restore a merchant")
 async def restore_merchant(
-    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: DecisionReason, response: Response
 ) -> MerchantForAdmins:
     """Make a suspended or disabled merchant active again. The merchant is notified by e-mail."""
     return _answer(await service.decide(caller.actor, merchant_id, "restore", why.reason), response)
@@ -121,7 +121,7 @@ async def restore_merchant(
 
 @router.post("/{merchant_id}/flag", summary="Flag a merchant")
 async def flag_merchant(
-    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: DecisionReason, response: Response
 ) -> MerchantForAdmins:
     """Flag a merchant for review. The flag has no effect, and only admins see it."""
     return _answer(await service.mark(caller.actor, merchant_id, "flag", why.reason), response)
@@ -129,7 +129,7 @@ async def flag_merchant(
 
 @router.post("/{merchant_id}/unflag", summary="Unflag a merchant")
 async def unflag_merchant(
-    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: DecisionReason, response: Response
 ) -> MerchantForAdmins:
     """Remove the flag from a merchant."""
     return _answer(await service.mark(caller.actor, merchant_id, "unflag", why.reason), response)
@@ -137,7 +137,7 @@ async def unflag_merchant(
 
 @router.post("/{merchant_id}/block-subscriptions", summary="Block new subscriptions to a merchant")
 async def block_subscriptions(
-    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: DecisionReason, response: Response
 ) -> MerchantForAdmins:
     """Refuse new access requests to the merchant's services; existing grants remain. The merchant is notified by
     e-mail."""
@@ -146,7 +146,7 @@ async def block_subscriptions(
 
 @router.post("/{merchant_id}/allow-subscriptions", summary="Allow new subscriptions to a merchant")
 async def allow_subscriptions(
-    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: Reasoned, response: Response
+    caller: MerchantDecider, service: MerchantsPart, merchant_id: MerchantId, why: DecisionReason, response: Response
 ) -> MerchantForAdmins:
     """Accept access requests to the merchant's services again. The merchant is notified by e-mail."""
     return _answer(await service.mark(caller.actor, merchant_id, "allow-subscriptions", why.reason), response)

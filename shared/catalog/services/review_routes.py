@@ -15,12 +15,12 @@ from shared.identity.models import Caller
 from shared.kernel.http.fields import NextCursor, ServiceId
 from shared.kernel.http.parameters import Cursor, IfMatch, OptionalIfMatch, PageSize
 from shared.kernel.http.provided import provided
-from shared.kernel.http.schemas import Reasoned, View
+from shared.kernel.http.schemas import DecisionReason, View
 
 router = APIRouter(prefix="/admin/services", tags=["service reviews"])
 
 
-class VisibilityOverride(Reasoned):
+class VisibilityOverride(DecisionReason):
     """An admin's decision on a service's visibility."""
 
     visibility: Visibility | None
@@ -103,7 +103,7 @@ async def reject_service(
     caller: ServiceDecider,
     reviews: ReviewsPart,
     service_id: ServiceId,
-    why: Reasoned,
+    why: DecisionReason,
     response: Response,
     if_match: OptionalIfMatch = None,
 ) -> ServiceView:
@@ -114,7 +114,7 @@ async def reject_service(
 
 @router.post("/{service_id}/disable", summary="Suspend a service")
 async def disable_service(
-    caller: ServiceDecider, reviews: ReviewsPart, service_id: ServiceId, why: Reasoned, response: Response
+    caller: ServiceDecider, reviews: ReviewsPart, service_id: ServiceId, why: DecisionReason, response: Response
 ) -> ServiceView:
     """Suspend an active service: its calls are refused at once. The merchant is notified by e-mail."""
     return view(await reviews.disable(caller.actor, service_id, why.reason), response)
@@ -122,7 +122,7 @@ async def disable_service(
 
 @router.post("/{service_id}/restore", summary="Restore a service")
 async def restore_service(
-    caller: ServiceDecider, reviews: ReviewsPart, service_id: ServiceId, why: Reasoned, response: Response
+    caller: ServiceDecider, reviews: ReviewsPart, service_id: ServiceId, why: DecisionReason, response: Response
 ) -> ServiceView:
     """Lift a service's suspension. The merchant is notified by e-mail."""
     return view(await reviews.restore(caller.actor, service_id, why.reason), response)

@@ -19,7 +19,7 @@ from shared.identity.models import Caller
 from shared.kernel.http.etags import check_match, entity_tag
 from shared.kernel.http.fields import AccountId, NextCursor
 from shared.kernel.http.parameters import Cursor, IfMatch, PageSize
-from shared.kernel.http.schemas import Reasoned, View
+from shared.kernel.http.schemas import DecisionReason, View
 
 router = APIRouter(prefix="/admin/accounts", tags=["accounts"])
 
@@ -52,7 +52,7 @@ class AccountList(View):
     next_cursor: NextCursor
 
 
-class AdminRole(Reasoned):
+class AdminRole(DecisionReason):
     """Whether an account is an admin."""
 
     admin: Annotated[bool, Field(strict=True)]
@@ -97,7 +97,7 @@ async def suspend_account(
     store: AccountStorePart,
     accounts: AccountsPart,
     account_id: AccountId,
-    why: Reasoned,
+    why: DecisionReason,
     response: Response,
 ) -> AccountView:
     """Suspend an account: its next request is refused. API keys of its consumer keep working."""
@@ -111,7 +111,7 @@ async def restore_account(
     store: AccountStorePart,
     accounts: AccountsPart,
     account_id: AccountId,
-    why: Reasoned,
+    why: DecisionReason,
     response: Response,
 ) -> AccountView:
     """Lift an account's suspension."""
@@ -142,7 +142,7 @@ async def end_account_sessions(
     store: AccountStorePart,
     sessions: SessionsPart,
     account_id: AccountId,
-    why: Reasoned,
+    why: DecisionReason,
     response: Response,
 ) -> AccountView:
     """End all sessions of an account: every token issued until now is refused."""

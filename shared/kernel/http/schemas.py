@@ -18,7 +18,7 @@ class Input(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, use_attribute_docstrings=True)
 
 
-class Reasoned(Input):
+class DecisionReason(Input):
     """A decision with its reason."""
 
     reason: Reason

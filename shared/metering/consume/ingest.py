@@ -24,7 +24,7 @@ from shared.platform.events import Events
 
 
 @dataclass(slots=True)
-class ReportReceipt:
+class UsageReportReceipt:
     """What became of a report. `duplicates` are events that the same report held twice: taken once."""
 
     accepted: int = 0
@@ -41,7 +41,7 @@ class UsageReports:
         self._events = events
         self._now = now
 
-    async def take(self, holder: Holder, body: bytes, *, batch: bool) -> ReportReceipt:
+    async def take(self, holder: Holder, body: bytes, *, batch: bool) -> UsageReportReceipt:
         """Check a report and put what passes on the stream. Durable when it returns.
 
         Raises Problem 400 or 413 when the body as a whole cannot be used, EventsUnavailable when nothing is certain.
@@ -63,9 +63,9 @@ class _Intake:
         self._latest = now + ACCEPTED_FUTURE
         self._times: dict[str, str] = {}  # events of one report share many
         self._services: dict[str, Admission | Problem] = {}
-        self._receipt = ReportReceipt()
+        self._receipt = UsageReportReceipt()
 
-    async def take(self, parsed: Sequence[ReportedEvent | RejectedEvent]) -> ReportReceipt:
+    async def take(self, parsed: Sequence[ReportedEvent | RejectedEvent]) -> UsageReportReceipt:
         receipt = self._receipt
         seen: set[tuple[str, str]] = set()
         by_shard: dict[int, list[bytes]] = {}

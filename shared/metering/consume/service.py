@@ -11,7 +11,7 @@ from shared.kernel.telemetry import EVENTS_ACCEPTED
 from shared.metering.consume.call import Call, ForwardedAnswer
 from shared.metering.consume.forwarding import Forwarder
 from shared.metering.consume.headers import bearer_keys
-from shared.metering.consume.ingest import ReportReceipt, UsageReports
+from shared.metering.consume.ingest import UsageReportReceipt, UsageReports
 from shared.metering.consume.limits import RateLimiter
 from shared.metering.consume.parsing import REPORT_BYTES_MAX, ReportKind
 
@@ -46,7 +46,7 @@ class Consume:
 
     async def report(
         self, holder: Holder, kind: ReportKind, body: AsyncIterator[bytes], content_length: int | None
-    ) -> ReportReceipt:
+    ) -> UsageReportReceipt:
         """Take a usage report. A refused single event is the whole answer; a batch's receipt has each of its refused
         events. Raises Problem."""
         receipt = await self._reports.take(holder, await read_report(body, content_length), batch=kind == "batch")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from shared.billing.charges import CHARGE, Charge, Convert
+from shared.billing.charges import CHARGE, Charge, UnitConversion
 from shared.billing.rating import Rated, Usage, converted, rate
 from shared.billing.tax.rules import TaxRate, Treatment, tax_lines
 from shared.kernel.money import exponent, round_money
@@ -118,7 +118,7 @@ def test_a_published_rounding(case: dict[str, Any]) -> None:
             found = {"billed_quantity": converted(Decimal(usage["quantity"]), convert)}
         case "round_quantity":
             rounding = {"round": "half_up", "ceil": "ceiling", "floor": "floor"}[case["price"]["function"]]
-            convert = Convert.model_validate({"op": "multiply", "factor": "1", "rounding": rounding})
+            convert = UnitConversion.model_validate({"op": "multiply", "factor": "1", "rounding": rounding})
             found = {"amount": converted(Decimal(usage["value"]), convert)}
         case "free_units":
             charge = CHARGE.validate_python({"model": "per_unit", "unit_price": "1", **case["price"]})

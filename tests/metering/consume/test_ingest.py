@@ -8,7 +8,7 @@ import pytest
 
 from shared.access.models import Project
 from shared.catalog.models import CallLimits
-from shared.metering.consume.ingest import ReportReceipt, UsageReports
+from shared.metering.consume.ingest import UsageReportReceipt, UsageReports
 from shared.metering.consume.limits import RateLimiter
 from shared.metering.consume.parsing import report_kind
 from shared.metering.store import UsageQueries
@@ -27,7 +27,7 @@ async def reports(embedded: Embedded) -> AsyncIterator[UsageReports]:
     await limits.close()
 
 
-async def take(embedded: Embedded, reports: UsageReports, *events: dict[str, Any]) -> ReportReceipt:
+async def take(embedded: Embedded, reports: UsageReports, *events: dict[str, Any]) -> UsageReportReceipt:
     holder = await embedded.gate().identify(embedded.key)
     return await reports.take(holder, json.dumps(events).encode(), batch=True)
 

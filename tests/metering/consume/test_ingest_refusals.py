@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.kernel.errors import Problem
-from shared.metering.consume.ingest import ReportReceipt, UsageReports
+from shared.metering.consume.ingest import UsageReportReceipt, UsageReports
 from shared.metering.consume.limits import RateLimiter
 from shared.metering.events import METADATA_LEVELS_MAX
 from shared.metering.store import UsageQueries
@@ -25,7 +25,7 @@ async def reports(embedded: Embedded) -> AsyncIterator[UsageReports]:
     await limits.close()
 
 
-async def take(embedded: Embedded, reports: UsageReports, body: bytes, *, batch: bool) -> ReportReceipt:
+async def take(embedded: Embedded, reports: UsageReports, body: bytes, *, batch: bool) -> UsageReportReceipt:
     return await reports.take(await embedded.gate().identify(embedded.key), body, batch=batch)
 
 

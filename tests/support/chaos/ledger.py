@@ -45,7 +45,7 @@ class Event:
 
 
 @dataclass(eq=False, slots=True)
-class Attempt:
+class DeliveryAttempt:
     """One forwarded call. Its path is its own, and AMS keeps the path in the record, so that each record can be traced
     to the attempt it was made for."""
 
@@ -71,7 +71,7 @@ class Ledger:
 
     events: list[Event]
     calls: int
-    attempts: list[Attempt] = field(default_factory=list)
+    attempts: list[DeliveryAttempt] = field(default_factory=list)
     acknowledged: list[Event] = field(default_factory=list)
     answers: Counter[str] = field(default_factory=Counter)
     unexpected: list[str] = field(default_factory=list)

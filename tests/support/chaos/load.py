@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import aiohttp
 
-from tests.support.chaos.ledger import Attempt, Event, Ledger
+from tests.support.chaos.ledger import DeliveryAttempt, Event, Ledger
 from tests.support.chaos.market import API, KEYS
 
 CALL_S = 20.0
@@ -186,17 +186,17 @@ class Load:
                     break
                 await asyncio.sleep(pause_s)
 
-    def _new_attempt(self) -> Attempt:
+    def _new_attempt(self) -> DeliveryAttempt:
         rng, number = self._rng, len(self._ledger.attempts)
         kind, size = rng.choice((("whole", 2_000), ("whole", 150_000), ("streamed", 300_000)))
         answer_bytes = rng.randrange(size)
         method = rng.choice(("GET", "POST"))
         sent_bytes = rng.randrange(20_000) if method == "POST" else 0
-        attempt = Attempt(f"{kind}/{answer_bytes}/{number}", method, rng.choice(KEYS), sent_bytes, answer_bytes)
+        attempt = DeliveryAttempt(f"{kind}/{answer_bytes}/{number}", method, rng.choice(KEYS), sent_bytes, answer_bytes)
         self._ledger.attempts.append(attempt)
         return attempt
 
-    async def _attempt(self, session: aiohttp.ClientSession, attempt: Attempt) -> bool:
+    async def _attempt(self, session: aiohttp.ClientSession, attempt: DeliveryAttempt) -> bool:
         """True when there was a whole answer to count on."""
         headers = {"X-AMS-Key": self._keys[attempt.key.id]}
         url = f"{self._url}/api/consume/{API}/{attempt.path}"
@@ -209,7 +209,7 @@ class Load:
         self._ledger.answers[f"call: {outcome}"] += 1
         return attempt.acknowledged
 
-    def _judge_call(self, attempt: Attempt, response: aiohttp.ClientResponse, answer: bytes) -> str:
+    def _judge_call(self, attempt: DeliveryAttempt, response: aiohttp.ClientResponse, answer: bytes) -> str:
         outcome = str(response.status)
         if response.headers.get("X-AMS-Answered-By") == "upstream":
             attempt.received_bytes = len(answer)

@@ -19,7 +19,17 @@ from shared.metering.counting.reconciliation import Reconciler
 from shared.platform.blobs.files import FileBlobs
 from shared.platform.documents import CONTAINERS, Documents, Query, Where
 from shared.platform.documents.sqlite import SqliteDocuments
-from tests.support.chaos.ledger import Attempt, Event, Ledger, Place, Sums, differences, place_of, quarter_of, rolled_up
+from tests.support.chaos.ledger import (
+    DeliveryAttempt,
+    Event,
+    Ledger,
+    Place,
+    Sums,
+    differences,
+    place_of,
+    quarter_of,
+    rolled_up,
+)
 from tests.support.chaos.market import API, PARTITIONS, SERVICES
 
 USAGE = CONTAINERS["usage"]
@@ -165,7 +175,7 @@ def _wrong_report(record: Record, events: dict[tuple[str, str, str], Event]) -> 
     return [] if kept == told else [f"counted as {kept}, sent as {told}"]
 
 
-def _wrong_call(record: Record, attempts: dict[str, Attempt]) -> list[str]:
+def _wrong_call(record: Record, attempts: dict[str, DeliveryAttempt]) -> list[str]:
     data = record["data"]
     attempt = attempts.get(data["metadata"]["path"])
     if attempt is None or (record["apikeyid"], record["serviceid"]) != (attempt.key.id, SERVICES[API]):
@@ -184,7 +194,7 @@ def _wrong_call(record: Record, attempts: dict[str, Attempt]) -> list[str]:
 
 def _unacknowledged(
     events: dict[tuple[str, str, str], Event],
-    attempts: dict[str, Attempt],
+    attempts: dict[str, DeliveryAttempt],
     times_counted: Iterable[tuple[str, str, str]],
     times_called: Iterable[str],
 ) -> int:
