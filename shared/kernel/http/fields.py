@@ -75,7 +75,8 @@ Reason = Annotated[
         min_length=1,
         max_length=1_000,
         description=(
-            "The reason, in the admin's own words. It is kept in the audit log; operations that send a mail quote it."
+            "The reason, in the words of whoever decides. It is kept in the audit log, and mails about the decision"
+            " quote it."
         ),
         examples=["Agreed with the customer on 3 March"],
     ),
